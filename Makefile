@@ -1,0 +1,59 @@
+# `make` alone lists what there is. Everything it needs is installed by the first target that needs it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help up demo test bench build deploy invoke sam-invoke lint openapi sqlx clean prerequisites
+
+# The SQL is checked against the committed .sqlx; no database is needed to compile.
+export SQLX_OFFLINE ?= true
+STAGE ?= dev
+CLOUD := cargo run --quiet --package local-cloud --bin moneta --
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
+	@$(CLOUD) up
+
+demo: prerequisites ## A deposit and a withdrawal from end to end, told step by step and checked
+	@$(CLOUD) demo
+
+test: prerequisites ## All tests
+	@infra/tools/test.sh
+
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud
+	@cargo build --release --workspace --bins
+	@cargo bench --package end-to-end
+
+build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
+	@infra/tools/build-artifacts.sh
+
+deploy: prerequisites ## Build, and to AWS with the values of samconfig.toml (STAGE=dev|staging|prod)
+	@infra/tools/deploy.sh $(STAGE)
+
+invoke: prerequisites ## One function once in the local cloud (OPERATION=deposit_funds)
+	@$(CLOUD) invoke $(call needed,OPERATION)
+
+sam-invoke: prerequisites ## One function once in Lambda's container with events/OPERATION.json; needs Docker
+	@infra/tools/sam-local.sh invoke $(call needed,OPERATION)
+
+lint: prerequisites ## Formatting, clippy, shell scripts, the template
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@infra/tools/check-scripts.sh
+	@infra/tools/check-template.sh
+
+openapi: prerequisites ## infra/openapi.yaml from the operations' types
+	@UPDATE_OPENAPI=1 cargo test --quiet --package end-to-end --test openapi
+
+sqlx: prerequisites ## .sqlx from the SQL in the code, against a database with all migrations
+	@infra/tools/sqlx-prepare.sh
+
+clean: ## Everything that was built, and the local cloud's state
+	@cargo clean
+	@rm -rf .local
+
+prerequisites:
+	@infra/tools/prerequisites.sh
+
+needed = $(or $($1),$(error say which: make $@ $1=deposit_funds))

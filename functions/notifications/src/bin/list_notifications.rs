@@ -1,0 +1,59 @@
+//! `GET /notifications`: the caller's notifications, newest first.
+
+use std::process::ExitCode;
+
+use notifications::feed::{FeedReader, Notification};
+use platform::config::Environment;
+use platform::cursor::{self, Page};
+use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::problem::Problem;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
+
+/// Which page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FeedQuery {
+    /// `true` for unread notifications only.
+    unread: Option<bool>,
+    /// `next_cursor` of the page before; nothing for the newest.
+    #[schema(max_length = 512)]
+    cursor: Option<String>,
+    /// Notifications of a page; 20 unless given.
+    #[schema(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+}
+
+struct ListNotifications(FeedReader);
+
+impl HttpOperation for ListNotifications {
+    type Input = FeedQuery;
+    type Output = Page<Notification>;
+
+    fn about() -> About {
+        About::new(Method::Get, "List notifications", "The caller's notifications, newest first. They are kept for a year.")
+            .answer(200, "A page of the feed.")
+    }
+
+    fn configure(environment: &mut Environment) -> Option<Self> {
+        FeedReader::read(environment).map(Self)
+    }
+
+    async fn handle(&self, call: Call<FeedQuery>) -> Result<Reply<Page<Notification>>, Problem> {
+        let profile = call.identity.profile()?;
+        let limit = call.input.limit.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            return Err(Problem::malformed("limit", "has to be between 1 and 100"));
+        }
+        let after: Option<String> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        let unread_only = call.input.unread.unwrap_or(false);
+        Reply::ok(&self.0.page(profile, unread_only, after, limit).await?)
+    }
+}
+
+fn main() -> ExitCode {
+    http::serve::<ListNotifications>()
+}

@@ -1,0 +1,3 @@
+//! The DynamoDB access of notifications.
+
+pub(crate) mod feed;

@@ -1,0 +1,3 @@
+//! The SQL of operations.
+
+pub(crate) mod outbox;

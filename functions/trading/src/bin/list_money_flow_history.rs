@@ -1,0 +1,61 @@
+//! `GET /trading/history/money-flow`: the caller's deposits and withdrawals, newest first.
+
+use std::process::ExitCode;
+
+use domain::ids::MoneyFlowId;
+use platform::config::Environment;
+use platform::cursor::{self, Page};
+use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::problem::Problem;
+use serde::Deserialize;
+use trading::history::{MoneyFlowEntry, MoneyFlowHistory};
+use utoipa::ToSchema;
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+/// Which page.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HistoryQuery {
+    /// `next_cursor` of the page before; nothing for the newest.
+    #[schema(max_length = 512)]
+    cursor: Option<String>,
+    /// Entries of a page; 20 unless given.
+    #[schema(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+struct ListMoneyFlowHistory(MoneyFlowHistory);
+
+impl HttpOperation for ListMoneyFlowHistory {
+    type Input = HistoryQuery;
+    type Output = Page<MoneyFlowEntry>;
+
+    fn about() -> About {
+        About::new(
+            Method::Get,
+            "List deposits and withdrawals",
+            "The caller's deposits and withdrawals with their present status, newest first.",
+        )
+        .answer(200, "A page of the history.")
+    }
+
+    fn configure(environment: &mut Environment) -> Option<Self> {
+        MoneyFlowHistory::read(environment).map(Self)
+    }
+
+    async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowEntry>>, Problem> {
+        let profile = call.identity.profile()?;
+        let limit = call.input.limit.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            return Err(Problem::malformed("limit", "has to be between 1 and 100"));
+        }
+        let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        Reply::ok(&self.0.page(profile, after, limit).await?)
+    }
+}
+
+fn main() -> ExitCode {
+    http::serve::<ListMoneyFlowHistory>()
+}

@@ -1,0 +1,126 @@
+//! The broker and the bank, ready to be asked: secrets are fetched and clients made on first use.
+
+use std::sync::Arc;
+
+use domain::ids::PlaidAccountId;
+use domain::money::Money;
+use platform::config::Environment;
+use platform::database::Database;
+use platform::deadline::Deadline;
+use platform::sealed::DataKey;
+use platform::secret::SecretSource;
+use providers::drivewealth::DriveWealth;
+use providers::outcome::Outcome;
+use providers::plaid::{Plaid, needs_sign_in};
+use tokio::sync::OnceCell;
+
+use crate::Error;
+use crate::store::session::SharedSessions;
+
+/// DriveWealth behind its shared session.
+pub(crate) type Client = DriveWealth<SharedSessions>;
+
+/// The broker.
+#[derive(Debug)]
+pub struct Broker {
+    base: String,
+    credentials: SecretSource,
+    data_key: SecretSource,
+    database: Arc<Database>,
+    client: OnceCell<Client>,
+}
+
+impl Broker {
+    /// Reads `DRIVEWEALTH_API_BASE`, `DRIVEWEALTH_SECRET(_ARN)` and `DATA_KEY_SECRET(_ARN)`.
+    pub fn read(environment: &mut Environment, database: Option<&Arc<Database>>) -> Option<Self> {
+        let base = environment.required("DRIVEWEALTH_API_BASE");
+        let credentials = SecretSource::read(environment, "DRIVEWEALTH_SECRET");
+        let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
+        let database = database?.clone();
+        Some(Self { base: base?, credentials: credentials?, data_key: data_key?, database, client: OnceCell::new() })
+    }
+
+    pub(crate) async fn client(&self) -> Result<&Client, Error> {
+        self.client
+            .get_or_try_init(|| async {
+                let credentials: providers::drivewealth::Credentials = self.credentials.load().await?;
+                let key = DataKey::load(&self.data_key).await?;
+                let sessions = SharedSessions::new(self.database.clone(), key, &credentials.app_key);
+                DriveWealth::new(self.base.clone(), credentials, sessions)
+                    .map_err(|error| Error::Unavailable { party: "DriveWealth", reason: error.to_string() })
+            })
+            .await
+    }
+}
+
+/// The bank, through Plaid.
+#[derive(Debug)]
+pub struct Bank {
+    base: String,
+    credentials: SecretSource,
+    data_key: SecretSource,
+    client: OnceCell<(Plaid, DataKey)>,
+}
+
+impl Bank {
+    /// Reads `PLAID_API_BASE`, `PLAID_SECRET(_ARN)` and `DATA_KEY_SECRET(_ARN)`.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let base = environment.required("PLAID_API_BASE");
+        let credentials = SecretSource::read(environment, "PLAID_SECRET");
+        let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
+        Some(Self { base: base?, credentials: credentials?, data_key: data_key?, client: OnceCell::new() })
+    }
+
+    /// What can be taken from a bank account now.
+    pub(crate) async fn balance(&self, account: &LinkedBankAccount, deadline: Deadline) -> Result<Money, Error> {
+        let (plaid, key) = self.client().await?;
+        let token = key.open(&token_place(&account.item_id), &account.access_token_sealed)?;
+        match plaid.balance(&token, &account.plaid_account_id, deadline.instant()).await {
+            Outcome::Done(balance) => Ok(balance),
+            Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
+            Outcome::Declined(decline) => {
+                Err(Error::Refused { party: "Plaid", code: decline.code, status: decline.status })
+            }
+            Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
+                Err(Error::Unavailable { party: "Plaid", reason: reason.to_string() })
+            }
+        }
+    }
+
+    async fn client(&self) -> Result<&(Plaid, DataKey), Error> {
+        self.client
+            .get_or_try_init(|| async {
+                let key = DataKey::load(&self.data_key).await?;
+                let plaid = Plaid::new(self.base.clone(), self.credentials.load().await?)
+                    .map_err(|error| Error::Unavailable { party: "Plaid", reason: error.to_string() })?;
+                Ok((plaid, key))
+            })
+            .await
+    }
+}
+
+/// A bank account as Plaid knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkedBankAccount {
+    pub(crate) item_id: String,
+    pub(crate) access_token_sealed: Vec<u8>,
+    pub(crate) plaid_account_id: PlaidAccountId,
+}
+
+/// The place for which an item's access token is sealed.
+pub fn token_place(item_id: &str) -> String {
+    format!("plaid_items.access_token:{item_id}")
+}
+
+/// A read from the broker that has to be there.
+pub(crate) fn expect<T>(outcome: Outcome<T>) -> Result<T, Error> {
+    match outcome {
+        Outcome::Done(answer) => Ok(answer),
+        Outcome::Declined(decline) => {
+            Err(Error::Refused { party: "DriveWealth", code: decline.code, status: decline.status })
+        }
+        Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
+            Err(Error::Unavailable { party: "DriveWealth", reason: reason.to_string() })
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Trading: money between bank and trading account, and what the broker tells of it.
+//!
+//! | operation | use case |
+//! |---|---|
+//! | `deposit_funds`, `withdraw_funds` | [`money_flow`] |
+//! | `list_money_flow_history` | [`history`] |
+//! | `get_trading_profile` | [`profile`] |
+//! | `apply_drivewealth_event` | [`drivewealth_events`] |
+//! | `on_cash_changed` | [`cash_change`] |
+//! | `reconcile_trading` | [`reconcile`] |
+
+pub mod broker;
+pub mod cash_change;
+pub mod drivewealth_events;
+pub mod error;
+pub mod events;
+pub mod history;
+pub mod money_flow;
+pub mod profile;
+pub mod reconcile;
+pub mod settlement;
+mod store;
+
+pub use error::Error;

@@ -1,0 +1,317 @@
+//! Deposits and withdrawals: check, write the intent, ask the broker, record what it said.
+//!
+//! The intent is committed before the broker is asked, under an idempotency key made from the flow's id, and no
+//! transaction is open while it is asked. Whatever dies or times out in between leaves a flow that the same request
+//! sent again, or the reconciler, finishes: the broker is asked under the same key. Spec "Trading", Money flow.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::clock::Clock;
+use domain::currency::Currency;
+use domain::ids::{BankAccountId, MoneyFlowId, ProfileId, TradingAccountId};
+use domain::lookup::{LookupLadder, Next};
+use domain::money::Money;
+use domain::trading::money_flow::{Direction, MoneyFlowStatus, check_amount, check_cover};
+use platform::clock::SystemClock;
+use platform::config::Environment;
+use platform::database::Database;
+use platform::deadline::Deadline;
+use platform::idempotency::{self, Claim, IdempotencyKey, KeptAnswer, KeyedRequest};
+use providers::drivewealth::CashReading;
+use serde::Serialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use crate::Error;
+use crate::broker::{Bank, expect};
+use crate::settlement::Settlement;
+use crate::store::accounts::{self, Parties};
+use crate::store::money_flow::{self, Flow, NewFlow};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MoneyFlowRequest {
+    /// To or from which trading account.
+    pub trading_account_id: TradingAccountId,
+    /// How much, in cents.
+    pub amount_cents: i64,
+    /// From or to which bank account.
+    pub bank_account_id: BankAccountId,
+}
+
+/// A deposit or withdrawal.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MoneyFlowView {
+    /// Id of the money flow.
+    #[schema(value_type = i64, minimum = 1)]
+    pub id: MoneyFlowId,
+    /// `deposit` or `withdrawal`.
+    #[schema(value_type = String)]
+    pub direction: Direction,
+    /// The trading account.
+    #[schema(value_type = i64, minimum = 1)]
+    pub trading_account_id: TradingAccountId,
+    /// The bank account.
+    #[schema(value_type = i64, minimum = 1)]
+    pub bank_account_id: BankAccountId,
+    /// The amount in cents, above zero in either direction.
+    #[schema(minimum = 1)]
+    pub amount_cents: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// `pending`, `approved`, `success` or `failed`.
+    #[schema(value_type = String)]
+    pub status: MoneyFlowStatus,
+    /// Why it failed, as a code; null otherwise.
+    pub failure_code: Option<String>,
+    /// When it was asked for (RFC 3339, UTC).
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<&Flow> for MoneyFlowView {
+    fn from(flow: &Flow) -> Self {
+        Self {
+            id: flow.id,
+            direction: flow.direction,
+            trading_account_id: flow.trading_account_id,
+            bank_account_id: flow.bank_account_id,
+            amount_cents: flow.amount.minor(),
+            currency: flow.amount.currency().code().to_owned(),
+            status: flow.status,
+            failure_code: flow.failure_code.clone(),
+            created_at: flow.created_at,
+        }
+    }
+}
+
+/// What a request for a flow came to.
+#[derive(Debug)]
+pub enum Answer {
+    /// The answer that is kept under the request's key.
+    Kept {
+        /// Status and body.
+        answer: KeptAnswer,
+        /// It was kept before this request.
+        replayed: bool,
+    },
+    /// The broker's word is still out; the same request sent again finds out.
+    Open(MoneyFlowView),
+}
+
+/// How a request ends its checks.
+enum Start {
+    Flow(MoneyFlowId),
+    Kept(KeptAnswer),
+}
+
+/// Deposits.
+#[derive(Debug)]
+pub struct Deposits {
+    database: Arc<Database>,
+    bank: Bank,
+    settlement: Settlement,
+    limit: Money,
+}
+
+/// Withdrawals.
+#[derive(Debug)]
+pub struct Withdrawals {
+    database: Arc<Database>,
+    settlement: Settlement,
+    limit: Money,
+}
+
+impl Deposits {
+    /// Reads the configuration; `DEPOSIT_LIMIT_CENTS` is the most that one deposit moves.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let database = Database::read(environment).map(Arc::new);
+        let bank = Bank::read(environment);
+        let settlement = Settlement::read(environment, database.as_ref());
+        let limit = environment.required("DEPOSIT_LIMIT_CENTS").map(|cents| Money::new(cents, Currency::USD));
+        Some(Self { database: database?, bank: bank?, settlement: settlement?, limit: limit? })
+    }
+
+    /// Moves money from the bank into the trading account, once per key.
+    ///
+    /// # Errors
+    /// Rejected for an amount, account or profile that doesn't allow it; nothing is written then.
+    pub async fn deposit(
+        &self,
+        profile: ProfileId,
+        key: IdempotencyKey,
+        request: MoneyFlowRequest,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let keyed = KeyedRequest::of_profile(profile, "deposit_funds", key, &request)?;
+        let start = match repeated(&self.database, &keyed).await? {
+            Some(start) => start,
+            None => self.start(profile, &keyed, request, deadline).await?,
+        };
+        finish(&self.settlement, start, &keyed, deadline).await
+    }
+
+    async fn start(
+        &self,
+        profile: ProfileId,
+        keyed: &KeyedRequest,
+        request: MoneyFlowRequest,
+        deadline: Deadline,
+    ) -> Result<Start, Error> {
+        let amount = Money::new(request.amount_cents, Currency::USD);
+        check_amount(amount, self.limit)?;
+        let parties = parties(&self.database, profile, &request).await?;
+        let balance = self.bank.balance(&parties.bank, deadline).await?;
+        check_cover(amount, balance, Money::zero(Currency::USD))?;
+
+        let mut transaction = self.database.begin().await?;
+        if let Some(start) = claim(&mut transaction, keyed).await? {
+            return Ok(start);
+        }
+        let account = accounts::lock(&mut transaction, request.trading_account_id).await?;
+        if let Some(reason) = account.deposits_suspended {
+            return Err(Error::DepositsSuspended { reason });
+        }
+        if !account.status.takes_deposits() {
+            return Err(Error::AccountNotOpen { status: account.status.to_string() });
+        }
+        let flow = new_flow(profile, request, Direction::Deposit, amount);
+        let id = intend(&mut transaction, keyed, &flow).await?;
+        transaction.commit().await?;
+        Ok(Start::Flow(id))
+    }
+}
+
+impl Withdrawals {
+    /// Reads the configuration; `WITHDRAWAL_LIMIT_CENTS` is the most that one withdrawal moves.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let database = Database::read(environment).map(Arc::new);
+        let settlement = Settlement::read(environment, database.as_ref());
+        let limit = environment.required("WITHDRAWAL_LIMIT_CENTS").map(|cents| Money::new(cents, Currency::USD));
+        Some(Self { database: database?, settlement: settlement?, limit: limit? })
+    }
+
+    /// Moves cash from the trading account to the bank, once per key.
+    ///
+    /// # Errors
+    /// Rejected for an amount or account that doesn't allow it; nothing is written then.
+    pub async fn withdraw(
+        &self,
+        profile: ProfileId,
+        key: IdempotencyKey,
+        request: MoneyFlowRequest,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let keyed = KeyedRequest::of_profile(profile, "withdraw_funds", key, &request)?;
+        let start = match repeated(&self.database, &keyed).await? {
+            Some(start) => start,
+            None => self.start(profile, &keyed, request, deadline).await?,
+        };
+        finish(&self.settlement, start, &keyed, deadline).await
+    }
+
+    async fn start(
+        &self,
+        profile: ProfileId,
+        keyed: &KeyedRequest,
+        request: MoneyFlowRequest,
+        deadline: Deadline,
+    ) -> Result<Start, Error> {
+        let amount = Money::new(request.amount_cents, Currency::USD);
+        check_amount(amount, self.limit)?;
+        let parties = parties(&self.database, profile, &request).await?;
+        let client = self.settlement.broker().client().await?;
+        let cash = expect(client.cash(&parties.drivewealth_account_id, deadline.instant()).await)?;
+
+        let mut transaction = self.database.begin().await?;
+        if let Some(start) = claim(&mut transaction, keyed).await? {
+            return Ok(start);
+        }
+        let account = accounts::lock(&mut transaction, request.trading_account_id).await?;
+        if !account.status.gives_withdrawals() {
+            return Err(Error::AccountNotOpen { status: account.status.to_string() });
+        }
+        check_cash(&mut transaction, &parties, &request, &cash, amount).await?;
+        let flow = new_flow(profile, request, Direction::Withdrawal, amount);
+        let id = intend(&mut transaction, keyed, &flow).await?;
+        transaction.commit().await?;
+        Ok(Start::Flow(id))
+    }
+}
+
+/// The broker's cash less what other withdrawals take has to cover the amount. The account is locked, so no other
+/// withdrawal passes on the same cash.
+async fn check_cash(
+    connection: &mut PgConnection,
+    parties: &Parties,
+    request: &MoneyFlowRequest,
+    cash: &CashReading,
+    amount: Money,
+) -> Result<(), Error> {
+    let account = request.trading_account_id;
+    let reserved = money_flow::reserved(connection, account, parties.seen_at, Currency::USD.code()).await?;
+    accounts::keep_cash(connection, account, cash, parties.seen_at).await?;
+    Ok(check_cover(amount, cash.available_for_withdrawal, reserved)?)
+}
+
+/// What is known of a request that came before, without waiting for one that is being written.
+async fn repeated(database: &Database, keyed: &KeyedRequest) -> Result<Option<Start>, Error> {
+    let mut connection = database.pool().await?.acquire().await?;
+    match idempotency::look_up(&mut connection, keyed).await? {
+        Some(found) => from_claim(found),
+        None => Ok(None),
+    }
+}
+
+/// Claims the key; what is returned is a request that came first.
+async fn claim(connection: &mut PgConnection, keyed: &KeyedRequest) -> Result<Option<Start>, Error> {
+    from_claim(idempotency::claim(connection, keyed).await?)
+}
+
+fn from_claim(claim: Claim) -> Result<Option<Start>, Error> {
+    Ok(match claim {
+        Claim::New => None,
+        Claim::Answered(answer) => Some(Start::Kept(answer)),
+        Claim::Unanswered { resource_id } => Some(Start::Flow(crate::store::id(resource_id)?)),
+    })
+}
+
+async fn parties(database: &Database, profile: ProfileId, request: &MoneyFlowRequest) -> Result<Parties, Error> {
+    let mut connection = database.pool().await?.acquire().await?;
+    accounts::parties(&mut connection, profile, request.trading_account_id, request.bank_account_id).await
+}
+
+fn new_flow(profile: ProfileId, request: MoneyFlowRequest, direction: Direction, amount: Money) -> NewFlow {
+    let now = SystemClock.now();
+    let next_lookup_at = match LookupLadder::STANDARD.next(0, now) {
+        Next::At(at) => at,
+        Next::Park => now,
+    };
+    NewFlow {
+        profile_id: profile,
+        trading_account_id: request.trading_account_id,
+        bank_account_id: request.bank_account_id,
+        direction,
+        amount,
+        next_lookup_at,
+    }
+}
+
+/// Writes the intent and ties it to the key.
+async fn intend(connection: &mut PgConnection, keyed: &KeyedRequest, flow: &NewFlow) -> Result<MoneyFlowId, Error> {
+    let id = money_flow::insert(connection, flow).await?;
+    idempotency::attach(connection, keyed, id.get()).await?;
+    Ok(id)
+}
+
+async fn finish(
+    settlement: &Settlement,
+    start: Start,
+    keyed: &KeyedRequest,
+    deadline: Deadline,
+) -> Result<Answer, Error> {
+    match start {
+        Start::Kept(answer) => Ok(Answer::Kept { answer, replayed: true }),
+        Start::Flow(id) => settlement.carry_out(id, Some(keyed), deadline).await,
+    }
+}

@@ -1,0 +1,22 @@
+//! The SQL of trading.
+
+pub(crate) mod accounts;
+pub(crate) mod money_flow;
+pub(crate) mod payments;
+pub(crate) mod portfolios;
+pub(crate) mod session;
+
+use domain::currency::Currency;
+use domain::money::Money;
+use platform::error::PlatformError;
+
+/// Money from its columns.
+pub(crate) fn money(minor: i64, currency: &str) -> Result<Money, PlatformError> {
+    let currency = Currency::parse(currency.trim()).map_err(|_| PlatformError::Stored("currency"))?;
+    Ok(Money::new(minor, currency))
+}
+
+/// A typed id from its column.
+pub(crate) fn id<T: TryFrom<i64>>(value: i64) -> Result<T, PlatformError> {
+    T::try_from(value).map_err(|_| PlatformError::Stored("id"))
+}

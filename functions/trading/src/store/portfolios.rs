@@ -1,0 +1,41 @@
+//! Portfolios as DriveWealth tells them, and the targets we set.
+
+use chrono::{DateTime, Utc};
+use domain::ids::DriveWealthAccountId;
+use domain::trading::portfolio::{Portfolio, Targets};
+use providers::drivewealth::PortfolioAnswer;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::Error;
+
+/// Keeps a portfolio with the targets that were set, unless a newer answer is kept.
+pub(crate) async fn keep(
+    connection: &mut PgConnection,
+    account: &DriveWealthAccountId,
+    answer: &PortfolioAnswer,
+    portfolio: &Portfolio,
+    targets: &Targets,
+    as_of: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "INSERT INTO drivewealth_portfolios AS known \
+         (ref_id, drivewealth_account_id, cash_target, cash_actual, cash_value_cents, equity_cents, as_of, raw_data) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (ref_id) DO UPDATE SET cash_target = EXCLUDED.cash_target, cash_actual = EXCLUDED.cash_actual, \
+         cash_value_cents = EXCLUDED.cash_value_cents, equity_cents = EXCLUDED.equity_cents, \
+         as_of = EXCLUDED.as_of, raw_data = EXCLUDED.raw_data \
+         WHERE known.as_of IS NULL OR known.as_of <= EXCLUDED.as_of",
+        answer.id.as_str(),
+        account.as_str(),
+        targets.cash.as_decimal(),
+        answer.reading.cash.actual.round_dp(4),
+        portfolio.cash_value().minor(),
+        portfolio.equity().minor(),
+        as_of,
+        Json(&*answer.raw) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Kafka: the mock cluster of librdkafka, a real listener inside this process.
+//!
+//! It creates unknown topics by itself with four partitions, so a misspelt topic is no error here; it keeps at most
+//! 5 MiB or 100,000 messages per partition; and it does not isolate transactions.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use rdkafka::mocking::MockCluster;
+
+use super::TopicSpec;
+
+/// A running Kafka cluster of one broker.
+#[derive(Debug)]
+pub struct Kafka {
+    brokers: String,
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Kafka {
+    /// Starts the broker and creates the topics.
+    pub async fn start(topics: &[TopicSpec]) -> anyhow::Result<Self> {
+        let topics = topics.to_vec();
+        let (report, started) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = mpsc::channel();
+        // The cluster may not change threads, so it lives and ends in one of its own.
+        let thread = std::thread::Builder::new()
+            .name("kafka".to_owned())
+            .spawn(move || match create(&topics) {
+                Ok((cluster, brokers)) => {
+                    if report.send(Ok(brokers)).is_ok() {
+                        // Ends when told to, or when the handle is dropped.
+                        let _ = stopped.recv();
+                    }
+                    drop(cluster);
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
+            })?;
+        let brokers = started.await.context("the thread of the Kafka broker ended")??;
+        Ok(Self {
+            brokers,
+            stop,
+            thread,
+        })
+    }
+
+    /// The `bootstrap.servers` of the cluster.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Ends the broker.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        tokio::task::spawn_blocking(move || self.thread.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the thread of the Kafka broker panicked"))
+    }
+}
+
+type Cluster = MockCluster<'static, rdkafka::producer::DefaultProducerContext>;
+
+fn create(topics: &[TopicSpec]) -> anyhow::Result<(Cluster, String)> {
+    let cluster = MockCluster::new(1).context("cannot start the Kafka broker")?;
+    for topic in topics {
+        cluster
+            .create_topic(&topic.name, topic.partitions, 1)
+            .with_context(|| format!("cannot create the topic {}", topic.name))?;
+    }
+    let brokers = cluster.bootstrap_servers();
+    Ok((cluster, brokers))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::producer::{FutureProducer, FutureRecord};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn topics_have_the_declared_partitions_and_take_messages() {
+        let topics = [TopicSpec {
+            name: "trading.events".to_owned(),
+            partitions: 3,
+        }];
+        let kafka = Kafka::start(&topics).await.unwrap();
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", kafka.brokers())
+            .set("enable.idempotence", "true");
+        let producer: FutureProducer = config.create().unwrap();
+        let record = FutureRecord::to("trading.events").key("1").payload("{}");
+        producer.send(record, Duration::from_secs(10)).await.unwrap();
+
+        let partitions = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = config.create().unwrap();
+            let metadata = consumer
+                .fetch_metadata(Some("trading.events"), Duration::from_secs(10))
+                .unwrap();
+            metadata.topics()[0].partitions().len()
+        });
+        assert_eq!(partitions.await.unwrap(), 3);
+        drop(producer);
+        kafka.stop().await.unwrap();
+    }
+}

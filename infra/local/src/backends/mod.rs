@@ -1,0 +1,85 @@
+//! The stand-ins for the managed services: PostgreSQL as a child process, DynamoDB, SQS and Kafka inside this process.
+//!
+//! Each starts on a free port of the loopback interface, is told what to create by a list of specifications (which the
+//! local cloud reads from the template) and has a `stop` that returns when the port is free again.
+
+mod dynamodb;
+mod kafka;
+mod postgres;
+mod sqs;
+
+pub use dynamodb::DynamoDb;
+pub use kafka::Kafka;
+pub use postgres::Postgres;
+pub use sqs::Sqs;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+
+/// The AWS region that everything local is in.
+pub const REGION: &str = "eu-west-1";
+/// The access key id that is used for everything local; no backend checks it.
+pub const ACCESS_KEY_ID: &str = "local";
+/// The secret access key that is used for everything local; no backend checks it.
+pub const SECRET_ACCESS_KEY: &str = "local";
+
+/// An SQS queue to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// The queue's name; a FIFO queue's ends in `.fifo`.
+    pub name: String,
+    /// Whether it is a FIFO queue.
+    pub fifo: bool,
+    /// For how long a received message stays hidden, in seconds.
+    pub visibility_timeout_s: u32,
+    /// For how long a message is kept, in seconds.
+    pub message_retention_s: u32,
+    /// FIFO only: a message without a deduplication id is deduplicated by its body.
+    pub content_based_deduplication: bool,
+    /// Where messages go that failed too often.
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// The redrive policy of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Name of the dead-letter queue, which is in the same list of specifications.
+    pub queue: String,
+    /// A message received more often than this moves to the dead-letter queue.
+    pub max_receive_count: u32,
+}
+
+/// A DynamoDB table to create; its keys are strings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The table's name.
+    pub name: String,
+    /// Name of the partition key.
+    pub partition_key: String,
+    /// Name of the sort key.
+    pub sort_key: Option<String>,
+    /// Whether the table has a stream of new and old images.
+    pub stream: bool,
+    /// The attribute with an item's time to live.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A Kafka topic to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// The topic's name.
+    pub name: String,
+    /// How many partitions it has.
+    pub partitions: i32,
+}
+
+/// The configuration of an AWS SDK client that talks to a local endpoint.
+pub async fn sdk_config(endpoint: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(endpoint)
+        .load()
+        .await
+}

@@ -1,0 +1,572 @@
+//! PostgreSQL: the distribution's server as a direct child, with its own data directory.
+//!
+//! The server refuses to run as root, so under root it runs as `nobody`, and its data directory moves to `/var/tmp` when
+//! that user can't reach the state directory. The server ends with this process however this ends: by `stop`, by being
+//! dropped, or (where `setpriv` of util-linux exists) by the kernel's signal at the death of the parent. A server that an
+//! earlier run left behind all the same is stopped first. Local connections need no password.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::oneshot;
+
+const DATABASE: &str = "moneta";
+const ROLE: &str = "moneta";
+const SUPERUSER: &str = "postgres";
+const NOBODY: u32 = 65534;
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+const POLL_EVERY: Duration = Duration::from_millis(20);
+const START_ATTEMPTS: usize = 5;
+
+/// Durability against a crash of the machine isn't worth the time here; a crash of the server itself loses nothing.
+const SETTINGS: [&str; 9] = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "shared_buffers=64MB",
+    "timezone=UTC",
+    "log_timezone=UTC",
+];
+
+/// A running PostgreSQL with the database `moneta`, which the role `moneta` owns.
+#[derive(Debug)]
+pub struct Postgres {
+    url: String,
+    superuser_url: String,
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<anyhow::Result<ExitStatus>>,
+    // Held as long as the server runs: two local clouds must not share a data directory.
+    _lock: File,
+}
+
+impl Postgres {
+    /// Starts the server on the data in `state_dir/postgres`, which it makes on first use.
+    pub async fn start(state_dir: &Path) -> anyhow::Result<Self> {
+        let state_dir = state_dir.to_owned();
+        let (server, lock) = tokio::task::spawn_blocking(move || prepare(&state_dir)).await??;
+        let (port, stop, thread) = server.start().await?;
+        let address = format!("127.0.0.1:{port}");
+        let postgres = Self {
+            url: format!("postgres://{ROLE}@{address}/{DATABASE}"),
+            superuser_url: format!("postgres://{SUPERUSER}@{address}/{DATABASE}"),
+            stop,
+            thread,
+            _lock: lock,
+        };
+        create_database(&format!("postgres://{SUPERUSER}@{address}/postgres")).await?;
+        Ok(postgres)
+    }
+
+    /// The URL of the database for the role that owns it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The URL of the database for the superuser.
+    pub fn superuser_url(&self) -> &str {
+        &self.superuser_url
+    }
+
+    /// Ends the server and its connections; the data is kept.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
+        ended.map_err(|_| anyhow::anyhow!("the thread of PostgreSQL panicked"))??;
+        Ok(())
+    }
+}
+
+/// What is needed to start the server: its programs, its user and its place.
+#[derive(Debug, Clone)]
+struct Server {
+    programs: PathBuf,
+    /// The user to run as, when this process is root's.
+    user: Option<u32>,
+    /// The folder with the data directory and the server's log.
+    base: PathBuf,
+}
+
+fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
+    std::fs::create_dir_all(state_dir)?;
+    let state_dir = state_dir.canonicalize()?;
+    let lock = lock(&state_dir.join("postgres.lock"))?;
+    let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+    let base = match user {
+        Some(user) => base_for(user, &state_dir)?,
+        None => state_dir.join("postgres"),
+    };
+    let server = Server {
+        programs: find_programs()?,
+        user,
+        base,
+    };
+    server.make_folders()?;
+    server.initialize()?;
+    server.stop_stale()?;
+    Ok((server, lock))
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let file = File::create(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another local cloud is using {}", path.display()),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Another user must be able to walk down to the data; the state directory itself we may open for that.
+fn base_for(user: u32, state_dir: &Path) -> anyhow::Result<PathBuf> {
+    let reachable = |folder: &Path| {
+        std::fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+    };
+    if state_dir.ancestors().skip(1).all(reachable) {
+        let mode = std::fs::metadata(state_dir)?.permissions().mode();
+        std::fs::set_permissions(state_dir, PermissionsExt::from_mode(mode | 0o011))?;
+        return Ok(state_dir.join("postgres"));
+    }
+    let name = uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_URL,
+        state_dir.as_os_str().as_encoded_bytes(),
+    );
+    let base = PathBuf::from(format!("/var/tmp/moneta-postgres-{name}"));
+    tracing::info!(user, base = %base.display(), "PostgreSQL's user can't reach the state directory");
+    Ok(base)
+}
+
+fn find_programs() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((
+                entry.file_name().to_str()?.parse().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
+        .collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev().map(|(_, folder)| folder));
+    folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .context("PostgreSQL's server is not installed (on Debian: apt-get install postgresql)")
+}
+
+impl Server {
+    fn data(&self) -> PathBuf {
+        self.base.join("data")
+    }
+
+    fn make_folders(&self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.base)?;
+        chown(&self.base, self.user, self.user).context("cannot give the data directory to PostgreSQL's user")
+    }
+
+    /// Makes the data directory under another name first, so that one half made is never taken for a whole one.
+    fn initialize(&self) -> anyhow::Result<()> {
+        if self.data().exists() {
+            return Ok(());
+        }
+        let unfinished = self.base.join("data.new");
+        if unfinished.exists() {
+            std::fs::remove_dir_all(&unfinished)?;
+        }
+        let mut command = Command::new(self.programs.join("initdb"));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let done = command
+            .arg("-D")
+            .arg(&unfinished)
+            .args([
+                "-U",
+                SUPERUSER,
+                "-A",
+                "trust",
+                "--no-sync",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .current_dir(&self.base)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run initdb")?;
+        ensure!(
+            done.status.success(),
+            "initdb failed: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        std::fs::rename(unfinished, self.data())?;
+        Ok(())
+    }
+
+    /// Stops the server of an earlier run that was killed, and removes the file it left.
+    fn stop_stale(&self) -> anyhow::Result<()> {
+        let pid_file = self.data().join("postmaster.pid");
+        let Ok(content) = std::fs::read_to_string(&pid_file) else {
+            return Ok(());
+        };
+        let pid = content
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|pid| self.is_server(*pid)) {
+            tracing::warn!(
+                pid = pid.as_raw_nonzero().get(),
+                "stopping the PostgreSQL of an earlier run"
+            );
+            for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
+                let _ = kill_process(pid, signal);
+                if wait_until(STOPPED_WITHIN, || !self.is_server(pid)) {
+                    break;
+                }
+            }
+            ensure!(
+                !self.is_server(pid),
+                "the PostgreSQL of an earlier run doesn't end: {pid:?}"
+            );
+        }
+        // A killed server leaves the file, and a new one refuses to start while its process number is in use.
+        match std::fs::remove_file(pid_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the process is alive (not a zombie) and serves this data directory.
+    fn is_server(&self, pid: Pid) -> bool {
+        if test_kill_process(pid).is_err() {
+            return false;
+        }
+        let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+        // A zombie has an empty command line. Without /proc the file's word has to do.
+        match std::fs::read(process.join("cmdline")) {
+            Ok(command) => contains(&command, self.data().as_os_str().as_encoded_bytes()),
+            Err(_) => !Path::new("/proc/self").exists(),
+        }
+    }
+
+    async fn start(&self) -> anyhow::Result<(u16, mpsc::Sender<()>, JoinHandle<anyhow::Result<ExitStatus>>)> {
+        let mut last = anyhow::anyhow!("not tried");
+        // The port is free when chosen; somebody may be faster.
+        for _ in 0..START_ATTEMPTS {
+            let port = free_port()?;
+            let (report, started) = oneshot::channel();
+            let (stop, stopped) = mpsc::channel();
+            let server = self.clone();
+            // The kernel's signal is sent at the end of the THREAD that started the child, so this one lives as long.
+            let thread = std::thread::Builder::new()
+                .name("postgres".to_owned())
+                .spawn(move || server.run(port, report, &stopped))?;
+            match started.await.context("the thread of PostgreSQL ended")? {
+                Ok(()) => {
+                    wait_until_ready(port).await?;
+                    return Ok((port, stop, thread));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn run(
+        &self,
+        port: u16,
+        report: oneshot::Sender<anyhow::Result<()>>,
+        stopped: &mpsc::Receiver<()>,
+    ) -> anyhow::Result<ExitStatus> {
+        let started = self.spawn(port).and_then(|mut child| {
+            self.wait_until_listening(&mut child)?;
+            Ok(child)
+        });
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) => {
+                let _ = report.send(Err(error));
+                bail!("PostgreSQL did not start");
+            }
+        };
+        let _ = report.send(Ok(()));
+        // Ends when told to, or when the handle is dropped.
+        let _ = stopped.recv();
+        stop_child(&mut child)
+    }
+
+    fn spawn(&self, port: u16) -> anyhow::Result<Child> {
+        let log = File::create(self.base.join("postgres.log"))?;
+        let mut command = self.command();
+        command.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command
+            .current_dir(&self.base)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A terminal's Ctrl-C is for the local cloud, which then stops the server in its turn.
+            .process_group(0)
+            .spawn()
+            .context("cannot start PostgreSQL")
+    }
+
+    fn command(&self) -> Command {
+        let program = self.programs.join("postgres");
+        let Some(mut command) = setpriv() else {
+            let mut command = Command::new(program);
+            if let Some(user) = self.user {
+                command.uid(user).gid(user);
+            }
+            return command;
+        };
+        command.args(["--pdeathsig", "INT"]);
+        if let Some(user) = self.user {
+            let user = user.to_string();
+            command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+        }
+        command.arg(program);
+        command
+    }
+
+    /// Waits for the server's own word in its pid file, so that another server on the port isn't taken for it.
+    fn wait_until_listening(&self, child: &mut Child) -> anyhow::Result<()> {
+        let pid_file = self.data().join("postmaster.pid");
+        let id = child.id().to_string();
+        let listening = wait_until(READY_WITHIN, || {
+            let content = std::fs::read_to_string(&pid_file).unwrap_or_default();
+            let ready = content.lines().next().map(str::trim) == Some(id.as_str())
+                && content.lines().last().map(str::trim) == Some("ready");
+            ready || !matches!(child.try_wait(), Ok(None))
+        });
+        let ended = child.try_wait()?;
+        if listening && ended.is_none() {
+            return Ok(());
+        }
+        let _ = stop_child(child);
+        let log = std::fs::read_to_string(self.base.join("postgres.log")).unwrap_or_default();
+        bail!("PostgreSQL did not start: {log}")
+    }
+}
+
+/// `setpriv`, when it exists and can ask for a signal at the parent's death.
+fn setpriv() -> Option<Command> {
+    let works = Command::new("setpriv")
+        .args(["--pdeathsig", "INT", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    works.then(|| Command::new("setpriv"))
+}
+
+fn stop_child(child: &mut Child) -> anyhow::Result<ExitStatus> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // Fast shutdown first; then without a farewell to the connections.
+    for signal in [Signal::INT, Signal::QUIT] {
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, signal);
+        }
+        if wait_until(STOPPED_WITHIN, || !matches!(child.try_wait(), Ok(None))) {
+            return Ok(child.wait()?);
+        }
+    }
+    child.kill()?;
+    Ok(child.wait()?)
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(POLL_EVERY);
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+async fn wait_until_ready(port: u16) -> anyhow::Result<()> {
+    let options = options(&format!("postgres://{SUPERUSER}@127.0.0.1:{port}/postgres"))?;
+    let end = Instant::now() + READY_WITHIN;
+    loop {
+        match options.connect().await {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(error) if Instant::now() > end => return Err(error.into()),
+            Err(_) => tokio::time::sleep(POLL_EVERY).await,
+        }
+    }
+}
+
+fn options(url: &str) -> anyhow::Result<PgConnectOptions> {
+    Ok(PgConnectOptions::from_str(url)?.disable_statement_logging())
+}
+
+async fn create_database(superuser_url: &str) -> anyhow::Result<()> {
+    let mut connection = options(superuser_url)?.connect().await?;
+    let role: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = 'moneta')")
+        .fetch_one(&mut connection)
+        .await?;
+    if !role {
+        sqlx::query("create role moneta login")
+            .execute(&mut connection)
+            .await?;
+    }
+    let database: bool =
+        sqlx::query_scalar("select exists (select from pg_database where datname = 'moneta')")
+            .fetch_one(&mut connection)
+            .await?;
+    if !database {
+        sqlx::query("create database moneta owner moneta")
+            .execute(&mut connection)
+            .await?;
+    }
+    Ok(connection.close().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn connect(postgres: &Postgres) -> sqlx::PgConnection {
+        options(postgres.url()).unwrap().connect().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn data_outlives_a_restart_and_the_role_is_no_superuser() {
+        let state = tempfile::tempdir().unwrap();
+        let postgres = Postgres::start(state.path()).await.unwrap();
+        let mut connection = connect(&postgres).await;
+        sqlx::query("create table kept as select 7 as value")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        postgres.stop().await.unwrap();
+
+        let postgres = Postgres::start(state.path()).await.unwrap();
+        let mut connection = connect(&postgres).await;
+        let value: i32 = sqlx::query_scalar("select value from kept")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(value, 7);
+        let superuser: String = sqlx::query_scalar("select current_setting('is_superuser')")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(superuser, "off");
+        postgres.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_server_of_a_killed_run_is_taken_over() {
+        let state = tempfile::tempdir().unwrap();
+        let (server, lock) = prepare(state.path()).unwrap();
+        let mut orphan = server.spawn(free_port().unwrap()).unwrap();
+        server.wait_until_listening(&mut orphan).unwrap();
+        drop(lock);
+
+        let reaper = std::thread::spawn(move || orphan.wait().unwrap());
+        let postgres = Postgres::start(state.path()).await.unwrap();
+        assert!(reaper.join().unwrap().success());
+        connect(&postgres).await;
+        postgres.stop().await.unwrap();
+    }
+
+    /// The state directory for `a_server_until_killed`.
+    const STATE: &str = "MONETA_TEST_STATE";
+
+    /// Runs in the process that the next test kills; does nothing otherwise.
+    #[tokio::test]
+    async fn a_server_until_killed() {
+        let Ok(state) = std::env::var(STATE) else {
+            return;
+        };
+        let _postgres = Postgres::start(Path::new(&state)).await.unwrap();
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn the_server_ends_when_its_process_is_killed() {
+        if setpriv().is_none() {
+            return;
+        }
+        let state = tempfile::tempdir().unwrap();
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "backends::postgres::tests::a_server_until_killed"])
+            .env(STATE, state.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid_file = state.path().join("postgres/data/postmaster.pid");
+        let ready = || std::fs::read_to_string(&pid_file).is_ok_and(|content| content.contains("ready"));
+        assert!(wait_until(READY_WITHIN, ready));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(wait_until(STOPPED_WITHIN, || !pid_file.exists()));
+    }
+
+    #[test]
+    fn data_moves_where_the_servers_user_can_reach_it() {
+        let private = tempfile::tempdir().unwrap();
+        let state = private.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        std::fs::set_permissions(private.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(base_for(NOBODY, &state).unwrap().starts_with("/var/tmp"));
+        std::fs::set_permissions(private.path(), PermissionsExt::from_mode(0o711)).unwrap();
+        assert_eq!(base_for(NOBODY, &state).unwrap(), state.join("postgres"));
+    }
+
+    #[tokio::test]
+    async fn a_state_directory_has_one_local_cloud() {
+        let state = tempfile::tempdir().unwrap();
+        let postgres = Postgres::start(state.path()).await.unwrap();
+        let error = Postgres::start(state.path()).await.unwrap_err();
+        assert!(error.to_string().contains("another local cloud"), "{error}");
+        postgres.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_ends_the_server() {
+        let state = tempfile::tempdir().unwrap();
+        let postgres = Postgres::start(state.path()).await.unwrap();
+        let url = postgres.url().to_owned();
+        drop(postgres);
+        let end = Instant::now() + STOPPED_WITHIN;
+        while options(&url).unwrap().connect().await.is_ok() {
+            assert!(Instant::now() < end, "the server still answers");
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    }
+}

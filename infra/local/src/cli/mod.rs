@@ -1,0 +1,234 @@
+//! The command line: `moneta up` and everything that talks to what it started.
+
+mod build;
+mod client;
+mod inspect;
+mod invoke;
+mod openapi;
+mod up;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+
+use self::client::Client;
+use crate::{options::DEFAULT_PORT, progress};
+
+const EXAMPLES: &str = "Examples:
+  moneta up                                 build, start everything, stay until Ctrl-C
+  moneta token --profile-id 1               a token for requests
+  moneta invoke deposit_funds               call a function with events/deposit_funds.json
+  moneta schedule reconcile_trading         run a schedule now
+  moneta queues redrive drivewealth-events  send back what was given up
+  moneta logs deposit_funds --follow        watch a function
+
+A real service takes the place of a local one through the usual variable: DATABASE_URL, AWS_ENDPOINT_URL_DYNAMODB,
+AWS_ENDPOINT_URL_SQS, KAFKA_BROKERS, DRIVEWEALTH_API_BASE, PLAID_API_BASE, FIREBASE_API_BASE.";
+
+/// Moneta's local cloud: the deployed template and the deployed binaries, on this machine.
+#[derive(Parser)]
+#[command(name = "moneta", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Place {
+    /// The folder of the workspace; found upwards from the current folder when not given.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    root: Option<PathBuf>,
+    /// The address of the running local cloud; known from .local/url when not given.
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the functions, start the local cloud and stay until Ctrl-C.
+    #[command(after_help = "Examples:\n  moneta up\n  moneta up --port 9500 --no-build\n  moneta up --fresh")]
+    Up(StartArguments),
+    /// Play the demonstration on a local cloud of its own.
+    Demo(DemoArguments),
+    /// Invoke a function with an event.
+    #[command(
+        after_help = "Without a running local cloud, a temporary one is started for the call.\n\nExamples:\n  \
+                      moneta invoke deposit_funds\n  moneta invoke migrate --event /dev/null"
+    )]
+    Invoke {
+        /// The operation, like deposit_funds.
+        operation: String,
+        /// The event; events/OPERATION.json when not given. An empty file stands for {}.
+        #[arg(long, value_name = "FILE")]
+        event: Option<PathBuf>,
+    },
+    /// Make a development token.
+    #[command(after_help = "Examples:\n  moneta token --profile-id 1\n  \
+                            moneta token --group admin --scope 'wallets internal' --expires-in 60")]
+    Token(TokenArguments),
+    /// Run a function's schedule now.
+    #[command(after_help = "Example:\n  moneta schedule reconcile_trading --input '{\"scope\":\"all\"}'")]
+    Schedule {
+        /// The operation, like reconcile_trading.
+        operation: String,
+        /// The input, as JSON; the template's when not given.
+        #[arg(long, value_name = "JSON")]
+        input: Option<String>,
+    },
+    /// Look at the queues, or send back what was given up.
+    #[command(
+        after_help = "Names may leave out the stage: drivewealth-events, portfolio-changes-dead.\n\nExamples:\n  \
+                            moneta queues\n  moneta queues peek domain-events-dead\n  moneta queues redrive domain-events"
+    )]
+    Queues {
+        #[command(subcommand)]
+        action: Option<QueueAction>,
+    },
+    /// Show what the functions wrote.
+    Logs {
+        /// The operation; all when not given.
+        operation: Option<String>,
+        /// Stay and show new lines.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Write infra/openapi.yaml from the template's routes and what the functions say of themselves.
+    Openapi {
+        /// Write nothing; fail when the file isn't up to date.
+        #[arg(long)]
+        check: bool,
+        /// Take the binaries as they are.
+        #[arg(long)]
+        no_build: bool,
+    },
+}
+
+#[derive(Args)]
+struct StartArguments {
+    /// The port of the HTTP API.
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Take the binaries as they are.
+    #[arg(long)]
+    no_build: bool,
+    /// Forget what .local holds from earlier runs.
+    #[arg(long)]
+    fresh: bool,
+}
+
+#[derive(Args)]
+struct DemoArguments {
+    /// The port of the HTTP API; any free one when not given.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Take the binaries as they are.
+    #[arg(long)]
+    no_build: bool,
+}
+
+#[derive(Args)]
+struct TokenArguments {
+    /// The app user.
+    #[arg(long)]
+    profile_id: Option<i64>,
+    /// The trader.
+    #[arg(long)]
+    user_id: Option<String>,
+    /// The wallet client.
+    #[arg(long)]
+    client_id: Option<String>,
+    /// A group, like admin; may be given more than once.
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Scopes with spaces between.
+    #[arg(long)]
+    scope: Option<String>,
+    /// Seconds until it expires.
+    #[arg(
+        long,
+        default_value_t = 3600,
+        allow_negative_numbers = true,
+        value_name = "SECONDS"
+    )]
+    expires_in: i64,
+}
+
+#[derive(Subcommand)]
+enum QueueAction {
+    /// All queues with their counts.
+    List,
+    /// The messages that wait in a queue; looking counts as a receive, as on AWS.
+    Peek {
+        /// The queue.
+        name: String,
+    },
+    /// Send the messages of a dead-letter queue back to the queue they came from.
+    Redrive {
+        /// The dead-letter queue, or the queue it belongs to.
+        name: String,
+    },
+}
+
+/// Runs the command that the arguments name.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    init_tracing();
+    match dispatch(cli).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            progress::warn(format_args!("moneta: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command; false is a failure that has been told already.
+async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
+    let root = match cli.place.root {
+        Some(root) => root,
+        None => find_root(&std::env::current_dir()?)?,
+    };
+    let client = || Client::find(&root, cli.place.url.as_deref());
+    match cli.command {
+        Command::Up(arguments) => up::up(&root, &arguments).await,
+        Command::Demo(arguments) => up::demo(&root, &arguments).await,
+        Command::Invoke { operation, event } => {
+            invoke::invoke(&root, cli.place.url.as_deref(), &operation, event).await
+        }
+        Command::Token(arguments) => invoke::token(&root, cli.place.url.as_deref(), &arguments).await,
+        Command::Schedule { operation, input } => invoke::schedule(&client()?, &operation, input).await,
+        Command::Queues { action } => {
+            inspect::queues(&client()?, action.as_ref().unwrap_or(&QueueAction::List)).await
+        }
+        Command::Logs { operation, follow } => inspect::logs(&client()?, operation.as_deref(), follow).await,
+        Command::Openapi { check, no_build } => openapi::run(&root, check, no_build).await,
+    }
+}
+
+/// The nearest folder upwards that has the template.
+fn find_root(from: &Path) -> anyhow::Result<PathBuf> {
+    match from
+        .ancestors()
+        .find(|folder| folder.join("infra/template.yaml").is_file())
+    {
+        Some(root) => Ok(root.to_owned()),
+        None => bail!("no infra/template.yaml here or above; use --root"),
+    }
+}
+
+fn init_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MONETA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,local_cloud=info"));
+    // Somebody who uses this as a library may have their own.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,296 @@
+//! `moneta openapi`: one description of the whole HTTP API. The template says which routes there are and who may
+//! call them; each function's binary, run with `--openapi`, describes its own operation.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::process::Command;
+
+use super::{build, up};
+use crate::{
+    options::Options,
+    progress::{say, warn},
+    template::{Event, Function, HttpRoute, Locals, Template},
+};
+
+const HEADER: &str =
+    "# Written by `moneta openapi`; don't edit. The parts come from the functions and from template.yaml.\n";
+const SECURITY_SCHEME: &str = "token";
+
+/// What a function says of itself.
+#[derive(Deserialize)]
+struct Description {
+    operation: Value,
+    #[serde(default)]
+    components: Components,
+}
+
+#[derive(Default, Deserialize)]
+struct Components {
+    #[serde(default)]
+    schemas: BTreeMap<String, Value>,
+}
+
+pub(super) async fn run(root: &Path, check: bool, no_build: bool) -> anyhow::Result<bool> {
+    let options = Options::for_tests(root);
+    let template = Template::load(&options.template, &Locals::default())?;
+    let functions: Vec<&Function> = template
+        .functions
+        .iter()
+        .filter(|function| has_route(function))
+        .collect();
+    if no_build {
+        build::check(&options, functions.iter().map(|function| function.binary.clone()))?;
+    } else {
+        up::prepare(&options, false).await?;
+    }
+    let mut descriptions = BTreeMap::new();
+    for function in functions {
+        descriptions.insert(
+            function.binary.clone(),
+            describe(&options, &function.binary).await?,
+        );
+    }
+    let document = merge(&template, &descriptions)?;
+    let path = options.openapi();
+    if check {
+        return compare(&path, &document);
+    }
+    let text = format!("{HEADER}{}", serde_yaml_ng::to_string(&document)?);
+    std::fs::write(&path, text).with_context(|| format!("{} can't be written", path.display()))?;
+    say(format_args!(
+        "{}: {} operations",
+        path.display(),
+        descriptions.len()
+    ));
+    Ok(true)
+}
+
+fn has_route(function: &Function) -> bool {
+    function
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Http(_)))
+}
+
+async fn describe(options: &Options, binary: &str) -> anyhow::Result<Description> {
+    let path = options.binaries.join(binary);
+    let output = Command::new(&path)
+        .arg("--openapi")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("{} can't be started", path.display()))?;
+    if !output.status.success() {
+        bail!(
+            "{binary} --openapi failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{binary} --openapi doesn't print its operation as JSON"))
+}
+
+fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> anyhow::Result<Value> {
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
+    for function in &template.functions {
+        let Some(description) = descriptions.get(&function.binary) else {
+            continue;
+        };
+        for (name, schema) in &description.components.schemas {
+            match schemas.insert(name.clone(), schema.clone()) {
+                Some(other) if other != *schema => bail!(
+                    "{}: its schema {name} differs from another function's of that name",
+                    function.binary
+                ),
+                _ => {}
+            }
+        }
+        for event in &function.events {
+            if let Event::Http(route) = event {
+                let operation = operation(function, route, &description.operation);
+                paths
+                    .entry(route.path.clone())
+                    .or_default()
+                    .insert(route.method.to_lowercase(), operation);
+            }
+        }
+    }
+    schemas
+        .entry("GatewayMessage".to_owned())
+        .or_insert_with(gateway_message);
+    Ok(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Moneta",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The money back end of a trading company. Money is in cents, times are RFC 3339 in UTC.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                SECURITY_SCHEME: { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+            },
+        },
+    }))
+}
+
+/// A function's operation with what the gateway adds to it.
+fn operation(function: &Function, route: &HttpRoute, described: &Value) -> Value {
+    let mut operation = described.as_object().cloned().unwrap_or_default();
+    operation.insert("operationId".to_owned(), json!(function.binary));
+    let area = route.path.split('/').nth(1).unwrap_or_default();
+    operation.entry("tags").or_insert_with(|| json!([area]));
+    if !route.authorized {
+        operation.insert("security".to_owned(), json!([]));
+        return Value::Object(operation);
+    }
+    operation.insert("security".to_owned(), json!([{ SECURITY_SCHEME: route.scopes }]));
+    let mut responses = operation
+        .remove("responses")
+        .and_then(|responses| responses.as_object().cloned())
+        .unwrap_or_default();
+    responses
+        .entry("401")
+        .or_insert_with(|| gateway_answer("No token, or one that isn't good"));
+    if !route.scopes.is_empty() {
+        let text = format!("The token has none of the scopes {}", route.scopes.join(", "));
+        responses.entry("403").or_insert_with(|| gateway_answer(&text));
+    }
+    operation.insert("responses".to_owned(), Value::Object(responses));
+    Value::Object(operation)
+}
+
+fn gateway_answer(description: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/GatewayMessage" });
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn gateway_message() -> Value {
+    json!({
+        "type": "object",
+        "description": "An answer of the gateway itself.",
+        "required": ["message"],
+        "properties": { "message": { "type": "string" } },
+    })
+}
+
+/// Says in which operations the file differs from what the functions describe now.
+fn compare(path: &Path, document: &Value) -> anyhow::Result<bool> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} can't be read; `moneta openapi` writes it", path.display()))?;
+    let file: Value =
+        serde_yaml_ng::from_str(&text).with_context(|| format!("{} isn't YAML", path.display()))?;
+    let differences = differences(&file, document);
+    for difference in &differences {
+        warn(format_args!("{}: {difference}", path.display()));
+    }
+    if !differences.is_empty() {
+        warn("`moneta openapi` brings it up to date");
+    }
+    Ok(differences.is_empty())
+}
+
+fn differences(file: &Value, now: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (what, part) in [("", "/paths"), ("schema ", "/components/schemas")] {
+        let (before, after) = (parts(file, part), parts(now, part));
+        for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            match (before.get(name), after.get(name)) {
+                (None, _) => differences.push(format!("{what}{name} is missing")),
+                (_, None) => differences.push(format!("{what}{name} is no more")),
+                (before, after) if before != after => differences.push(format!("{what}{name} has changed")),
+                _ => {}
+            }
+        }
+    }
+    if differences.is_empty() && file != now {
+        differences.push("its head has changed".to_owned());
+    }
+    differences
+}
+
+/// Operations as `POST /path`, schemas by name.
+fn parts(document: &Value, pointer: &str) -> BTreeMap<String, Value> {
+    let entries = document
+        .pointer(pointer)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    if pointer != "/paths" {
+        return entries
+            .map(|(name, schema)| (name.clone(), schema.clone()))
+            .collect();
+    }
+    let operations = entries.flat_map(|(path, methods)| {
+        let methods = methods.as_object().into_iter().flatten();
+        methods
+            .map(move |(method, operation)| (format!("{} {path}", method.to_uppercase()), operation.clone()))
+    });
+    operations.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties: {Auth: {DefaultAuthorizer: Jwt, Authorizers: {Jwt: {JwtConfiguration: {issuer: i, audience: [a]}}}}}
+  Pay:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: pay
+      Events:
+        Post: {Type: HttpApi, Properties: {Method: POST, Path: /wallets/pay, Auth: {AuthorizationScopes: [wallets]}}}
+        Hook: {Type: HttpApi, Properties: {Method: POST, Path: /hook, Auth: {Authorizer: NONE}}}
+"#;
+
+    fn document(summary: &str) -> Value {
+        let template = Template::parse(TEMPLATE, &Locals::default()).unwrap();
+        let description = json!({
+            "operation": { "summary": summary, "responses": { "200": { "description": "Paid" } } },
+            "components": { "schemas": { "Payment": { "type": "object" } } },
+        });
+        let descriptions = [("pay".to_owned(), serde_json::from_value(description).unwrap())].into();
+        merge(&template, &descriptions).unwrap()
+    }
+
+    #[test]
+    fn the_gateway_adds_security_and_its_own_answers() {
+        let document = document("Pays");
+        let pay = &document["paths"]["/wallets/pay"]["post"];
+        assert_eq!(pay["operationId"], "pay");
+        assert_eq!(pay["security"], json!([{ "token": ["wallets"] }]));
+        let answers: Vec<&String> = pay["responses"].as_object().unwrap().keys().collect();
+        assert_eq!(answers, ["200", "401", "403"]);
+        assert_eq!(document["paths"]["/hook"]["post"]["security"], json!([]));
+        assert!(document["components"]["schemas"].get("Payment").is_some());
+    }
+
+    #[test]
+    fn a_check_names_what_differs() {
+        assert!(differences(&document("Pays"), &document("Pays")).is_empty());
+        let changed = differences(&document("Pays"), &document("Pays more"));
+        assert_eq!(
+            changed,
+            ["POST /hook has changed", "POST /wallets/pay has changed"]
+        );
+        let missing = differences(&json!({}), &document("Pays"));
+        assert!(
+            missing.contains(&"POST /hook is missing".to_owned()),
+            "{missing:?}"
+        );
+    }
+}

@@ -1,0 +1,324 @@
+//! The backends, local or real, and the clients of theirs.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use anyhow::{Context, anyhow};
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::json;
+
+use crate::{
+    backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, REGION, Sqs},
+    options::Options,
+    progress::Progress,
+    sandboxes::{EventSink, SandboxOptions, Sandboxes},
+    template::Template,
+};
+
+/// The queue of DriveWealth's events.
+const DRIVEWEALTH_EVENTS: &str = "drivewealth-events";
+
+/// The backends with their addresses and clients.
+pub(super) struct Connections {
+    pub(super) database_url: String,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    pub(super) streams: aws_sdk_dynamodbstreams::Client,
+    pub(super) dynamodb_endpoint: String,
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) sqs_endpoint: String,
+    pub(super) queue_urls: BTreeMap<String, String>,
+    pub(super) kafka_brokers: String,
+    local: LocalBackends,
+}
+
+/// Those that run here.
+#[derive(Default)]
+struct LocalBackends {
+    postgres: Option<Postgres>,
+    dynamodb: Option<DynamoDb>,
+    sqs: Option<Sqs>,
+    kafka: Option<Kafka>,
+}
+
+struct Tables {
+    client: aws_sdk_dynamodb::Client,
+    streams: aws_sdk_dynamodbstreams::Client,
+    endpoint: String,
+    local: Option<DynamoDb>,
+}
+
+struct QueueService {
+    client: aws_sdk_sqs::Client,
+    endpoint: String,
+    urls: BTreeMap<String, String>,
+    local: Option<Sqs>,
+}
+
+impl Connections {
+    /// Starts what isn't replaced by a real service, all at the same time, with the template's queues, tables and topics.
+    pub(super) async fn start(
+        options: &Options,
+        template: &Template,
+        progress: Progress,
+    ) -> anyhow::Result<Self> {
+        let ((database_url, postgres), tables, queues, (kafka_brokers, kafka)) = tokio::try_join!(
+            database(options, progress),
+            tables(options, template, progress),
+            queues(options, template, progress),
+            brokers(options, template, progress),
+        )?;
+        Ok(Self {
+            database_url,
+            dynamodb: tables.client,
+            streams: tables.streams,
+            dynamodb_endpoint: tables.endpoint,
+            sqs: queues.client,
+            sqs_endpoint: queues.endpoint,
+            queue_urls: queues.urls,
+            kafka_brokers,
+            local: LocalBackends {
+                postgres,
+                dynamodb: tables.local,
+                sqs: queues.local,
+                kafka,
+            },
+        })
+    }
+
+    pub(super) fn addresses(&self) -> BTreeMap<String, String> {
+        let addresses = [
+            ("DATABASE_URL", &self.database_url),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
+            ("AWS_ENDPOINT_URL_SQS", &self.sqs_endpoint),
+            ("KAFKA_BROKERS", &self.kafka_brokers),
+        ];
+        addresses
+            .into_iter()
+            .map(|(name, address)| (name.to_owned(), address.clone()))
+            .collect()
+    }
+
+    /// Stops the backends that run here, all at the same time.
+    pub(super) async fn stop(self) {
+        let Self {
+            local,
+            dynamodb,
+            streams,
+            sqs,
+            ..
+        } = self;
+        drop((dynamodb, streams, sqs));
+        let postgres = async {
+            match local.postgres {
+                Some(postgres) => postgres.stop().await,
+                None => Ok(()),
+            }
+        };
+        let dynamodb = async {
+            match local.dynamodb {
+                Some(dynamodb) => dynamodb.stop().await,
+                None => Ok(()),
+            }
+        };
+        let kafka = async {
+            match local.kafka {
+                Some(kafka) => kafka.stop().await,
+                None => Ok(()),
+            }
+        };
+        let sqs = async {
+            if let Some(sqs) = local.sqs {
+                sqs.stop().await;
+            }
+            Ok(())
+        };
+        let (postgres, dynamodb, kafka, sqs) = tokio::join!(postgres, dynamodb, kafka, sqs);
+        for error in [postgres, dynamodb, kafka, sqs]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            tracing::warn!("a backend didn't stop cleanly: {error:#}");
+        }
+    }
+}
+
+async fn database(options: &Options, progress: Progress) -> anyhow::Result<(String, Option<Postgres>)> {
+    let begun = Instant::now();
+    if let Some(url) = &options.external.database_url {
+        progress.ready(begun, "PostgreSQL", "the one of DATABASE_URL");
+        return Ok((url.clone(), None));
+    }
+    let postgres = Postgres::start(&options.state)
+        .await
+        .context("PostgreSQL doesn't start")?;
+    let url = postgres.url().to_owned();
+    progress.ready(begun, "PostgreSQL", &url);
+    Ok((url, Some(postgres)))
+}
+
+async fn tables(options: &Options, template: &Template, progress: Progress) -> anyhow::Result<Tables> {
+    let begun = Instant::now();
+    if let Some(endpoint) = &options.external.dynamodb_endpoint {
+        let config = backends::sdk_config(endpoint).await;
+        let client = aws_sdk_dynamodb::Client::new(&config);
+        for table in &template.tables {
+            let described = client.describe_table().table_name(&table.name).send().await;
+            described.with_context(|| format!("{endpoint} has no table {}; create it there", table.name))?;
+        }
+        progress.ready(begun, "DynamoDB", "the one of AWS_ENDPOINT_URL_DYNAMODB");
+        let streams = aws_sdk_dynamodbstreams::Client::new(&config);
+        return Ok(Tables {
+            client,
+            streams,
+            endpoint: endpoint.clone(),
+            local: None,
+        });
+    }
+    let file = options.keep_state.then(|| options.state.join("dynamodb.sqlite"));
+    let dynamodb = DynamoDb::start(file).await.context("DynamoDB doesn't start")?;
+    dynamodb.create_tables(&template.tables).await?;
+    progress.ready(
+        begun,
+        "DynamoDB",
+        format_args!("{}, {} tables", dynamodb.endpoint(), template.tables.len()),
+    );
+    Ok(Tables {
+        client: dynamodb.client().clone(),
+        streams: dynamodb.streams().clone(),
+        endpoint: dynamodb.endpoint().to_owned(),
+        local: Some(dynamodb),
+    })
+}
+
+async fn queues(options: &Options, template: &Template, progress: Progress) -> anyhow::Result<QueueService> {
+    let begun = Instant::now();
+    if let Some(endpoint) = &options.external.sqs_endpoint {
+        let client = aws_sdk_sqs::Client::new(&backends::sdk_config(endpoint).await);
+        let urls = external_queues(&client, &template.queues)
+            .await
+            .with_context(|| endpoint.clone())?;
+        progress.ready(begun, "SQS", "the one of AWS_ENDPOINT_URL_SQS");
+        return Ok(QueueService {
+            client,
+            endpoint: endpoint.clone(),
+            urls,
+            local: None,
+        });
+    }
+    let sqs = Sqs::start(REGION).await.context("SQS doesn't start")?;
+    sqs.create_queues(&template.queues).await?;
+    let urls = template
+        .queues
+        .iter()
+        .filter_map(|queue| Some((queue.name.clone(), sqs.url(&queue.name)?)));
+    let urls = urls.collect();
+    progress.ready(
+        begun,
+        "SQS",
+        format_args!("{}, {} queues", sqs.endpoint(), template.queues.len()),
+    );
+    Ok(QueueService {
+        client: sqs.client().clone(),
+        endpoint: sqs.endpoint().to_owned(),
+        urls,
+        local: Some(sqs),
+    })
+}
+
+/// Creates the queues in somebody else's SQS; one that is there already is as good.
+async fn external_queues(
+    client: &aws_sdk_sqs::Client,
+    queues: &[QueueSpec],
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut dead_letters_first: Vec<&QueueSpec> = queues.iter().collect();
+    dead_letters_first.sort_by_key(|queue| queue.dead_letter.is_some());
+    let mut urls: BTreeMap<String, String> = BTreeMap::new();
+    for queue in dead_letters_first {
+        let mut create = client.create_queue().queue_name(&queue.name).attributes(
+            QueueAttributeName::VisibilityTimeout,
+            queue.visibility_timeout_s.to_string(),
+        );
+        if queue.fifo {
+            create = create.attributes(QueueAttributeName::FifoQueue, "true");
+        }
+        if let Some(dead) = &queue.dead_letter {
+            let url = urls
+                .get(&dead.queue)
+                .ok_or_else(|| anyhow!("no queue is named {}", dead.queue))?;
+            let arn = arn_of(client, url).await?;
+            let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": dead.max_receive_count });
+            create = create.attributes(QueueAttributeName::RedrivePolicy, policy.to_string());
+        }
+        let url = match create.send().await {
+            Ok(created) => created.queue_url,
+            Err(_) => {
+                client
+                    .get_queue_url()
+                    .queue_name(&queue.name)
+                    .send()
+                    .await?
+                    .queue_url
+            }
+        };
+        urls.insert(
+            queue.name.clone(),
+            url.ok_or_else(|| anyhow!("{} has no URL", queue.name))?,
+        );
+    }
+    Ok(urls)
+}
+
+async fn arn_of(client: &aws_sdk_sqs::Client, url: &str) -> anyhow::Result<String> {
+    let attributes = client
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(QueueAttributeName::QueueArn);
+    let attributes = attributes.send().await?.attributes.unwrap_or_default();
+    attributes
+        .get(&QueueAttributeName::QueueArn)
+        .cloned()
+        .ok_or_else(|| anyhow!("{url} has no ARN"))
+}
+
+async fn brokers(
+    options: &Options,
+    template: &Template,
+    progress: Progress,
+) -> anyhow::Result<(String, Option<Kafka>)> {
+    let begun = Instant::now();
+    if let Some(brokers) = &options.external.kafka_brokers {
+        progress.ready(begun, "Kafka", "the one of KAFKA_BROKERS");
+        return Ok((brokers.clone(), None));
+    }
+    let kafka = Kafka::start(&template.topics)
+        .await
+        .context("Kafka doesn't start")?;
+    let brokers = kafka.brokers().to_owned();
+    progress.ready(
+        begun,
+        "Kafka",
+        format_args!("{brokers}, {} topics", template.topics.len()),
+    );
+    Ok((brokers, Some(kafka)))
+}
+
+/// Starts the stand-ins of the outside parties; DriveWealth's events go to the queue that the template has for them.
+pub(super) async fn start_sandboxes(
+    options: &Options,
+    connections: &Connections,
+) -> anyhow::Result<Sandboxes> {
+    let queue = connections
+        .queue_urls
+        .get(&format!("{}{DRIVEWEALTH_EVENTS}", super::PREFIX));
+    let events = queue.map(|url| EventSink {
+        client: connections.sqs.clone(),
+        queue_url: url.clone(),
+    });
+    let state = options.keep_state.then(|| options.state.clone());
+    Sandboxes::start(SandboxOptions {
+        port: None,
+        events,
+        state,
+    })
+    .await
+    .context("the sandboxes don't start")
+}

@@ -1,0 +1,146 @@
+//! The variables of each function: the template's, with what exists only in AWS replaced by what runs here.
+//!
+//! A function gets a replacement only for what the template gives it, so that a variable which is missing in the
+//! template is missing here too.
+
+use std::collections::BTreeMap;
+
+use super::connections::Connections;
+use crate::{keys, options::Options, template::Template};
+
+type Variables = BTreeMap<String, String>;
+
+/// What signs in to the database with IAM; locally a URL says it all.
+const DATABASE: [&str; 4] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER"];
+const KAFKA_BROKERS: &str = "KAFKA_BROKERS";
+const KAFKA_SECURITY_PROTOCOL: &str = "KAFKA_SECURITY_PROTOCOL";
+const KAFKA_SECRET_ARN: &str = "KAFKA_SECRET_ARN";
+const SECRET: &str = "_SECRET";
+
+/// The local values.
+pub(super) struct Replacements {
+    database_url: String,
+    kafka_brokers: String,
+    endpoints: Variables,
+    /// Variables and secrets of the sandboxes, by name.
+    named: Variables,
+}
+
+impl Replacements {
+    pub(super) fn new(connections: &Connections, sandboxes: Variables) -> Self {
+        let mut named = keys::local_secrets();
+        named.extend(sandboxes);
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_SQS", &connections.sqs_endpoint),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &connections.dynamodb_endpoint),
+        ];
+        Self {
+            database_url: connections.database_url.clone(),
+            kafka_brokers: connections.kafka_brokers.clone(),
+            endpoints: endpoints
+                .map(|(name, endpoint)| (name.to_owned(), endpoint.clone()))
+                .into(),
+            named,
+        }
+    }
+
+    fn apply(&self, variables: &mut Variables) {
+        if DATABASE.iter().any(|name| variables.remove(*name).is_some()) {
+            for name in DATABASE {
+                variables.remove(name);
+            }
+            variables.insert("DATABASE_URL".to_owned(), self.database_url.clone());
+        }
+        if let Some(brokers) = variables.get_mut(KAFKA_BROKERS) {
+            brokers.clone_from(&self.kafka_brokers);
+            variables.insert(KAFKA_SECURITY_PROTOCOL.to_owned(), "PLAINTEXT".to_owned());
+            variables.remove(KAFKA_SECRET_ARN);
+        }
+        for (name, value) in &self.named {
+            // A secret stands in the variable itself instead of behind an ARN.
+            let by_arn = name.ends_with(SECRET) && variables.remove(&format!("{name}_ARN")).is_some();
+            if by_arn || variables.contains_key(name) {
+                variables.insert(name.clone(), value.clone());
+            }
+        }
+        variables.extend(self.endpoints.clone());
+    }
+}
+
+/// The variables of every function, by binary.
+pub(super) fn of_functions(
+    template: &Template,
+    replacements: &Replacements,
+    options: &Options,
+) -> BTreeMap<String, Variables> {
+    let of_function = |function: &crate::template::Function| {
+        let mut variables = function.environment.clone();
+        replacements.apply(&mut variables);
+        variables.extend(options.environment.clone());
+        variables.extend(
+            options
+                .function_environment
+                .get(&function.binary)
+                .cloned()
+                .unwrap_or_default(),
+        );
+        (function.binary.clone(), variables)
+    };
+    template.functions.iter().map(of_function).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_template_gives_is_replaced() {
+        let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let replacements = Replacements {
+            database_url: "postgres://local".to_owned(),
+            kafka_brokers: "127.0.0.1:9".to_owned(),
+            endpoints: [text(("AWS_ENDPOINT_URL_SQS", "http://sqs"))].into(),
+            named: [
+                ("PLAID_API_BASE", "http://plaid"),
+                ("PLAID_SECRET", "{}"),
+                ("FIREBASE_SECRET", "{}"),
+            ]
+            .map(text)
+            .into(),
+        };
+        let mut variables: Variables = [
+            ("DATABASE_HOST", "proxy"),
+            ("DATABASE_PORT", "5432"),
+            ("PLAID_API_BASE", "https://plaid"),
+            ("PLAID_SECRET_ARN", "arn"),
+            ("STAGE", "local"),
+        ]
+        .map(text)
+        .into();
+        replacements.apply(&mut variables);
+        let expected: Variables = [
+            ("AWS_ENDPOINT_URL_SQS", "http://sqs"),
+            ("DATABASE_URL", "postgres://local"),
+            ("PLAID_API_BASE", "http://plaid"),
+            ("PLAID_SECRET", "{}"),
+            ("STAGE", "local"),
+        ]
+        .map(text)
+        .into();
+        assert_eq!(variables, expected);
+
+        let mut kafka: Variables = [("KAFKA_BROKERS", "b:1"), ("KAFKA_SECRET_ARN", "arn")]
+            .map(text)
+            .into();
+        replacements.apply(&mut kafka);
+        assert_eq!(
+            kafka.get("KAFKA_BROKERS").map(String::as_str),
+            Some("127.0.0.1:9")
+        );
+        assert_eq!(
+            kafka.get("KAFKA_SECURITY_PROTOCOL").map(String::as_str),
+            Some("PLAINTEXT")
+        );
+        assert!(!kafka.contains_key("KAFKA_SECRET_ARN"));
+    }
+}

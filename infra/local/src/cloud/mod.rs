@@ -1,0 +1,426 @@
+//! The local cloud as a whole: starts everything in order, and stops it.
+
+mod connections;
+mod environment;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use anyhow::{Context, anyhow, bail};
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use self::connections::Connections;
+use crate::{
+    backends::REGION,
+    gateway::Gateway,
+    keys::{LocalIssuer, TokenOptions},
+    logs::Logs,
+    options::Options,
+    prerequisites,
+    progress::Progress,
+    runtime::{InvocationResult, Runtime, Settings},
+    sandboxes::{DriveWealthSandbox, FirebaseSandbox, PlaidSandbox, Sandboxes},
+    sources::{self, Sources, queues::Queues},
+    template::{Event, Locals, Schedule, Template},
+};
+
+/// What every local queue's and table's name begins with.
+pub(crate) const PREFIX: &str = "moneta-local-";
+/// The function that brings the database up to date.
+const MIGRATE: &str = "migrate";
+/// The file in the state that says where a local cloud runs.
+pub(crate) const URL_FILE: &str = "url";
+/// How many log lines an error shows.
+const LINES_SHOWN: usize = 10;
+
+/// A running local cloud.
+pub struct LocalCloud {
+    inner: Arc<Inner>,
+    gateway: Gateway,
+    sandboxes: Sandboxes,
+    connections: Connections,
+    state: State,
+}
+
+/// What the local cloud's own HTTP routes work with.
+pub(crate) struct Inner {
+    pub(crate) url: String,
+    pub(crate) options: Options,
+    pub(crate) template: Template,
+    pub(crate) issuer: LocalIssuer,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) queues: Queues,
+    pub(crate) logs: Arc<Logs>,
+    /// The addresses of the backends and sandboxes, to show.
+    pub(crate) addresses: BTreeMap<String, String>,
+    sources: Mutex<Option<Arc<Sources>>>,
+}
+
+/// The folder of the state, removed at the end unless it is kept.
+struct State {
+    folder: PathBuf,
+    keep: bool,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // What can't be removed any more is no reason to fail.
+        let _ = std::fs::remove_file(self.folder.join(URL_FILE));
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl LocalCloud {
+    /// Starts everything and brings the database up to date. The functions' binaries have to be built.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let progress = Progress::new(options.progress);
+        let begun = Instant::now();
+        // The port first: when it is taken, nothing else needs to start.
+        let listener = Gateway::bind(options.port).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        std::fs::create_dir_all(&options.state)
+            .with_context(|| format!("the folder {} can't be made", options.state.display()))?;
+        let state = State {
+            folder: options.state.clone(),
+            keep: options.keep_state,
+        };
+        let issuer = LocalIssuer::load_or_create(&options.state)?;
+        let mut locals = locals(&issuer);
+        let template = Template::load(&options.template, &locals)?;
+        progress.ready(
+            begun,
+            "template",
+            format_args!("{} functions", template.functions.len()),
+        );
+
+        if options.external.database_url.is_none() {
+            prerequisites::ensure_postgres(progress).await?;
+        }
+        let connections = Connections::start(&options, &template, progress).await?;
+        locals.queue_urls.clone_from(&connections.queue_urls);
+        let template = Template::load(&options.template, &locals)?;
+
+        let begun = Instant::now();
+        let sandboxes = connections::start_sandboxes(&options, &connections).await?;
+        progress.ready(begun, "sandboxes", "DriveWealth, Plaid, Firebase");
+
+        let begun = Instant::now();
+        let logs = Arc::new(Logs::new(options.state.join("logs")));
+        let replacements = environment::Replacements::new(&connections, sandboxes.environment());
+        let settings = Settings {
+            binaries: options.binaries.clone(),
+            region: locals.region.clone(),
+            account: locals.account.clone(),
+            max_instances: options.max_instances,
+            environment: environment::of_functions(&template, &replacements, &options),
+        };
+        let runtime = Arc::new(Runtime::start(&template.functions, settings, Arc::clone(&logs)).await?);
+        progress.ready(begun, "functions", "started on their first call");
+
+        let queues = Queues::new(
+            connections.sqs.clone(),
+            connections.queue_urls.clone(),
+            &template.queues,
+        );
+        let mut addresses = connections.addresses();
+        addresses.extend(
+            sandboxes
+                .environment()
+                .into_iter()
+                .filter(|(name, _)| name.ends_with("_API_BASE")),
+        );
+        addresses.insert("SANDBOXES".to_owned(), sandboxes.url().to_owned());
+        let inner = Arc::new(Inner {
+            url,
+            template,
+            issuer,
+            runtime,
+            queues,
+            logs,
+            addresses,
+            sources: Mutex::new(None),
+            options,
+        });
+        let cloud = Self {
+            gateway: Gateway::start(listener, Arc::clone(&inner)),
+            inner,
+            sandboxes,
+            connections,
+            state,
+        };
+        match cloud.finish_start(&locals, progress).await {
+            Ok(()) => Ok(cloud),
+            Err(error) => {
+                cloud.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The database's schema, then whatever calls functions.
+    async fn finish_start(&self, locals: &Locals, progress: Progress) -> anyhow::Result<()> {
+        let inner = &self.inner;
+        if inner.template.function(MIGRATE).is_some() {
+            let begun = Instant::now();
+            inner.migrate().await?;
+            progress.ready(begun, "database schema", "up to date");
+        }
+        let begun = Instant::now();
+        let context = Arc::new(sources::Context {
+            runtime: Arc::clone(&inner.runtime),
+            queues: inner.queues.clone(),
+            streams: self.connections.streams.clone(),
+            tables: self.connections.dynamodb.clone(),
+            redelivery_after: inner.options.redelivery_after,
+            region: locals.region.clone(),
+            account: locals.account.clone(),
+            max_instances: inner.options.max_instances,
+            state: inner.options.state.clone(),
+        });
+        let (events, schedules) = (inner.options.event_sources, inner.options.schedules);
+        let sources = Sources::start(&inner.template, &context, events, schedules);
+        *crate::sync::lock(&inner.sources) = Some(Arc::new(sources));
+        progress.ready(begun, "queues and schedules", "calling their functions");
+        std::fs::write(self.state.folder.join(URL_FILE), &inner.url)?;
+        Ok(())
+    }
+
+    /// The address of the HTTP API.
+    pub fn url(&self) -> String {
+        self.inner.url.clone()
+    }
+
+    /// The template as it runs.
+    pub fn template(&self) -> &Template {
+        &self.inner.template
+    }
+
+    /// A token with these claims, good for `expires_in` seconds (an hour, when the claims don't say).
+    ///
+    /// # Panics
+    /// When the claims aren't a JSON object.
+    pub fn mint_token(&self, claims: Value) -> String {
+        match self.inner.mint(claims) {
+            Ok(token) => token,
+            #[expect(clippy::panic, reason = "claims that are no object are a mistake in a test")]
+            Err(error) => panic!("no token: {error:#}"),
+        }
+    }
+
+    /// A token with these claims that may be of another key, issuer or audience.
+    pub fn mint_token_with(&self, claims: Value, options: TokenOptions) -> anyhow::Result<String> {
+        self.inner.issuer.mint(claims, options)
+    }
+
+    /// The database that the functions use.
+    pub fn database_url(&self) -> &str {
+        &self.connections.database_url
+    }
+
+    /// The URL of a queue, which may be named without the prefix of the stage.
+    pub fn queue_url(&self, name: &str) -> anyhow::Result<String> {
+        self.inner.queues.url(name).map(str::to_owned)
+    }
+
+    /// A client of the queues.
+    pub fn sqs(&self) -> &aws_sdk_sqs::Client {
+        &self.connections.sqs
+    }
+
+    /// The full name of a table, which may be named without the prefix of the stage.
+    pub fn table(&self, name: &str) -> anyhow::Result<String> {
+        let full = format!("{PREFIX}{name}");
+        let mut tables = self.inner.template.tables.iter().map(|table| &table.name);
+        let found = tables.find(|table| **table == name || **table == full);
+        found.cloned().ok_or_else(|| anyhow!("no table is named {name}"))
+    }
+
+    /// A client of the tables.
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.connections.dynamodb
+    }
+
+    /// The addresses of the Kafka brokers.
+    pub fn kafka_brokers(&self) -> &str {
+        &self.connections.kafka_brokers
+    }
+
+    /// The address of the sandboxes; it tells what they offer.
+    pub fn sandboxes_url(&self) -> &str {
+        self.sandboxes.url()
+    }
+
+    /// The sandbox of DriveWealth.
+    pub fn drivewealth(&self) -> DriveWealthSandbox {
+        self.sandboxes.drivewealth()
+    }
+
+    /// The sandbox of Plaid.
+    pub fn plaid(&self) -> PlaidSandbox {
+        self.sandboxes.plaid()
+    }
+
+    /// The sandbox of Firebase.
+    pub fn firebase(&self) -> FirebaseSandbox {
+        self.sandboxes.firebase()
+    }
+
+    /// Invokes a function with an event.
+    pub async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<InvocationResult> {
+        self.inner.runtime.invoke(function, &event).await
+    }
+
+    /// Runs a function's schedule now, with this input or the one that the template gives its first schedule.
+    pub async fn run_schedule(
+        &self,
+        function: &str,
+        input: Option<Value>,
+    ) -> anyhow::Result<InvocationResult> {
+        self.inner.run_schedule(function, input).await
+    }
+
+    /// Kills all processes of a function and says how many there were; what they worked on ends as a function error.
+    pub async fn kill(&self, function: &str) -> anyhow::Result<usize> {
+        self.inner.runtime.kill(function).await
+    }
+
+    /// Sets a variable for the processes of a function that start from now on; running ones take no new invocation.
+    pub fn set_function_environment(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        self.inner.runtime.set_environment(function, name, value)
+    }
+
+    /// Holds back, or lets through, what a queue or a table has for its functions. When it returns, nothing more is
+    /// taken; what was taken before is still worked on.
+    pub async fn pause_event_source(&self, source: &str, paused: bool) -> anyhow::Result<()> {
+        let name = match self.inner.queues.full_name(source) {
+            Ok(name) => name.to_owned(),
+            Err(_) => self
+                .table(source)
+                .map_err(|_| anyhow!("no queue or table is named {source}"))?,
+        };
+        let sources = self.inner.sources();
+        let Some(sources) = sources else {
+            bail!("the event sources don't run")
+        };
+        sources.pause(&name, paused).await
+    }
+
+    /// Sends the messages of a dead-letter queue back to their queue and says how many there were.
+    pub async fn redrive(&self, queue: &str) -> anyhow::Result<usize> {
+        self.inner.queues.redrive(queue).await
+    }
+
+    /// The newest lines that a function wrote, the runtime's report of each invocation among them.
+    pub fn logs(&self, function: &str) -> Vec<String> {
+        self.inner.logs.lines(function)
+    }
+
+    /// Stops everything, and removes the state unless it is kept.
+    pub async fn stop(self) {
+        let Self {
+            inner,
+            gateway,
+            sandboxes,
+            connections,
+            state,
+        } = self;
+        gateway.stop().await;
+        if let Some(sources) = crate::sync::lock(&inner.sources).take() {
+            sources.stop();
+        }
+        inner.runtime.stop().await;
+        // The clients go first, so that the servers have no connection left to wait for.
+        drop(inner);
+        sandboxes.stop().await;
+        connections.stop().await;
+        drop(state);
+    }
+}
+
+impl Inner {
+    /// A token with these claims; `expires_in` among them is its lifetime in seconds.
+    pub(crate) fn mint(&self, mut claims: Value) -> anyhow::Result<String> {
+        let mut options = TokenOptions::default();
+        if let Some(seconds) = claims
+            .as_object_mut()
+            .and_then(|claims| claims.remove("expires_in"))
+        {
+            options.expires_in_s = seconds
+                .as_i64()
+                .ok_or_else(|| anyhow!("expires_in is a number of seconds, not {seconds}"))?;
+        }
+        self.issuer.mint(claims, options)
+    }
+
+    pub(crate) async fn run_schedule(
+        &self,
+        function: &str,
+        input: Option<Value>,
+    ) -> anyhow::Result<InvocationResult> {
+        let input = match input {
+            Some(input) => input,
+            None => {
+                let schedule = self.schedules(function).next();
+                let schedule = schedule.ok_or_else(|| anyhow!("{function} has no schedule"))?;
+                sources::input_of(schedule, Utc::now())
+            }
+        };
+        self.runtime.invoke(function, &input).await
+    }
+
+    pub(crate) fn schedules(&self, function: &str) -> impl Iterator<Item = &Schedule> {
+        let events = self
+            .template
+            .function(function)
+            .into_iter()
+            .flat_map(|function| &function.events);
+        events.filter_map(|event| match event {
+            Event::Schedule(schedule) => Some(schedule),
+            _ => None,
+        })
+    }
+
+    /// The sources, once they run.
+    pub(crate) fn sources(&self) -> Option<Arc<Sources>> {
+        crate::sync::lock(&self.sources).clone()
+    }
+
+    async fn migrate(&self) -> anyhow::Result<()> {
+        let result = self.runtime.invoke(MIGRATE, &json!({})).await?;
+        let Some(error) = result.function_error else {
+            return Ok(());
+        };
+        let lines = self.logs.lines(MIGRATE);
+        let shown = lines
+            .iter()
+            .rev()
+            .take(LINES_SHOWN)
+            .rev()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n");
+        bail!("the database can't be brought up to date: {error}\n{shown}")
+    }
+}
+
+fn locals(issuer: &LocalIssuer) -> Locals {
+    let parameters = [
+        ("Stage", "local"),
+        ("JwtIssuer", issuer.issuer()),
+        ("JwtAudience", issuer.audience()),
+    ];
+    Locals {
+        region: REGION.to_owned(),
+        parameters: parameters
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..Locals::default()
+    }
+}

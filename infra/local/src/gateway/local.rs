@@ -1,0 +1,171 @@
+//! The local cloud's own routes under `/local`: tokens, runs by hand, queues, logs.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{cloud::Inner, sources::queues::QueueStatus};
+
+type Cloud = State<Arc<Inner>>;
+
+/// What went wrong, as a problem of RFC 9457.
+struct Problem(StatusCode, anyhow::Error);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": format!("{error:#}"),
+        });
+        (
+            status,
+            [("content-type", "application/problem+json")],
+            body.to_string(),
+        )
+            .into_response()
+    }
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+pub(super) fn router() -> Router<Arc<Inner>> {
+    Router::new()
+        .route("/tokens", post(mint))
+        .route("/jwks", get(jwks))
+        .route("/invoke/{function}", post(invoke))
+        .route("/schedules/{function}", post(run_schedule))
+        .route("/status", get(status))
+        .route("/queues", get(queues))
+        .route("/queues/{name}/messages", get(messages))
+        .route("/queues/{name}/redrive", post(redrive))
+        .route("/logs", get(logs))
+}
+
+async fn mint(State(cloud): Cloud, body: Bytes) -> Answer<Value> {
+    let claims = parse(&body)?.unwrap_or_else(|| json!({}));
+    let token = cloud
+        .mint(claims)
+        .map_err(|error| Problem(StatusCode::UNPROCESSABLE_ENTITY, error))?;
+    Ok(Json(json!({ "token": token })))
+}
+
+async fn jwks(State(cloud): Cloud) -> Json<Value> {
+    Json(cloud.issuer.jwks().clone())
+}
+
+async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Answer<Value> {
+    known(&cloud, &function)?;
+    let event = parse(&body)?.unwrap_or_else(|| json!({}));
+    let result = cloud.runtime.invoke(&function, &event).await.map_err(internal)?;
+    to_json(&result)
+}
+
+async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Answer<Value> {
+    known(&cloud, &function)?;
+    let input = parse(&body)?;
+    if input.is_none() && cloud.schedules(&function).next().is_none() {
+        let error = anyhow::anyhow!("{function} has no schedule; give an input, or use /local/invoke");
+        return Err(Problem(StatusCode::NOT_FOUND, error));
+    }
+    let result = cloud.run_schedule(&function, input).await.map_err(internal)?;
+    to_json(&result)
+}
+
+#[derive(Serialize)]
+struct Status {
+    url: String,
+    addresses: std::collections::BTreeMap<String, String>,
+    functions: Vec<crate::runtime::FunctionStatus>,
+    /// The queues and tables that call functions, and whether each is paused.
+    event_sources: std::collections::BTreeMap<String, bool>,
+    queues: Vec<QueueStatus>,
+}
+
+async fn status(State(cloud): Cloud) -> Answer<Status> {
+    let sources = cloud.sources();
+    Ok(Json(Status {
+        url: cloud.url.clone(),
+        addresses: cloud.addresses.clone(),
+        functions: cloud.runtime.status(),
+        event_sources: sources.map(|sources| sources.status()).unwrap_or_default(),
+        queues: cloud.queues.status().await.map_err(internal)?,
+    }))
+}
+
+async fn queues(State(cloud): Cloud) -> Answer<Value> {
+    let queues = cloud.queues.status().await.map_err(internal)?;
+    Ok(Json(json!({ "items": queues })))
+}
+
+async fn messages(State(cloud): Cloud, Path(name): Path<String>) -> Answer<Value> {
+    cloud.queues.url(&name).map_err(not_found)?;
+    let messages = cloud.queues.peek(&name).await.map_err(internal)?;
+    Ok(Json(json!({ "items": messages })))
+}
+
+async fn redrive(State(cloud): Cloud, Path(name): Path<String>) -> Answer<Value> {
+    cloud.queues.url(&name).map_err(not_found)?;
+    let moved = cloud.queues.redrive(&name).await;
+    let moved = moved.map_err(|error| Problem(StatusCode::UNPROCESSABLE_ENTITY, error))?;
+    Ok(Json(json!({ "moved": moved })))
+}
+
+#[derive(Deserialize)]
+struct LogQuery {
+    function: Option<String>,
+    /// Only lines with a higher sequence number.
+    #[serde(default)]
+    after: u64,
+}
+
+async fn logs(State(cloud): Cloud, Query(query): Query<LogQuery>) -> Answer<Value> {
+    if let Some(function) = &query.function {
+        known(&cloud, function)?;
+    }
+    Ok(Json(
+        json!({ "items": cloud.logs.after(query.function.as_deref(), query.after) }),
+    ))
+}
+
+fn parse(body: &Bytes) -> Result<Option<Value>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let parsed = serde_json::from_slice(body);
+    parsed
+        .map(Some)
+        .map_err(|error| Problem(StatusCode::BAD_REQUEST, error.into()))
+}
+
+fn known(cloud: &Inner, function: &str) -> Result<(), Problem> {
+    match cloud.template.function(function) {
+        Some(_) => Ok(()),
+        None => Err(not_found(anyhow::anyhow!("no function is named {function}"))),
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Answer<Value> {
+    serde_json::to_value(value)
+        .map(Json)
+        .map_err(|error| internal(error.into()))
+}
+
+fn internal(error: anyhow::Error) -> Problem {
+    Problem(StatusCode::INTERNAL_SERVER_ERROR, error)
+}
+
+fn not_found(error: anyhow::Error) -> Problem {
+    Problem(StatusCode::NOT_FOUND, error)
+}

@@ -1,0 +1,137 @@
+//! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own under `/local`.
+
+mod answer;
+mod authorize;
+mod docs;
+mod event;
+mod local;
+mod routes;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use self::{authorize::Denied, routes::Routes};
+use crate::{cloud::Inner, runtime::PAYLOAD_LIMIT};
+
+/// How long API Gateway waits for a function.
+const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
+
+/// The running gateway.
+pub(crate) struct Gateway {
+    task: JoinHandle<()>,
+}
+
+struct Api {
+    cloud: Arc<Inner>,
+    routes: Routes,
+}
+
+impl Gateway {
+    /// Takes the port.
+    pub(crate) async fn bind(port: Option<u16>) -> anyhow::Result<TcpListener> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow!(
+                "port {} is taken, perhaps by another local cloud: stop that one, or choose a port with --port",
+                address.port()
+            )),
+            Err(error) => Err(error).with_context(|| format!("{address} can't be used")),
+        }
+    }
+
+    pub(crate) fn start(listener: TcpListener, cloud: Arc<Inner>) -> Self {
+        let api = Arc::new(Api {
+            routes: Routes::new(&cloud.template),
+            cloud: Arc::clone(&cloud),
+        });
+        let router = Router::new()
+            .nest("/local", local::router())
+            .merge(docs::router())
+            .with_state(cloud)
+            .fallback(axum::routing::any(serve).with_state(api))
+            .layer(DefaultBodyLimit::max(PAYLOAD_LIMIT));
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, service).await {
+                tracing::error!(%error, "the HTTP API ended");
+            }
+        });
+        Self { task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.task.abort();
+        // It was told to end, so that is the only way it can.
+        let _ = self.task.await;
+    }
+}
+
+async fn serve(
+    State(api): State<Arc<Api>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(found) = api.routes.find(&parts.method, parts.uri.path()) else {
+        return message(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let identity = match authorize::check(found.route, &parts.headers, &api.cloud.issuer) {
+        Ok(identity) => identity,
+        Err(Denied::Unauthorized) => {
+            let answer = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+            return ([(header::WWW_AUTHENTICATE, "Bearer")], answer).into_response();
+        }
+        Err(Denied::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
+    };
+    let Ok(body) = axum::body::to_bytes(body, PAYLOAD_LIMIT).await else {
+        return too_large();
+    };
+    let event = event::build(&parts, &body, &found, identity.as_ref(), client);
+    let invocation = api.cloud.runtime.invoke(&found.route.function, &event);
+    match tokio::time::timeout(INTEGRATION_LIMIT, invocation).await {
+        Ok(Ok(result)) if result.function_error.is_none() => answer::build(result.payload),
+        Ok(Ok(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Ok(Err(error)) => {
+            tracing::error!(function = found.route.function, "no invocation: {error:#}");
+            message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        }
+        Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+    }
+}
+
+/// An answer of the gateway's own, as API Gateway words it.
+fn message(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "message": text }))).into_response()
+}
+
+fn too_large() -> Response {
+    let body = json!({
+        "type": "about:blank",
+        "title": "Content Too Large",
+        "status": 413,
+        "code": "body_too_large",
+        "detail": format!("The body has more than {PAYLOAD_LIMIT} bytes."),
+    });
+    let body = Bytes::from(body.to_string());
+    (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        body,
+    )
+        .into_response()
+}

@@ -1,0 +1,381 @@
+//! The keys and secrets of the local cloud: for development only, made at the first start and kept in the state
+//! directory, so that a token outlives a restart.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::{RsaPrivateKey, RsaPublicKey};
+use serde_json::{Value, json};
+
+/// The issuer of local tokens.
+pub const ISSUER: &str = "http://localhost/moneta-local";
+/// The audience of local tokens.
+pub const AUDIENCE: &str = "moneta";
+/// The application key that the DriveWealth sandbox expects.
+pub const DRIVEWEALTH_APP_KEY: &str = "local-drivewealth-app-key";
+/// The user that signs in to the DriveWealth sandbox.
+pub const DRIVEWEALTH_USERNAME: &str = "moneta";
+/// The password of that user.
+pub const DRIVEWEALTH_PASSWORD: &str = "local-drivewealth-password";
+/// The client id that the Plaid sandbox expects.
+pub const PLAID_CLIENT_ID: &str = "local-plaid-client";
+/// The secret that the Plaid sandbox expects.
+pub const PLAID_SECRET: &str = "local-plaid-secret";
+/// The e-mail address of the service account that may send through the Firebase sandbox.
+pub const FIREBASE_CLIENT_EMAIL: &str = "push@moneta-local.iam.gserviceaccount.com";
+
+const DATA_KEY: &str = "bW9uZXRhLWxvY2FsLWRldmVsb3BtZW50LWtleS0zMmI=";
+const KEY_ID: &str = "moneta-local";
+const RSA_BITS: usize = 2048;
+
+/// The constant local secrets by the variable that a function reads; `FIREBASE_SECRET` comes from the sandboxes, since
+/// it names their address.
+pub fn local_secrets() -> BTreeMap<String, String> {
+    let drivewealth = json!({
+        "app_key": DRIVEWEALTH_APP_KEY,
+        "username": DRIVEWEALTH_USERNAME,
+        "password": DRIVEWEALTH_PASSWORD,
+    });
+    let plaid = json!({ "client_id": PLAID_CLIENT_ID, "secret": PLAID_SECRET });
+    let data_key = json!({ "key": DATA_KEY });
+    [
+        ("DATA_KEY_SECRET", data_key),
+        ("DRIVEWEALTH_SECRET", drivewealth),
+        ("PLAID_SECRET", plaid),
+    ]
+    .into_iter()
+    .map(|(name, secret)| (name.to_owned(), secret.to_string()))
+    .collect()
+}
+
+/// What a token is made with, besides its claims.
+#[derive(Debug, Clone)]
+pub struct TokenOptions {
+    /// After how many seconds it expires; a negative number makes an expired token.
+    pub expires_in_s: i64,
+    /// The issuer instead of the local one.
+    pub issuer: Option<String>,
+    /// The audience instead of the local one.
+    pub audience: Option<String>,
+    /// Signs with a key that the issuer doesn't know.
+    pub wrong_key: bool,
+}
+
+impl Default for TokenOptions {
+    fn default() -> Self {
+        Self {
+            expires_in_s: 3600,
+            issuer: None,
+            audience: None,
+            wrong_key: false,
+        }
+    }
+}
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It isn't a token, or lacks a claim, or another algorithm signed it.
+    #[error("the token is malformed")]
+    Malformed,
+    /// Its signature isn't the issuer's.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// It has expired.
+    #[error("the token has expired")]
+    Expired,
+    /// It is not valid yet.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// Another issuer made it.
+    #[error("the token's issuer is wrong")]
+    Issuer,
+    /// It is meant for somebody else.
+    #[error("the token's audience is wrong")]
+    Audience,
+}
+
+/// The local issuer of JSON Web Tokens (ES256).
+pub struct LocalIssuer {
+    signing: EncodingKey,
+    wrong: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+    jwks: Value,
+}
+
+impl std::fmt::Debug for LocalIssuer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("LocalIssuer")
+            .field("jwks", &self.jwks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalIssuer {
+    /// Reads the issuer's key pair from the state directory, or makes and keeps one.
+    pub fn load_or_create(state_dir: &Path) -> anyhow::Result<Self> {
+        let key = load_or_make(&state_dir.join("keys/issuer.pk8"), make_ec_key)?;
+        let (x, y) = ec_point(&key)?;
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        Ok(Self {
+            signing: EncodingKey::from_ec_der(&key),
+            wrong: EncodingKey::from_ec_der(&make_ec_key()?),
+            verifying: DecodingKey::from_ec_components(&x, &y)?,
+            validation,
+            jwks: json!({ "keys": [{
+                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID, "x": x, "y": y,
+            }] }),
+        })
+    }
+
+    /// The issuer's name, as in the tokens' `iss`.
+    pub fn issuer(&self) -> &'static str {
+        ISSUER
+    }
+
+    /// The audience of its tokens, as in `aud`.
+    pub fn audience(&self) -> &'static str {
+        AUDIENCE
+    }
+
+    /// Makes a token with the claims (a JSON object); `iss`, `aud`, `iat` and `exp` come from the options unless the
+    /// claims say otherwise.
+    pub fn mint(&self, claims: Value, options: TokenOptions) -> anyhow::Result<String> {
+        let Value::Object(given) = claims else {
+            anyhow::bail!("the claims must be a JSON object");
+        };
+        let now = chrono::Utc::now().timestamp();
+        let mut claims = serde_json::Map::new();
+        claims.insert(
+            "iss".to_owned(),
+            options.issuer.unwrap_or_else(|| ISSUER.to_owned()).into(),
+        );
+        claims.insert(
+            "aud".to_owned(),
+            options.audience.unwrap_or_else(|| AUDIENCE.to_owned()).into(),
+        );
+        claims.insert(
+            "iat".to_owned(),
+            now.min(now.saturating_add(options.expires_in_s)).into(),
+        );
+        claims.insert("exp".to_owned(), now.saturating_add(options.expires_in_s).into());
+        claims.extend(given);
+        let header = Header {
+            kid: Some(KEY_ID.to_owned()),
+            ..Header::new(Algorithm::ES256)
+        };
+        let key = if options.wrong_key {
+            &self.wrong
+        } else {
+            &self.signing
+        };
+        Ok(jsonwebtoken::encode(&header, &claims, key)?)
+    }
+
+    /// The claims of a token that is this issuer's, meant for us and not expired.
+    pub fn verify(&self, token: &str) -> Result<Value, Refused> {
+        match jsonwebtoken::decode::<Value>(token, &self.verifying, &self.validation) {
+            Ok(token) => Ok(token.claims),
+            Err(error) => Err(match error.kind() {
+                ErrorKind::ExpiredSignature => Refused::Expired,
+                ErrorKind::ImmatureSignature => Refused::NotYetValid,
+                ErrorKind::InvalidSignature => Refused::Signature,
+                ErrorKind::InvalidIssuer => Refused::Issuer,
+                ErrorKind::InvalidAudience => Refused::Audience,
+                _ => Refused::Malformed,
+            }),
+        }
+    }
+
+    /// The public key as a JSON Web Key Set.
+    pub fn jwks(&self) -> &Value {
+        &self.jwks
+    }
+}
+
+fn make_ec_key() -> anyhow::Result<Vec<u8>> {
+    let random = ring::rand::SystemRandom::new();
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+        .map_err(|_| anyhow::anyhow!("cannot make an EC key"))?;
+    Ok(key.as_ref().to_vec())
+}
+
+/// The public point of a P-256 key: two coordinates of 32 bytes after the mark of an uncompressed point.
+fn ec_point(key: &[u8]) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    let random = ring::rand::SystemRandom::new();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key, &random)
+        .map_err(|error| anyhow::anyhow!("the issuer's key can't be read: {error}"))?;
+    let point = pair.public_key().as_ref();
+    let x = point.get(1..33).context("the issuer's public key is too short")?;
+    let y = point
+        .get(33..65)
+        .context("the issuer's public key is too short")?;
+    Ok((x.to_vec(), y.to_vec()))
+}
+
+/// The service account with which a function signs in to the Firebase sandbox.
+#[derive(Debug)]
+pub(crate) struct ServiceAccount {
+    private_key_pem: String,
+    public_key_pem: String,
+}
+
+impl ServiceAccount {
+    /// Reads the key from the state directory, or makes one, which is kept if there is a state directory.
+    pub(crate) fn load_or_create(state_dir: Option<&Path>) -> anyhow::Result<Self> {
+        let pem = match state_dir {
+            Some(folder) => load_or_make(&folder.join("keys/service-account.pem"), make_rsa_key)?,
+            None => make_rsa_key()?,
+        };
+        let private_key_pem = String::from_utf8(pem)?;
+        let key = RsaPrivateKey::from_pkcs8_pem(&private_key_pem)?;
+        let public_key_pem = RsaPublicKey::from(&key).to_public_key_pem(LineEnding::LF)?;
+        Ok(Self {
+            private_key_pem,
+            public_key_pem,
+        })
+    }
+
+    /// The public half, as PEM.
+    pub(crate) fn public_key_pem(&self) -> &str {
+        &self.public_key_pem
+    }
+
+    /// The JSON file that Google would give out for the account.
+    pub(crate) fn secret(&self, project: &str, token_uri: &str) -> String {
+        json!({
+            "type": "service_account",
+            "project_id": project,
+            "private_key_id": KEY_ID,
+            "private_key": self.private_key_pem,
+            "client_email": FIREBASE_CLIENT_EMAIL,
+            "token_uri": token_uri,
+        })
+        .to_string()
+    }
+}
+
+fn make_rsa_key() -> anyhow::Result<Vec<u8>> {
+    let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS)?;
+    Ok(key.to_pkcs8_pem(LineEnding::LF)?.as_bytes().to_vec())
+}
+
+fn load_or_make(path: &Path, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = make()?;
+            write_private(path, &key).with_context(|| format!("cannot keep {}", path.display()))?;
+            Ok(key)
+        }
+        read => read.with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Writes beside and renames, so that a half-written key is never found.
+fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let unfinished = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(content)?;
+    std::fs::rename(unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> (tempfile::TempDir, LocalIssuer) {
+        let state = tempfile::tempdir().unwrap();
+        let issuer = LocalIssuer::load_or_create(state.path()).unwrap();
+        (state, issuer)
+    }
+
+    #[test]
+    fn a_token_is_good_after_a_restart_too() {
+        let (state, issuer) = issuer();
+        let token = issuer
+            .mint(json!({ "profile_id": 7 }), TokenOptions::default())
+            .unwrap();
+        assert_eq!(issuer.verify(&token).unwrap()["profile_id"], 7);
+        let again = LocalIssuer::load_or_create(state.path()).unwrap();
+        assert_eq!(again.verify(&token).unwrap()["iss"], ISSUER);
+        assert_eq!(again.jwks(), issuer.jwks());
+    }
+
+    #[test]
+    fn a_token_that_is_not_ours_is_refused_with_its_reason() {
+        let (_state, issuer) = issuer();
+        let refused = |options: TokenOptions| {
+            let token = issuer.mint(json!({ "profile_id": 7 }), options).unwrap();
+            issuer.verify(&token).unwrap_err()
+        };
+        let usual = TokenOptions::default;
+        assert_eq!(
+            refused(TokenOptions {
+                expires_in_s: -1,
+                ..usual()
+            }),
+            Refused::Expired
+        );
+        assert_eq!(
+            refused(TokenOptions {
+                wrong_key: true,
+                ..usual()
+            }),
+            Refused::Signature
+        );
+        assert_eq!(
+            refused(TokenOptions {
+                issuer: Some("x".to_owned()),
+                ..usual()
+            }),
+            Refused::Issuer
+        );
+        assert_eq!(
+            refused(TokenOptions {
+                audience: Some("x".to_owned()),
+                ..usual()
+            }),
+            Refused::Audience
+        );
+        assert_eq!(issuer.verify("not.a.token").unwrap_err(), Refused::Malformed);
+    }
+
+    #[test]
+    fn the_service_accounts_key_is_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let first = ServiceAccount::load_or_create(Some(state.path())).unwrap();
+        let second = ServiceAccount::load_or_create(Some(state.path())).unwrap();
+        assert_eq!(first.public_key_pem(), second.public_key_pem());
+        assert!(
+            first
+                .secret("p", "http://localhost/token")
+                .contains("BEGIN PRIVATE KEY")
+        );
+    }
+}

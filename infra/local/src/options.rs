@@ -1,0 +1,125 @@
+//! How a local cloud is started.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+/// The port of `moneta up`.
+pub const DEFAULT_PORT: u16 = 9400;
+const MAX_INSTANCES: usize = 10;
+
+/// What can be chosen about a local cloud.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of the workspace.
+    pub root: PathBuf,
+    /// The folder of the functions' binaries.
+    pub binaries: PathBuf,
+    /// The folder of everything that lasts, and of the logs.
+    pub state: PathBuf,
+    /// Whether the state outlives the local cloud.
+    pub keep_state: bool,
+    /// The template.
+    pub template: PathBuf,
+    /// The port of the HTTP API; none means any free one.
+    pub port: Option<u16>,
+    /// Variables for every function; they win over the template's and the local ones.
+    pub environment: BTreeMap<String, String>,
+    /// Variables for single functions, by binary; they win over all others.
+    pub function_environment: BTreeMap<String, BTreeMap<String, String>>,
+    /// When a failed item of a queue or stream comes back, instead of the template's times.
+    pub redelivery_after: Option<Duration>,
+    /// The most processes of one function at the same time.
+    pub max_instances: usize,
+    /// Whether schedules run by the clock.
+    pub schedules: bool,
+    /// Whether queues and streams call their functions.
+    pub event_sources: bool,
+    /// Whether each step is told on the standard output.
+    pub progress: bool,
+    /// Real services that take the place of local ones.
+    pub external: External,
+}
+
+/// Real services by their addresses; a local one is started for each that is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct External {
+    /// `DATABASE_URL`: a PostgreSQL database.
+    pub database_url: Option<String>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub dynamodb_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SQS`.
+    pub sqs_endpoint: Option<String>,
+    /// `KAFKA_BROKERS`.
+    pub kafka_brokers: Option<String>,
+}
+
+impl Options {
+    /// For a developer: the usual port, the state in `.local`, and the real services and replaced variables that the
+    /// caller's environment names.
+    pub fn for_development(root: &Path) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let replaced = REPLACEABLE
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+        Self {
+            state: root.join(".local"),
+            keep_state: true,
+            port: Some(DEFAULT_PORT),
+            environment: replaced.collect(),
+            schedules: true,
+            progress: true,
+            external: External {
+                database_url: variable("DATABASE_URL"),
+                dynamodb_endpoint: variable("AWS_ENDPOINT_URL_DYNAMODB"),
+                sqs_endpoint: variable("AWS_ENDPOINT_URL_SQS"),
+                kafka_brokers: variable("KAFKA_BROKERS"),
+            },
+            ..Self::for_tests(root)
+        }
+    }
+
+    /// For a test: free ports, a state of its own that is removed at the end, no clock, nothing said. Nothing of the
+    /// caller's environment but `CARGO_TARGET_DIR` counts.
+    pub fn for_tests(root: &Path) -> Self {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Self {
+            root: root.to_owned(),
+            binaries: target.join("debug"),
+            state: std::env::temp_dir().join(format!("moneta-{}", Uuid::now_v7().simple())),
+            keep_state: false,
+            template: root.join("infra/template.yaml"),
+            port: None,
+            environment: BTreeMap::new(),
+            function_environment: BTreeMap::new(),
+            redelivery_after: None,
+            max_instances: MAX_INSTANCES,
+            schedules: false,
+            event_sources: true,
+            progress: false,
+            external: External::default(),
+        }
+    }
+
+    /// The OpenAPI document beside the template.
+    pub fn openapi(&self) -> PathBuf {
+        self.template.with_file_name("openapi.yaml")
+    }
+}
+
+/// Variables of the outside parties that the caller's own environment may replace, to talk to their real test systems.
+const REPLACEABLE: [&str; 9] = [
+    "DRIVEWEALTH_API_BASE",
+    "DRIVEWEALTH_RIA_USER_ID",
+    "DRIVEWEALTH_SECRET",
+    "PLAID_API_BASE",
+    "PLAID_SECRET",
+    "FIREBASE_API_BASE",
+    "FIREBASE_PROJECT_ID",
+    "FIREBASE_SECRET",
+    "RUST_LOG",
+];

@@ -1,0 +1,382 @@
+//! What the DriveWealth sandbox knows: accounts, payments, sessions and the answers it has given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::sandboxes::numbers::{ONE, number};
+
+/// For how long the answer to an idempotency key is remembered.
+const REPLIES_KEPT: Duration = Duration::days(4);
+/// The remembered answers are looked through for old ones once in so many.
+const REPLIES_PRUNED_EVERY: usize = 1_000;
+
+/// Everything that outlives a restart.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) payments: BTreeMap<String, Payment>,
+    /// How many payments were made; orders them.
+    pub(super) payment_count: u64,
+    /// Session tokens and when they expire.
+    pub(super) sessions: BTreeMap<String, DateTime<Utc>>,
+    /// The answers by method, path and idempotency key.
+    pub(super) replies: BTreeMap<String, StoredReply>,
+    /// Bank accounts that decline.
+    pub(super) declines: BTreeMap<String, Decline>,
+    pub(super) counters: Counters,
+}
+
+/// An account with its cash and its portfolio.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) id: String,
+    pub(super) number: String,
+    pub(super) user_id: String,
+    pub(super) status: String,
+    pub(super) created: DateTime<Utc>,
+    pub(super) updated: DateTime<Utc>,
+    pub(super) bank_accounts: BTreeSet<String>,
+    pub(super) cash_cents: i64,
+    /// What of the cash may be withdrawn.
+    pub(super) withdrawable_cents: i64,
+    /// The wanted weight of the cash, in ten-thousandths.
+    pub(super) cash_target: i64,
+    pub(super) funds: Vec<Fund>,
+}
+
+/// A fund in an account's portfolio.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Fund {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// The wanted weight, in ten-thousandths.
+    pub(super) target: i64,
+    pub(super) value_cents: i64,
+}
+
+/// Which way a payment goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKind {
+    /// From the bank account into the trading account.
+    Deposit,
+    /// From the trading account to the bank account.
+    Redemption,
+}
+
+impl PaymentKind {
+    /// The word in events and in the money object.
+    pub(super) fn category(self) -> &'static str {
+        match self {
+            Self::Deposit => "DEPOSIT",
+            Self::Redemption => "REDEMPTION",
+        }
+    }
+
+    /// The first part of its events' types.
+    pub(super) fn topic(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposits",
+            Self::Redemption => "redemptions",
+        }
+    }
+}
+
+/// A deposit or a redemption.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Payment {
+    /// DriveWealth's id, `<accountNo>-<epoch ms>-<5 characters>`.
+    pub id: String,
+    /// Which way the money goes.
+    pub kind: PaymentKind,
+    /// The amount in cents, as it was asked for.
+    pub amount_cents: i64,
+    /// The account's id.
+    pub account_id: String,
+    /// The account's number.
+    pub account_no: String,
+    /// The user's id.
+    pub user_id: String,
+    /// The bank account's id; none for a payment inside DriveWealth.
+    pub bank_account_id: Option<String>,
+    /// `ACH`, or `CASH_TRANSFER` for fees.
+    pub payment_type: String,
+    /// The status' number.
+    pub status: i32,
+    /// The comment on the status.
+    pub comment: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When the status last changed.
+    pub updated: DateTime<Utc>,
+    /// Whether the account's cash has moved for it.
+    pub settled: bool,
+    /// The statuses it has had, with the present one.
+    pub path: Vec<i32>,
+    /// Counts the payments from 1.
+    pub number: u64,
+    /// All envelopes made for it, oldest first.
+    #[serde(skip)]
+    pub events: Vec<Value>,
+}
+
+/// The answer given to the first call with an idempotency key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredReply {
+    pub(super) at: DateTime<Utc>,
+    pub(super) request: String,
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+/// How a bank account declines a deposit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Decline {
+    /// The deposit is accepted, and becomes Rejected (15) with its next step.
+    Rejected {
+        /// The comment on the status.
+        reason: String,
+    },
+    /// The deposit is refused at once for the daily limit of the bank transfers.
+    DailyLimit,
+}
+
+/// What went on that a test may want to count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Answers repeated for a known idempotency key.
+    pub replays: u64,
+    /// Those of them where the request was another one than the first.
+    pub replays_of_other_requests: u64,
+    /// Redemptions made for more than could be withdrawn.
+    pub redemptions_without_cash: u64,
+}
+
+impl State {
+    /// The account with the number.
+    pub(super) fn account_by_number(&self, number: &str) -> Option<&Account> {
+        self.accounts.values().find(|account| account.number == number)
+    }
+
+    /// The account whose portfolio has the id.
+    pub(super) fn account_by_portfolio(&mut self, portfolio_id: &str) -> Option<&mut Account> {
+        self.accounts
+            .values_mut()
+            .find(|account| account.portfolio_id() == portfolio_id)
+    }
+
+    /// The payments of one kind, oldest first.
+    pub(super) fn payments_of(&self, kind: PaymentKind) -> Vec<Payment> {
+        let mut payments: Vec<Payment> = self
+            .payments
+            .values()
+            .filter(|payment| payment.kind == kind)
+            .cloned()
+            .collect();
+        payments.sort_by_key(|payment| payment.number);
+        payments
+    }
+
+    /// Remembers an answer, and forgets old ones now and then.
+    pub(super) fn remember(&mut self, key: String, reply: StoredReply) {
+        if self.replies.len().is_multiple_of(REPLIES_PRUNED_EVERY) {
+            let oldest = reply.at - REPLIES_KEPT;
+            self.replies.retain(|_, reply| reply.at > oldest);
+        }
+        self.replies.insert(key, reply);
+    }
+
+    /// The remembered answer, unless it is too old.
+    pub(super) fn remembered(&self, key: &str, now: DateTime<Utc>) -> Option<&StoredReply> {
+        self.replies
+            .get(key)
+            .filter(|reply| now - reply.at < REPLIES_KEPT)
+    }
+
+    /// How the bank account declines, because it was told to or because its id says so.
+    pub(super) fn decline(&self, bank_account_id: &str) -> Option<Decline> {
+        if let Some(decline) = self.declines.get(bank_account_id) {
+            return Some(decline.clone());
+        }
+        if bank_account_id.starts_with("bank_declined") {
+            return Some(Decline::Rejected {
+                reason: "The bank declined the transfer".to_owned(),
+            });
+        }
+        bank_account_id
+            .starts_with("bank_limit")
+            .then_some(Decline::DailyLimit)
+    }
+}
+
+impl Account {
+    /// The id of the account's portfolio, which follows from the account's.
+    pub(super) fn portfolio_id(&self) -> String {
+        format!(
+            "portfolio_{}",
+            Uuid::new_v5(&Uuid::NAMESPACE_OID, self.id.as_bytes())
+        )
+    }
+
+    /// The id of a fund in this account's portfolio, which follows from its name.
+    pub(super) fn fund_id(&self, name: &str) -> String {
+        let name = format!("{}/{name}", self.id);
+        format!("fund_{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+    }
+
+    /// The value of everything in the account.
+    pub(super) fn equity_cents(&self) -> i64 {
+        self.cash_cents + self.funds.iter().map(|fund| fund.value_cents).sum::<i64>()
+    }
+
+    /// The account as REST gives it.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "accountNo": self.number,
+            "accountType": { "name": "LIVE" },
+            "accountMgmtType": { "name": "RIA_MANAGED" },
+            "status": { "name": self.status, "description": self.status },
+            "tradingType": { "name": "CASH" },
+            "leverage": 1,
+            "nickname": self.number,
+            "userID": self.user_id,
+            "restricted": false,
+            "goodFaithViolations": 0,
+            "patternDayTrades": 0,
+            "bod": {
+                "cashAvailableForWithdrawal": dollars(self.withdrawable_cents),
+                "cashAvailableForTrading": dollars(self.cash_cents),
+                "cashBalance": dollars(self.cash_cents),
+                "equityValue": dollars(self.equity_cents() - self.cash_cents),
+            },
+            "ria": { "advisorID": super::RIA_USER_ID, "portfolioID": self.portfolio_id() },
+            "createdWhen": time(self.created),
+            "openedWhen": time(self.created),
+            "updatedWhen": time(self.updated),
+        })
+    }
+
+    /// The answer about the account's cash.
+    pub(super) fn money_json(&self, now: DateTime<Utc>, pending_cents: i64) -> Value {
+        json!({
+            "accountID": self.id,
+            "accountNo": self.number,
+            "tradingType": "CASH",
+            "updated": time(now),
+            "cash": {
+                "cashAvailableForTrade": dollars(self.cash_cents),
+                "cashAvailableForWithdrawal": dollars(self.withdrawable_cents),
+                "cashBalance": dollars(self.cash_cents),
+                "noBuyingPowerReason": [],
+                "cashSettlement": [{ "utcTime": time(now), "cash": dollars(self.cash_cents) }],
+                "pendingPaymentsAmount": dollars(pending_cents),
+            },
+        })
+    }
+}
+
+impl Payment {
+    /// The money object of REST.
+    pub(super) fn json(&self) -> Value {
+        let mut object = json!({
+            "id": self.id,
+            "paymentID": self.id,
+            "type": self.payment_type,
+            "category": self.kind.category(),
+            "amount": dollars(self.amount_cents),
+            "currency": { "name": "USD", "symbol": "$" },
+            "status": {
+                "id": self.status,
+                "message": status_message(self.status),
+                "comment": self.comment,
+                "updated": time(self.updated),
+            },
+            "accountDetails": {
+                "accountID": self.account_id,
+                "accountNo": self.account_no,
+                "userID": self.user_id,
+            },
+            "bankAccountID": self.bank_account_id,
+            "wlpFinTranTypeID": Value::Null,
+            "created": time(self.created),
+            "timestamp": time(self.created),
+        });
+        if let (PaymentKind::Redemption, Some(object)) = (self.kind, object.as_object_mut()) {
+            object.insert("fees".to_owned(), json!([]));
+            object.insert("finTranReference".to_owned(), json!(self.transaction_reference()));
+        }
+        object
+    }
+
+    /// The flat object of events, in which a redemption's amount is negative.
+    pub(super) fn event_payload(&self) -> Value {
+        let amount_cents = match self.kind {
+            PaymentKind::Deposit => self.amount_cents,
+            PaymentKind::Redemption => -self.amount_cents.abs(),
+        };
+        json!({
+            "paymentID": self.id,
+            "category": self.kind.category(),
+            "type": self.payment_type,
+            "amount": dollars(amount_cents),
+            "currency": "USD",
+            "status": self.status,
+            "statusMessage": status_message(self.status),
+            "statusComment": self.comment,
+            "userID": self.user_id,
+            "accountID": self.account_id,
+            "accountNo": self.account_no,
+            "finTranRef": self.transaction_reference(),
+        })
+    }
+
+    /// The transaction that moved the cash; its id follows from the payment's.
+    fn transaction_reference(&self) -> Option<String> {
+        self.settled
+            .then(|| format!("KE.{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, self.id.as_bytes())))
+    }
+}
+
+/// DriveWealth's word for a status' number.
+pub(super) fn status_message(status: i32) -> &'static str {
+    match status {
+        0 => "Started",
+        1 => "Pending",
+        2 => "Successful",
+        3 => "Failed",
+        4 => "Other",
+        5 => "Returned",
+        11 => "RIA_Pending",
+        12 => "RIA_Approved",
+        13 => "RIA_Rejected",
+        14 => "Approved",
+        15 => "Rejected",
+        16 => "On Hold",
+        _ => "Unknown",
+    }
+}
+
+/// A time as REST writes it.
+pub(super) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+pub(super) use crate::sandboxes::numbers::dollars;
+
+/// A fund's shares at the sandbox's constant price of $100 a share.
+pub(super) fn quantity(value_cents: i64) -> Value {
+    number(value_cents, 4)
+}
+
+/// Targets must sum to exactly one.
+pub(super) fn sums_to_one(weights: impl Iterator<Item = i64>) -> bool {
+    weights.sum::<i64>() == ONE
+}

@@ -1,0 +1,366 @@
+//! A sandbox of Firebase Cloud Messaging and of Google's sign-in for service accounts: it checks the assertion and the
+//! bearer token as Google does, and keeps the messages.
+//!
+//! # By curl
+//!
+//! Under `/control/firebase`, with JSON bodies: `GET /` or `GET messages` lists the messages; `DELETE messages` forgets
+//! them; `POST unregister` and `POST register` (`{"token":"…"}`) take a device off and back; `GET`, `POST`,
+//! `DELETE faults`; `GET`, `DELETE calls`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::call::{Call, Reply};
+use super::gate::{CallRecord, Fault, Gate, Party, control_gate};
+use super::store::{Changes, Saver, Snapshot, load};
+use crate::keys::{FIREBASE_CLIENT_EMAIL, ServiceAccount};
+
+/// The project whose devices get messages.
+pub const PROJECT_ID: &str = "moneta-local";
+
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const SCOPES: [&str; 2] = [
+    "https://www.googleapis.com/auth/firebase.messaging",
+    "https://www.googleapis.com/auth/cloud-platform",
+];
+const LONGEST_ASSERTION_S: i64 = 3600;
+const TOKEN_LIFETIME_S: i64 = 3599;
+const CLOCK_SKEW_S: i64 = 60;
+/// The sandbox keeps the newest messages.
+const MESSAGES_KEPT: usize = 10_000;
+
+/// A handle of the Firebase sandbox.
+#[derive(Debug, Clone)]
+pub struct FirebaseSandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    gate: Gate,
+    changes: Changes,
+    token_uri: String,
+    key: DecodingKey,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("FirebaseSandbox")
+            .field("token_uri", &self.token_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Bearer tokens and when they expire.
+    sessions: BTreeMap<String, DateTime<Utc>>,
+    messages: Vec<PushMessage>,
+    unregistered: BTreeSet<String>,
+}
+
+/// A message that a device has got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PushMessage {
+    /// `projects/…/messages/…`.
+    pub name: String,
+    /// The device's registration token.
+    pub token: String,
+    /// The whole message, as it was sent.
+    pub message: Value,
+    /// When it was sent.
+    pub at: DateTime<Utc>,
+}
+
+impl FirebaseSandbox {
+    pub(super) fn start(
+        account: &ServiceAccount,
+        token_uri: String,
+        file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let inner = Inner {
+            state: Mutex::new(load(file)?),
+            gate: Gate::default(),
+            changes: Changes::default(),
+            token_uri,
+            key: DecodingKey::from_rsa_pem(account.public_key_pem().as_bytes())?,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
+        let sandbox = self.clone();
+        let content = move || serde_json::to_vec(&*sandbox.lock());
+        Saver::start(&self.inner.changes, Snapshot { file, content })
+    }
+
+    /// All messages, oldest first (the newest 10,000).
+    pub fn messages(&self) -> Vec<PushMessage> {
+        self.lock().messages.clone()
+    }
+
+    /// The messages to one device, oldest first.
+    pub fn messages_to(&self, token: &str) -> Vec<PushMessage> {
+        self.lock()
+            .messages
+            .iter()
+            .filter(|message| message.token == token)
+            .cloned()
+            .collect()
+    }
+
+    /// Forgets the messages.
+    pub fn clear_messages(&self) {
+        self.lock().messages.clear();
+        self.inner.changes.changed();
+    }
+
+    /// The device has removed the app: messages to it answer 404 `UNREGISTERED`.
+    pub fn unregister(&self, token: &str) {
+        self.lock().unregistered.insert(token.to_owned());
+        self.inner.changes.changed();
+    }
+
+    /// The device is back.
+    pub fn register(&self, token: &str) {
+        self.lock().unregistered.remove(token);
+        self.inner.changes.changed();
+    }
+
+    /// Fails in this way from the next call that matches.
+    pub fn fault(&self, fault: Fault) {
+        self.inner.gate.add_fault(fault);
+    }
+
+    /// Forgets all faults.
+    pub fn clear_faults(&self) {
+        self.inner.gate.clear_faults();
+    }
+
+    /// The calls so far, oldest first (the newest 10,000).
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.inner.gate.calls()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.inner.gate.clear_calls();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self, call: &Call) -> Reply {
+        let request: TokenRequest = match serde_urlencoded::from_bytes(&call.body) {
+            Ok(request) => request,
+            Err(error) => return grant_error("invalid_request", &error.to_string()),
+        };
+        if request.grant_type != GRANT_TYPE {
+            return grant_error("unsupported_grant_type", "Invalid grant_type");
+        }
+        if let Err(reason) = self.check_assertion(&request.assertion) {
+            return grant_error("invalid_grant", &reason);
+        }
+        let token = format!("ya29.{}", Uuid::new_v4().simple());
+        let now = Utc::now();
+        let mut state = self.lock();
+        state.sessions.retain(|_, expires| *expires > now);
+        state
+            .sessions
+            .insert(token.clone(), now + TimeDelta::seconds(TOKEN_LIFETIME_S));
+        self.inner.changes.changed();
+        Reply::ok(&json!({ "access_token": token, "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer" }))
+    }
+
+    fn check_assertion(&self, assertion: &str) -> Result<(), String> {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_audience(&[&self.inner.token_uri]);
+        validation.set_issuer(&[FIREBASE_CLIENT_EMAIL]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        let token = jsonwebtoken::decode::<Assertion>(assertion, &self.inner.key, &validation)
+            .map_err(|error| format!("Invalid JWT: {error}"))?;
+        let Assertion { iat, exp, scope } = token.claims;
+        if iat > Utc::now().timestamp() + CLOCK_SKEW_S {
+            return Err("Invalid JWT: iat is in the future".to_owned());
+        }
+        if exp - iat > LONGEST_ASSERTION_S {
+            return Err("Invalid JWT: Token must be a short-lived token (60 minutes)".to_owned());
+        }
+        if !scope.split(' ').any(|scope| SCOPES.contains(&scope)) {
+            return Err("Invalid OAuth scope".to_owned());
+        }
+        Ok(())
+    }
+
+    fn send(&self, call: &Call, project: &str) -> Reply {
+        let now = Utc::now();
+        let mut state = self.lock();
+        let bearer = call
+            .header("authorization")
+            .and_then(|header| header.strip_prefix("Bearer "));
+        if bearer
+            .and_then(|token| state.sessions.get(token))
+            .is_none_or(|expires| *expires <= now)
+        {
+            return error(
+                401,
+                "UNAUTHENTICATED",
+                "Request had invalid authentication credentials.",
+            );
+        }
+        if project != PROJECT_ID {
+            return error(403, "PERMISSION_DENIED", "Permission denied on the project.");
+        }
+        let message = match call.json::<SendRequest>().and_then(|request| request.check()) {
+            Ok(message) => message,
+            Err(reason) => return error(400, "INVALID_ARGUMENT", &reason),
+        };
+        let token = message
+            .get("token")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        if state.unregistered.contains(&token) {
+            return error(404, "UNREGISTERED", "Requested entity was not found.");
+        }
+        let name = format!("projects/{PROJECT_ID}/messages/{}", Uuid::now_v7().simple());
+        if state.messages.len() >= MESSAGES_KEPT {
+            state.messages.remove(0);
+        }
+        state.messages.push(PushMessage {
+            name: name.clone(),
+            token,
+            message,
+            at: now,
+        });
+        self.inner.changes.changed();
+        Reply::ok(&json!({ "name": name }))
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    grant_type: String,
+    assertion: String,
+}
+
+#[derive(Deserialize)]
+struct Assertion {
+    iat: i64,
+    exp: i64,
+    scope: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendRequest {
+    message: Value,
+    #[serde(default, rename = "validate_only")]
+    _validate_only: bool,
+}
+
+impl SendRequest {
+    fn check(self) -> Result<Value, String> {
+        let token = self.message.get("token").and_then(Value::as_str);
+        if token.is_none_or(str::is_empty) {
+            return Err("Recipient of the message is not set.".to_owned());
+        }
+        let data = self.message.get("data").and_then(Value::as_object);
+        if data.is_some_and(|data| data.values().any(|value| !value.is_string())) {
+            return Err("Invalid value at 'message.data': the values must be strings.".to_owned());
+        }
+        Ok(self.message)
+    }
+}
+
+impl Party for FirebaseSandbox {
+    fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    fn answer(&self, call: &Call) -> Reply {
+        match (call.method.as_str(), call.segments().as_slice()) {
+            ("POST", ["token"]) => self.token(call),
+            ("POST", ["v1", "projects", project, "messages:send"]) => self.send(call, project),
+            _ => error(404, "NOT_FOUND", "Requested entity was not found."),
+        }
+    }
+
+    fn error(&self, status: u16, code: &str, message: &str) -> Reply {
+        error(status, code, message)
+    }
+
+    fn expire_sessions(&self) {
+        self.lock().sessions.clear();
+    }
+
+    async fn control(&self, call: &Call) -> Reply {
+        if let Some(reply) = control_gate(&self.inner.gate, call) {
+            return reply;
+        }
+        match (call.method.as_str(), call.segments().as_slice()) {
+            ("GET", [] | ["messages"]) => {
+                let state = self.lock();
+                Reply::ok(&json!({ "items": state.messages, "unregistered": state.unregistered }))
+            }
+            ("DELETE", ["messages"]) => {
+                self.clear_messages();
+                Reply::ok(&json!({}))
+            }
+            ("POST", [change @ ("unregister" | "register")]) => match call.json::<Device>() {
+                Ok(device) => {
+                    if *change == "register" {
+                        self.register(&device.token);
+                    } else {
+                        self.unregister(&device.token);
+                    }
+                    Reply::ok(&json!({}))
+                }
+                Err(error) => Reply::control_error(400, error),
+            },
+            _ => Reply::control_error(404, "there is no such route"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Device {
+    token: String,
+}
+
+/// An error of the sign-in.
+fn grant_error(code: &str, description: &str) -> Reply {
+    Reply::json(400, &json!({ "error": code, "error_description": description }))
+}
+
+/// An error of the messages.
+fn error(status: u16, code: &str, message: &str) -> Reply {
+    let google_status = match status {
+        400 => "INVALID_ARGUMENT",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        _ => "INTERNAL",
+    };
+    let code = match code {
+        "RATE_LIMIT" => "QUOTA_EXCEEDED",
+        "E999" => "INTERNAL",
+        other => other,
+    };
+    let detail = json!({ "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code });
+    let error = json!({ "code": status, "message": message, "status": google_status, "details": [detail] });
+    Reply::json(status, &json!({ "error": error }))
+}

@@ -1,0 +1,336 @@
+//! What stands before every sandbox: the log of calls and the faults it was told to show.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, Delivery, Reply, segments};
+
+/// The log keeps the newest calls.
+const CALLS_KEPT: usize = 10_000;
+
+/// A way of failing, for the next calls that match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The method it matches, in capitals; any when missing.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// The beginning of the paths it matches, segment by segment; `*` is any one segment. As the party sees the path:
+    /// `/accounts/*/portfolio`.
+    #[serde(default)]
+    pub path: String,
+    /// How many calls it hits.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What happens to them.
+    pub effect: Effect,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Fault {
+    /// A fault that hits the next call of the method on the path.
+    pub fn new(method: &str, path: &str, effect: Effect) -> Self {
+        Self {
+            method: Some(method.to_owned()),
+            path: path.to_owned(),
+            times: 1,
+            effect,
+        }
+    }
+
+    /// Hits this many calls.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    fn matches(&self, call: &Call) -> bool {
+        let path = call.segments();
+        let pattern = segments(&self.path);
+        self.times > 0
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|method| method == call.method.as_str())
+            && pattern.len() <= path.len()
+            && pattern
+                .iter()
+                .zip(&path)
+                .all(|(wanted, found)| *wanted == "*" || wanted == found)
+            && self.effect.concerns(call)
+    }
+}
+
+/// What a fault does to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// Refuses without doing anything.
+    Refuse {
+        /// The HTTP status.
+        status: u16,
+        /// The party's own error code.
+        error_code: String,
+        /// The message.
+        message: String,
+    },
+    /// Does it, then answers with an error all the same.
+    FailAfter {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Doesn't answer for a time, then closes the connection.
+    Hang {
+        /// For how long, in milliseconds.
+        for_ms: u64,
+        /// Whether it is done before the wait; otherwise it isn't done at all.
+        after_doing: bool,
+    },
+    /// Closes the connection without an answer.
+    Reset {
+        /// Whether it is done before.
+        after_doing: bool,
+    },
+    /// Does it, but only half of the answer arrives.
+    Truncate,
+    /// 429 with `Retry-After`, without doing anything.
+    RateLimit {
+        /// The seconds in `Retry-After`.
+        retry_after_s: u32,
+    },
+    /// Ends all sessions, then treats the call as usual.
+    ExpireToken,
+    /// DriveWealth only: the portfolio's status is nonsense.
+    InvalidPortfolio {
+        /// In which way.
+        defect: PortfolioDefect,
+    },
+}
+
+impl Effect {
+    fn concerns(&self, call: &Call) -> bool {
+        match self {
+            Self::InvalidPortfolio { .. } => call.path.ends_with("/portfolio"),
+            _ => true,
+        }
+    }
+}
+
+/// In which way a portfolio's status is nonsense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortfolioDefect {
+    /// A value is below zero.
+    Negative,
+    /// The actual weights don't sum to one.
+    Sum,
+    /// The numbers of the cash are missing.
+    Nulls,
+}
+
+/// A call that a sandbox has got.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallRecord {
+    /// Counts the calls from 1.
+    pub number: u64,
+    /// When it came.
+    pub at: DateTime<Utc>,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, as the party sees it.
+    pub path: String,
+    /// The header `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The body, as it came.
+    pub body: String,
+    /// The status of the answer; none while there is no answer, or when there was none.
+    pub status: Option<u16>,
+}
+
+/// The log and the faults of one sandbox.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    faults: Vec<Fault>,
+    calls: VecDeque<CallRecord>,
+    count: u64,
+}
+
+impl Gate {
+    pub(super) fn add_fault(&self, fault: Fault) {
+        self.lock().faults.push(fault);
+    }
+
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        self.lock().faults.clone()
+    }
+
+    pub(super) fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    pub(super) fn calls(&self) -> Vec<CallRecord> {
+        self.lock().calls.iter().cloned().collect()
+    }
+
+    pub(super) fn clear_calls(&self) {
+        self.lock().calls.clear();
+    }
+
+    /// Writes the call down and takes the fault that hits it.
+    fn enter(&self, call: &Call) -> (u64, Option<Effect>) {
+        let mut inner = self.lock();
+        inner.count += 1;
+        let number = inner.count;
+        if inner.calls.len() >= CALLS_KEPT {
+            inner.calls.pop_front();
+        }
+        inner.calls.push_back(CallRecord {
+            number,
+            at: Utc::now(),
+            method: call.method.to_string(),
+            path: call.path.clone(),
+            idempotency_key: call.header("idempotency-key").map(str::to_owned),
+            body: String::from_utf8_lossy(&call.body).into_owned(),
+            status: None,
+        });
+        let hit = inner
+            .faults
+            .iter_mut()
+            .find(|fault| fault.matches(call))
+            .map(|fault| {
+                fault.times -= 1;
+                fault.effect.clone()
+            });
+        inner.faults.retain(|fault| fault.times > 0);
+        (number, hit)
+    }
+
+    fn answered(&self, number: u64, status: u16) {
+        if let Some(call) = self
+            .lock()
+            .calls
+            .iter_mut()
+            .rev()
+            .find(|call| call.number == number)
+        {
+            call.status = Some(status);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An outside party that a sandbox stands in for.
+pub(super) trait Party: Clone + Send + Sync + 'static {
+    /// Its log and faults.
+    fn gate(&self) -> &Gate;
+
+    /// Does what the call asks for.
+    fn answer(&self, call: &Call) -> Reply;
+
+    /// An error in the party's own shape.
+    fn error(&self, status: u16, code: &str, message: &str) -> Reply;
+
+    /// Ends all sessions.
+    fn expire_sessions(&self);
+
+    /// The nonsense answer to a call for a portfolio.
+    fn answer_defective(&self, call: &Call, _defect: PortfolioDefect) -> Reply {
+        self.answer(call)
+    }
+
+    /// Does what a person or a test asks for under `/control`.
+    fn control(&self, call: &Call) -> impl Future<Output = Reply> + Send;
+}
+
+/// Takes a call through the faults to the party.
+pub(super) async fn pass<P: Party>(party: &P, call: &Call) -> Reply {
+    let (number, effect) = party.gate().enter(call);
+    let reply = match effect {
+        None => party.answer(call),
+        Some(effect) => suffer(party, call, effect).await,
+    };
+    if reply.delivery != Delivery::Nothing {
+        party.gate().answered(number, reply.status);
+    }
+    reply
+}
+
+async fn suffer<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
+    match effect {
+        Effect::Refuse {
+            status,
+            error_code,
+            message,
+        } => party.error(status, &error_code, &message),
+        Effect::FailAfter { status } => {
+            party.answer(call);
+            party.error(status, "E999", "An unexpected error occurred")
+        }
+        Effect::Hang { for_ms, after_doing } => {
+            if after_doing {
+                party.answer(call);
+            }
+            tokio::time::sleep(Duration::from_millis(for_ms)).await;
+            Reply::nothing()
+        }
+        Effect::Reset { after_doing } => {
+            if after_doing {
+                party.answer(call);
+            }
+            Reply::nothing()
+        }
+        Effect::Truncate => Reply {
+            delivery: Delivery::Truncated,
+            ..party.answer(call)
+        },
+        Effect::RateLimit { retry_after_s } => party
+            .error(429, "RATE_LIMIT", "Too many requests")
+            .with_header("retry-after", retry_after_s.to_string()),
+        Effect::ExpireToken => {
+            party.expire_sessions();
+            party.answer(call)
+        }
+        Effect::InvalidPortfolio { defect } => party.answer_defective(call, defect),
+    }
+}
+
+/// The control routes that every sandbox has; `None` when it is another one.
+///
+/// `GET|POST|DELETE faults`, `GET|DELETE calls`.
+pub(super) fn control_gate(gate: &Gate, call: &Call) -> Option<Reply> {
+    let reply = match (call.method.as_str(), call.segments().as_slice()) {
+        ("GET", ["faults"]) => Reply::ok(&serde_json::json!({ "items": gate.faults() })),
+        ("POST", ["faults"]) => match call.json::<Fault>() {
+            Ok(fault) => {
+                gate.add_fault(fault);
+                Reply::ok(&serde_json::json!({ "items": gate.faults() }))
+            }
+            Err(error) => Reply::control_error(400, error),
+        },
+        ("DELETE", ["faults"]) => {
+            gate.clear_faults();
+            Reply::ok(&serde_json::json!({}))
+        }
+        ("GET", ["calls"]) => Reply::ok(&serde_json::json!({ "items": gate.calls() })),
+        ("DELETE", ["calls"]) => {
+            gate.clear_calls();
+            Reply::ok(&serde_json::json!({}))
+        }
+        _ => return None,
+    };
+    Some(reply)
+}

@@ -1,0 +1,145 @@
+//! The sandboxes of the outside parties: DriveWealth, Plaid and Firebase, behind one listener on the loopback interface.
+//!
+//! They behave like the real ones as far as Moneta uses them, and can be told to fail. A test drives them through the
+//! handles, a person with curl: `GET /` on the listener lists what there is, and each sandbox's module describes its
+//! routes under `/control`.
+
+mod call;
+pub mod drivewealth;
+pub mod firebase;
+mod gate;
+mod numbers;
+pub mod plaid;
+mod server;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use drivewealth::DriveWealthSandbox;
+pub use firebase::FirebaseSandbox;
+pub use gate::{CallRecord, Effect, Fault, PortfolioDefect};
+pub use plaid::PlaidSandbox;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::keys::ServiceAccount;
+use store::Saver;
+
+/// How to start the sandboxes.
+#[derive(Debug, Default)]
+pub struct SandboxOptions {
+    /// The port to listen on; a free one if missing.
+    pub port: Option<u16>,
+    /// Where DriveWealth's events go; nowhere if missing.
+    pub events: Option<EventSink>,
+    /// The state directory: what the sandboxes hold is kept there as JSON, with the service account's key.
+    pub state: Option<PathBuf>,
+}
+
+/// The queue that gets DriveWealth's events.
+#[derive(Debug, Clone)]
+pub struct EventSink {
+    /// A client of the queue.
+    pub client: aws_sdk_sqs::Client,
+    /// The queue's URL.
+    pub queue_url: String,
+}
+
+/// The handles of all sandboxes.
+#[derive(Debug, Clone)]
+struct Parties {
+    drivewealth: DriveWealthSandbox,
+    plaid: PlaidSandbox,
+    firebase: FirebaseSandbox,
+}
+
+/// The running sandboxes.
+#[derive(Debug)]
+pub struct Sandboxes {
+    url: String,
+    firebase_secret: String,
+    parties: Parties,
+    savers: Vec<Saver>,
+    server: JoinHandle<()>,
+}
+
+impl Sandboxes {
+    /// Starts all sandboxes.
+    pub async fn start(options: SandboxOptions) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", options.port.unwrap_or_default())).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let token_uri = format!("{url}/firebase/token");
+        let state = options.state.clone();
+        // Making a key takes a while.
+        let account = tokio::task::spawn_blocking(move || ServiceAccount::load_or_create(state.as_deref())).await??;
+        let file = |name: &str| options.state.as_ref().map(|state| state.join("sandboxes").join(name));
+        let (drivewealth_file, plaid_file, firebase_file) =
+            (file("drivewealth.json"), file("plaid.json"), file("firebase.json"));
+        let parties = Parties {
+            drivewealth: DriveWealthSandbox::start(options.events, drivewealth_file.as_deref())?,
+            plaid: PlaidSandbox::start(plaid_file.as_deref())?,
+            firebase: FirebaseSandbox::start(&account, token_uri.clone(), firebase_file.as_deref())?,
+        };
+        let savers = [
+            drivewealth_file.map(|file| parties.drivewealth.save_to(file)),
+            plaid_file.map(|file| parties.plaid.save_to(file)),
+            firebase_file.map(|file| parties.firebase.save_to(file)),
+        ];
+        Ok(Self {
+            firebase_secret: account.secret(firebase::PROJECT_ID, &token_uri),
+            server: tokio::spawn(server::serve(listener, parties.clone())),
+            savers: savers.into_iter().flatten().collect(),
+            parties,
+            url,
+        })
+    }
+
+    /// The listener's URL; `GET` it for what there is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The DriveWealth sandbox.
+    pub fn drivewealth(&self) -> DriveWealthSandbox {
+        self.parties.drivewealth.clone()
+    }
+
+    /// The Plaid sandbox.
+    pub fn plaid(&self) -> PlaidSandbox {
+        self.parties.plaid.clone()
+    }
+
+    /// The Firebase sandbox.
+    pub fn firebase(&self) -> FirebaseSandbox {
+        self.parties.firebase.clone()
+    }
+
+    /// The variables with which a function finds the sandboxes; `keys::local_secrets` has the other secrets.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        [
+            ("DRIVEWEALTH_API_BASE", format!("{}/drivewealth", self.url)),
+            ("DRIVEWEALTH_RIA_USER_ID", drivewealth::RIA_USER_ID.to_owned()),
+            ("PLAID_API_BASE", format!("{}/plaid", self.url)),
+            ("FIREBASE_API_BASE", format!("{}/firebase", self.url)),
+            ("FIREBASE_PROJECT_ID", firebase::PROJECT_ID.to_owned()),
+            ("FIREBASE_SECRET", self.firebase_secret.clone()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    /// Ends the sandboxes and keeps their last state.
+    pub async fn stop(self) {
+        self.server.abort();
+        let _ = self.server.await;
+        self.parties.drivewealth.stop();
+        for saver in self.savers {
+            saver.stop().await;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The one listener of all sandboxes.
+
+use std::io;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::Parties;
+use super::call::{Call, CloseConnection, Reply, segments};
+use super::gate::{Party, pass};
+
+const LARGEST_BODY: usize = 2 * 1024 * 1024;
+
+const INDEX: &str = "\
+The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
+
+  /drivewealth   DriveWealth: accounts, deposits, redemptions, portfolios
+  /plaid         Plaid: balances of bank accounts
+  /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
+
+What they hold, and how to drive them or let them fail:
+
+  GET  /control/drivewealth                      accounts, payments, counters, modes
+  POST /control/drivewealth/payments/{id}/step   the payment takes its next status
+  POST /control/drivewealth/payments/{id}/return the bank takes the deposit back
+  POST /control/drivewealth/modes                {\"auto_advance_ms\": 300, \"hold\": false, \"duplicate\": false, \"shuffle\": false}
+  GET  /control/plaid                            items and balances
+  POST /control/plaid/items/balance              {\"access_token\", \"account_id\", \"available_cents\", \"current_cents\"}
+  GET  /control/firebase/messages                messages that devices have got
+  GET  /control/{party}/calls                    what was called
+  POST /control/{party}/faults                   {\"method\": \"POST\", \"path\": \"/funding/deposits\", \"times\": 1, \"effect\": {\"kind\": \"hang\", \"for_ms\": 20000, \"after_doing\": true}}
+                                                 kinds: refuse {status, error_code, message}, fail_after {status}, hang {for_ms, after_doing}, reset {after_doing},
+                                                 truncate, rate_limit {retry_after_s}, expire_token, invalid_portfolio {defect: negative|sum|nulls}
+";
+
+/// Accepts connections as long as the task lives; they end with it.
+pub(super) async fn serve(listener: TcpListener, parties: Parties) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve_connection(stream, parties.clone()));
+                }
+                Err(error) => tracing::warn!(%error, "the sandboxes could not accept a connection"),
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, parties: Parties) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let parties = parties.clone();
+        async move {
+            let response = respond(&parties, request).await;
+            // An error instead of a response makes the server close the connection without a word.
+            match response.extensions().get::<CloseConnection>() {
+                Some(CloseConnection) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                None => Ok(response),
+            }
+        }
+    });
+    let io = hyper_util::rt::TokioIo::new(stream);
+    // A client that goes away, and a connection closed on purpose, are no errors of the server.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(io, service)
+        .await;
+}
+
+async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(Body::new(body), LARGEST_BODY).await else {
+        return Reply::control_error(413, "the body is too large").into_response();
+    };
+    let whole_path = parts.uri.path().to_owned();
+    let call = |path: &[&str]| Call {
+        method: parts.method.clone(),
+        path: format!("/{}", path.join("/")),
+        headers: parts.headers.clone(),
+        body: body.clone(),
+    };
+    let reply = match segments(&whole_path).as_slice() {
+        [] => return Response::new(Body::from(INDEX)),
+        ["drivewealth", path @ ..] => detached(&parties.drivewealth, call(path)).await,
+        ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
+        ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
+        ["control", "drivewealth", path @ ..] => parties.drivewealth.control(&call(path)).await,
+        ["control", "plaid", path @ ..] => parties.plaid.control(&call(path)).await,
+        ["control", "firebase", path @ ..] => parties.firebase.control(&call(path)).await,
+        _ => Reply::control_error(404, "GET / lists what there is"),
+    };
+    reply.into_response()
+}
+
+/// Runs in a task of its own: a party goes on with what it does when the caller hangs up.
+async fn detached<P: Party>(party: &P, call: Call) -> Reply {
+    let party = party.clone();
+    let done = tokio::spawn(async move { pass(&party, &call).await });
+    done.await.unwrap_or_else(|_| Reply::nothing())
+}

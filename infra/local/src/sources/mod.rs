@@ -1,0 +1,121 @@
+//! What calls functions besides HTTP: queues, the streams of tables, and the clock.
+
+pub(crate) mod clock;
+mod filter;
+mod gate;
+mod outcome;
+mod queue;
+pub(crate) mod queues;
+mod schedule;
+mod stream;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::bail;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+pub(crate) use self::schedule::input_of;
+use self::{gate::Gate, queues::Queues};
+use crate::{
+    runtime::{InvocationResult, Runtime},
+    sync::lock,
+    template::{Event, Template},
+};
+
+/// What the sources work with.
+pub(crate) struct Context {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) queues: Queues,
+    pub(crate) streams: aws_sdk_dynamodbstreams::Client,
+    pub(crate) tables: aws_sdk_dynamodb::Client,
+    /// What failed comes back after this, instead of the queue's visibility timeout.
+    pub(crate) redelivery_after: Option<Duration>,
+    pub(crate) region: String,
+    pub(crate) account: String,
+    /// The most invocations of one function at the same time.
+    pub(crate) max_instances: usize,
+    /// Where the positions in streams are kept.
+    pub(crate) state: PathBuf,
+}
+
+impl Context {
+    async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<InvocationResult> {
+        self.runtime.invoke(function, event).await
+    }
+
+    fn arn(&self, service: &str, rest: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.account)
+    }
+}
+
+/// The running sources.
+pub(crate) struct Sources {
+    gates: BTreeMap<String, Gate>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Sources {
+    /// Starts the event sources and the schedules of the template.
+    pub(crate) fn start(template: &Template, context: &Arc<Context>, events: bool, schedules: bool) -> Self {
+        let mut gates = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for function in &template.functions {
+            for event in &function.events {
+                match event {
+                    Event::Queue(source) if events && source.enabled => {
+                        let gate: &Gate = gates.entry(source.queue.clone()).or_default();
+                        tasks.extend(queue::start(context, &function.binary, source, gate));
+                    }
+                    Event::Stream(source) if events && source.enabled => {
+                        let gate: &Gate = gates.entry(source.table.clone()).or_default();
+                        tasks.push(stream::start(context, &function.binary, source, gate));
+                    }
+                    Event::Schedule(source) if schedules && source.enabled => {
+                        tasks.push(schedule::start(context, &function.binary, source));
+                    }
+                    // Kafka's polling comes with the first function that consumes a topic.
+                    _ => {}
+                }
+            }
+        }
+        Self {
+            gates,
+            tasks: Mutex::new(tasks),
+        }
+    }
+
+    /// Holds back, or lets through, what a queue or a table's stream has for its functions.
+    pub(crate) async fn pause(&self, source: &str, paused: bool) -> anyhow::Result<()> {
+        let Some(gate) = self.gates.get(source) else {
+            bail!("no event source is named {source}")
+        };
+        gate.pause(paused).await;
+        Ok(())
+    }
+
+    /// The sources, and whether each is paused.
+    pub(crate) fn status(&self) -> BTreeMap<String, bool> {
+        self.gates
+            .iter()
+            .map(|(name, gate)| (name.clone(), gate.is_paused()))
+            .collect()
+    }
+
+    pub(crate) fn stop(&self) {
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

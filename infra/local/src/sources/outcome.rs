@@ -1,0 +1,135 @@
+//! What a function's answer to a batch means for the items of the batch: Lambda's rules for partial batch responses.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::runtime::InvocationResult;
+
+/// The items that failed, by id.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failures {
+    /// Every item: the function failed, or its answer can't be understood.
+    All(String),
+    /// These; often none.
+    Some(BTreeSet<String>),
+}
+
+/// Reads the answer to a batch of items with these ids.
+pub(super) fn read(result: &anyhow::Result<InvocationResult>, ids: &[String], partial: bool) -> Failures {
+    match result {
+        Err(error) => Failures::All(format!("{error:#}")),
+        Ok(result) => match &result.function_error {
+            Some(error) => Failures::All(error.clone()),
+            None if partial => read_payload(&result.payload, ids),
+            None => Failures::Some(BTreeSet::new()),
+        },
+    }
+}
+
+fn read_payload(payload: &Value, ids: &[String]) -> Failures {
+    let failures = match payload {
+        Value::Object(answer) => answer.get("batchItemFailures").unwrap_or(&Value::Null),
+        // An empty answer is a success, as on AWS.
+        Value::Null => &Value::Null,
+        Value::String(text) if text.is_empty() => &Value::Null,
+        other => return Failures::All(format!("the answer {other} isn't a batch response")),
+    };
+    let failures = match failures {
+        Value::Null => return Failures::Some(BTreeSet::new()),
+        Value::Array(failures) => failures,
+        other => return Failures::All(format!("batchItemFailures is {other}, not a list")),
+    };
+    let mut failed = BTreeSet::new();
+    for failure in failures {
+        match failure.get("itemIdentifier").and_then(Value::as_str) {
+            Some(id) if ids.iter().any(|known| known == id) => failed.insert(id.to_owned()),
+            _ => return Failures::All(format!("{failure} names no item of the batch")),
+        };
+    }
+    Failures::Some(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(payload: Value, function_error: Option<&str>) -> anyhow::Result<InvocationResult> {
+        Ok(InvocationResult {
+            request_id: "request".to_owned(),
+            payload,
+            function_error: function_error.map(str::to_owned),
+            cold: false,
+            duration: Duration::ZERO,
+            memory_kib: None,
+        })
+    }
+
+    fn ids() -> Vec<String> {
+        vec!["a".to_owned(), "b".to_owned()]
+    }
+
+    #[test]
+    fn only_the_named_items_fail() {
+        let answer = answered(json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] }), None);
+        assert_eq!(
+            read(&answer, &ids(), true),
+            Failures::Some(BTreeSet::from(["b".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn an_empty_answer_is_a_success() {
+        for payload in [
+            json!(null),
+            json!(""),
+            json!({}),
+            json!({ "batchItemFailures": null }),
+            json!({ "batchItemFailures": [] }),
+        ] {
+            assert_eq!(
+                read(&answered(payload, None), &ids(), true),
+                Failures::Some(BTreeSet::new())
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_names_nothing_of_the_batch_fails_all_of_it() {
+        let unknown =
+            |id: Value| json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": id }] });
+        for payload in [
+            unknown(json!("")),
+            unknown(json!("c")),
+            unknown(json!(null)),
+            json!({ "batchItemFailures": 1 }),
+            json!([]),
+        ] {
+            assert!(matches!(
+                read(&answered(payload, None), &ids(), true),
+                Failures::All(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_function_error_fails_all_of_it_and_without_partial_responses_the_answer_means_nothing() {
+        let named = json!({ "batchItemFailures": [{ "itemIdentifier": "b" }] });
+        assert!(matches!(
+            read(&answered(named.clone(), Some("crash")), &ids(), true),
+            Failures::All(_)
+        ));
+        assert!(matches!(
+            read(&Err(anyhow::anyhow!("stopped")), &ids(), true),
+            Failures::All(_)
+        ));
+        assert_eq!(
+            read(&answered(named, None), &ids(), false),
+            Failures::Some(BTreeSet::new())
+        );
+    }
+}

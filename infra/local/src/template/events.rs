@@ -1,0 +1,152 @@
+//! What calls a function: the entries of its `Events`.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use serde_json::Value;
+
+use super::{
+    Event, HttpRoute, KafkaSource, Node, QueueSource, Schedule, StreamSource, name_of_arn,
+    resources::HttpApi, table_of_stream_arn,
+};
+
+/// EventBridge Scheduler tries 185 times in a day; a laptop has no use for more than these.
+const SCHEDULE_RETRIES: u32 = 2;
+
+pub(super) fn read(name: &str, event: &Node, api: &HttpApi) -> anyhow::Result<Event> {
+    let properties = event.get("Properties");
+    Ok(match event.get("Type").text()?.as_str() {
+        "HttpApi" => Event::Http(http(&properties, api)?),
+        "SQS" => Event::Queue(queue(&properties)?),
+        "DynamoDB" => Event::Stream(stream(&properties)?),
+        "Schedule" => Event::Schedule(schedule(name, &properties, "Schedule")?),
+        "ScheduleV2" => Event::Schedule(schedule(name, &properties, "ScheduleExpression")?),
+        "SelfManagedKafka" | "MSK" => Event::Kafka(kafka(&properties)?),
+        other => bail!("{}: {other} isn't known to the local cloud", event.get("Type")),
+    })
+}
+
+fn http(properties: &Node, api: &HttpApi) -> anyhow::Result<HttpRoute> {
+    let auth = properties.get("Auth");
+    let authorizer = auth.get("Authorizer").optional_text()?;
+    let scopes = auth.get("AuthorizationScopes");
+    Ok(HttpRoute {
+        method: properties.get("Method").text_or("ANY")?.to_uppercase(),
+        path: properties.get("Path").text()?,
+        authorized: match authorizer.as_deref() {
+            Some("NONE") => false,
+            Some(_) => true,
+            None => api.guarded,
+        },
+        scopes: if scopes.exists() {
+            scopes.texts()?
+        } else {
+            api.scopes.clone()
+        },
+    })
+}
+
+fn queue(properties: &Node) -> anyhow::Result<QueueSource> {
+    Ok(QueueSource {
+        queue: name_of_arn(&properties.get("Queue").text()?).to_owned(),
+        batch_size: properties.get("BatchSize").number()?.unwrap_or(10),
+        batching_window: window(properties)?,
+        partial_responses: partial_responses(properties)?,
+        enabled: properties.get("Enabled").flag(true)?,
+        maximum_concurrency: properties
+            .get("ScalingConfig")
+            .get("MaximumConcurrency")
+            .number()?,
+        filters: filters(properties)?,
+    })
+}
+
+fn stream(properties: &Node) -> anyhow::Result<StreamSource> {
+    let arn = properties.get("Stream");
+    let text = arn.text()?;
+    let table = table_of_stream_arn(&text).ok_or_else(|| anyhow!("{arn}: {text} isn't a table's stream"))?;
+    let destination = properties
+        .get("DestinationConfig")
+        .get("OnFailure")
+        .get("Destination");
+    let retries: Option<i64> = properties.get("MaximumRetryAttempts").number()?;
+    Ok(StreamSource {
+        table: table.to_owned(),
+        batch_size: properties.get("BatchSize").number()?.unwrap_or(100),
+        batching_window: window(properties)?,
+        from_start: properties.get("StartingPosition").text()? == "TRIM_HORIZON",
+        bisect: properties.get("BisectBatchOnFunctionError").flag(false)?,
+        maximum_retries: retries.and_then(|retries| u32::try_from(retries).ok()),
+        partial_responses: partial_responses(properties)?,
+        failure_queue: destination
+            .optional_text()?
+            .map(|arn| name_of_arn(&arn).to_owned()),
+        enabled: properties.get("Enabled").flag(true)?,
+        filters: filters(properties)?,
+    })
+}
+
+fn schedule(name: &str, properties: &Node, expression: &str) -> anyhow::Result<Schedule> {
+    let enabled = match properties.get("State").optional_text()? {
+        Some(state) => state == "ENABLED",
+        None => properties.get("Enabled").flag(true)?,
+    };
+    let dead = properties.get("DeadLetterConfig").get("Arn").optional_text()?;
+    let expression = properties.get(expression);
+    let text = expression.text()?;
+    let timezone = properties.get("ScheduleExpressionTimezone").text_or("UTC")?;
+    crate::sources::clock::Expression::parse(&text, &timezone)
+        .map_err(|problem| anyhow!("{expression}: {problem:#}"))?;
+    Ok(Schedule {
+        name: properties.get("Name").text_or(name)?,
+        expression: text,
+        timezone,
+        input: properties.get("Input").json()?,
+        enabled,
+        maximum_retries: properties
+            .get("RetryPolicy")
+            .get("MaximumRetryAttempts")
+            .number()?
+            .unwrap_or(SCHEDULE_RETRIES)
+            .min(SCHEDULE_RETRIES),
+        dead_letter_queue: dead.map(|arn| name_of_arn(&arn).to_owned()),
+    })
+}
+
+fn kafka(properties: &Node) -> anyhow::Result<KafkaSource> {
+    Ok(KafkaSource {
+        topics: properties.get("Topics").texts()?,
+        consumer_group: properties.get("ConsumerGroupId").optional_text()?,
+        batch_size: properties.get("BatchSize").number()?.unwrap_or(100),
+    })
+}
+
+fn window(properties: &Node) -> anyhow::Result<Duration> {
+    Ok(Duration::from_secs(
+        properties
+            .get("MaximumBatchingWindowInSeconds")
+            .number()?
+            .unwrap_or(0),
+    ))
+}
+
+fn partial_responses(properties: &Node) -> anyhow::Result<bool> {
+    let mut reports = false;
+    let types = properties.get("FunctionResponseTypes");
+    for kind in types.texts()? {
+        if kind != "ReportBatchItemFailures" {
+            bail!("{types}: {kind} isn't one of Lambda's");
+        }
+        reports = true;
+    }
+    Ok(reports)
+}
+
+fn filters(properties: &Node) -> anyhow::Result<Vec<Value>> {
+    let filters = properties.get("FilterCriteria").get("Filters").list();
+    let mut patterns = Vec::new();
+    for filter in filters {
+        patterns.extend(filter.get("Pattern").json()?);
+    }
+    Ok(patterns)
+}

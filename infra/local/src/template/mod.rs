@@ -1,0 +1,283 @@
+//! `infra/template.yaml` as the local cloud reads it: the functions with what calls them, the queues, the
+//! tables, the topics and the authorizer. What the local cloud has no use for (roles, alarms, log groups) is
+//! passed over; what it can't understand is an error that names the resource and the property.
+
+mod events;
+mod functions;
+mod intrinsics;
+mod node;
+mod resources;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use self::{intrinsics::Resolver, node::Node};
+use crate::backends::{QueueSpec, REGION, TableSpec, TopicSpec};
+
+/// What stands in for the account that the template is deployed to.
+#[derive(Clone, Debug)]
+pub struct Locals {
+    /// The region in every ARN.
+    pub region: String,
+    /// The account in every ARN.
+    pub account: String,
+    /// Values of the template's parameters; the rest take their defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// The URL of each queue by its name. What isn't there gets a stand-in, as the queues don't run yet.
+    pub queue_urls: BTreeMap<String, String>,
+}
+
+impl Default for Locals {
+    fn default() -> Self {
+        Self {
+            region: REGION.to_owned(),
+            account: "000000000000".to_owned(),
+            parameters: BTreeMap::from([("Stage".to_owned(), "local".to_owned())]),
+            queue_urls: BTreeMap::new(),
+        }
+    }
+}
+
+/// The template, with every intrinsic function resolved to a local value.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    /// The functions, by logical id.
+    pub functions: Vec<Function>,
+    /// The queues.
+    pub queues: Vec<QueueSpec>,
+    /// The tables.
+    pub tables: Vec<TableSpec>,
+    /// The Kafka topics of `Metadata.Moneta.KafkaTopics`.
+    pub topics: Vec<TopicSpec>,
+    /// The JWT authorizer of the HTTP API.
+    pub authorizer: Option<Authorizer>,
+}
+
+/// One Lambda function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its binary, which is also the name of the operation.
+    pub binary: String,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+    /// The memory it is given, in MB.
+    pub memory_mb: u64,
+    /// How many invocations may run at the same time.
+    pub reserved_concurrency: Option<usize>,
+    /// Its environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// What calls it.
+    pub events: Vec<Event>,
+}
+
+/// What calls a function.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A route of the HTTP API.
+    Http(HttpRoute),
+    /// Messages of a queue.
+    Queue(QueueSource),
+    /// The changes of a table.
+    Stream(StreamSource),
+    /// The clock.
+    Schedule(Schedule),
+    /// Records of a Kafka topic.
+    Kafka(KafkaSource),
+}
+
+/// A route of the HTTP API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpRoute {
+    /// GET, POST, … or ANY.
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub path: String,
+    /// Whether the JWT authorizer guards it.
+    pub authorized: bool,
+    /// Scopes of which the token must carry one.
+    pub scopes: Vec<String>,
+}
+
+/// A function's subscription to a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueSource {
+    /// The queue's name.
+    pub queue: String,
+    /// The most messages in one invocation.
+    pub batch_size: usize,
+    /// How long to wait for a batch to fill.
+    pub batching_window: Duration,
+    /// Whether the function names the messages that failed.
+    pub partial_responses: bool,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// The most invocations at the same time.
+    pub maximum_concurrency: Option<usize>,
+    /// Patterns of which a message must match one.
+    pub filters: Vec<Value>,
+}
+
+/// A function's subscription to the changes of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamSource {
+    /// The table's name.
+    pub table: String,
+    /// The most records in one invocation.
+    pub batch_size: usize,
+    /// How long to wait for a batch to fill.
+    pub batching_window: Duration,
+    /// Start with the oldest record that is still there, rather than with the next one.
+    pub from_start: bool,
+    /// Halve a batch that fails.
+    pub bisect: bool,
+    /// How often a failing batch is tried again; none means for ever.
+    pub maximum_retries: Option<u32>,
+    /// Whether the function names the record that failed.
+    pub partial_responses: bool,
+    /// The queue that is told of records given up.
+    pub failure_queue: Option<String>,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Patterns of which a record must match one.
+    pub filters: Vec<Value>,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Its name.
+    pub name: String,
+    /// `rate(…)` or `cron(…)`.
+    pub expression: String,
+    /// The time zone of a `cron(…)`.
+    pub timezone: String,
+    /// What the function is given.
+    pub input: Option<Value>,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// How often a failed run is tried again.
+    pub maximum_retries: u32,
+    /// The queue for runs given up.
+    pub dead_letter_queue: Option<String>,
+}
+
+/// A function's subscription to Kafka topics. The local cloud keeps its place: polling comes with the first
+/// function that consumes a topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaSource {
+    /// The topics.
+    pub topics: Vec<String>,
+    /// The consumer group.
+    pub consumer_group: Option<String>,
+    /// The most records in one invocation.
+    pub batch_size: usize,
+}
+
+/// The JWT authorizer of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The `iss` of a token.
+    pub issuer: String,
+    /// The accepted `aud` of a token.
+    pub audience: Vec<String>,
+}
+
+impl Template {
+    /// Reads the template of a file.
+    pub fn load(path: &Path, locals: &Locals) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the template {} can't be read", path.display()))?;
+        Self::parse(&text, locals).with_context(|| format!("the template {} is wrong", path.display()))
+    }
+
+    /// Reads a template.
+    pub fn parse(text: &str, locals: &Locals) -> anyhow::Result<Self> {
+        let document: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).context("it isn't YAML")?;
+        let resolver = Resolver::new(&document, locals)?;
+        let api = resources::http_api(&resolver)?;
+        let template = Self {
+            functions: functions::read(&resolver, &api)?,
+            queues: resources::queues(&resolver)?,
+            tables: resources::tables(&resolver)?,
+            topics: resources::topics(&resolver)?,
+            authorizer: api.authorizer,
+        };
+        template.check()?;
+        Ok(template)
+    }
+
+    /// The function of an operation.
+    pub fn function(&self, binary: &str) -> Option<&Function> {
+        self.functions.iter().find(|function| function.binary == binary)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.check_names()?;
+        for function in &self.functions {
+            for event in &function.events {
+                self.check_event(event)
+                    .with_context(|| format!("resource {}", function.logical_id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> anyhow::Result<()> {
+        let mut seen = BTreeSet::new();
+        for function in &self.functions {
+            if !seen.insert(&function.binary) {
+                bail!(
+                    "resource {}: another function has the binary {}",
+                    function.logical_id,
+                    function.binary
+                );
+            }
+        }
+        for queue in &self.queues {
+            if let Some(dead) = &queue.dead_letter
+                && !self.queues.iter().any(|other| other.name == dead.queue)
+            {
+                bail!(
+                    "queue {}: its dead-letter queue {} isn't in the template",
+                    queue.name,
+                    dead.queue
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_event(&self, event: &Event) -> anyhow::Result<()> {
+        let queue = |name: &str| self.queues.iter().any(|queue| queue.name == name);
+        match event {
+            Event::Queue(source) if !queue(&source.queue) => bail!("no queue is named {}", source.queue),
+            Event::Stream(source) => match self.tables.iter().find(|table| table.name == source.table) {
+                None => bail!("no table is named {}", source.table),
+                Some(table) if !table.stream => bail!("table {} has no stream", source.table),
+                Some(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The last part of an ARN: a queue's name.
+fn name_of_arn(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
+}
+
+/// The table's name in the ARN of its stream.
+fn table_of_stream_arn(arn: &str) -> Option<&str> {
+    arn.split_once(":table/")?.1.split('/').next()
+}

@@ -1,0 +1,333 @@
+//! One type for each kind of id, so that one can't be taken for another. The ids of all areas are declared
+//! here.
+//!
+//! Our own ids are positive numbers and numbers in JSON. Ids of outside systems are texts of at most
+//! [`OUTSIDE_ID_MAX_BYTES`] visible ASCII characters; one may hold `/` or `?`, so whoever puts it in a URL
+//! encodes it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The longest id of an outside system.
+pub const OUTSIDE_ID_MAX_BYTES: usize = 128;
+
+/// Why something isn't an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidId {
+    /// Not a whole number above zero.
+    #[error("an id must be a whole number above zero")]
+    NotPositive,
+    /// Empty, too long, or with a character other than visible ASCII.
+    #[error("an id must be 1 to 128 visible ASCII characters")]
+    NotVisibleAscii,
+    /// Not a UUID.
+    #[error("an id must be a UUID")]
+    NotUuid,
+}
+
+/// Makes an id of our own: a positive 64-bit number.
+macro_rules! typed_id {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "i64", into = "i64")]
+        pub struct $name(i64);
+
+        impl $name {
+            /// The id of a number, if that is above zero.
+            pub const fn new(id: i64) -> Option<$name> {
+                if id > 0 { Some($name(id)) } else { None }
+            }
+
+            /// The number.
+            pub const fn get(&self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Reads digits without a sign and without leading zeros.
+            fn from_str(text: &str) -> Result<$name, InvalidId> {
+                let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+                let id = if canonical { text.parse().ok() } else { None };
+                id.and_then($name::new).ok_or(InvalidId::NotPositive)
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = InvalidId;
+
+            fn try_from(id: i64) -> Result<$name, InvalidId> {
+                $name::new(id).ok_or(InvalidId::NotPositive)
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> i64 {
+                id.0
+            }
+        }
+    };
+}
+
+/// Makes an id that another system gave: a text of visible ASCII.
+macro_rules! outside_id {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id of a text, if that is 1 to 128 visible ASCII characters.
+            pub fn parse(id: &str) -> Result<$name, InvalidId> {
+                check_outside_id(id)?;
+                Ok($name(id.to_owned()))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(id: &str) -> Result<$name, InvalidId> {
+                $name::parse(id)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(id: String) -> Result<$name, InvalidId> {
+                check_outside_id(&id)?;
+                Ok($name(id))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+typed_id! {
+    /// A user of the app.
+    ProfileId
+}
+typed_id! {
+    /// A trader of funded accounts.
+    UserId
+}
+typed_id! {
+    /// A client with wallets.
+    ClientId
+}
+typed_id! {
+    /// An account that a profile trades with.
+    TradingAccountId
+}
+typed_id! {
+    /// A bank account that a profile has linked.
+    BankAccountId
+}
+typed_id! {
+    /// A deposit or a withdrawal.
+    MoneyFlowId
+}
+typed_id! {
+    /// A thematic collection of instruments.
+    CollectionId
+}
+typed_id! {
+    /// One change of what a profile holds of a collection.
+    CollectionVersionId
+}
+typed_id! {
+    /// A connection to a bank that a profile has made through Plaid.
+    PlaidItemId
+}
+
+outside_id! {
+    /// A user at DriveWealth.
+    DriveWealthUserId
+}
+outside_id! {
+    /// An account at DriveWealth, as its API names it.
+    DriveWealthAccountId
+}
+outside_id! {
+    /// An account at DriveWealth, as a person reads it and as deposits name it.
+    DriveWealthAccountNo
+}
+outside_id! {
+    /// A bank account at DriveWealth.
+    DriveWealthBankAccountId
+}
+outside_id! {
+    /// A deposit or redemption at DriveWealth.
+    DriveWealthPaymentId
+}
+outside_id! {
+    /// A portfolio at DriveWealth.
+    DriveWealthPortfolioId
+}
+outside_id! {
+    /// A fund of a portfolio at DriveWealth.
+    DriveWealthFundId
+}
+outside_id! {
+    /// A bank account at Plaid.
+    PlaidAccountId
+}
+outside_id! {
+    /// What joins everything that one request set off; taken from the caller or made by the entry point.
+    CorrelationId
+}
+
+/// An event that areas tell each other; consumers recognise a repeated one by it. Whoever makes the event
+/// makes the UUID (version 7, so that ids sort by time).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(Uuid);
+
+impl EventId {
+    /// The id of a UUID.
+    pub const fn from_uuid(id: Uuid) -> EventId {
+        EventId(id)
+    }
+
+    /// The UUID.
+    pub const fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<EventId, InvalidId> {
+        text.parse().map(EventId).map_err(|_| InvalidId::NotUuid)
+    }
+}
+
+impl From<Uuid> for EventId {
+    fn from(id: Uuid) -> EventId {
+        EventId(id)
+    }
+}
+
+impl From<EventId> for Uuid {
+    fn from(id: EventId) -> Uuid {
+        id.0
+    }
+}
+
+fn check_outside_id(id: &str) -> Result<(), InvalidId> {
+    let fits = (1..=OUTSIDE_ID_MAX_BYTES).contains(&id.len());
+    if fits && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(InvalidId::NotVisibleAscii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_ids_are_above_zero() {
+        assert_eq!(ProfileId::new(7).map(|id| id.get()), Some(7));
+        for id in [0, -1, i64::MIN] {
+            assert_eq!(ProfileId::new(id), None);
+            assert_eq!(ProfileId::try_from(id), Err(InvalidId::NotPositive));
+        }
+        assert_eq!(
+            "9223372036854775807".parse::<ProfileId>().unwrap().get(),
+            i64::MAX
+        );
+        for text in ["", "0", "-1", "+1", "01", " 1", "1.0", "9223372036854775808", "x"] {
+            assert_eq!(text.parse::<ProfileId>(), Err(InvalidId::NotPositive), "{text}");
+        }
+        assert_eq!(ProfileId::new(7).unwrap().to_string(), "7");
+    }
+
+    #[test]
+    fn own_ids_are_numbers_in_json() {
+        assert_eq!(serde_json::to_string(&MoneyFlowId::new(7).unwrap()).unwrap(), "7");
+        assert_eq!(serde_json::from_str::<MoneyFlowId>("7").unwrap().get(), 7);
+        for json in ["0", "-7", "7.0", "7.5", "\"7\"", "null", "9223372036854775808"] {
+            assert!(serde_json::from_str::<MoneyFlowId>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn outside_ids_are_short_visible_ascii() {
+        let longest = "x".repeat(OUTSIDE_ID_MAX_BYTES);
+        for text in ["a", "GYEK000001-1584593290174-DVBOG", "~!", &longest] {
+            let id = DriveWealthPaymentId::parse(text).unwrap();
+            assert_eq!(id.as_str(), text);
+            assert_eq!(id.to_string().parse(), Ok(id.clone()));
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<DriveWealthPaymentId>(&json).unwrap(), id);
+        }
+        let too_long = "x".repeat(OUTSIDE_ID_MAX_BYTES + 1);
+        for text in ["", " ", "a b", "a\n", "é", "\u{7f}", "\0", &too_long] {
+            assert_eq!(
+                CorrelationId::parse(text),
+                Err(InvalidId::NotVisibleAscii),
+                "{text:?}"
+            );
+            assert_eq!(
+                CorrelationId::try_from(text.to_owned()),
+                Err(InvalidId::NotVisibleAscii)
+            );
+        }
+        assert!(serde_json::from_str::<PlaidAccountId>("7").is_err());
+    }
+
+    #[test]
+    fn event_ids_are_uuids() {
+        let text = "01890a5d-ac96-774b-bcce-b302099a8057";
+        let id: EventId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(EventId::from_uuid(id.as_uuid()), id);
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        assert_eq!("7".parse::<EventId>(), Err(InvalidId::NotUuid));
+    }
+}

@@ -1,0 +1,42 @@
+//! What Moneta knows about money, states and rules, and nothing else: no I/O, no async, no clock of its own.
+//!
+//! A value of a type of this crate is valid: it was checked when it was made, whether by a caller, from JSON
+//! or from a database row. Functions take what they need (a time as well) and answer with a decision; whoever
+//! calls carries it out. Nothing here is a float.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`currency`], [`money`] | ISO 4217 currencies; amounts in minor units with exact arithmetic |
+//! | [`rate`] | exchange rates, and weights that sum to exactly one |
+//! | [`ids`] | one type for each kind of id |
+//! | [`transition`] | what a state machine answers |
+//! | [`lane`] | what an error means for whoever waits: the caller's fault, denied, try again, broken |
+//! | [`clock`], [`market`] | the time as an input; the trading days of New York |
+//! | [`lookup`] | when an unknown outcome is looked up again |
+
+pub mod clock;
+pub mod currency;
+mod exact;
+pub mod ids;
+pub mod lane;
+pub mod lookup;
+pub mod market;
+pub mod money;
+pub mod rate;
+pub mod trading;
+pub mod transition;
+
+pub use clock::{Clock, ManualClock};
+pub use currency::{Currency, UnknownCurrency};
+pub use ids::{
+    BankAccountId, ClientId, CollectionId, CollectionVersionId, CorrelationId, DriveWealthAccountId,
+    DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthFundId, DriveWealthPaymentId,
+    DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, MoneyFlowId, PlaidAccountId, PlaidItemId,
+    ProfileId, TradingAccountId, UserId,
+};
+pub use lane::{Lane, Laned, Rejection};
+pub use lookup::{LookupLadder, Next};
+pub use market::MarketCalendar;
+pub use money::{Money, MoneyError, Rounding};
+pub use rate::{Rate, RateError, Weight, WeightError, normalise};
+pub use transition::{Code, Refusal, Transition};

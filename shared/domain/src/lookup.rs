@@ -1,0 +1,59 @@
+//! When an unknown outcome is looked up again.
+//!
+//! A call whose answer never came may have happened. It isn't repeated and nothing is guessed: what became of
+//! it is looked up at growing distances, and after the last look-up it is parked for a person.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How long after an outcome became unknown each look-up comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupLadder {
+    steps: &'static [TimeDelta],
+}
+
+/// What to do next about an unknown outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// Look it up at this time.
+    At(DateTime<Utc>),
+    /// Leave it to a person.
+    Park,
+}
+
+impl LookupLadder {
+    /// After 5 minutes, 1 hour and 1 day.
+    pub const STANDARD: LookupLadder = LookupLadder {
+        steps: &[TimeDelta::minutes(5), TimeDelta::hours(1), TimeDelta::days(1)],
+    };
+
+    /// What comes after `attempts` look-ups that found nothing, when the outcome is unknown since `since`.
+    pub fn next(&self, attempts: u32, since: DateTime<Utc>) -> Next {
+        let step = usize::try_from(attempts)
+            .ok()
+            .and_then(|attempts| self.steps.get(attempts));
+        let at = step.and_then(|step| since.checked_add_signed(*step));
+        at.map_or(Next::Park, Next::At)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_up_three_times_and_parks() {
+        let since: DateTime<Utc> = "2026-03-08T06:30:00Z".parse().unwrap();
+        let at = |text: &str| Next::At(text.parse().unwrap());
+        assert_eq!(LookupLadder::STANDARD.next(0, since), at("2026-03-08T06:35:00Z"));
+        assert_eq!(LookupLadder::STANDARD.next(1, since), at("2026-03-08T07:30:00Z"));
+        assert_eq!(LookupLadder::STANDARD.next(2, since), at("2026-03-09T06:30:00Z"));
+        for attempts in [3, 4, u32::MAX] {
+            assert_eq!(LookupLadder::STANDARD.next(attempts, since), Next::Park);
+        }
+        assert_eq!(
+            LookupLadder::STANDARD.next(0, DateTime::<Utc>::MAX_UTC),
+            Next::Park
+        );
+    }
+}

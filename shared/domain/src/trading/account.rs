@@ -1,0 +1,78 @@
+//! The state of a brokerage account.
+
+use std::fmt;
+
+/// State of an account at DriveWealth. What it calls something else is kept as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// Applied for, not open yet.
+    Pending,
+    /// Open for everything.
+    Open,
+    /// Open, but nothing may be bought or sold.
+    OpenNoNewTrades,
+    /// Nothing may be done.
+    Frozen,
+    /// Closed for good.
+    Closed,
+    /// A state nobody told us about, as DriveWealth wrote it.
+    Unrecognised(String),
+}
+
+impl AccountStatus {
+    /// Reads the state as it is stored.
+    pub fn parse(text: &str) -> AccountStatus {
+        match text {
+            "pending" => AccountStatus::Pending,
+            "open" => AccountStatus::Open,
+            "open_no_new_trades" => AccountStatus::OpenNoNewTrades,
+            "frozen" => AccountStatus::Frozen,
+            "closed" => AccountStatus::Closed,
+            other => AccountStatus::Unrecognised(other.to_owned()),
+        }
+    }
+
+    /// Whether money may be paid in.
+    pub fn takes_deposits(&self) -> bool {
+        matches!(self, AccountStatus::Open)
+    }
+
+    /// Whether money may be paid out: an account without new trades still gives its cash back.
+    pub fn gives_withdrawals(&self) -> bool {
+        matches!(self, AccountStatus::Open | AccountStatus::OpenNoNewTrades)
+    }
+}
+
+impl fmt::Display for AccountStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            AccountStatus::Pending => "pending",
+            AccountStatus::Open => "open",
+            AccountStatus::OpenNoNewTrades => "open_no_new_trades",
+            AccountStatus::Frozen => "frozen",
+            AccountStatus::Closed => "closed",
+            AccountStatus::Unrecognised(raw) => raw,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_and_writing_agree() {
+        for text in ["pending", "open", "open_no_new_trades", "frozen", "closed", "SOMETHING_NEW"] {
+            assert_eq!(AccountStatus::parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_an_open_account_takes_money_in() {
+        assert!(AccountStatus::Open.takes_deposits());
+        assert!(!AccountStatus::OpenNoNewTrades.takes_deposits());
+        assert!(AccountStatus::OpenNoNewTrades.gives_withdrawals());
+        assert!(!AccountStatus::parse("SOMETHING_NEW").gives_withdrawals());
+        assert!(!AccountStatus::Frozen.gives_withdrawals());
+    }
+}

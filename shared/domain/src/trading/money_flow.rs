@@ -1,0 +1,314 @@
+//! Money flow: a deposit (amount above zero) or withdrawal (below zero) of a trading account.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::money::{Money, MoneyError};
+use crate::trading::payment::PaymentStatus;
+use crate::transition::{Code, Transition};
+
+/// Which way the money goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the bank into the trading account.
+    Deposit,
+    /// From the trading account to the bank.
+    Withdrawal,
+}
+
+impl Direction {
+    /// The direction of a signed amount of minor units.
+    pub const fn of(signed_minor: i64) -> Direction {
+        if signed_minor < 0 { Direction::Withdrawal } else { Direction::Deposit }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Direction::Deposit => "deposit",
+            Direction::Withdrawal => "withdrawal",
+        })
+    }
+}
+
+/// State of a money flow.
+///
+/// A managed account's redemption goes approved → pending → approved → success, so the way is not monotone; a
+/// success can still be returned by the bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoneyFlowStatus {
+    /// Asked for.
+    Pending,
+    /// Approved by the broker; the money is on its way.
+    Approved,
+    /// The money has arrived.
+    Success,
+    /// The money did not move, or was sent back.
+    Failed,
+}
+
+/// The flow has failed; only another flow can move its money.
+pub const HAS_FAILED: Code = Code::new("money_flow_has_failed");
+/// A success ends only by a return.
+pub const HAS_SUCCEEDED: Code = Code::new("money_flow_has_succeeded");
+/// The broker's status is not known to us.
+pub const UNRECOGNISED_STATUS: Code = Code::new("payment_status_unrecognised");
+
+impl MoneyFlowStatus {
+    /// Every status, as stored.
+    pub const EVERY: [MoneyFlowStatus; 4] =
+        [MoneyFlowStatus::Pending, MoneyFlowStatus::Approved, MoneyFlowStatus::Success, MoneyFlowStatus::Failed];
+
+    /// The name under which it is stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MoneyFlowStatus::Pending => "pending",
+            MoneyFlowStatus::Approved => "approved",
+            MoneyFlowStatus::Success => "success",
+            MoneyFlowStatus::Failed => "failed",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<MoneyFlowStatus> {
+        MoneyFlowStatus::EVERY.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether the flow is still on its way.
+    pub const fn is_open(self) -> bool {
+        matches!(self, MoneyFlowStatus::Pending | MoneyFlowStatus::Approved)
+    }
+
+    /// What the broker's word makes of the flow.
+    pub fn after(self, payment: PaymentStatus) -> Transition<MoneyFlowStatus> {
+        use MoneyFlowStatus::{Approved, Failed, Pending, Success};
+        use PaymentStatus as Payment;
+        let to = match (self, payment) {
+            (_, Payment::Unrecognised(_)) => return Transition::rejected(UNRECOGNISED_STATUS),
+            (Failed, Payment::Failed | Payment::Returned) => Failed,
+            (Failed, _) => return Transition::rejected(HAS_FAILED),
+            (Success, Payment::Returned) => Failed,
+            (Success, Payment::Failed) => return Transition::rejected(HAS_SUCCEEDED),
+            (Success, _) => Success,
+            (Pending | Approved, Payment::Waiting | Payment::AwaitingApproval) => Pending,
+            (Pending | Approved, Payment::Approved) => Approved,
+            (Pending | Approved, Payment::Successful) => Success,
+            (Pending | Approved, Payment::Failed | Payment::Returned) => Failed,
+        };
+        if to == self { Transition::AlreadyApplied } else { Transition::Applied(to) }
+    }
+}
+
+impl fmt::Display for MoneyFlowStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What is known of the call that asks the broker to move the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderState {
+    /// Written down; not known to be asked for yet.
+    Intended,
+    /// Asked for; the answer was lost.
+    Unknown,
+    /// The broker has it under an id of its own.
+    Accepted,
+    /// The broker refused.
+    Declined,
+    /// A person has to look at it.
+    Parked,
+}
+
+impl ProviderState {
+    /// The name under which it is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProviderState::Intended => "intended",
+            ProviderState::Unknown => "unknown",
+            ProviderState::Accepted => "accepted",
+            ProviderState::Declined => "declined",
+            ProviderState::Parked => "parked",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<ProviderState> {
+        use ProviderState::{Accepted, Declined, Intended, Parked, Unknown};
+        [Intended, Unknown, Accepted, Declined, Parked].into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether the broker has to be asked (again) under the same idempotency key.
+    pub const fn needs_asking(self) -> bool {
+        matches!(self, ProviderState::Intended | ProviderState::Unknown)
+    }
+}
+
+/// What follows from a change of a flow's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consequences {
+    /// Tell that it succeeded.
+    pub succeeded: bool,
+    /// Tell that it failed.
+    pub failed: bool,
+    /// The account's cash is another now.
+    pub cash_changed: bool,
+    /// The profile makes no deposits until a person has looked at it: its bank took money back.
+    pub suspend_deposits: bool,
+}
+
+/// What follows when a flow in `direction` went from `before` to `after` by the broker's word.
+pub fn consequences(
+    direction: Direction,
+    before: MoneyFlowStatus,
+    after: MoneyFlowStatus,
+    payment: PaymentStatus,
+) -> Consequences {
+    let succeeded = after == MoneyFlowStatus::Success && before != after;
+    let failed = after == MoneyFlowStatus::Failed && before != after;
+    Consequences {
+        succeeded,
+        failed,
+        cash_changed: succeeded || (failed && before == MoneyFlowStatus::Success),
+        suspend_deposits: failed && direction == Direction::Deposit && payment == PaymentStatus::Returned,
+    }
+}
+
+/// Why an amount is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AmountRefusal {
+    /// Zero or below.
+    #[error("has to be above zero")]
+    NotPositive,
+    /// Above the limit for one flow.
+    #[error("is above the limit of {limit} for one request")]
+    AboveLimit {
+        /// The most that is accepted.
+        limit: Money,
+    },
+    /// More than there is.
+    #[error("is more than the {available} available")]
+    NotEnough {
+        /// What there is.
+        available: Money,
+    },
+    /// The arithmetic doesn't work out.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+/// Checks the amount of a request against the limit of one flow.
+///
+/// # Errors
+/// [`AmountRefusal::NotPositive`] or [`AmountRefusal::AboveLimit`].
+pub fn check_amount(amount: Money, limit: Money) -> Result<(), AmountRefusal> {
+    if !amount.is_positive() {
+        return Err(AmountRefusal::NotPositive);
+    }
+    if amount.cmp_same(&limit)?.is_gt() {
+        return Err(AmountRefusal::AboveLimit { limit });
+    }
+    Ok(())
+}
+
+/// Checks that `amount` is covered by `funds` less what is `reserved` for others.
+///
+/// # Errors
+/// [`AmountRefusal::NotEnough`] with what is left.
+pub fn check_cover(amount: Money, funds: Money, reserved: Money) -> Result<(), AmountRefusal> {
+    let left = funds.checked_sub(reserved)?;
+    if amount.cmp_same(&left)?.is_le() {
+        return Ok(());
+    }
+    let available = if left.is_negative() { Money::zero(left.currency()) } else { left };
+    Err(AmountRefusal::NotEnough { available })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::currency::Currency;
+
+    fn walk(path: &[PaymentStatus]) -> MoneyFlowStatus {
+        path.iter().fold(MoneyFlowStatus::Pending, |status, payment| {
+            status.after(*payment).applied().unwrap_or(status)
+        })
+    }
+
+    #[test]
+    fn a_managed_redemption_takes_its_crooked_way() {
+        use PaymentStatus::{Approved, AwaitingApproval, Successful, Waiting};
+        assert_eq!(walk(&[AwaitingApproval, Approved, Waiting]), MoneyFlowStatus::Pending);
+        assert_eq!(
+            walk(&[AwaitingApproval, Approved, Waiting, Approved, Successful]),
+            MoneyFlowStatus::Success
+        );
+    }
+
+    #[test]
+    fn a_success_ends_by_a_return_alone() {
+        let success = MoneyFlowStatus::Success;
+        assert_eq!(success.after(PaymentStatus::Returned), Transition::Applied(MoneyFlowStatus::Failed));
+        assert_eq!(success.after(PaymentStatus::Failed), Transition::rejected(HAS_SUCCEEDED));
+        for late in [PaymentStatus::Waiting, PaymentStatus::Approved, PaymentStatus::Successful] {
+            assert_eq!(success.after(late), Transition::AlreadyApplied);
+        }
+    }
+
+    #[test]
+    fn a_failed_flow_stays_failed() {
+        for payment in [PaymentStatus::Waiting, PaymentStatus::Approved, PaymentStatus::Successful] {
+            assert_eq!(MoneyFlowStatus::Failed.after(payment), Transition::rejected(HAS_FAILED));
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_moves_nothing() {
+        for status in MoneyFlowStatus::EVERY {
+            assert_eq!(status.after(PaymentStatus::Unrecognised(99)), Transition::rejected(UNRECOGNISED_STATUS));
+        }
+    }
+
+    #[test]
+    fn a_returned_deposit_suspends_deposits_and_a_returned_withdrawal_does_not() {
+        let of = |direction| {
+            consequences(direction, MoneyFlowStatus::Success, MoneyFlowStatus::Failed, PaymentStatus::Returned)
+        };
+        assert!(of(Direction::Deposit).suspend_deposits && of(Direction::Deposit).cash_changed);
+        assert!(!of(Direction::Withdrawal).suspend_deposits && of(Direction::Withdrawal).cash_changed);
+        let declined = consequences(
+            Direction::Deposit,
+            MoneyFlowStatus::Pending,
+            MoneyFlowStatus::Failed,
+            PaymentStatus::Failed,
+        );
+        assert!(declined.failed && !declined.suspend_deposits && !declined.cash_changed);
+    }
+
+    #[test]
+    fn amounts_are_checked_to_the_cent() {
+        let usd = |minor| Money::new(minor, Currency::USD);
+        assert_eq!(check_amount(usd(0), usd(100)), Err(AmountRefusal::NotPositive));
+        assert_eq!(check_amount(usd(-1), usd(100)), Err(AmountRefusal::NotPositive));
+        assert_eq!(check_amount(usd(100), usd(100)), Ok(()));
+        assert_eq!(check_amount(usd(101), usd(100)), Err(AmountRefusal::AboveLimit { limit: usd(100) }));
+        assert_eq!(check_cover(usd(60), usd(100), usd(40)), Ok(()));
+        assert_eq!(check_cover(usd(61), usd(100), usd(40)), Err(AmountRefusal::NotEnough { available: usd(60) }));
+        assert_eq!(check_cover(usd(1), usd(10), usd(40)), Err(AmountRefusal::NotEnough { available: usd(0) }));
+        assert!(check_cover(usd(1), usd(i64::MIN), usd(1)).is_err());
+    }
+
+    #[test]
+    fn names_read_back() {
+        for status in MoneyFlowStatus::EVERY {
+            assert_eq!(MoneyFlowStatus::parse(status.name()), Some(status));
+        }
+        assert_eq!(MoneyFlowStatus::parse("PENDING"), None);
+        assert_eq!(ProviderState::parse("unknown"), Some(ProviderState::Unknown));
+    }
+}

@@ -1,0 +1,252 @@
+//! The broker's portfolio: cash and funds with target and actual weights.
+//!
+//! The broker's answers are sporadically wrong (negative values, weights that don't sum up), so an answer is
+//! checked before anything is decided by it. Rules: spec "Trading", Reconfigure, last paragraph.
+
+use rust_decimal::Decimal;
+use thiserror::Error;
+
+use crate::currency::Currency;
+use crate::ids::DriveWealthFundId;
+use crate::money::{Money, MoneyError, Rounding};
+use crate::rate::{Weight, WeightError, normalise};
+
+/// How far weights may miss 1: 0.01.
+const WEIGHT_TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+/// How far parts may miss their whole: one dollar.
+const VALUE_TOLERANCE: Decimal = Decimal::ONE;
+
+/// A portfolio as the broker tells it, not checked yet. Values are in dollars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortfolioReading {
+    /// Value of the whole.
+    pub equity: Decimal,
+    /// The cash reserve; zeros where the broker leaves it out.
+    pub cash: HoldingReading,
+    /// The funds.
+    pub funds: Vec<FundReading>,
+}
+
+/// Weight and value of a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldingReading {
+    /// What its share of the whole should be.
+    pub target: Decimal,
+    /// What its share of the whole is.
+    pub actual: Decimal,
+    /// Its value in dollars.
+    pub value: Decimal,
+}
+
+/// A fund of the portfolio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundReading {
+    /// The broker's id of the fund.
+    pub id: DriveWealthFundId,
+    /// The fund as a part of the portfolio.
+    pub holding: HoldingReading,
+    /// The fund's own parts.
+    pub parts: Vec<HoldingReading>,
+}
+
+/// A portfolio whose answer holds together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portfolio {
+    reading: PortfolioReading,
+    cash_value: Money,
+    equity: Money,
+}
+
+/// The shares that the broker is told to keep. They sum to exactly 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// Share of the cash reserve.
+    pub cash: Weight,
+    /// Shares of the funds.
+    pub funds: Vec<(DriveWealthFundId, Weight)>,
+}
+
+/// Why an answer about a portfolio is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidPortfolio {
+    /// A value below zero.
+    #[error("a value is negative")]
+    NegativeValue,
+    /// A weight below 0 or above 1.
+    #[error("a weight is outside of 0 to 1")]
+    WeightOutOfRange,
+    /// Weights that don't sum to 1.
+    #[error("actual weights sum to {0}")]
+    WeightsMissOne(Decimal),
+    /// Values of the parts that don't sum to the value of the whole.
+    #[error("parts are worth {parts}, the whole {whole}")]
+    PartsMissWhole {
+        /// Sum of the parts, in dollars.
+        parts: Decimal,
+        /// The whole, in dollars.
+        whole: Decimal,
+    },
+    /// A figure too large to count with.
+    #[error("a figure is out of range")]
+    OutOfRange,
+}
+
+impl From<MoneyError> for InvalidPortfolio {
+    fn from(_: MoneyError) -> Self {
+        InvalidPortfolio::OutOfRange
+    }
+}
+
+impl Portfolio {
+    /// Checks an answer.
+    ///
+    /// # Errors
+    /// The first reason found not to trust it.
+    pub fn check(reading: PortfolioReading) -> Result<Portfolio, InvalidPortfolio> {
+        let holdings: Vec<HoldingReading> =
+            std::iter::once(reading.cash).chain(reading.funds.iter().map(|fund| fund.holding)).collect();
+        check_parts(&holdings, reading.equity)?;
+        for fund in &reading.funds {
+            check_parts(&fund.parts, fund.holding.value)?;
+        }
+        let dollars = |value| Money::from_decimal(value, Currency::USD, Rounding::HalfEven);
+        let (cash_value, equity) = (dollars(reading.cash.value)?, dollars(reading.equity)?);
+        Ok(Portfolio { reading, cash_value, equity })
+    }
+
+    /// Value of the cash, rounded half-even to a cent.
+    pub fn cash_value(&self) -> Money {
+        self.cash_value
+    }
+
+    /// Value of the whole, rounded half-even to a cent.
+    pub fn equity(&self) -> Money {
+        self.equity
+    }
+
+    /// The targets which leave everything as it is: every target = its actual weight. New cash is not invested by
+    /// them, and what was withdrawn is not bought again.
+    ///
+    /// # Errors
+    /// When the weights can't be normalised.
+    pub fn targets_as_they_are(&self) -> Result<Targets, WeightError> {
+        let funds = &self.reading.funds;
+        let actuals: Vec<Decimal> = std::iter::once(self.reading.cash.actual)
+            .chain(funds.iter().map(|fund| fund.holding.actual))
+            .collect();
+        if actuals.iter().all(Decimal::is_zero) {
+            let funds = funds.iter().map(|fund| (fund.id.clone(), Weight::ZERO)).collect();
+            return Ok(Targets { cash: Weight::ONE, funds });
+        }
+        let mut weights = normalise(&actuals)?.into_iter();
+        let cash = weights.next().unwrap_or(Weight::ZERO);
+        Ok(Targets { cash, funds: funds.iter().map(|fund| fund.id.clone()).zip(weights).collect() })
+    }
+}
+
+/// Checks a whole against its parts. An empty whole has no shares to sum up.
+fn check_parts(parts: &[HoldingReading], whole: Decimal) -> Result<(), InvalidPortfolio> {
+    if whole.is_sign_negative() && !whole.is_zero() || parts.iter().any(|part| part.value < Decimal::ZERO) {
+        return Err(InvalidPortfolio::NegativeValue);
+    }
+    let outside = |weight: Decimal| weight < Decimal::ZERO || weight > Decimal::ONE;
+    if parts.iter().any(|part| outside(part.target) || outside(part.actual)) {
+        return Err(InvalidPortfolio::WeightOutOfRange);
+    }
+    let values = checked_sum(parts.iter().map(|part| part.value))?;
+    let difference = values.checked_sub(whole).ok_or(InvalidPortfolio::OutOfRange)?;
+    if difference.abs() > VALUE_TOLERANCE {
+        return Err(InvalidPortfolio::PartsMissWhole { parts: values, whole });
+    }
+    let weights = checked_sum(parts.iter().map(|part| part.actual))?;
+    if !whole.is_zero() && (weights - Decimal::ONE).abs() > WEIGHT_TOLERANCE {
+        return Err(InvalidPortfolio::WeightsMissOne(weights));
+    }
+    Ok(())
+}
+
+fn checked_sum(values: impl Iterator<Item = Decimal>) -> Result<Decimal, InvalidPortfolio> {
+    values
+        .into_iter()
+        .try_fold(Decimal::ZERO, |sum, value| sum.checked_add(value))
+        .ok_or(InvalidPortfolio::OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn holding(target: &str, actual: &str, value: &str) -> HoldingReading {
+        HoldingReading { target: decimal(target), actual: decimal(actual), value: decimal(value) }
+    }
+
+    fn reading() -> PortfolioReading {
+        PortfolioReading {
+            equity: decimal("1000.00"),
+            cash: holding("0.1", "0.3334", "333.40"),
+            funds: vec![FundReading {
+                id: DriveWealthFundId::parse("fund_1").unwrap(),
+                holding: holding("0.9", "0.6667", "666.60"),
+                parts: vec![holding("0.5", "0.5", "333.30"), holding("0.5", "0.5", "333.30")],
+            }],
+        }
+    }
+
+    #[test]
+    fn targets_become_the_actual_weights_and_sum_to_one() {
+        let portfolio = Portfolio::check(reading()).unwrap();
+        let targets = portfolio.targets_as_they_are().unwrap();
+        let sum: u32 = targets.funds.iter().map(|(_, weight)| weight.ten_thousandths()).sum();
+        assert_eq!(targets.cash.ten_thousandths() + sum, 10_000);
+        assert_eq!(targets.cash.ten_thousandths(), 3334);
+        assert_eq!(portfolio.cash_value(), Money::new(33_340, Currency::USD));
+    }
+
+    #[test]
+    fn an_empty_portfolio_is_all_cash() {
+        let mut empty = reading();
+        empty.equity = Decimal::ZERO;
+        empty.cash = HoldingReading::default();
+        empty.funds[0].holding = HoldingReading::default();
+        empty.funds[0].parts.clear();
+        let targets = Portfolio::check(empty).unwrap().targets_as_they_are().unwrap();
+        assert_eq!(targets.cash, Weight::ONE);
+        assert_eq!(targets.funds[0].1, Weight::ZERO);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_hold_together_is_refused() {
+        let refused = |change: fn(&mut PortfolioReading)| {
+            let mut changed = reading();
+            change(&mut changed);
+            Portfolio::check(changed).unwrap_err()
+        };
+        assert_eq!(refused(|r| r.cash.value = Decimal::NEGATIVE_ONE), InvalidPortfolio::NegativeValue);
+        assert_eq!(refused(|r| r.cash.actual = Decimal::TWO), InvalidPortfolio::WeightOutOfRange);
+        assert!(matches!(
+            refused(|r| r.cash.actual = Decimal::ZERO),
+            InvalidPortfolio::WeightsMissOne(_)
+        ));
+        assert!(matches!(
+            refused(|r| r.funds[0].parts[0].value = Decimal::ONE),
+            InvalidPortfolio::PartsMissWhole { .. }
+        ));
+        assert!(matches!(
+            refused(|r| r.equity = Decimal::ONE_HUNDRED),
+            InvalidPortfolio::PartsMissWhole { .. }
+        ));
+    }
+
+    #[test]
+    fn a_dollar_of_difference_is_tolerated() {
+        let mut near = reading();
+        near.equity = Decimal::from(1001);
+        assert!(Portfolio::check(near.clone()).is_ok());
+        near.equity = "1001.01".parse().unwrap();
+        assert!(Portfolio::check(near).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Clients of AWS services, made on their first use and kept for the life of the instance.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::Builder;
+use tokio::sync::OnceCell;
+
+static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
+static SQS: OnceCell<aws_sdk_sqs::Client> = OnceCell::const_new();
+static DYNAMODB: OnceCell<aws_sdk_dynamodb::Client> = OnceCell::const_new();
+static SECRETS: OnceCell<aws_sdk_secretsmanager::Client> = OnceCell::const_new();
+
+/// Region, credentials and HTTP client, as the environment gives them.
+pub async fn config() -> &'static SdkConfig {
+    CONFIG.get_or_init(load).await
+}
+
+/// The SQS client.
+pub async fn sqs() -> &'static aws_sdk_sqs::Client {
+    SQS.get_or_init(|| async { aws_sdk_sqs::Client::new(config().await) }).await
+}
+
+/// The DynamoDB client.
+pub async fn dynamodb() -> &'static aws_sdk_dynamodb::Client {
+    DYNAMODB.get_or_init(|| async { aws_sdk_dynamodb::Client::new(config().await) }).await
+}
+
+/// The Secrets Manager client.
+pub async fn secrets() -> &'static aws_sdk_secretsmanager::Client {
+    SECRETS.get_or_init(|| async { aws_sdk_secretsmanager::Client::new(config().await) }).await
+}
+
+async fn load() -> SdkConfig {
+    let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(10))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+}

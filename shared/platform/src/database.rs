@@ -1,0 +1,155 @@
+//! PostgreSQL: one connection per instance, made on first use. In AWS through RDS Proxy with a short-lived IAM
+//! token as password; elsewhere by `DATABASE_URL`.
+
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{Executor, Postgres, Transaction};
+
+use crate::aws;
+use crate::config::Environment;
+use crate::error::PlatformError;
+
+/// IAM tokens live for 15 minutes; a new one is made before that.
+const TOKEN_RENEWAL: Duration = Duration::from_secs(10 * 60);
+/// How long a request waits for a connection before it is told to come again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The limits of every connection: no statement and no forgotten transaction holds a lock for long.
+const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'";
+
+/// The database of this instance.
+#[derive(Debug)]
+pub struct Database {
+    pool: PgPool,
+    sign_in: SignIn,
+}
+
+#[derive(Debug)]
+enum SignIn {
+    Password,
+    Iam { options: PgConnectOptions, host: String, port: u16, user: String, signed_at: Mutex<Option<Instant>> },
+}
+
+impl Database {
+    /// Reads `DATABASE_URL`, or `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME` and `DATABASE_USER` for IAM.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        if environment.has("DATABASE_URL") {
+            let options: PgConnectOptions = environment.required("DATABASE_URL")?;
+            return Some(Self { pool: pool(options), sign_in: SignIn::Password });
+        }
+        let host = environment.required::<String>("DATABASE_HOST");
+        let port = environment.required::<u16>("DATABASE_PORT");
+        let name = environment.required::<String>("DATABASE_NAME");
+        let user = environment.required::<String>("DATABASE_USER");
+        let (host, port, name, user) = (host?, port?, name?, user?);
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&host)
+            .port(port)
+            .database(&name)
+            .username(&user)
+            .ssl_mode(PgSslMode::VerifyFull);
+        let pool = pool(options.clone());
+        let signed_at = Mutex::new(None);
+        Some(Self { pool, sign_in: SignIn::Iam { options, host, port, user, signed_at } })
+    }
+
+    /// A database at `url`, for tests and tools.
+    ///
+    /// # Errors
+    /// When the URL can't be read.
+    pub fn at(url: &str) -> Result<Self, PlatformError> {
+        Ok(Self { pool: pool(PgConnectOptions::from_str(url)?), sign_in: SignIn::Password })
+    }
+
+    /// The pool, for reads of a single statement.
+    ///
+    /// # Errors
+    /// When no IAM token can be made.
+    pub async fn pool(&self) -> Result<&PgPool, PlatformError> {
+        self.renew_token().await?;
+        Ok(&self.pool)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, PlatformError> {
+        Ok(self.pool().await?.begin().await?)
+    }
+
+    async fn renew_token(&self) -> Result<(), PlatformError> {
+        let SignIn::Iam { options, host, port, user, signed_at } = &self.sign_in else {
+            return Ok(());
+        };
+        if is_fresh(signed_at) {
+            return Ok(());
+        }
+        let token = iam_token(host, *port, user).await?;
+        self.pool.set_connect_options(options.clone().password(&token));
+        if let Ok(mut at) = signed_at.lock() {
+            *at = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+fn is_fresh(signed_at: &Mutex<Option<Instant>>) -> bool {
+    signed_at.lock().is_ok_and(|at| at.is_some_and(|at| at.elapsed() < TOKEN_RENEWAL))
+}
+
+fn pool(options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(SESSION).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// A token that RDS takes as password: a presigned request, as AWS documents it.
+async fn iam_token(host: &str, port: u16, user: &str) -> Result<String, PlatformError> {
+    let failure = |reason: String| PlatformError::Secret { name: "DATABASE_USER".to_owned(), reason };
+    let config = aws::config().await;
+    let region = config.region().ok_or_else(|| failure("no region is set".to_owned()))?;
+    let provider = config.credentials_provider().ok_or_else(|| failure("no credentials".to_owned()))?;
+    let credentials = provider.provide_credentials().await.map_err(|error| failure(crate::problem::chain(&error)))?;
+
+    let mut settings = SigningSettings::default();
+    settings.expires_in = Some(Duration::from_secs(15 * 60));
+    settings.signature_location = SignatureLocation::QueryParams;
+    let identity = credentials.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region.as_ref())
+        .name("rds-db")
+        .time(SystemTime::now())
+        .settings(settings)
+        .build()
+        .map_err(|error| failure(error.to_string()))?;
+    let query = serde_urlencoded::to_string([("Action", "connect"), ("DBUser", user)])
+        .map_err(|error| failure(error.to_string()))?;
+    let mut address = format!("https://{host}:{port}/?{query}");
+    let request = SignableRequest::new("GET", &address, std::iter::empty(), SignableBody::Bytes(&[]))
+        .map_err(|error| failure(error.to_string()))?;
+    let (instructions, _) =
+        sign(request, &parameters.into()).map_err(|error| failure(error.to_string()))?.into_parts();
+    let signature =
+        serde_urlencoded::to_string(instructions.params()).map_err(|error| failure(error.to_string()))?;
+    address.push('&');
+    address.push_str(&signature);
+    Ok(address.trim_start_matches("https://").to_owned())
+}

@@ -1,0 +1,135 @@
+//! Kafka topics through Lambda's event source.
+//!
+//! Records of one partition keep their order: after a failed one, the rest of its partition waits and the other
+//! partitions go on. What keeps failing ends in the event source's failure destination.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aws_lambda_events::event::kafka::{KafkaEvent, KafkaRecord};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::ids::CorrelationId;
+use domain::lane::Laned;
+use lambda_runtime::LambdaEvent;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::config::Environment;
+use crate::correlation;
+use crate::deadline::Deadline;
+use crate::entry::item::{self, ItemFailed};
+
+/// A function that consumes a topic.
+pub trait TopicConsumer: Send + Sync + Sized + 'static {
+    /// The value of a record, as JSON.
+    type Message: DeserializeOwned + Send;
+    /// Why a record wasn't handled.
+    type Error: Laned;
+
+    /// Reads the configuration.
+    fn configure(environment: &mut Environment) -> Option<Self>;
+
+    /// Handles one record before the deadline. It may come twice and late.
+    fn handle(&self, message: Self::Message, deadline: Deadline) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Runs the function.
+pub fn serve<C: TopicConsumer>() -> ExitCode {
+    super::serve(C::configure, answer::<C>)
+}
+
+async fn answer<C: TopicConsumer>(
+    consumer: Arc<C>,
+    event: LambdaEvent<KafkaEvent>,
+) -> Result<Value, lambda_runtime::Error> {
+    let deadline = Deadline::of(&event.context);
+    let partitions: BTreeMap<String, Vec<KafkaRecord>> = event.payload.records.into_iter().collect();
+    let mut failures = Vec::new();
+    for (partition, records) in partitions {
+        if let Some(offset) = first_failure(consumer.as_ref(), &partition, records, deadline).await {
+            failures.push(json!({"itemIdentifier": {"partition": partition, "offset": offset}}));
+        }
+    }
+    Ok(json!({ "batchItemFailures": failures }))
+}
+
+async fn first_failure<C: TopicConsumer>(
+    consumer: &C,
+    partition: &str,
+    records: Vec<KafkaRecord>,
+    deadline: Deadline,
+) -> Option<i64> {
+    for record in records {
+        let item = format!("{partition}@{}", record.offset);
+        if handle_record(consumer, &item, &record, deadline).await.is_err() {
+            return Some(record.offset);
+        }
+    }
+    None
+}
+
+async fn handle_record<C: TopicConsumer>(
+    consumer: &C,
+    item: &str,
+    record: &KafkaRecord,
+    deadline: Deadline,
+) -> Result<(), ItemFailed> {
+    let bytes = STANDARD.decode(record.value.as_deref().unwrap_or_default()).map_err(|_| ItemFailed)?;
+    let message: C::Message = item::decode(item, &String::from_utf8_lossy(&bytes))?;
+    item::run(item, correlation_of(record), deadline, consumer.handle(message, deadline)).await
+}
+
+fn correlation_of(record: &KafkaRecord) -> CorrelationId {
+    let sent = record.headers.iter().find_map(|headers| headers.get(correlation::HEADER));
+    let bytes: Option<Vec<u8>> = sent.and_then(|bytes| bytes.iter().map(|byte| u8::try_from(*byte).ok()).collect());
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map_or_else(correlation::new, |id| correlation::accept(&id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::PlatformError;
+
+    struct Refuses;
+
+    impl TopicConsumer for Refuses {
+        type Message = u32;
+        type Error = PlatformError;
+
+        fn configure(_: &mut Environment) -> Option<Self> {
+            None
+        }
+
+        async fn handle(&self, message: u32, _: Deadline) -> Result<(), PlatformError> {
+            if message == 13 { Err(PlatformError::InFlight) } else { Ok(()) }
+        }
+    }
+
+    fn record(partition: i64, offset: i64, value: &str) -> Value {
+        json!({"topic": "t", "partition": partition, "offset": offset, "timestamp": 1_700_000_000_000_i64,
+               "timestampType": "CREATE_TIME", "value": STANDARD.encode(value), "headers": []})
+    }
+
+    #[tokio::test]
+    async fn a_partition_stops_at_its_first_failure_and_others_go_on() {
+        let payload = json!({"eventSource": "SelfManagedKafka", "records": {
+            "t-0": [record(0, 5, "1"), record(0, 6, "13"), record(0, 7, "2")],
+            "t-1": [record(1, 9, "3")],
+            "t-2": [record(2, 1, "no number")],
+        }});
+        let mut context = lambda_runtime::Context::default();
+        context.deadline = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() + 5000;
+        let event = LambdaEvent::new(serde_json::from_value(payload).unwrap(), context);
+        let answer = answer(Arc::new(Refuses), event).await.unwrap();
+        assert_eq!(
+            answer,
+            json!({"batchItemFailures": [
+                {"itemIdentifier": {"partition": "t-0", "offset": 6}},
+                {"itemIdentifier": {"partition": "t-2", "offset": 1}},
+            ]})
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! Jobs: started by a schedule, by a nudge on a queue, or by hand.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use domain::lane::Laned;
+use futures::FutureExt;
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::Instrument;
+
+use crate::config::Environment;
+use crate::correlation;
+use crate::deadline::Deadline;
+use crate::problem::chain;
+use crate::telemetry;
+
+/// A job. It may run twice and at the same time as another copy of itself.
+pub trait Job: Send + Sync + Sized + 'static {
+    /// The input which the schedule's definition carries.
+    type Input: DeserializeOwned + Default;
+    /// What the job reports.
+    type Report: Serialize;
+    /// Why the job failed.
+    type Error: Laned;
+
+    /// Reads the configuration.
+    fn configure(environment: &mut Environment) -> Option<Self>;
+
+    /// Runs the job; it ends by itself before the deadline.
+    fn run(
+        &self,
+        input: Self::Input,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Self::Report, Self::Error>>;
+}
+
+/// Runs the function.
+pub fn serve<J: Job>() -> ExitCode {
+    super::serve(J::configure, answer::<J>)
+}
+
+async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
+    let deadline = Deadline::of(&event.context);
+    let nudged = event.payload.get("Records").is_some();
+    let input = input::<J>(event.payload)?;
+    let id = correlation::new();
+    let span = telemetry::invocation_span(&event.context.request_id, &id.to_string());
+    let work = AssertUnwindSafe(correlation::within(id, job.run(input, deadline))).catch_unwind();
+    let outcome = tokio::time::timeout_at(deadline.instant(), work).instrument(span).await;
+    let report = match outcome {
+        Ok(Ok(Ok(report))) => serde_json::to_value(report)?,
+        Ok(Ok(Err(error))) => {
+            tracing::error!(error = chain(&error), code = error.code(), "the job failed");
+            return Err(error.code().into());
+        }
+        Ok(Err(_)) => return Err("the job panicked".into()),
+        Err(_) => return Err("the deadline passed".into()),
+    };
+    tracing::info!(%report, "the job is done");
+    Ok(if nudged { json!({"batchItemFailures": []}) } else { report })
+}
+
+/// A nudge carries nothing; a schedule or a person may give an input.
+fn input<J: Job>(payload: Value) -> Result<J::Input, lambda_runtime::Error> {
+    let empty = payload.is_null() || payload.as_object().is_some_and(serde_json::Map::is_empty);
+    if empty || payload.get("Records").is_some() {
+        return Ok(J::Input::default());
+    }
+    serde_path_to_error::deserialize(payload)
+        .map_err(|error| format!("the input can't be read at {}: {}", error.path(), error.inner()).into())
+}

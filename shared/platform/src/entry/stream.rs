@@ -1,0 +1,132 @@
+//! DynamoDB streams.
+//!
+//! A stream keeps its order, so the batch ends at the first record that fails; Lambda goes on from there.
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use domain::lane::Laned;
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+
+use crate::config::Environment;
+use crate::correlation;
+use crate::deadline::Deadline;
+use crate::entry::item;
+
+/// A change of an item in a table.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What happened to the item.
+    pub kind: ChangeKind,
+    /// The item after the change; empty for a removed one.
+    pub new: serde_dynamo::Item,
+    /// The item before the change; empty for a new one.
+    pub old: serde_dynamo::Item,
+}
+
+/// What happened to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Inserted,
+    /// It has changed.
+    Modified,
+    /// It is gone.
+    Removed,
+}
+
+/// A function that consumes a table's stream.
+pub trait StreamConsumer: Send + Sync + Sized + 'static {
+    /// Why a change wasn't handled.
+    type Error: Laned;
+
+    /// Reads the configuration.
+    fn configure(environment: &mut Environment) -> Option<Self>;
+
+    /// Handles one change before the deadline. It may come twice.
+    fn handle(&self, change: Change, deadline: Deadline) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Runs the function.
+pub fn serve<C: StreamConsumer>() -> ExitCode {
+    super::serve(C::configure, answer::<C>)
+}
+
+async fn answer<C: StreamConsumer>(
+    consumer: Arc<C>,
+    event: LambdaEvent<Event>,
+) -> Result<Value, lambda_runtime::Error> {
+    let deadline = Deadline::of(&event.context);
+    for record in event.payload.records {
+        let number = record.change.sequence_number.clone().filter(|number| !number.is_empty());
+        let number = number.ok_or("a stream record has no sequence number")?;
+        let work = consumer.handle(change(record), deadline);
+        if item::run(&number, correlation::new(), deadline, work).await.is_err() {
+            return Ok(json!({ "batchItemFailures": [{"itemIdentifier": number}] }));
+        }
+    }
+    Ok(json!({ "batchItemFailures": [] }))
+}
+
+fn change(record: EventRecord) -> Change {
+    let kind = match record.event_name.as_str() {
+        "INSERT" => ChangeKind::Inserted,
+        "REMOVE" => ChangeKind::Removed,
+        _ => ChangeKind::Modified,
+    };
+    Change { kind, new: record.change.new_image, old: record.change.old_image }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::PlatformError;
+
+    struct FailsOn(&'static str);
+
+    impl StreamConsumer for FailsOn {
+        type Error = PlatformError;
+
+        fn configure(_: &mut Environment) -> Option<Self> {
+            None
+        }
+
+        async fn handle(&self, change: Change, _: Deadline) -> Result<(), PlatformError> {
+            let key = change.new.get("sk").and_then(|value| match value {
+                serde_dynamo::AttributeValue::S(text) => Some(text.clone()),
+                _ => None,
+            });
+            if key.as_deref() == Some(self.0) { Err(PlatformError::InFlight) } else { Ok(()) }
+        }
+    }
+
+    fn event(keys: &[&str]) -> LambdaEvent<Event> {
+        let records: Vec<Value> = keys
+            .iter()
+            .map(|key| {
+                json!({
+                    "awsRegion": "eu-west-1", "eventID": key, "eventName": "INSERT",
+                    "dynamodb": {"NewImage": {"sk": {"S": key}}, "SequenceNumber": key, "SizeBytes": 1},
+                })
+            })
+            .collect();
+        let mut context = lambda_runtime::Context::default();
+        context.deadline = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() + 5000;
+        LambdaEvent::new(serde_json::from_value(json!({ "Records": records })).unwrap(), context)
+    }
+
+    #[tokio::test]
+    async fn the_batch_ends_at_the_first_failure() {
+        let answer = answer(Arc::new(FailsOn("2")), event(&["1", "2", "3"])).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+    }
+
+    #[tokio::test]
+    async fn a_whole_batch_passes() {
+        let answer = super::answer(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    }
+}

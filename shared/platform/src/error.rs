@@ -1,0 +1,88 @@
+//! What can go wrong in the platform itself, with its lane.
+
+use domain::lane::{Lane, Laned, Rejection};
+
+/// A failure of the platform.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// The caller lacks what is named here.
+    #[error("this needs {0}")]
+    Denied(&'static str),
+    /// Another request with the same Idempotency-Key is still being worked on, or its outcome isn't known yet.
+    #[error("a request with this Idempotency-Key is still being processed; ask again in a moment")]
+    InFlight,
+    /// The Idempotency-Key was used before for something else.
+    #[error("this Idempotency-Key was already used with another request body; use a new key for a new request")]
+    KeyReused,
+    /// The database failed or can't be reached.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// DynamoDB failed or can't be reached.
+    #[error("DynamoDB failed: {0}")]
+    DynamoDb(String),
+    /// A queue failed or can't be reached.
+    #[error("the queue failed: {0}")]
+    Queue(String),
+    /// A secret can't be read.
+    #[error("secret {name} can't be read: {reason}")]
+    Secret {
+        /// The variable that names the secret.
+        name: String,
+        /// Why, without the secret's value.
+        reason: String,
+    },
+    /// A value at rest can't be opened: another key, another place, or changed.
+    #[error("a sealed value can't be opened")]
+    Sealed,
+    /// A document of our own can't be read or written.
+    #[error("a stored document doesn't fit: {0}")]
+    Document(#[from] serde_json::Error),
+    /// A stored value is outside of what its type allows.
+    #[error("stored {0} is not valid")]
+    Stored(&'static str),
+}
+
+impl Laned for PlatformError {
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Denied(_) => Lane::Denied,
+            Self::InFlight => Lane::Rejected(Rejection::Conflict),
+            Self::KeyReused => Lane::Rejected(Rejection::Unprocessable),
+            Self::Database(error) if is_permanent(error) => Lane::Fatal,
+            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => Lane::Transient,
+            Self::Sealed | Self::Document(_) | Self::Stored(_) => Lane::Fatal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::InFlight => "request-in-flight",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => "unavailable",
+            Self::Sealed | Self::Document(_) | Self::Stored(_) => "internal",
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        matches!(self, Self::InFlight | Self::KeyReused).then_some("Idempotency-Key")
+    }
+}
+
+/// Errors that the same statement would meet again: a broken constraint, a missing table, a wrong type.
+fn is_permanent(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            // Classes 40 (rollback), 53 (resources), 57 (operator) and 08 (connection) go away by themselves.
+            let code = error.code().unwrap_or_default().into_owned();
+            !["40", "53", "57", "08", "55"].iter().any(|class| code.starts_with(class))
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => false,
+        _ => true,
+    }
+}

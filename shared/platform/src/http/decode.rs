@@ -1,0 +1,168 @@
+//! Reading a request; whatever doesn't fit is named by its field.
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// Largest body that is read, in bytes. Operations with larger ones (documents) come with their own limit.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Reads the JSON body.
+pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Result<T, Problem> {
+    check_content_type(request)?;
+    let text = request.body.as_deref().unwrap_or_default();
+    if text.len() > MAX_BODY {
+        let message = format!("is {} bytes long; at most {MAX_BODY} are read", text.len());
+        return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
+    }
+    let bytes = if request.is_base64_encoded {
+        STANDARD.decode(text).map_err(|_| Problem::malformed("body", "is not valid base64"))?
+    } else {
+        text.as_bytes().to_vec()
+    };
+    if bytes.is_empty() {
+        return Err(Problem::malformed("body", "is empty; a JSON object is expected"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "body"))?;
+    deserializer.end().map_err(|_| Problem::malformed("body", "has something after the JSON object"))?;
+    Ok(value)
+}
+
+/// Reads the query string.
+pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let parsed: Vec<(String, String)> =
+        serde_urlencoded::from_str(query).map_err(|_| Problem::malformed("query", "can't be read"))?;
+    let canonical = serde_urlencoded::to_string(&parsed).map_err(|_| Problem::malformed("query", "can't be read"))?;
+    let deserializer = serde_urlencoded::Deserializer::new(form_pairs(&canonical));
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "query"))
+}
+
+fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+fn check_content_type(request: &ApiGatewayV2httpRequest) -> Result<(), Problem> {
+    let Some(value) = request.headers.get("content-type") else { return Ok(()) };
+    let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" {
+        return Ok(());
+    }
+    let message = "has to be application/json";
+    Err(Problem::new(415, "unsupported-media-type", format!("Content-Type {message}.")).at("Content-Type", message))
+}
+
+/// A document that doesn't fit. serde names unknown and missing fields in its message only, not in the path.
+fn misfit(path: &str, message: &str, whole: &str) -> Problem {
+    let message = without_position(message);
+    let named = ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.strip_prefix(start))
+        .and_then(|rest| rest.split('`').next());
+    let parent = if path == "." || path == "?" { "" } else { path };
+    let field = match named {
+        Some(name) if parent.is_empty() || parent == name || parent.ends_with(&format!(".{name}")) => {
+            if parent.is_empty() { name.to_owned() } else { parent.to_owned() }
+        }
+        Some(name) => format!("{parent}.{name}"),
+        None if parent.is_empty() => whole.to_owned(),
+        None => parent.to_owned(),
+    };
+    Problem::malformed(&field, message)
+}
+
+/// serde_json ends its messages with ` at line 1 column 5`, which says nothing to a program's developer.
+fn without_position(message: &str) -> &str {
+    match message.rfind(" at line ") {
+        Some(position) => message.get(..position).unwrap_or(message),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::TradingAccountId;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only decoding is looked at")]
+    struct Input {
+        trading_account_id: TradingAccountId,
+        amount_cents: i64,
+        note: Option<Nested>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only decoding is looked at")]
+    struct Nested {
+        text: String,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only decoding is looked at")]
+    struct Query {
+        limit: Option<u32>,
+        cursor: Option<String>,
+    }
+
+    fn request(body: &str) -> ApiGatewayV2httpRequest {
+        serde_json::from_value(json!({
+            "version": "2.0", "headers": {"content-type": "application/json"}, "body": body,
+            "isBase64Encoded": false, "requestContext": {"http": {"method": "POST"}},
+        }))
+        .unwrap()
+    }
+
+    fn refused(body: &str) -> (u16, String) {
+        let problem = super::body::<Input>(&request(body)).unwrap_err();
+        (problem.status, problem.errors[0].field.clone())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let field = |body| {
+            let (status, field) = refused(body);
+            assert_eq!(status, 400, "{body}");
+            field
+        };
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":12.5}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":"12"}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":9223372036854775808}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1e3}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":0,"amount_cents":1}"#), "trading_account_id");
+        assert_eq!(field(r#"{"trading_account_id":1}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"profile_id":2}"#), "profile_id");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"amount_cents":2}"#), "amount_cents");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"text":5}}"#), "note.text");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"x":5}}"#), "note.x");
+        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1} {}"#), "body");
+        assert_eq!(field("[1,2"), "body");
+        assert_eq!(field(""), "body");
+    }
+
+    #[test]
+    fn a_large_body_is_refused() {
+        let (status, field) = refused(&" ".repeat(MAX_BODY + 1));
+        assert_eq!((status, field.as_str()), (413, "body"));
+    }
+
+    #[test]
+    fn a_query_is_read_by_its_types() {
+        let query: Query = super::query("limit=5&cursor=a%20b").unwrap();
+        assert_eq!((query.limit, query.cursor.as_deref()), (Some(5), Some("a b")));
+        assert_eq!(super::query::<Query>("limit=many").unwrap_err().errors[0].field, "limit");
+        assert_eq!(super::query::<Query>("page=2").unwrap_err().errors[0].field, "page");
+        assert_eq!(super::query::<Query>("limit=1&limit=2").unwrap_err().errors[0].field, "limit");
+    }
+}

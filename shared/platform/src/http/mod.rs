@@ -1,0 +1,149 @@
+//! HTTP operations behind API Gateway (HTTP API v2).
+
+mod about;
+mod decode;
+mod reply;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use futures::FutureExt;
+use lambda_runtime::{Context, LambdaEvent};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+use utoipa::ToSchema;
+
+pub use about::{About, Method};
+pub use reply::Reply;
+
+use crate::config::Environment;
+use crate::correlation;
+use crate::deadline::Deadline;
+use crate::idempotency::IdempotencyKey;
+use crate::identity::Identity;
+use crate::problem::Problem;
+use crate::telemetry;
+
+/// A function behind a route.
+pub trait HttpOperation: Send + Sync + Sized + 'static {
+    /// The JSON body of a POST, PUT or PATCH; the query of a GET or DELETE. Unknown fields have to be refused.
+    type Input: DeserializeOwned + ToSchema;
+    /// The body of the answer.
+    type Output: Serialize + ToSchema;
+
+    /// What the API's description says of this operation.
+    fn about() -> About;
+
+    /// Reads the configuration.
+    fn configure(environment: &mut Environment) -> Option<Self>;
+
+    /// Handles one request.
+    fn handle(&self, call: Call<Self::Input>) -> impl Future<Output = Result<Reply<Self::Output>, Problem>>;
+}
+
+/// A request that has been read.
+#[derive(Debug)]
+pub struct Call<I> {
+    /// Who is asking.
+    pub identity: Identity,
+    /// Body or query.
+    pub input: I,
+    /// When an answer has to be ready.
+    pub deadline: Deadline,
+    path: HashMap<String, String>,
+    idempotency_key: Option<String>,
+}
+
+impl<I> Call<I> {
+    /// The request's `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// 400 when it is missing or malformed.
+    pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
+        IdempotencyKey::parse(self.idempotency_key.as_deref())
+    }
+
+    /// A part of the path, for instance an id.
+    ///
+    /// # Errors
+    /// 404 when it isn't one: nothing can be found under it.
+    pub fn path<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
+        let value = self.path.get(name).and_then(|text| text.parse().ok());
+        value.ok_or_else(|| Problem::new(404, "not-found", "There is nothing here."))
+    }
+}
+
+/// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
+pub fn serve<O: HttpOperation>() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--openapi") {
+        return about::print::<O>();
+    }
+    crate::entry::serve(O::configure, answer::<O>)
+}
+
+async fn answer<O: HttpOperation>(
+    operation: Arc<O>,
+    event: LambdaEvent<ApiGatewayV2httpRequest>,
+) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
+    let (request, context) = event.into_parts();
+    let sent = request.headers.get(correlation::HEADER).and_then(|value| value.to_str().ok());
+    let id = sent.map_or_else(correlation::new, correlation::accept);
+    let span = telemetry::invocation_span(&context.request_id, &id.to_string());
+    let mut response = correlation::within(id.clone(), guarded(operation, request, context)).instrument(span).await;
+    if let Ok(value) = http::HeaderValue::from_str(&id.to_string()) {
+        response.headers.insert(correlation::HEADER, value);
+    }
+    Ok(response)
+}
+
+async fn guarded<O: HttpOperation>(
+    operation: Arc<O>,
+    request: ApiGatewayV2httpRequest,
+    context: Context,
+) -> ApiGatewayV2httpResponse {
+    let deadline = Deadline::of(&context);
+    let work = AssertUnwindSafe(handle(operation, request, deadline)).catch_unwind();
+    match tokio::time::timeout_at(deadline.instant(), work).await {
+        Ok(Ok(Ok(reply))) => reply.into_response(),
+        Ok(Ok(Err(problem))) => {
+            tracing::info!(status = problem.status, code = problem.code, "the request was refused");
+            reply::problem(&problem)
+        }
+        Ok(Err(_)) => {
+            tracing::error!("the handler panicked");
+            reply::problem(&Problem::internal())
+        }
+        Err(_) => {
+            tracing::error!("the deadline passed");
+            reply::problem(&Problem::timed_out())
+        }
+    }
+}
+
+async fn handle<O: HttpOperation>(
+    operation: Arc<O>,
+    request: ApiGatewayV2httpRequest,
+    deadline: Deadline,
+) -> Result<Reply<O::Output>, Problem> {
+    let identity = identity(&request);
+    let input = match O::about().method {
+        Method::Get | Method::Delete => decode::query(request.raw_query_string.as_deref().unwrap_or_default())?,
+        Method::Post | Method::Put | Method::Patch => decode::body(&request)?,
+    };
+    let idempotency_key =
+        request.headers.get("idempotency-key").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let call = Call { identity, input, deadline, path: request.path_parameters, idempotency_key };
+    operation.handle(call).await
+}
+
+fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
+    let authorizer = request.request_context.authorizer.as_ref();
+    let claims = authorizer.and_then(|authorizer| authorizer.jwt.as_ref()).map(|jwt| &jwt.claims);
+    claims.map(Identity::from_claims).unwrap_or_default()
+}

@@ -1,0 +1,142 @@
+//! Errors as people and programs meet them: `application/problem+json` (RFC 9457).
+
+use domain::lane::{Lane, Laned, Rejection};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An error answer. `code` is stable and meant for programs, `detail` is meant for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A URI that names the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable code of the problem, for programs.
+    pub code: String,
+    /// What happened and what can be done.
+    pub detail: String,
+    /// The fields that are wrong, where the problem lies in some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldProblem {
+    /// Path of the field in the body, name of the query parameter, or name of the header.
+    pub field: String,
+    /// What is wrong and which values are allowed.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of the given status and code.
+    pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:moneta:problem:{code}"),
+            title: title(status).to_owned(),
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The same problem, naming a field.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.push(FieldProblem { field: field.into(), message: message.into() });
+        self
+    }
+
+    /// 400: a field of the request that can't be read.
+    pub fn malformed(field: &str, message: &str) -> Self {
+        Self::new(400, "malformed-request", format!("{field}: {message}")).at(field, message)
+    }
+
+    /// 500: something of ours broke; the logs have the rest.
+    pub fn internal() -> Self {
+        Self::new(500, "internal", "Something went wrong on our side. It has been reported; please try again later.")
+    }
+
+    /// 503: the deadline passed before there was an answer.
+    pub fn timed_out() -> Self {
+        Self::new(503, "timed-out", "This took too long. Repeat the request with the same Idempotency-Key.")
+    }
+
+    /// The answer to an error, by its lane alone. Internals are logged, not shown.
+    pub fn of<E: Laned>(error: &E) -> Self {
+        let shown = |status| {
+            let problem = Self::new(status, error.code(), sentence(&error.to_string()));
+            match error.field() {
+                Some(field) => problem.at(field, error.to_string()),
+                None => problem,
+            }
+        };
+        match error.lane() {
+            Lane::Rejected(rejection) => shown(rejected(rejection)),
+            Lane::Denied => shown(403),
+            Lane::Transient => {
+                tracing::warn!(error = chain(error), code = error.code(), "transient failure");
+                Self::new(503, "unavailable", "This can't be done at the moment. Please try again shortly.")
+            }
+            Lane::Fatal => {
+                tracing::error!(error = chain(error), code = error.code(), "failure");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl<E: Laned> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// The error with all its causes in one line, for logs.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn rejected(rejection: Rejection) -> u16 {
+    match rejection {
+        Rejection::Malformed => 400,
+        Rejection::NotFound => 404,
+        Rejection::Conflict => 409,
+        Rejection::TooLarge => 413,
+        Rejection::Unprocessable => 422,
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Malformed request",
+        403 => "Not allowed",
+        404 => "Not found",
+        409 => "Conflict",
+        413 => "Too large",
+        415 => "Unsupported media type",
+        422 => "Not acceptable",
+        503 => "Not available",
+        _ => "Internal error",
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,203 @@
+//! One call with everything around it: session, retries, deadline, classification of what came back.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::{Client, Method, RequestBuilder};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Credentials;
+use super::session::{Session, SessionStore};
+use crate::http::{self, Answer, NoAnswer, back_off, exchange};
+use crate::outcome::{Decline, Outcome, Reason};
+
+/// The spacing of attempts that DriveWealth suggests.
+const SPACING: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+/// How often a waiting instance looks for the session that another one renews.
+const RENEWAL_POLL: Duration = Duration::from_millis(150);
+/// Its tries; together a little longer than a claim on the renewal lasts.
+const RENEWAL_TRIES: u32 = 100;
+
+/// The client.
+#[derive(Debug)]
+pub struct DriveWealth<S> {
+    http: Client,
+    base: String,
+    credentials: Credentials,
+    store: S,
+    session: Mutex<Option<Session>>,
+}
+
+/// A request, repeatable as a whole.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+    pub(super) idempotency_key: Option<Uuid>,
+}
+
+impl Request {
+    pub(super) fn get(path: String) -> Self {
+        Self { method: Method::GET, path, body: None, idempotency_key: None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignInAnswer {
+    auth_token: String,
+    expires_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ErrorBody {
+    error_code: String,
+    message: String,
+}
+
+/// What one attempt has shown.
+enum Attempt {
+    Answered(Vec<u8>),
+    Declined(Decline),
+    SessionRefused,
+    /// Surely not done.
+    NotDone(String, Option<Duration>),
+    /// Possibly done.
+    Doubtful(String),
+}
+
+impl<S: SessionStore> DriveWealth<S> {
+    /// A client of the API at `base`, without a slash at its end.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(base: String, credentials: Credentials, store: S) -> Result<Self, reqwest::Error> {
+        Ok(Self { http: http::client()?, base, credentials, store, session: Mutex::new(None) })
+    }
+
+    /// Sends a request until there is an answer or no more time.
+    pub(super) async fn call(&self, request: Request, deadline: Instant) -> Outcome<Vec<u8>> {
+        let reads_only = request.method == Method::GET;
+        let mut stale = None;
+        let mut doubt: Option<String> = None;
+        let mut last = "no time was left".to_owned();
+        for spacing in SPACING {
+            let session = match self.session(stale, deadline).await {
+                Ok(session) => session,
+                Err(reason) => {
+                    last = reason;
+                    break;
+                }
+            };
+            let wait = match self.attempt(&request, &session, deadline).await {
+                Attempt::Answered(body) => return Outcome::Done(body),
+                Attempt::Declined(decline) => return Outcome::Declined(decline),
+                Attempt::SessionRefused => {
+                    stale = Some(session.version);
+                    last = "the session was refused".to_owned();
+                    continue;
+                }
+                Attempt::NotDone(reason, wait) => {
+                    last = reason;
+                    wait.unwrap_or(spacing)
+                }
+                Attempt::Doubtful(reason) => {
+                    last.clone_from(&reason);
+                    doubt = Some(reason);
+                    spacing
+                }
+            };
+            if !back_off(wait, deadline).await {
+                break;
+            }
+        }
+        match doubt {
+            Some(reason) if !reads_only => Outcome::Unknown(Reason(reason)),
+            _ => Outcome::Retryable(Reason(last)),
+        }
+    }
+
+    async fn attempt(&self, request: &Request, session: &Session, deadline: Instant) -> Attempt {
+        let mut sending = self.request(request.method.clone(), &request.path).header("dw-auth-token", &session.token);
+        if let Some(key) = request.idempotency_key {
+            sending = sending.header("Idempotency-Key", key.to_string());
+        }
+        if let Some(body) = &request.body {
+            sending = sending.json(body);
+        }
+        match exchange(sending, deadline).await {
+            Ok(answer) => classify(&request.method, answer),
+            Err(NoAnswer::NotSent(reason)) => Attempt::NotDone(reason, None),
+            Err(NoAnswer::Lost(reason)) => Attempt::Doubtful(reason),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.base))
+            .header("dw-client-app-key", &self.credentials.app_key)
+            .header("dw-request-timestamp", Utc::now().to_rfc3339())
+    }
+
+    /// A usable session. Within the instance the lock lets one task renew; between instances the store does.
+    async fn session(&self, stale: Option<i64>, deadline: Instant) -> Result<Session, String> {
+        let mut cached = self.session.lock().await;
+        if let Some(session) = cached.as_ref().filter(|session| session.is_usable(Utc::now(), stale)) {
+            return Ok(session.clone());
+        }
+        for _ in 0..RENEWAL_TRIES {
+            let (shared, version) = self.store.load().await?;
+            if let Some(session) = shared.filter(|session| session.is_usable(Utc::now(), stale)) {
+                return Ok(cached.insert(session).clone());
+            }
+            if self.store.claim_renewal(version).await? {
+                let session = self.sign_in(version + 1, deadline).await?;
+                self.store.save(&session).await?;
+                return Ok(cached.insert(session).clone());
+            }
+            if Instant::now() + RENEWAL_POLL >= deadline {
+                break;
+            }
+            tokio::time::sleep(RENEWAL_POLL).await;
+        }
+        Err("no session could be had in time".to_owned())
+    }
+
+    async fn sign_in(&self, version: i64, deadline: Instant) -> Result<Session, String> {
+        let Credentials { username, password, .. } = &self.credentials;
+        let body = json!({"appTypeID": 4, "username": username, "password": password});
+        let answer = exchange(self.request(Method::POST, "/auth").json(&body), deadline).await;
+        let answer = answer.map_err(|error| format!("signing in failed: {error:?}"))?;
+        if answer.status >= 300 {
+            return Err(format!("signing in was refused with status {}", answer.status));
+        }
+        let read: SignInAnswer =
+            serde_json::from_slice(&answer.body).map_err(|_| "the answer to signing in can't be read".to_owned())?;
+        Ok(Session { token: read.auth_token, expires_at: read.expires_at, version })
+    }
+}
+
+fn classify(method: &Method, answer: Answer) -> Attempt {
+    let request_id = answer.headers.get("dw-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info!(%method, status = answer.status, dw_request_id = request_id, "DriveWealth answered");
+    let error = || serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
+    match answer.status {
+        200..=299 if serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body).is_ok() => {
+            Attempt::Answered(answer.body)
+        }
+        200..=299 => Attempt::Doubtful("the answer is not JSON".to_owned()),
+        401 => Attempt::SessionRefused,
+        408 => Attempt::Doubtful("status 408".to_owned()),
+        429 => Attempt::NotDone("too many requests".to_owned(), http::retry_after(&answer.headers)),
+        status @ 400..=499 => {
+            let ErrorBody { error_code, message } = error();
+            Attempt::Declined(Decline { code: error_code, message, status })
+        }
+        status => Attempt::Doubtful(format!("status {status}")),
+    }
+}

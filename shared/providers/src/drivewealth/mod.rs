@@ -1,0 +1,127 @@
+//! DriveWealth, the broker: accounts, deposits and redemptions, portfolios.
+//!
+//! Every POST carries an `Idempotency-Key`; DriveWealth remembers it for 4 days and answers a repetition with the
+//! identical first answer, so a POST whose answer was lost may be sent again. Paths, fields and statuses:
+//! `domain-trading`, section 2.
+
+mod call;
+mod requests;
+pub mod session;
+mod status;
+mod wire;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::ids::{
+    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthPaymentId,
+    DriveWealthPortfolioId,
+};
+use domain::money::Money;
+use domain::trading::account::AccountStatus;
+use domain::trading::payment::PaymentStatus;
+use domain::trading::portfolio::PortfolioReading;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+pub use call::DriveWealth;
+pub use status::payment_status;
+pub use wire::{account_of_event, payment_of_event};
+
+/// How long DriveWealth remembers an idempotency key.
+pub const KEY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::days(4);
+/// The daily limit of ACH deposits is told by this message alone.
+pub const DAILY_LIMIT_MESSAGE: &str = "exceeds maximum daily ACH deposit transaction limit";
+/// The request's body is refused, for instance because the payment is not in the needed state any more.
+pub const BAD_BODY: &str = "E032";
+/// The bank account's Plaid token isn't valid any more.
+pub const BANK_TOKEN_INVALID: &str = "K110";
+
+/// What signs us in. The secret's JSON has these fields.
+#[derive(Clone, Deserialize)]
+pub struct Credentials {
+    /// Key of the application, sent with every request.
+    pub app_key: String,
+    /// The service user.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Credentials(redacted)")
+    }
+}
+
+/// An order to move money between a bank account and a trading account.
+#[derive(Debug, Clone)]
+pub struct PaymentOrder {
+    /// The trading account's number.
+    pub account_no: DriveWealthAccountNo,
+    /// The bank account.
+    pub bank_account: DriveWealthBankAccountId,
+    /// How much; above zero in either direction.
+    pub amount: Money,
+    /// The same for every attempt of one order.
+    pub idempotency_key: Uuid,
+}
+
+/// A deposit or redemption.
+#[derive(Debug, Clone)]
+pub struct Payment {
+    /// DriveWealth's id.
+    pub id: DriveWealthPaymentId,
+    /// The account; some answers leave it out.
+    pub account_id: Option<DriveWealthAccountId>,
+    /// The amount; above zero in either direction.
+    pub amount: Money,
+    /// What the status means.
+    pub status: PaymentStatus,
+    /// The status by its number.
+    pub status_code: i32,
+    /// The status in DriveWealth's word.
+    pub status_message: String,
+    /// A comment on the status, for instance why it failed.
+    pub status_comment: Option<String>,
+    /// When the payment came into this status.
+    pub status_updated_at: DateTime<Utc>,
+    /// The answer as it came.
+    pub raw: Arc<RawValue>,
+}
+
+/// An account.
+#[derive(Debug, Clone)]
+pub struct AccountReading {
+    /// DriveWealth's id.
+    pub id: DriveWealthAccountId,
+    /// Its state.
+    pub status: AccountStatus,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The answer as it came.
+    pub raw: Arc<RawValue>,
+}
+
+/// The cash of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CashReading {
+    /// All of it.
+    pub balance: Money,
+    /// What can be traded with.
+    pub available_for_trade: Money,
+    /// What can be withdrawn.
+    pub available_for_withdrawal: Money,
+}
+
+/// A portfolio with its id, not checked yet.
+#[derive(Debug, Clone)]
+pub struct PortfolioAnswer {
+    /// DriveWealth's id.
+    pub id: DriveWealthPortfolioId,
+    /// What it says.
+    pub reading: PortfolioReading,
+    /// The answer as it came.
+    pub raw: Arc<RawValue>,
+}

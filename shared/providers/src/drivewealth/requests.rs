@@ -1,0 +1,142 @@
+//! The calls that Moneta makes.
+
+use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId};
+use domain::trading::portfolio::Targets;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::call::{DriveWealth, Request};
+use super::session::SessionStore;
+use super::{AccountReading, CashReading, Payment, PaymentOrder, PortfolioAnswer, wire};
+use crate::outcome::Outcome;
+
+impl<S: SessionStore> DriveWealth<S> {
+    /// Asks for money from the bank (`POST /funding/deposits`).
+    pub async fn create_deposit(&self, order: &PaymentOrder, deadline: Instant) -> Outcome<Payment> {
+        self.create("/funding/deposits", order, deadline).await
+    }
+
+    /// Sends money to the bank (`POST /funding/redemptions`).
+    pub async fn create_redemption(&self, order: &PaymentOrder, deadline: Instant) -> Outcome<Payment> {
+        self.create("/funding/redemptions", order, deadline).await
+    }
+
+    async fn create(&self, path: &str, order: &PaymentOrder, deadline: Instant) -> Outcome<Payment> {
+        let body = json!({
+            "accountNo": order.account_no,
+            "amount": order.amount.to_decimal().to_string(),
+            "currency": order.amount.currency().code(),
+            "type": "ACH",
+            "bankAccountID": order.bank_account,
+        });
+        let request = Request {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: Some(body),
+            idempotency_key: Some(order.idempotency_key),
+        };
+        self.call(request, deadline).await.read(|body| wire::payment(&body))
+    }
+
+    /// A deposit as it is now.
+    pub async fn deposit(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
+        let request = Request::get(format!("/funding/deposits/{}", segment(id.as_str())));
+        self.call(request, deadline).await.read(|body| wire::payment(&body))
+    }
+
+    /// A redemption as it is now.
+    pub async fn redemption(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
+        let request = Request::get(format!("/funding/redemptions/{}", segment(id.as_str())));
+        self.call(request, deadline).await.read(|body| wire::payment(&body))
+    }
+
+    /// All deposits of a user.
+    pub async fn deposits_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
+        let request = Request::get(format!("/users/{}/funding/deposits", segment(user.as_str())));
+        self.call(request, deadline).await.read(|body| wire::payments(&body))
+    }
+
+    /// All redemptions of a user.
+    pub async fn redemptions_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
+        let request = Request::get(format!("/users/{}/funding/redemptions", segment(user.as_str())));
+        self.call(request, deadline).await.read(|body| wire::payments(&body))
+    }
+
+    /// Approves a redemption that waits for us (RIA_Pending). Repeating it is refused with
+    /// [`BAD_BODY`](super::BAD_BODY) and does no harm.
+    pub async fn approve_redemption(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
+        let request = Request {
+            method: Method::PATCH,
+            path: format!("/funding/redemptions/{}", segment(id.as_str())),
+            body: Some(json!({"status": "RIA_Approved", "statusComment": "approved by Moneta"})),
+            idempotency_key: None,
+        };
+        self.call(request, deadline).await.read(|body| wire::payment(&body))
+    }
+
+    /// An account.
+    pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<AccountReading> {
+        let request = Request::get(format!("/accounts/{}", segment(id.as_str())));
+        self.call(request, deadline).await.read(|body| wire::account(&body))
+    }
+
+    /// The cash of an account.
+    pub async fn cash(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<CashReading> {
+        let request = Request::get(format!("/accounts/{}/summary/money", segment(id.as_str())));
+        self.call(request, deadline).await.read(|body| wire::cash(&body))
+    }
+
+    /// The portfolio of an account.
+    pub async fn portfolio(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<PortfolioAnswer> {
+        let request = Request::get(format!("/accounts/{}/portfolio", segment(id.as_str())));
+        self.call(request, deadline).await.read(|body| wire::portfolio(&body))
+    }
+
+    /// Sets the targets of a portfolio. Setting them twice is the same as once.
+    pub async fn set_targets(
+        &self,
+        id: &DriveWealthPortfolioId,
+        targets: &Targets,
+        deadline: Instant,
+    ) -> Outcome<()> {
+        let request = Request {
+            method: Method::PATCH,
+            path: format!("/managed/portfolios/{}", segment(id.as_str())),
+            body: Some(json!({"holdings": holdings(targets)})),
+            idempotency_key: None,
+        };
+        self.call(request, deadline).await.read(|_| Ok(()))
+    }
+}
+
+/// Holdings without a share are left out, as DriveWealth wants it.
+fn holdings(targets: &Targets) -> Vec<Value> {
+    let cash = json!({"type": "CASH_RESERVE", "target": targets.cash.as_decimal().to_string()});
+    let funds = targets
+        .funds
+        .iter()
+        .map(|(id, weight)| json!({"type": "FUND", "id": id, "target": weight.as_decimal().to_string()}));
+    (!targets.cash.is_zero()).then_some(cash).into_iter().chain(funds).collect()
+}
+
+/// An id as a segment of a path: what isn't a letter, digit, `-`, `.` or `_` is escaped.
+fn segment(id: &str) -> String {
+    id.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_can_not_leave_its_segment() {
+        assert_eq!(segment("GYEK000001-1665-D8XDS"), "GYEK000001-1665-D8XDS");
+        assert_eq!(segment("../x?y"), "..%2Fx%3Fy");
+    }
+}

@@ -1,0 +1,314 @@
+//! DriveWealth's JSON, read into our types. Nothing of it leaves this module.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::currency::Currency;
+use domain::ids::{DriveWealthAccountId, DriveWealthFundId, DriveWealthPaymentId, DriveWealthPortfolioId};
+use domain::money::Money;
+use domain::trading::portfolio::{FundReading, HoldingReading, PortfolioReading};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::status::{account_status, payment_code, payment_status};
+use super::{AccountReading, CashReading, Payment, PortfolioAnswer};
+use crate::exact;
+
+/// The payload of `deposits.*` and `redemptions.*` events.
+#[derive(Debug, Deserialize)]
+struct PaymentEvent {
+    #[serde(rename = "paymentID")]
+    payment_id: DriveWealthPaymentId,
+    #[serde(rename = "accountID")]
+    account_id: Option<DriveWealthAccountId>,
+    #[serde(deserialize_with = "exact::decimal")]
+    amount: Decimal,
+    currency: Option<CurrencyName>,
+    status: Option<i32>,
+    #[serde(rename = "statusMessage")]
+    status_message: Option<String>,
+    #[serde(rename = "statusComment")]
+    status_comment: Option<String>,
+    #[serde(rename = "failureReason")]
+    failure_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MoneyObject {
+    id: DriveWealthPaymentId,
+    #[serde(deserialize_with = "exact::decimal")]
+    amount: Decimal,
+    currency: Option<CurrencyName>,
+    status: StatusObject,
+    #[serde(rename = "accountDetails")]
+    account: Option<AccountDetails>,
+}
+
+#[derive(Deserialize)]
+struct StatusObject {
+    id: Option<i32>,
+    message: Option<String>,
+    comment: Option<String>,
+    updated: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct AccountDetails {
+    #[serde(rename = "accountID")]
+    account_id: Option<DriveWealthAccountId>,
+}
+
+/// `"USD"` or `{"name": "USD"}`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum CurrencyName {
+    Code(String),
+    Object { name: String },
+}
+
+impl CurrencyName {
+    fn code(&self) -> &str {
+        match self {
+            Self::Code(code) | Self::Object { name: code } => code,
+        }
+    }
+}
+
+pub(super) fn payment(body: &[u8]) -> Result<Payment, String> {
+    payment_of(parse_raw(body)?)
+}
+
+pub(super) fn payments(body: &[u8]) -> Result<Vec<Payment>, String> {
+    let items: Vec<Box<RawValue>> = parse(body)?;
+    items.into_iter().map(|raw| payment_of(Arc::from(raw))).collect()
+}
+
+fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
+    let object: MoneyObject = parse(raw.get().as_bytes())?;
+    let status_message = object.status.message.unwrap_or_default();
+    let status_code = status_code(object.status.id, &status_message)?;
+    Ok(Payment {
+        id: object.id,
+        account_id: object.account.and_then(|account| account.account_id),
+        amount: amount(object.amount, object.currency.as_ref())?,
+        status: payment_status(status_code),
+        status_code,
+        status_message,
+        status_comment: object.status.comment,
+        status_updated_at: object.status.updated,
+        raw,
+    })
+}
+
+/// The payment that an event tells of; its status has the event's own time.
+///
+/// # Errors
+/// When the payload isn't a payment; says which part.
+pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Result<Payment, String> {
+    let event: PaymentEvent = parse(payload.get().as_bytes())?;
+    let status_message = event.status_message.unwrap_or_default();
+    let status_code = status_code(event.status, &status_message)?;
+    Ok(Payment {
+        id: event.payment_id,
+        account_id: event.account_id,
+        amount: amount(event.amount, event.currency.as_ref())?,
+        status: payment_status(status_code),
+        status_code,
+        status_message,
+        status_comment: event.failure_reason.or(event.status_comment),
+        status_updated_at: occurred_at,
+        raw: Arc::from(payload.to_owned()),
+    })
+}
+
+/// The account that an `accounts.*` event tells of.
+///
+/// # Errors
+/// When the payload names none.
+pub fn account_of_event(payload: &RawValue) -> Result<DriveWealthAccountId, String> {
+    #[derive(Deserialize)]
+    struct AccountEvent {
+        #[serde(rename = "accountID")]
+        account_id: DriveWealthAccountId,
+    }
+    Ok(parse::<AccountEvent>(payload.get().as_bytes())?.account_id)
+}
+
+pub(super) fn account(body: &[u8]) -> Result<AccountReading, String> {
+    #[derive(Deserialize)]
+    struct Wrapped {
+        account: Box<RawValue>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Account {
+        id: DriveWealthAccountId,
+        status: Named,
+        updated_when: Option<DateTime<Utc>>,
+        created_when: Option<DateTime<Utc>>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let raw = parse::<Wrapped>(body)?.account;
+    let account: Account = parse(raw.get().as_bytes())?;
+    let updated_at = account.updated_when.or(account.created_when).ok_or("an account without a time")?;
+    Ok(AccountReading {
+        id: account.id,
+        status: account_status(&account.status.name),
+        updated_at,
+        raw: Arc::from(raw),
+    })
+}
+
+pub(super) fn cash(body: &[u8]) -> Result<CashReading, String> {
+    #[derive(Deserialize)]
+    struct Summary {
+        cash: Cash,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cash {
+        #[serde(deserialize_with = "exact::decimal")]
+        cash_balance: Decimal,
+        #[serde(deserialize_with = "exact::decimal")]
+        cash_available_for_trade: Decimal,
+        #[serde(deserialize_with = "exact::decimal")]
+        cash_available_for_withdrawal: Decimal,
+    }
+    let Summary { cash } = parse(body)?;
+    Ok(CashReading {
+        balance: whole_cents(cash.cash_balance)?,
+        available_for_trade: whole_cents(cash.cash_available_for_trade)?,
+        available_for_withdrawal: whole_cents(cash.cash_available_for_withdrawal)?,
+    })
+}
+
+#[derive(Deserialize)]
+struct PortfolioObject {
+    id: DriveWealthPortfolioId,
+    #[serde(deserialize_with = "exact::decimal_or_zero")]
+    equity: Decimal,
+    holdings: Vec<HoldingObject>,
+}
+
+#[derive(Deserialize)]
+struct HoldingObject {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    target: Decimal,
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    actual: Decimal,
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    value: Decimal,
+    holdings: Option<Vec<PartObject>>,
+}
+
+#[derive(Deserialize)]
+struct PartObject {
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    target: Decimal,
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    actual: Decimal,
+    #[serde(default, deserialize_with = "exact::decimal_or_zero")]
+    value: Decimal,
+}
+
+pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
+    let raw = parse_raw(body)?;
+    let object: PortfolioObject = parse(body)?;
+    let mut reading = PortfolioReading { equity: object.equity, cash: HoldingReading::default(), funds: Vec::new() };
+    for holding in object.holdings {
+        let part = HoldingReading { target: holding.target, actual: holding.actual, value: holding.value };
+        match holding.kind.as_str() {
+            "CASH_RESERVE" => reading.cash = part,
+            "FUND" => reading.funds.push(FundReading {
+                id: DriveWealthFundId::parse(holding.id.as_deref().unwrap_or_default())
+                    .map_err(|error| error.to_string())?,
+                holding: part,
+                parts: holding.holdings.unwrap_or_default().into_iter().map(part_of).collect(),
+            }),
+            other => return Err(format!("a holding of type {other}")),
+        }
+    }
+    Ok(PortfolioAnswer { id: object.id, reading, raw })
+}
+
+fn part_of(part: PartObject) -> HoldingReading {
+    HoldingReading { target: part.target, actual: part.actual, value: part.value }
+}
+
+/// Amounts are signed differently in answers and events; ours are above zero in either direction.
+fn amount(amount: Decimal, currency: Option<&CurrencyName>) -> Result<Money, String> {
+    let currency = currency.map_or(Ok(Currency::USD), |name| Currency::parse(name.code()));
+    let currency = currency.map_err(|error| error.to_string())?;
+    Money::from_decimal_exact(amount.abs(), currency).map_err(|error| error.to_string())
+}
+
+/// Available cash carries accruals below a cent; what isn't a whole cent can't be moved.
+fn whole_cents(amount: Decimal) -> Result<Money, String> {
+    Money::from_decimal(amount, Currency::USD, domain::money::Rounding::Floor).map_err(|error| error.to_string())
+}
+
+fn status_code(code: Option<i32>, message: &str) -> Result<i32, String> {
+    code.or_else(|| payment_code(message)).ok_or_else(|| "a payment without a status".to_owned())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    // The message of serde_json tells places and types, and quotes no more than one scalar.
+    serde_json::from_slice(body).map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
+}
+
+fn parse_raw(body: &[u8]) -> Result<Arc<RawValue>, String> {
+    Ok(Arc::from(parse::<Box<RawValue>>(body)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::trading::payment::PaymentStatus;
+
+    #[test]
+    fn a_money_object_is_read_to_the_cent() {
+        let body = br#"{"id":"DWDF000107-1613671790556-D8XDS","paymentID":"DWDF000107-1613671790556-D8XDS","type":"ACH",
+            "amount":0.29,"currency":{"name":"USD"},"status":{"id":14,"message":"Approved","comment":"ok",
+            "updated":"2021-02-18T18:09:50.556Z"},"accountDetails":{"accountID":"a.1","accountNo":"DWDF000107"}}"#;
+        let payment = payment(body).unwrap();
+        assert_eq!(payment.amount, Money::new(29, Currency::USD));
+        assert_eq!(payment.status, PaymentStatus::Approved);
+        assert_eq!(payment.account_id.unwrap().as_str(), "a.1");
+    }
+
+    #[test]
+    fn an_event_is_flat_and_may_be_negative() {
+        let payload = RawValue::from_string(
+            r#"{"paymentID":"R-1","category":"REDEMPTION","type":"ACH","amount":-100.0,"status":11,
+                "statusMessage":"RIA_Pending","accountID":"a.1","userID":"u"}"#
+                .to_owned(),
+        )
+        .unwrap();
+        let payment = payment_of_event(&payload, Utc::now()).unwrap();
+        assert_eq!(payment.amount, Money::new(10_000, Currency::USD));
+        assert_eq!(payment.status, PaymentStatus::AwaitingApproval);
+    }
+
+    #[test]
+    fn a_fraction_of_a_cent_is_no_payment() {
+        let payload = RawValue::from_string(r#"{"paymentID":"D-1","amount":1.005,"status":2}"#.to_owned()).unwrap();
+        assert!(payment_of_event(&payload, Utc::now()).is_err());
+    }
+
+    #[test]
+    fn a_portfolio_without_cash_reserve_has_no_cash() {
+        let body = br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
+            "actual":1.0,"value":100.00,"holdings":[{"symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
+        let answer = portfolio(body).unwrap();
+        assert_eq!(answer.reading.cash, HoldingReading::default());
+        assert_eq!(answer.reading.funds.len(), 1);
+    }
+}

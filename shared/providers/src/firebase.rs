@@ -1,0 +1,222 @@
+//! Firebase Cloud Messaging, HTTP v1: pushes to phones.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::http::{self, Answer, NoAnswer, back_off, exchange};
+use crate::outcome::{Decline, Outcome, Reason};
+
+const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+/// Life of the assertion with which a token is asked for.
+const ASSERTION_SECONDS: i64 = 3600;
+/// A token is renewed this long before it ends.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
+const SPACING: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(6)];
+
+/// The device's token is not registered any more; the device is to be forgotten.
+pub const UNREGISTERED: &str = "UNREGISTERED";
+
+/// A Google service account, as its JSON key file has it.
+#[derive(Clone, Deserialize)]
+pub struct ServiceAccount {
+    /// Name of the account.
+    pub client_email: String,
+    /// RSA key, PEM.
+    pub private_key: String,
+    /// Where tokens are made.
+    pub token_uri: String,
+}
+
+impl std::fmt::Debug for ServiceAccount {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ServiceAccount(redacted)")
+    }
+}
+
+/// A push.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The device.
+    pub device_token: String,
+    /// Headline.
+    pub title: String,
+    /// Text.
+    pub body: String,
+    /// What the app needs to show it in its own place.
+    pub data: BTreeMap<String, String>,
+    /// A repetition replaces what is shown under the same id.
+    pub collapse_id: String,
+}
+
+/// The client.
+#[derive(Debug)]
+pub struct Firebase {
+    http: Client,
+    base: String,
+    project: String,
+    account: ServiceAccount,
+    token: Mutex<Option<Token>>,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    text: String,
+    until: Instant,
+}
+
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: &'a str,
+    scope: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    expires_in: u64,
+}
+
+enum Attempt {
+    Settled(Outcome<()>),
+    TokenRefused,
+    Again(String, Option<Duration>),
+}
+
+impl Firebase {
+    /// A client of the API at `base`, without a slash at its end.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(base: String, project: String, account: ServiceAccount) -> Result<Self, reqwest::Error> {
+        Ok(Self { http: http::client()?, base, project, account, token: Mutex::new(None) })
+    }
+
+    /// Sends a push. A push whose answer was lost may be repeated: the phone shows one per collapse id.
+    pub async fn send(&self, push: &Push, deadline: Instant) -> Outcome<()> {
+        let message = message(push);
+        let mut last = "no time was left".to_owned();
+        for spacing in SPACING {
+            let wait = match self.attempt(&message, deadline).await {
+                Attempt::Settled(outcome) => return outcome,
+                Attempt::TokenRefused => {
+                    *self.token.lock().await = None;
+                    last = "the access token was refused".to_owned();
+                    continue;
+                }
+                Attempt::Again(reason, wait) => {
+                    last = reason;
+                    wait.unwrap_or(spacing)
+                }
+            };
+            if !back_off(wait, deadline).await {
+                break;
+            }
+        }
+        Outcome::Retryable(Reason(last))
+    }
+
+    async fn attempt(&self, message: &Value, deadline: Instant) -> Attempt {
+        let token = match self.token(deadline).await {
+            Ok(token) => token,
+            Err(reason) => return Attempt::Again(reason, None),
+        };
+        let address = format!("{}/v1/projects/{}/messages:send", self.base, self.project);
+        let request = self.http.post(address).bearer_auth(token).json(message);
+        match exchange(request, deadline).await {
+            Ok(answer) => classify(&answer),
+            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => Attempt::Again(reason, None),
+        }
+    }
+
+    /// The cached access token, or a new one shortly before it ends.
+    async fn token(&self, deadline: Instant) -> Result<String, String> {
+        let mut cached = self.token.lock().await;
+        if let Some(token) = cached.as_ref().filter(|token| Instant::now() < token.until) {
+            return Ok(token.text.clone());
+        }
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
+            ("assertion", self.assertion()?),
+        ];
+        let request = self.http.post(&self.account.token_uri).form(&form);
+        let answer = exchange(request, deadline).await.map_err(|error| format!("no access token: {error:?}"))?;
+        if answer.status != 200 {
+            return Err(format!("no access token: status {}", answer.status));
+        }
+        let read: TokenAnswer =
+            serde_json::from_slice(&answer.body).map_err(|_| "no access token: unreadable".to_owned())?;
+        let life = Duration::from_secs(read.expires_in).saturating_sub(RENEWAL_MARGIN);
+        Ok(cached.insert(Token { text: read.access_token, until: Instant::now() + life }).text.clone())
+    }
+
+    fn assertion(&self) -> Result<String, String> {
+        let now = Utc::now().timestamp();
+        let claims = Assertion {
+            iss: &self.account.client_email,
+            scope: SCOPE,
+            aud: &self.account.token_uri,
+            iat: now,
+            exp: now + ASSERTION_SECONDS,
+        };
+        let key = EncodingKey::from_rsa_pem(self.account.private_key.as_bytes())
+            .map_err(|_| "the service account's key can't be read".to_owned())?;
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
+            .map_err(|_| "the assertion can't be signed".to_owned())
+    }
+}
+
+fn message(push: &Push) -> Value {
+    json!({"message": {
+        "token": push.device_token,
+        "notification": {"title": push.title, "body": push.body},
+        "data": push.data,
+        "android": {"collapse_key": push.collapse_id},
+        "apns": {"headers": {"apns-collapse-id": push.collapse_id}},
+    }})
+}
+
+fn classify(answer: &Answer) -> Attempt {
+    tracing::info!(status = answer.status, "Firebase answered");
+    match answer.status {
+        200..=299 => Attempt::Settled(Outcome::Done(())),
+        401 => Attempt::TokenRefused,
+        429 | 500..=599 => Attempt::Again(format!("status {}", answer.status), http::retry_after(&answer.headers)),
+        status => {
+            let code = error_code(&answer.body).unwrap_or_default();
+            let message = "the push was refused".to_owned();
+            Attempt::Settled(Outcome::Declined(Decline { code, message, status }))
+        }
+    }
+}
+
+fn error_code(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let details = body.pointer("/error/details").and_then(Value::as_array);
+    let code = details.into_iter().flatten().find_map(|detail| detail.get("errorCode")?.as_str().map(str::to_owned));
+    code.or_else(|| body.pointer("/error/status")?.as_str().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_refusal_is_found() {
+        let body = br#"{"error":{"code":404,"status":"NOT_FOUND","details":[
+            {"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"UNREGISTERED"}]}}"#;
+        assert_eq!(error_code(body).as_deref(), Some(UNREGISTERED));
+        assert_eq!(error_code(br#"{"error":{"status":"NOT_FOUND"}}"#).as_deref(), Some("NOT_FOUND"));
+        assert_eq!(error_code(b"oops"), None);
+    }
+}

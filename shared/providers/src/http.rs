@@ -1,0 +1,98 @@
+//! One HTTP exchange, and what can be said of it when it goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder};
+use tokio::time::Instant;
+
+/// Longest wait for one answer.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The request never left.
+    NotSent(String),
+    /// The request left; its answer did not come, or not whole.
+    Lost(String),
+}
+
+/// The client of this process: TLS by rustls with Mozilla's roots, no redirects, no proxies from the environment.
+pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("moneta/", env!("CARGO_PKG_VERSION")));
+    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    match versions {
+        Ok(tls) => builder.tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()).build(),
+        Err(error) => {
+            tracing::error!(%error, "TLS can't be set up");
+            builder.build()
+        }
+    }
+}
+
+/// Sends a request and reads its answer whole, within the attempt's time-out and the deadline.
+pub(crate) async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, NoAnswer> {
+    let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+    match tokio::time::timeout_at(until, send(request)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(NoAnswer::Lost("no answer in time".to_owned())),
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
+    let mut response = request.send().await.map_err(|error| {
+        // Addresses may carry ids, so only the kind of failure is told.
+        if error.is_connect() || error.is_builder() {
+            NoAnswer::NotSent("no connection".to_owned())
+        } else {
+            NoAnswer::Lost("the connection broke".to_owned())
+        }
+    })?;
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(NoAnswer::Lost("the answer is too large".to_owned())),
+            Ok(None) => return Ok(Answer { status, headers, body }),
+            Err(_) => return Err(NoAnswer::Lost("the answer broke off".to_owned())),
+        }
+    }
+}
+
+/// Seconds of a `Retry-After` header.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get("retry-after")?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+/// Waits before the next attempt: half of `base` for sure, up to the other half by chance.
+pub(crate) async fn back_off(base: Duration, deadline: Instant) -> bool {
+    let half = base / 2;
+    let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
+    let wait = half + Duration::from_millis(rand::random_range(0..=half_ms));
+    if Instant::now() + wait >= deadline {
+        return false;
+    }
+    tokio::time::sleep(wait).await;
+    true
+}

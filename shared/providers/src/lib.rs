@@ -1,0 +1,11 @@
+//! The outside parties that Moneta speaks to: one client each.
+//!
+//! A client hides its party's wire format, retries within the deadline it is given, and answers every call with an
+//! [`outcome::Outcome`]: done, declined, retryable, or unknown. It decides nothing and stores nothing.
+
+pub mod drivewealth;
+mod exact;
+pub mod firebase;
+mod http;
+pub mod outcome;
+pub mod plaid;

@@ -1,0 +1,180 @@
+//! Plaid, through which banks are linked: the balance of a bank account.
+
+use std::time::Duration;
+
+use domain::currency::Currency;
+use domain::ids::PlaidAccountId;
+use domain::money::{Money, Rounding};
+use reqwest::Client;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::exact;
+use crate::http::{self, NoAnswer, back_off, exchange};
+use crate::outcome::{Decline, Outcome, Reason};
+
+const SPACING: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+
+/// What signs us in. The secret's JSON has these fields.
+#[derive(Clone, Deserialize)]
+pub struct Credentials {
+    /// Id of our client at Plaid.
+    pub client_id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Credentials(redacted)")
+    }
+}
+
+/// The client.
+#[derive(Debug)]
+pub struct Plaid {
+    http: Client,
+    base: String,
+    credentials: Credentials,
+}
+
+#[derive(Deserialize)]
+struct BalanceAnswer {
+    accounts: Vec<AccountObject>,
+}
+
+#[derive(Deserialize)]
+struct AccountObject {
+    account_id: String,
+    balances: Balances,
+}
+
+#[derive(Deserialize)]
+struct Balances {
+    available: Option<Amount>,
+    current: Option<Amount>,
+    iso_currency_code: Option<String>,
+}
+
+struct Amount(Decimal);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        exact::decimal(deserializer).map(Self)
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ErrorBody {
+    error_code: String,
+    error_message: String,
+}
+
+impl Plaid {
+    /// A client of the API at `base`, without a slash at its end.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(base: String, credentials: Credentials) -> Result<Self, reqwest::Error> {
+        Ok(Self { http: http::client()?, base, credentials })
+    }
+
+    /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
+    /// tell the available one. Rounded down to a cent.
+    pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
+        let body = json!({"access_token": token, "options": {"account_ids": [account]}});
+        let answer = self.post("/accounts/balance/get", body, deadline).await;
+        answer.read(|body| balance_of(&body, account))
+    }
+
+    /// Reads may be repeated freely, so a lost answer is retried and never in doubt.
+    async fn post(&self, path: &str, body: Value, deadline: Instant) -> Outcome<Vec<u8>> {
+        let mut last = "no time was left".to_owned();
+        for spacing in SPACING {
+            match self.attempt(path, &body, deadline).await {
+                Outcome::Retryable(Reason(reason)) => last = reason,
+                settled => return settled,
+            }
+            if !back_off(spacing, deadline).await {
+                break;
+            }
+        }
+        Outcome::Retryable(Reason(last))
+    }
+
+    async fn attempt(&self, path: &str, body: &Value, deadline: Instant) -> Outcome<Vec<u8>> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .header("PLAID-CLIENT-ID", &self.credentials.client_id)
+            .header("PLAID-SECRET", &self.credentials.secret)
+            .json(&with_credentials(body, &self.credentials));
+        let answer = match exchange(request, deadline).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => return Outcome::Retryable(Reason(reason)),
+        };
+        let is_json = serde_json::from_slice::<&RawValue>(&answer.body).is_ok();
+        tracing::info!(path, status = answer.status, "Plaid answered");
+        match answer.status {
+            200..=299 if is_json => Outcome::Done(answer.body),
+            400..=499 if answer.status != 429 => {
+                let ErrorBody { error_code, error_message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+                match error_code.as_str() {
+                    "INSTITUTION_NOT_RESPONDING" | "INSTITUTION_DOWN" => Outcome::Retryable(Reason(error_code)),
+                    _ => Outcome::Declined(Decline { code: error_code, message: error_message, status: answer.status }),
+                }
+            }
+            status => Outcome::Retryable(Reason(format!("status {status}"))),
+        }
+    }
+}
+
+/// Whether the refusal means that the customer has to sign in to the bank again.
+pub fn needs_sign_in(decline: &Decline) -> bool {
+    matches!(
+        decline.code.as_str(),
+        "ITEM_LOGIN_REQUIRED" | "INVALID_ACCOUNT_ID" | "NO_ACCOUNTS" | "INVALID_ACCESS_TOKEN" | "ITEM_NOT_FOUND"
+    )
+}
+
+fn with_credentials(body: &Value, credentials: &Credentials) -> Value {
+    let mut body = body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("client_id".to_owned(), json!(credentials.client_id));
+        fields.insert("secret".to_owned(), json!(credentials.secret));
+    }
+    body
+}
+
+fn balance_of(body: &[u8], account: &PlaidAccountId) -> Result<Money, String> {
+    let answer: BalanceAnswer =
+        serde_json::from_slice(body).map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))?;
+    let found = answer.accounts.into_iter().find(|found| found.account_id == account.as_str());
+    let balances = found.ok_or("the account is missing")?.balances;
+    let amount = balances.available.or(balances.current).ok_or("no balance is told")?;
+    let code = balances.iso_currency_code.as_deref().ok_or("no currency is told")?;
+    let currency = Currency::parse(code).map_err(|error| error.to_string())?;
+    Money::from_decimal(amount.0, currency, Rounding::Floor).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_available_balance_counts_and_the_current_one_stands_in() {
+        let account = PlaidAccountId::parse("a").unwrap();
+        let balance = |balances: &str| {
+            balance_of(format!(r#"{{"accounts":[{{"account_id":"a","balances":{balances}}}]}}"#).as_bytes(), &account)
+        };
+        let usd = |minor| Ok(Money::new(minor, Currency::USD));
+        assert_eq!(balance(r#"{"available":10.5,"current":20,"iso_currency_code":"USD"}"#), usd(1050));
+        assert_eq!(balance(r#"{"available":null,"current":20,"iso_currency_code":"USD"}"#), usd(2000));
+        assert!(balance(r#"{"available":null,"current":null,"iso_currency_code":"USD"}"#).is_err());
+        assert!(balance(r#"{"available":1,"current":1,"iso_currency_code":null}"#).is_err());
+    }
+}

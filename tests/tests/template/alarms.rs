@@ -1,0 +1,130 @@
+//! Logs, and what calls a person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::model::*;
+
+#[test]
+fn every_function_logs_into_a_group_with_retention() {
+    let template = Template::load();
+    let groups: BTreeMap<String, Value> = template
+        .resources("AWS::Logs::LogGroup")
+        .into_iter()
+        .map(|group| (group.name, group.properties))
+        .collect();
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        let name = format!("{}Logs", function.name);
+        let kept = groups
+            .get(&name)
+            .is_some_and(|group| !group["RetentionInDays"].is_null());
+        if !kept || function.properties["LoggingConfig"]["LogGroup"] != json!({ "Ref": name }) {
+            wrong.push(format!(
+                "{}: add {name} with RetentionInDays and name it in LoggingConfig",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+/// What alarms watch, as (metric, logical id).
+fn watched(template: &Template) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for alarm in template.resources("AWS::CloudWatch::Alarm") {
+        let stats = list(&alarm.properties["Metrics"]);
+        let metrics = stats
+            .iter()
+            .map(|stat| &stat["MetricStat"]["Metric"])
+            .chain([&alarm.properties]);
+        for metric in metrics {
+            let watches = target(&metric["Dimensions"][0]["Value"]);
+            found.extend(metric["MetricName"].as_str().map(str::to_owned).zip(watches));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_function_has_an_alarm() {
+    let template = Template::load();
+    let watched = watched(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        // A job with one place waits for it by being throttled.
+        let one_place = function.properties["ReservedConcurrentExecutions"] == json!(1);
+        let metrics = if one_place {
+            vec!["Errors"]
+        } else {
+            vec!["Errors", "Throttles"]
+        };
+        for metric in metrics {
+            if !watched.contains(&(metric.to_owned(), function.name.clone())) {
+                wrong.push(format!(
+                    "{0}: add {0}Fails, an alarm over its {metric}",
+                    function.name
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn every_queue_has_an_alarm() {
+    let template = Template::load();
+    let (watched, given_up) = (watched(&template), template.final_queues());
+    let mut wrong = Vec::new();
+    for name in queues(&template).into_keys() {
+        let (metric, alarm) = if given_up.contains(&name) {
+            ("ApproximateNumberOfMessagesVisible", "NotEmpty")
+        } else {
+            ("ApproximateAgeOfOldestMessage", "Late")
+        };
+        if !watched.contains(&(metric.to_owned(), name.clone())) {
+            wrong.push(format!("{name}: add {name}{alarm}, an alarm over its {metric}"));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn what_people_have_to_look_at_raises_an_alarm() {
+    let template = Template::load();
+    let mut wrong = Vec::new();
+    for metric in [
+        "UnknownOutcomes",
+        "ReconciliationDifferences",
+        "ParkedPayments",
+        "OutboxOldestAgeSeconds",
+    ] {
+        let found = template
+            .resources("AWS::CloudWatch::Alarm")
+            .into_iter()
+            .any(|alarm| {
+                alarm.properties["Namespace"] == "Moneta"
+                    && alarm.properties["MetricName"] == metric
+                    && alarm.properties["Dimensions"] == json!([{"Name": "Stage", "Value": {"Ref": "Stage"}}])
+            });
+        if !found {
+            wrong.push(format!(
+                "{metric}: add an alarm over it, in namespace Moneta and with the dimension Stage alone"
+            ));
+        }
+    }
+    // An alarm over dimensions that nobody emits never rings, and nothing else would say so.
+    if !read("shared/platform/src/metrics.rs").contains(r#"["Stage"]"#) {
+        wrong.push(
+            r#"shared/platform/src/metrics.rs: emit with "Dimensions": [["Stage"], ["Stage", "Function"]]"#
+                .to_owned(),
+        );
+    }
+    for alarm in template.resources("AWS::CloudWatch::Alarm") {
+        if alarm.properties["AlarmActions"] != json!([{"Ref": "AlarmTopicArn"}]) {
+            wrong.push(format!("{}: let it tell AlarmTopicArn", alarm.name));
+        }
+    }
+    nothing_wrong(&wrong);
+}

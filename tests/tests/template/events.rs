@@ -1,0 +1,118 @@
+//! Each function has an event to try it with, and each schedule is one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::model::*;
+use crate::schedule;
+
+#[test]
+fn every_function_has_an_event_that_fits_its_trigger() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        let path = format!("events/{}.json", function.operation());
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else {
+            wrong.push(format!("{path}: add a real event for {}", function.name));
+            continue;
+        };
+        let event: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        if !function.events.is_empty()
+            && !function
+                .events
+                .iter()
+                .any(|trigger| fits(&event, trigger, &queues))
+        {
+            wrong.push(format!(
+                "{path}: it is none of what triggers {} in the template",
+                function.name
+            ));
+        }
+    }
+    let expected: BTreeSet<String> = template.functions().iter().map(Function::operation).collect();
+    for file in std::fs::read_dir(root().join("events")).expect("events/ can be read") {
+        let path = file.expect("events/ can be read").path();
+        let name = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        if !expected.contains(name) {
+            wrong.push(format!(
+                "{}: take it out, no function has this name",
+                path.display()
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+fn fits(event: &Value, trigger: &Item, queues: &BTreeMap<String, Value>) -> bool {
+    let settings = &trigger.properties;
+    let record = &event["Records"][0];
+    match trigger.kind.as_str() {
+        "HttpApi" => {
+            let (method, path) = (settings["Method"].as_str(), settings["Path"].as_str());
+            let route = format!("{} {}", method.unwrap_or_default(), path.unwrap_or_default());
+            event["version"] == "2.0" && event["routeKey"] == json!(route)
+        }
+        "SQS" => {
+            let queue = target(&settings["Queue"]).and_then(|name| queues.get(&name));
+            let name = queue
+                .map(|queue| text(&queue["QueueName"]).replace("${Stage}", "dev"))
+                .unwrap_or_default();
+            record["eventSourceARN"]
+                .as_str()
+                .is_some_and(|arn| arn.ends_with(&format!(":{name}")))
+        }
+        "DynamoDB" => record["eventSource"] == "aws:dynamodb" && record["dynamodb"]["NewImage"].is_object(),
+        "ScheduleV2" => input(settings).as_ref() == Some(event),
+        _ => false,
+    }
+}
+
+/// What a schedule gives its function.
+fn input(schedule: &Value) -> Option<Value> {
+    serde_json::from_str(schedule["Input"].as_str()?)
+        .ok()
+        .filter(Value::is_object)
+}
+
+#[test]
+fn every_schedule_is_valid_and_its_failures_are_kept() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        for event in function.events_of("ScheduleV2") {
+            let (settings, name) = (&event.properties, format!("{}.{}", function.name, event.name));
+            let expression = settings["ScheduleExpression"].as_str().unwrap_or_default();
+            if let Err(reason) = schedule::check(expression) {
+                wrong.push(format!("{name}: {expression:?}: {reason}"));
+            }
+            if input(settings).is_none() {
+                wrong.push(format!(
+                    "{name}: set Input to a JSON object; without one AWS sends an envelope of its own"
+                ));
+            }
+            if target(&settings["DeadLetterConfig"]["Arn"]).is_none() || settings["RetryPolicy"].is_null() {
+                wrong.push(format!(
+                    "{name}: give it DeadLetterConfig: {{Arn: a queue}} and a RetryPolicy"
+                ));
+            }
+            if !text(&settings["Name"]).starts_with("moneta-${Stage}-") {
+                wrong.push(format!(
+                    "{name}: give it a Name with moneta-${{Stage}}-; SAM's own is the same in every stage"
+                ));
+            }
+            let on_failure =
+                &function.properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"];
+            if target(on_failure).is_none() {
+                wrong.push(format!(
+                    "{}: set EventInvokeConfig with OnFailure; the schedule only hands over",
+                    function.name
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}

@@ -1,0 +1,187 @@
+//! Queues, their dead letters, and the functions that queues and streams feed.
+
+use serde_json::json;
+
+use crate::model::*;
+
+/// Messages that take over a batch's time, retries and throttles included, must not come back meanwhile (AWS's advice).
+const VISIBILITY_FACTOR: u64 = 6;
+
+#[test]
+fn every_queue_has_a_dead_letter_queue() {
+    let template = Template::load();
+    let (queues, given_up) = (queues(&template), template.final_queues());
+    let mut wrong = Vec::new();
+    for (name, queue) in queues.iter().filter(|(name, _)| !given_up.contains(*name)) {
+        let redrive = &queue["RedrivePolicy"];
+        let Some(dead_name) = target(&redrive["deadLetterTargetArn"]) else {
+            wrong.push(format!(
+                "{name}: give it RedrivePolicy.deadLetterTargetArn with a queue {name}Dead"
+            ));
+            continue;
+        };
+        if !redrive["maxReceiveCount"]
+            .as_u64()
+            .is_some_and(|count| (3..=10).contains(&count))
+        {
+            wrong.push(format!(
+                "{name}: set RedrivePolicy.maxReceiveCount between 3 and 10"
+            ));
+        }
+        let Some(dead) = queues.get(&dead_name).filter(|_| &dead_name != name) else {
+            wrong.push(format!(
+                "{name}: its dead-letter queue must be another queue of the template, not {dead_name}"
+            ));
+            continue;
+        };
+        if dead["MessageRetentionPeriod"].as_u64() < queue["MessageRetentionPeriod"].as_u64() {
+            wrong.push(format!(
+                "{dead_name}: keep messages at least as long as {name}; the age of a message goes along"
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn a_dead_letter_queue_accepts_only_its_own_source() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for (name, queue) in &queues {
+        let Some(dead) = target(&queue["RedrivePolicy"]["deadLetterTargetArn"]) else {
+            continue;
+        };
+        let allow = &queues[&dead]["RedriveAllowPolicy"];
+        let named: Vec<String> = list(&allow["sourceQueueArns"]).iter().map(text).collect();
+        let expected = format!(":{}", text(&queue["QueueName"]));
+        if allow["redrivePermission"] != "byQueue" || named.len() != 1 || !named[0].ends_with(&expected) {
+            wrong.push(format!(
+                "{dead}: its RedriveAllowPolicy must be byQueue and name the ARN of {name} only"
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn the_dead_letter_queue_of_a_fifo_queue_is_fifo() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for (name, queue) in &queues {
+        let fifo = queue["FifoQueue"] == json!(true);
+        if fifo != text(&queue["QueueName"]).ends_with(".fifo") {
+            wrong.push(format!(
+                "{name}: FifoQueue: true and a QueueName with .fifo at its end go together"
+            ));
+        }
+        let dead = target(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
+        if dead.is_some_and(|dead| (queues[&dead]["FifoQueue"] == json!(true)) != fifo) {
+            wrong.push(format!(
+                "{name}: make it and its dead-letter queue both FIFO, or neither"
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn a_message_stays_hidden_for_six_times_its_consumers_timeout() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        for event in function.events_of("SQS") {
+            let name = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let hidden = queues[&name]["VisibilityTimeout"].as_u64().unwrap_or(30);
+            let least = VISIBILITY_FACTOR * function.timeout();
+            if hidden < least {
+                wrong.push(format!(
+                    "{name}: VisibilityTimeout {hidden} is under {least}, which {} needs",
+                    function.name
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn every_queue_is_encrypted_and_carries_its_stage() {
+    let mut wrong = Vec::new();
+    for (name, queue) in queues(&Template::load()) {
+        if queue["SqsManagedSseEnabled"] != json!(true) {
+            wrong.push(format!("{name}: set SqsManagedSseEnabled: true"));
+        }
+        if !text(&queue["QueueName"]).starts_with("moneta-${Stage}-") {
+            wrong.push(format!("{name}: let its QueueName begin with moneta-${{Stage}}-"));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn batches_report_their_failed_items() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        for event in sources(&function) {
+            if event.properties["FunctionResponseTypes"] != json!(["ReportBatchItemFailures"]) {
+                let event = format!("{}.{}", function.name, event.name);
+                wrong.push(format!(
+                    "{event}: set FunctionResponseTypes: [ReportBatchItemFailures], spelled like this"
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn a_stream_gives_up_into_a_queue_and_does_not_block_for_ever() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        for event in function.events_of("DynamoDB") {
+            let settings = &event.properties;
+            let name = format!("{}.{}", function.name, event.name);
+            if settings["BisectBatchOnFunctionError"] != json!(true) {
+                wrong.push(format!("{name}: set BisectBatchOnFunctionError: true"));
+            }
+            if settings["MaximumRetryAttempts"]
+                .as_i64()
+                .is_none_or(|attempts| attempts < 1)
+            {
+                wrong.push(format!(
+                    "{name}: set MaximumRetryAttempts; without it a bad record blocks its shard for a day"
+                ));
+            }
+            if target(&settings["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
+                wrong.push(format!("{name}: set DestinationConfig.OnFailure to a queue"));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn a_queue_that_holds_what_was_given_up_feeds_no_function() {
+    let template = Template::load();
+    let given_up = template.final_queues();
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        for event in function.events_of("SQS") {
+            let queue = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            if given_up.contains(&queue) {
+                wrong.push(format!(
+                    "{}: {queue} is for people to look at; redrive it into its source",
+                    function.name
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+fn sources(function: &Function) -> Vec<Item> {
+    [function.events_of("SQS"), function.events_of("DynamoDB")].concat()
+}

@@ -1,0 +1,136 @@
+//! What functions may do.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::model::*;
+
+#[test]
+fn no_policy_has_a_star() {
+    let template = Template::load();
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        if list(&function.properties["Policies"])
+            .iter()
+            .any(|policy| policy["Statement"].is_null())
+        {
+            wrong.push(format!(
+                "{}: write its policies as statements, not as names of others'",
+                function.name
+            ));
+        }
+        for statement in function.statements() {
+            let parts = [list(&statement["Action"]), list(&statement["Resource"])].concat();
+            if parts.is_empty() || parts.iter().any(|part| text(part).contains('*')) {
+                wrong.push(format!(
+                    "{}: name each action and resource in {statement}",
+                    function.name
+                ));
+            }
+        }
+    }
+    for policy in template.resources("AWS::SQS::QueuePolicy") {
+        if policy.properties.to_string().contains('*') {
+            wrong.push(format!("{}: name who may do what", policy.name));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+/// What a function may use, as (what, of which): from its variables, which tell it where things are, and from its
+/// policies, which let it in.
+type Uses = BTreeSet<(&'static str, String)>;
+
+#[test]
+fn a_function_may_use_exactly_what_its_variables_name() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let (named, allowed) = (
+            named_by_variables(&function),
+            allowed_by_policies(&function, &mut wrong),
+        );
+        for (what, which) in named.difference(&allowed) {
+            wrong.push(format!(
+                "{}: it is told of {what} {which}: allow it in Policies",
+                function.name
+            ));
+        }
+        for (what, which) in allowed.difference(&named) {
+            wrong.push(format!(
+                "{}: {what} {which} is allowed but no variable names it: take it out",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+fn named_by_variables(function: &Function) -> Uses {
+    let name = |(variable, value): (String, Value)| {
+        let which = target(&value)?;
+        match variable.as_str() {
+            "DATABASE_USER" => Some(("database user", which)),
+            queue if queue.starts_with("QUEUE_") && queue.ends_with("_URL") => Some(("queue", which)),
+            table if table.starts_with("TABLE_") => Some(("table", which)),
+            secret if secret.ends_with("_SECRET_ARN") => Some(("secret", which)),
+            _ => None,
+        }
+    };
+    function.variables().into_iter().filter_map(name).collect()
+}
+
+fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
+    let mut uses = Uses::new();
+    for statement in function.statements() {
+        for (action, resource) in pairs(&statement) {
+            let what = match action.as_str() {
+                "sqs:SendMessage" => "queue",
+                "secretsmanager:GetSecretValue" => "secret",
+                "rds-db:connect"
+                    if text(&resource).ends_with(":${DatabaseProxyResourceId}/${DatabaseUser}") =>
+                {
+                    uses.insert(("database user", "DatabaseUser".to_owned()));
+                    continue;
+                }
+                table if table.starts_with("dynamodb:") => "table",
+                _ => "",
+            };
+            match target(&resource).filter(|_| !what.is_empty()) {
+                Some(which) => drop(uses.insert((what, which))),
+                None => wrong.push(format!(
+                    "{}: teach this test what {action} on {resource} is for",
+                    function.name
+                )),
+            }
+        }
+    }
+    uses
+}
+
+fn pairs(statement: &Value) -> Vec<(String, Value)> {
+    let resources = list(&statement["Resource"]);
+    list(&statement["Action"])
+        .iter()
+        .flat_map(|action| {
+            resources
+                .iter()
+                .map(move |resource| (text(action), resource.clone()))
+        })
+        .collect()
+}
+
+#[test]
+fn functions_with_a_database_are_in_its_network() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let has_database = function.variables().contains_key("DATABASE_HOST");
+        if has_database == function.properties["VpcConfig"].is_null() {
+            wrong.push(format!(
+                "{}: VpcConfig goes with DATABASE_HOST, and with nothing else",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
