@@ -6,8 +6,10 @@
 pub mod backends;
 pub mod cli;
 mod cloud;
+pub mod customers;
 pub mod demo;
 mod gateway;
+mod http_client;
 mod json;
 pub mod keys;
 mod logs;
@@ -21,6 +23,7 @@ mod sync;
 pub mod template;
 
 pub use cloud::LocalCloud;
+pub use http_client::http_client;
 pub use keys::TokenOptions;
 pub use logs::LogLine;
 pub use options::{DEFAULT_PORT, External, Options};
