@@ -21,6 +21,8 @@ main() {
   # Every binary of every area, and so not the local cloud.
   [ $# -gt 0 ] || mapfile -t operations < <(all_operations)
   for operation in "${operations[@]}"; do arguments+=(--bin "$operation"); done
+  # Brokers in AWS ask for TLS and a password; development, on plain Kafka, saves itself the OpenSSL build.
+  case " ${operations[*]} " in *" relay_outbox "*) arguments+=(--features operations/kafka-tls) ;; esac
   SQLX_OFFLINE=true cargo lambda build --release --locked "${arguments[@]}"
   for operation in "${operations[@]}"; do check "$operation"; done
 }

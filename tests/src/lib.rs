@@ -1,1 +1,50 @@
-//! .
+//! What the end-to-end scenarios stand on: a local cloud with customers, and eyes for everything that an outsider
+//! sees of it: HTTP answers, queues, the topic, the outside parties, the tables and the database.
+
+mod api;
+mod database;
+mod eventually;
+mod fixture;
+mod messages;
+mod queues;
+mod runner;
+mod tester;
+pub mod wire;
+
+pub use api::{Answer, Api};
+pub use database::{Database, FlowRow, InboxRow, OutboxRow};
+pub use eventually::{PATIENCE, eventually};
+pub use fixture::{Fixture, options, root};
+pub use messages::{TopicMessage, topic_messages};
+pub use queues::{failed_items, fifo_event, new_domain_event, sqs_event};
+pub use runner::{Scenario, run_scenarios};
+pub use tester::Tester;
+
+/// What a scenario and its helpers give: an error says what was seen instead.
+pub type Result<T = (), E = anyhow::Error> = std::result::Result<T, E>;
+
+/// Fails the scenario, with both sides told, unless they are equal.
+#[macro_export]
+macro_rules! ensure_eq {
+    ($left:expr, $right:expr $(,)?) => {
+        $crate::ensure_eq!($left, $right, "{}", stringify!($left))
+    };
+    ($left:expr, $right:expr, $($context:tt)+) => {
+        match (&$left, &$right) {
+            (left, right) => {
+                if *left != *right {
+                    return Err($crate::differs(format_args!($($context)+), left, right));
+                }
+            }
+        }
+    };
+}
+
+/// The error of [`ensure_eq`].
+pub fn differs(
+    context: std::fmt::Arguments<'_>,
+    seen: &dyn std::fmt::Debug,
+    expected: &dyn std::fmt::Debug,
+) -> anyhow::Error {
+    anyhow::anyhow!("{context}\n       seen: {seen:?}\n   expected: {expected:?}")
+}

@@ -52,8 +52,9 @@ pub fn news(event: &DomainEvent) -> Result<Option<(ProfileId, News)>, Error> {
         "money-flow.failed" => News::MoneyFlowFailed,
         _ => return Ok(None),
     };
-    let ended: MoneyFlowEnded =
-        serde_json::from_value(event.data.clone()).map_err(|_| Error::Event { kind: event.kind.clone() })?;
+    let ended: MoneyFlowEnded = serde_json::from_value(event.data.clone()).map_err(|_| Error::Event {
+        kind: event.kind.clone(),
+    })?;
     let flow = MoneyFlow {
         id: ended.money_flow_id,
         direction: ended.direction,

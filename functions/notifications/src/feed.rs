@@ -63,7 +63,9 @@ pub struct FeedReader {
 impl FeedReader {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { feed: Feed::read(environment)? })
+        Some(Self {
+            feed: Feed::read(environment)?,
+        })
     }
 
     /// A page of the profile's notifications after the one with id `after`, newest first.
@@ -78,8 +80,15 @@ impl FeedReader {
         limit: usize,
     ) -> Result<Page<Notification>, Error> {
         let page = self.feed.page(profile, unread_only, after, limit).await?;
-        let next_cursor = page.last.map(|id| cursor::encode(&id)).transpose().map_err(PlatformError::from)?;
-        Ok(Page { items: page.items.into_iter().map(Notification::from).collect(), next_cursor })
+        let next_cursor = page
+            .last
+            .map(|id| cursor::encode(&id))
+            .transpose()
+            .map_err(PlatformError::from)?;
+        Ok(Page {
+            items: page.items.into_iter().map(Notification::from).collect(),
+            next_cursor,
+        })
     }
 
     /// How many of the profile's notifications are unread: one item read, never a scan.
@@ -87,6 +96,8 @@ impl FeedReader {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn unread(&self, profile: ProfileId) -> Result<UnreadCount, Error> {
-        Ok(UnreadCount { unread: self.feed.unread(profile).await? })
+        Ok(UnreadCount {
+            unread: self.feed.unread(profile).await?,
+        })
     }
 }

@@ -34,7 +34,13 @@ impl Pusher {
         let base = environment.required("FIREBASE_API_BASE");
         let project = environment.required("FIREBASE_PROJECT_ID");
         let account = SecretSource::read(environment, "FIREBASE_SECRET");
-        Some(Self { feed: feed?, base: base?, project: project?, account: account?, client: OnceCell::new() })
+        Some(Self {
+            feed: feed?,
+            base: base?,
+            project: project?,
+            account: account?,
+            client: OnceCell::new(),
+        })
     }
 
     /// Pushes a new feed item; other changes of the table are none of its business.
@@ -45,9 +51,13 @@ impl Pusher {
         if change.kind != ChangeKind::Inserted {
             return Ok(());
         }
-        let Some((profile, id)) = key_of(&change.new)? else { return Ok(()) };
+        let Some((profile, id)) = key_of(&change.new)? else {
+            return Ok(());
+        };
         // The stream's image is as old as its record: the item itself knows what was pushed since.
-        let Some((item, pushed)) = self.feed.item_with_pushes(profile, &id).await? else { return Ok(()) };
+        let Some((item, pushed)) = self.feed.item_with_pushes(profile, &id).await? else {
+            return Ok(());
+        };
         for device in self.feed.devices(profile).await? {
             let mark = mark(&device);
             if !pushed.contains(&mark) {

@@ -23,7 +23,9 @@ pub struct Recorder {
 impl Recorder {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { feed: Feed::read(environment)? })
+        Some(Self {
+            feed: Feed::read(environment)?,
+        })
     }
 
     /// Writes the notification of an event and counts it as unread, both or neither. The item's key is made from the

@@ -32,10 +32,18 @@ pub fn words(news: &News) -> Words {
 fn succeeded(flow: &MoneyFlow) -> Words {
     let amount = amount(flow.amount);
     let (title, body) = match flow.direction {
-        Direction::Deposit => ("Deposit received", format!("{amount} has arrived in your account.")),
+        Direction::Deposit => (
+            "Deposit received",
+            format!("{amount} has arrived in your account."),
+        ),
         Direction::Withdrawal => ("Withdrawal sent", format!("{amount} is on its way to your bank.")),
     };
-    Words { kind: "money-flow.succeeded", title: title.to_owned(), body, data: data(flow) }
+    Words {
+        kind: "money-flow.succeeded",
+        title: title.to_owned(),
+        body,
+        data: data(flow),
+    }
 }
 
 fn failed(flow: &MoneyFlow) -> Words {
@@ -50,7 +58,12 @@ fn failed(flow: &MoneyFlow) -> Words {
             format!("Your withdrawal of {amount} did not go through. The money is still in your account."),
         ),
     };
-    Words { kind: "money-flow.failed", title: title.to_owned(), body, data: data(flow) }
+    Words {
+        kind: "money-flow.failed",
+        title: title.to_owned(),
+        body,
+        data: data(flow),
+    }
 }
 
 fn data(flow: &MoneyFlow) -> BTreeMap<String, String> {
@@ -90,7 +103,10 @@ mod tests {
     fn amounts_read_as_people_write_them() {
         assert_eq!(amount(Money::new(125_000, Currency::USD)), "$1,250.00");
         assert_eq!(amount(Money::new(5, Currency::USD)), "$0.05");
-        assert_eq!(amount(Money::new(123_456_789_00, Currency::USD)), "$123,456,789.00");
+        assert_eq!(
+            amount(Money::new(12_345_678_900, Currency::USD)),
+            "$123,456,789.00"
+        );
         assert_eq!(amount(Money::new(1250, Currency::EUR)), "EUR 12.50");
     }
 }

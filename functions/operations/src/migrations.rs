@@ -28,7 +28,9 @@ pub struct Migrations {
 impl Migrations {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { database: Database::read(environment)? })
+        Some(Self {
+            database: Database::read(environment)?,
+        })
     }
 
     /// Applies what is missing. Two runs at once wait for each other.
@@ -38,9 +40,18 @@ impl Migrations {
     pub async fn apply(&self) -> Result<Report, Error> {
         let mut connection = self.database.pool().await?.acquire().await?;
         // A migration may take longer than a request may.
-        connection.execute("SET statement_timeout = 0; SET lock_timeout = '60s'").await?;
+        connection
+            .execute("SET statement_timeout = 0; SET lock_timeout = '60s'")
+            .await?;
         MIGRATOR.run(&mut *connection).await?;
-        let version = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
-        Ok(Report { migrations: MIGRATOR.iter().count(), version })
+        let version = MIGRATOR
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or_default();
+        Ok(Report {
+            migrations: MIGRATOR.iter().count(),
+            version,
+        })
     }
 }

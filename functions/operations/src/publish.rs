@@ -31,7 +31,10 @@ pub(crate) struct Publisher {
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Publisher").field("brokers", &self.brokers).finish_non_exhaustive()
+        formatter
+            .debug_struct("Publisher")
+            .field("brokers", &self.brokers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +52,11 @@ impl Publisher {
         let brokers = environment.required("KAFKA_BROKERS");
         let security_protocol: Option<String> = environment.required("KAFKA_SECURITY_PROTOCOL");
         let is_plain = security_protocol.as_deref() == Some("PLAINTEXT");
-        let kafka_secret = if is_plain { None } else { SecretSource::read(environment, "KAFKA_SECRET") };
+        let kafka_secret = if is_plain {
+            None
+        } else {
+            SecretSource::read(environment, "KAFKA_SECRET")
+        };
         Some(Self {
             domain_events: domain_events?,
             portfolio_changes: portfolio_changes?,
@@ -69,18 +76,31 @@ impl Publisher {
     }
 
     async fn to_topic(&self, message: &Message) -> Result<(), String> {
-        let producer = self.producer.get_or_try_init(|| self.connect()).await.map_err(|error| chain(&error))?;
+        let producer = self
+            .producer
+            .get_or_try_init(|| self.connect())
+            .await
+            .map_err(|error| chain(&error))?;
         let payload = message.payload.to_string();
         let event_id = message.event_id.to_string();
         let headers = [("event-id", event_id.as_str()), ("event-type", &message.kind)]
             .into_iter()
             .chain(message.correlation_id().map(|id| (correlation::HEADER, id)))
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
         let record = FutureRecord::to(&message.destination)
             .key(&message.ordering_key)
             .payload(&payload)
             .headers(headers);
-        producer.send(record, DELIVERY_TIMEOUT).await.map(|_| ()).map_err(|(error, _)| error.to_string())
+        producer
+            .send(record, DELIVERY_TIMEOUT)
+            .await
+            .map(|_| ())
+            .map_err(|(error, _)| error.to_string())
     }
 
     async fn connect(&self) -> Result<FutureProducer, Error> {
@@ -110,10 +130,16 @@ impl Publisher {
             "portfolio-changes" => (&self.portfolio_changes, true),
             other => return Err(format!("no queue {other} is configured")),
         };
-        let mut sending =
-            platform::aws::sqs().await.send_message().queue_url(url).message_body(message.payload.to_string());
+        let mut sending = platform::aws::sqs()
+            .await
+            .send_message()
+            .queue_url(url)
+            .message_body(message.payload.to_string());
         if let Some(id) = message.correlation_id() {
-            let attribute = MessageAttributeValue::builder().data_type("String").string_value(id).build();
+            let attribute = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(id)
+                .build();
             let attribute = attribute.map_err(|error| error.to_string())?;
             sending = sending.message_attributes(correlation::ATTRIBUTE, attribute);
         }

@@ -44,7 +44,10 @@ impl Relay {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
         let publisher = Publisher::read(environment);
-        Some(Self { database: database?, publisher: publisher? })
+        Some(Self {
+            database: database?,
+            publisher: publisher?,
+        })
     }
 
     /// Publishes until nothing is left that can be published now.
@@ -61,7 +64,10 @@ impl Relay {
 
     async fn publish_all(&self, connection: &mut PgConnection, deadline: Deadline) -> Result<Report, Error> {
         let mut report = Report::default();
-        metrics::seconds("OutboxOldestAgeSeconds", outbox::oldest_age_seconds(connection).await?);
+        metrics::seconds(
+            "OutboxOldestAgeSeconds",
+            outbox::oldest_age_seconds(connection).await?,
+        );
         loop {
             let waiting = outbox::unpublished(connection, BATCH).await?;
             let wave = first_of_each_key(waiting);
@@ -87,7 +93,12 @@ impl Relay {
             match outcome {
                 Ok(()) => published.push(message.id),
                 Err(reason) => {
-                    tracing::error!(message = message.id, to = message.destination, reason, "not published");
+                    tracing::error!(
+                        message = message.id,
+                        to = message.destination,
+                        reason,
+                        "not published"
+                    );
                     failed.push(message.id);
                     reasons.push(reason);
                 }
@@ -105,8 +116,11 @@ fn first_of_each_key(waiting: Vec<Message>) -> Vec<Message> {
     waiting
         .into_iter()
         .filter(|message| {
-            let is_first =
-                seen.insert((message.destination_kind.clone(), message.destination.clone(), message.ordering_key.clone()));
+            let is_first = seen.insert((
+                message.destination_kind.clone(),
+                message.destination.clone(),
+                message.ordering_key.clone(),
+            ));
             is_first && message.is_due
         })
         .collect()
@@ -132,9 +146,16 @@ mod tests {
 
     #[test]
     fn a_key_goes_out_one_by_one_and_waits_behind_its_failure() {
-        let waiting =
-            vec![message(1, "a", true), message(2, "a", true), message(3, "b", false), message(4, "b", true)];
-        let wave: Vec<i64> = first_of_each_key(waiting).iter().map(|message| message.id).collect();
+        let waiting = vec![
+            message(1, "a", true),
+            message(2, "a", true),
+            message(3, "b", false),
+            message(4, "b", true),
+        ];
+        let wave: Vec<i64> = first_of_each_key(waiting)
+            .iter()
+            .map(|message| message.id)
+            .collect();
         assert_eq!(wave, [1]);
     }
 }

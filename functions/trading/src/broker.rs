@@ -37,7 +37,13 @@ impl Broker {
         let credentials = SecretSource::read(environment, "DRIVEWEALTH_SECRET");
         let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
         let database = database?.clone();
-        Some(Self { base: base?, credentials: credentials?, data_key: data_key?, database, client: OnceCell::new() })
+        Some(Self {
+            base: base?,
+            credentials: credentials?,
+            data_key: data_key?,
+            database,
+            client: OnceCell::new(),
+        })
     }
 
     pub(crate) async fn client(&self) -> Result<&Client, Error> {
@@ -46,8 +52,12 @@ impl Broker {
                 let credentials: providers::drivewealth::Credentials = self.credentials.load().await?;
                 let key = DataKey::load(&self.data_key).await?;
                 let sessions = SharedSessions::new(self.database.clone(), key, &credentials.app_key);
-                DriveWealth::new(self.base.clone(), credentials, sessions)
-                    .map_err(|error| Error::Unavailable { party: "DriveWealth", reason: error.to_string() })
+                DriveWealth::new(self.base.clone(), credentials, sessions).map_err(|error| {
+                    Error::Unavailable {
+                        party: "DriveWealth",
+                        reason: error.to_string(),
+                    }
+                })
             })
             .await
     }
@@ -68,22 +78,37 @@ impl Bank {
         let base = environment.required("PLAID_API_BASE");
         let credentials = SecretSource::read(environment, "PLAID_SECRET");
         let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
-        Some(Self { base: base?, credentials: credentials?, data_key: data_key?, client: OnceCell::new() })
+        Some(Self {
+            base: base?,
+            credentials: credentials?,
+            data_key: data_key?,
+            client: OnceCell::new(),
+        })
     }
 
     /// What can be taken from a bank account now.
-    pub(crate) async fn balance(&self, account: &LinkedBankAccount, deadline: Deadline) -> Result<Money, Error> {
+    pub(crate) async fn balance(
+        &self,
+        account: &LinkedBankAccount,
+        deadline: Deadline,
+    ) -> Result<Money, Error> {
         let (plaid, key) = self.client().await?;
         let token = key.open(&token_place(&account.item_id), &account.access_token_sealed)?;
-        match plaid.balance(&token, &account.plaid_account_id, deadline.instant()).await {
+        match plaid
+            .balance(&token, &account.plaid_account_id, deadline.instant())
+            .await
+        {
             Outcome::Done(balance) => Ok(balance),
             Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
-            Outcome::Declined(decline) => {
-                Err(Error::Refused { party: "Plaid", code: decline.code, status: decline.status })
-            }
-            Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
-                Err(Error::Unavailable { party: "Plaid", reason: reason.to_string() })
-            }
+            Outcome::Declined(decline) => Err(Error::Refused {
+                party: "Plaid",
+                code: decline.code,
+                status: decline.status,
+            }),
+            Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(Error::Unavailable {
+                party: "Plaid",
+                reason: reason.to_string(),
+            }),
         }
     }
 
@@ -91,8 +116,13 @@ impl Bank {
         self.client
             .get_or_try_init(|| async {
                 let key = DataKey::load(&self.data_key).await?;
-                let plaid = Plaid::new(self.base.clone(), self.credentials.load().await?)
-                    .map_err(|error| Error::Unavailable { party: "Plaid", reason: error.to_string() })?;
+                let plaid =
+                    Plaid::new(self.base.clone(), self.credentials.load().await?).map_err(|error| {
+                        Error::Unavailable {
+                            party: "Plaid",
+                            reason: error.to_string(),
+                        }
+                    })?;
                 Ok((plaid, key))
             })
             .await
@@ -116,11 +146,14 @@ pub fn token_place(item_id: &str) -> String {
 pub(crate) fn expect<T>(outcome: Outcome<T>) -> Result<T, Error> {
     match outcome {
         Outcome::Done(answer) => Ok(answer),
-        Outcome::Declined(decline) => {
-            Err(Error::Refused { party: "DriveWealth", code: decline.code, status: decline.status })
-        }
-        Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
-            Err(Error::Unavailable { party: "DriveWealth", reason: reason.to_string() })
-        }
+        Outcome::Declined(decline) => Err(Error::Refused {
+            party: "DriveWealth",
+            code: decline.code,
+            status: decline.status,
+        }),
+        Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(Error::Unavailable {
+            party: "DriveWealth",
+            reason: reason.to_string(),
+        }),
     }
 }

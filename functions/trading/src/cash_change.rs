@@ -33,7 +33,10 @@ impl CashChanges {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment).map(Arc::new);
         let broker = Broker::read(environment, database.as_ref());
-        Some(Self { database: database?, broker: broker? })
+        Some(Self {
+            database: database?,
+            broker: broker?,
+        })
     }
 
     /// Sets the targets of the account's portfolio to its actual weights, once per event. A repetition after a crash

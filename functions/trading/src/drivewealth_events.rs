@@ -48,7 +48,10 @@ impl DriveWealthEvents {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment).map(Arc::new);
         let settlement = Settlement::read(environment, database.as_ref());
-        Some(Self { database: database?, settlement: settlement? })
+        Some(Self {
+            database: database?,
+            settlement: settlement?,
+        })
     }
 
     /// Takes an event over.
@@ -59,7 +62,8 @@ impl DriveWealthEvents {
         if self.was_taken(event).await? {
             return Ok(());
         }
-        let payload: Value = serde_json::from_str(event.payload.get()).map_err(|error| unreadable(event, &error))?;
+        let payload: Value =
+            serde_json::from_str(event.payload.get()).map_err(|error| unreadable(event, &error))?;
         let arrival = Arrival {
             source: SOURCE,
             event_id: &event.id,
@@ -70,11 +74,15 @@ impl DriveWealthEvents {
         match event.kind.as_str() {
             "deposits.created" | "deposits.updated" => {
                 let payment = payment(event)?;
-                self.settlement.settle(Direction::Deposit, &payment, Some(&arrival)).await?;
+                self.settlement
+                    .settle(Direction::Deposit, &payment, Some(&arrival))
+                    .await?;
             }
             "redemptions.created" | "redemptions.updated" => {
                 let payment = payment(event)?;
-                self.settlement.follow_redemption(&payment.id, Some(&arrival), deadline).await?;
+                self.settlement
+                    .follow_redemption(&payment.id, Some(&arrival), deadline)
+                    .await?;
             }
             "accounts.created" | "accounts.updated" => self.account(event, &arrival, deadline).await?,
             kind => self.keep(kind, &arrival).await?,
@@ -87,7 +95,12 @@ impl DriveWealthEvents {
         Ok(inbox::was_taken(&mut connection, SOURCE, &event.id).await?)
     }
 
-    async fn account(&self, event: &DriveWealthEvent, arrival: &Arrival<'_>, deadline: Deadline) -> Result<(), Error> {
+    async fn account(
+        &self,
+        event: &DriveWealthEvent,
+        arrival: &Arrival<'_>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let id = account_of_event(&event.payload).map_err(|reason| unreadable(event, &reason))?;
         let client = self.settlement.broker().client().await?;
         let reading = expect(client.account(&id, deadline.instant()).await)?;
@@ -122,5 +135,8 @@ fn payment(event: &DriveWealthEvent) -> Result<providers::drivewealth::Payment, 
 }
 
 fn unreadable(event: &DriveWealthEvent, reason: &dyn std::fmt::Display) -> Error {
-    Error::Event { kind: event.kind.clone(), reason: reason.to_string() }
+    Error::Event {
+        kind: event.kind.clone(),
+        reason: reason.to_string(),
+    }
 }

@@ -21,7 +21,10 @@ pub const TRADING_ACCOUNT_OPENED: &str = "trading-account.opened";
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
 /// Everybody who listens to trading.
-const EVERYBODY: [Destination; 2] = [Destination::Topic("trading.events"), Destination::Queue("domain-events")];
+const EVERYBODY: [Destination; 2] = [
+    Destination::Topic("trading.events"),
+    Destination::Queue("domain-events"),
+];
 /// Changes of a portfolio, one account at a time.
 const PORTFOLIO_CHANGES: [Destination; 1] = [Destination::Queue("portfolio-changes")];
 
@@ -103,7 +106,12 @@ pub(crate) async fn cash_changed(
     at: DateTime<Utc>,
     changed: CashChanged,
 ) -> Result<(), Error> {
-    let event = Envelope::new(CASH_CHANGED, changed.drivewealth_account_id.as_str().to_owned(), at, changed);
+    let event = Envelope::new(
+        CASH_CHANGED,
+        changed.drivewealth_account_id.as_str().to_owned(),
+        at,
+        changed,
+    );
     Ok(outbox::publish(connection, &event, &PORTFOLIO_CHANGES).await?)
 }
 

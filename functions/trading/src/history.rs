@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Error;
+use crate::money_flow::{direction_schema, status_schema};
 use crate::store::money_flow::{self, HistoryRow};
 use crate::store::{id, money};
 
@@ -20,8 +21,8 @@ pub struct MoneyFlowEntry {
     /// Id of the money flow.
     #[schema(value_type = i64, minimum = 1)]
     pub id: MoneyFlowId,
-    /// `deposit` or `withdrawal`.
-    #[schema(value_type = String)]
+    /// Which way the money goes.
+    #[schema(schema_with = direction_schema)]
     pub direction: Direction,
     /// The trading account.
     #[schema(value_type = i64, minimum = 1)]
@@ -34,8 +35,8 @@ pub struct MoneyFlowEntry {
     pub amount_cents: i64,
     /// ISO 4217 code.
     pub currency: String,
-    /// `pending`, `approved`, `success` or `failed`, as the broker last told it.
-    #[schema(value_type = String)]
+    /// Where it stands, as the broker last told it.
+    #[schema(schema_with = status_schema)]
     pub status: MoneyFlowStatus,
     /// Why it failed, as a code; null otherwise.
     pub failure_code: Option<String>,
@@ -74,7 +75,9 @@ pub struct MoneyFlowHistory {
 impl MoneyFlowHistory {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { database: Database::read(environment)? })
+        Some(Self {
+            database: Database::read(environment)?,
+        })
     }
 
     /// A page of the profile's flows, newest first, after the flow `after`.
@@ -93,10 +96,16 @@ impl MoneyFlowHistory {
         let rows = money_flow::history(&mut connection, profile, before, i64::from(limit) + 1).await?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > size;
-        let items: Vec<MoneyFlowEntry> =
-            rows.into_iter().take(size).map(MoneyFlowEntry::try_from).collect::<Result<_, _>>()?;
+        let items: Vec<MoneyFlowEntry> = rows
+            .into_iter()
+            .take(size)
+            .map(MoneyFlowEntry::try_from)
+            .collect::<Result<_, _>>()?;
         let last = items.last().filter(|_| has_more).map(|entry| entry.id);
-        let next_cursor = last.map(|id| cursor::encode(&id)).transpose().map_err(PlatformError::from)?;
+        let next_cursor = last
+            .map(|id| cursor::encode(&id))
+            .transpose()
+            .map_err(PlatformError::from)?;
         Ok(Page { items, next_cursor })
     }
 }

@@ -22,6 +22,7 @@ use providers::drivewealth::CashReading;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::Error;
 use crate::broker::{Bank, expect};
@@ -46,8 +47,8 @@ pub struct MoneyFlowView {
     /// Id of the money flow.
     #[schema(value_type = i64, minimum = 1)]
     pub id: MoneyFlowId,
-    /// `deposit` or `withdrawal`.
-    #[schema(value_type = String)]
+    /// Which way the money goes.
+    #[schema(schema_with = direction_schema)]
     pub direction: Direction,
     /// The trading account.
     #[schema(value_type = i64, minimum = 1)]
@@ -60,13 +61,37 @@ pub struct MoneyFlowView {
     pub amount_cents: i64,
     /// ISO 4217 code.
     pub currency: String,
-    /// `pending`, `approved`, `success` or `failed`.
-    #[schema(value_type = String)]
+    /// Where it stands, as the broker last told it.
+    #[schema(schema_with = status_schema)]
     pub status: MoneyFlowStatus,
     /// Why it failed, as a code; null otherwise.
     pub failure_code: Option<String>,
     /// When it was asked for (RFC 3339, UTC).
     pub created_at: DateTime<Utc>,
+}
+
+/// The directions, for the API's description.
+pub(crate) fn direction_schema() -> Object {
+    names(
+        "Which way the money goes.",
+        [Direction::Deposit, Direction::Withdrawal],
+    )
+}
+
+/// The statuses, for the API's description.
+pub(crate) fn status_schema() -> Object {
+    names(
+        "Where it stands, as the broker last told it.",
+        MoneyFlowStatus::EVERY,
+    )
+}
+
+fn names(description: &str, names: impl IntoIterator<Item = impl ToString>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(names.into_iter().map(|name| name.to_string())))
+        .build()
 }
 
 impl From<&Flow> for MoneyFlowView {
@@ -128,8 +153,15 @@ impl Deposits {
         let database = Database::read(environment).map(Arc::new);
         let bank = Bank::read(environment);
         let settlement = Settlement::read(environment, database.as_ref());
-        let limit = environment.required("DEPOSIT_LIMIT_CENTS").map(|cents| Money::new(cents, Currency::USD));
-        Some(Self { database: database?, bank: bank?, settlement: settlement?, limit: limit? })
+        let limit = environment
+            .required("DEPOSIT_LIMIT_CENTS")
+            .map(|cents| Money::new(cents, Currency::USD));
+        Some(Self {
+            database: database?,
+            bank: bank?,
+            settlement: settlement?,
+            limit: limit?,
+        })
     }
 
     /// Moves money from the bank into the trading account, once per key.
@@ -173,7 +205,9 @@ impl Deposits {
             return Err(Error::DepositsSuspended { reason });
         }
         if !account.status.takes_deposits() {
-            return Err(Error::AccountNotOpen { status: account.status.to_string() });
+            return Err(Error::AccountNotOpen {
+                status: account.status.to_string(),
+            });
         }
         let flow = new_flow(profile, request, Direction::Deposit, amount);
         let id = intend(&mut transaction, keyed, &flow).await?;
@@ -187,8 +221,14 @@ impl Withdrawals {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment).map(Arc::new);
         let settlement = Settlement::read(environment, database.as_ref());
-        let limit = environment.required("WITHDRAWAL_LIMIT_CENTS").map(|cents| Money::new(cents, Currency::USD));
-        Some(Self { database: database?, settlement: settlement?, limit: limit? })
+        let limit = environment
+            .required("WITHDRAWAL_LIMIT_CENTS")
+            .map(|cents| Money::new(cents, Currency::USD));
+        Some(Self {
+            database: database?,
+            settlement: settlement?,
+            limit: limit?,
+        })
     }
 
     /// Moves cash from the trading account to the bank, once per key.
@@ -221,7 +261,11 @@ impl Withdrawals {
         check_amount(amount, self.limit)?;
         let parties = parties(&self.database, profile, &request).await?;
         let client = self.settlement.broker().client().await?;
-        let cash = expect(client.cash(&parties.drivewealth_account_id, deadline.instant()).await)?;
+        let cash = expect(
+            client
+                .cash(&parties.drivewealth_account_id, deadline.instant())
+                .await,
+        )?;
 
         let mut transaction = self.database.begin().await?;
         if let Some(start) = claim(&mut transaction, keyed).await? {
@@ -229,7 +273,9 @@ impl Withdrawals {
         }
         let account = accounts::lock(&mut transaction, request.trading_account_id).await?;
         if !account.status.gives_withdrawals() {
-            return Err(Error::AccountNotOpen { status: account.status.to_string() });
+            return Err(Error::AccountNotOpen {
+                status: account.status.to_string(),
+            });
         }
         check_cash(&mut transaction, &parties, &request, &cash, amount).await?;
         let flow = new_flow(profile, request, Direction::Withdrawal, amount);
@@ -276,9 +322,19 @@ fn from_claim(claim: Claim) -> Result<Option<Start>, Error> {
     })
 }
 
-async fn parties(database: &Database, profile: ProfileId, request: &MoneyFlowRequest) -> Result<Parties, Error> {
+async fn parties(
+    database: &Database,
+    profile: ProfileId,
+    request: &MoneyFlowRequest,
+) -> Result<Parties, Error> {
     let mut connection = database.pool().await?.acquire().await?;
-    accounts::parties(&mut connection, profile, request.trading_account_id, request.bank_account_id).await
+    accounts::parties(
+        &mut connection,
+        profile,
+        request.trading_account_id,
+        request.bank_account_id,
+    )
+    .await
 }
 
 fn new_flow(profile: ProfileId, request: MoneyFlowRequest, direction: Direction, amount: Money) -> NewFlow {
@@ -298,7 +354,11 @@ fn new_flow(profile: ProfileId, request: MoneyFlowRequest, direction: Direction,
 }
 
 /// Writes the intent and ties it to the key.
-async fn intend(connection: &mut PgConnection, keyed: &KeyedRequest, flow: &NewFlow) -> Result<MoneyFlowId, Error> {
+async fn intend(
+    connection: &mut PgConnection,
+    keyed: &KeyedRequest,
+    flow: &NewFlow,
+) -> Result<MoneyFlowId, Error> {
     let id = money_flow::insert(connection, flow).await?;
     idempotency::attach(connection, keyed, id.get()).await?;
     Ok(id)
@@ -311,7 +371,10 @@ async fn finish(
     deadline: Deadline,
 ) -> Result<Answer, Error> {
     match start {
-        Start::Kept(answer) => Ok(Answer::Kept { answer, replayed: true }),
+        Start::Kept(answer) => Ok(Answer::Kept {
+            answer,
+            replayed: true,
+        }),
         Start::Flow(id) => settlement.carry_out(id, Some(keyed), deadline).await,
     }
 }

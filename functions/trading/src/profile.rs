@@ -56,7 +56,9 @@ pub struct TradingProfiles {
 impl TradingProfiles {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { database: Database::read(environment)? })
+        Some(Self {
+            database: Database::read(environment)?,
+        })
     }
 
     /// The profile's trading.
@@ -65,7 +67,9 @@ impl TradingProfiles {
     /// Not found for a profile without a trading account.
     pub async fn get(&self, profile: ProfileId) -> Result<TradingProfile, Error> {
         let mut connection = self.database.pool().await?.acquire().await?;
-        let view = accounts::view(&mut connection, profile).await?.ok_or(Error::NoTradingAccount)?;
+        let view = accounts::view(&mut connection, profile)
+            .await?
+            .ok_or(Error::NoTradingAccount)?;
         present(view)
     }
 }
@@ -73,7 +77,10 @@ impl TradingProfiles {
 fn present(view: AccountView) -> Result<TradingProfile, Error> {
     let cash = view.portfolio_cash.or(view.cash_balance);
     let buying_power = cash
-        .map(|cash| cash.checked_add(view.pending_deposits)?.checked_sub(view.pending_withdrawals))
+        .map(|cash| {
+            cash.checked_add(view.pending_deposits)?
+                .checked_sub(view.pending_withdrawals)
+        })
         .transpose()?
         .map(at_least_zero);
     let withdrawable = view
@@ -101,5 +108,9 @@ fn present(view: AccountView) -> Result<TradingProfile, Error> {
 }
 
 fn at_least_zero(amount: Money) -> Money {
-    if amount.is_negative() { Money::zero(amount.currency()) } else { amount }
+    if amount.is_negative() {
+        Money::zero(amount.currency())
+    } else {
+        amount
+    }
 }

@@ -70,7 +70,10 @@ impl Reconciler {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment).map(Arc::new);
         let settlement = Settlement::read(environment, database.as_ref());
-        Some(Self { database: database?, settlement: settlement? })
+        Some(Self {
+            database: database?,
+            settlement: settlement?,
+        })
     }
 
     /// Runs until everything is looked at or time is short.
@@ -123,7 +126,8 @@ impl Reconciler {
             if SystemClock.now() - flow.created_at >= KEY_MEMORY {
                 metrics::count("ParkedPayments", 1);
                 let mut connection = self.database.pool().await?.acquire().await?;
-                return money_flow::park(&mut connection, id, "the broker has forgotten the request's key").await;
+                return money_flow::park(&mut connection, id, "the broker has forgotten the request's key")
+                    .await;
             }
             self.settlement.carry_out(id, None, deadline).await?;
             return Ok(());
@@ -170,9 +174,11 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let client = self.settlement.broker().client().await?;
         let deposits = expect(client.deposits_of(user, deadline.instant()).await)?;
-        self.compare(Direction::Deposit, &deposits, report, deadline).await?;
+        self.compare(Direction::Deposit, &deposits, report, deadline)
+            .await?;
         let redemptions = expect(client.redemptions_of(user, deadline.instant()).await)?;
-        self.compare(Direction::Withdrawal, &redemptions, report, deadline).await?;
+        self.compare(Direction::Withdrawal, &redemptions, report, deadline)
+            .await?;
         self.compare_account(user, report, deadline).await
     }
 
@@ -184,7 +190,10 @@ impl Reconciler {
         report: &mut Report,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let ids: Vec<String> = listed.iter().map(|payment| payment.id.as_str().to_owned()).collect();
+        let ids: Vec<String> = listed
+            .iter()
+            .map(|payment| payment.id.as_str().to_owned())
+            .collect();
         let stored = {
             let mut connection = self.database.pool().await?.acquire().await?;
             payments::stored(&mut connection, direction, &ids).await?
@@ -194,18 +203,29 @@ impl Reconciler {
             let known = stored.iter().find(|stored| stored.ref_id == payment.id.as_str());
             if known.is_none_or(|known| !known.is_linked) {
                 report.foreign += 1;
-                tracing::error!(payment = payment.id.as_str(), "the broker has a payment that no flow of ours made");
+                tracing::error!(
+                    payment = payment.id.as_str(),
+                    "the broker has a payment that no flow of ours made"
+                );
             }
             if known.is_some_and(|known| known.status_code == payment.status_code) {
                 continue;
             }
             let settled = match direction {
                 Direction::Deposit => self.settlement.settle(direction, payment, None).await?,
-                Direction::Withdrawal => self.settlement.follow_redemption(&payment.id, None, deadline).await?,
+                Direction::Withdrawal => {
+                    self.settlement
+                        .follow_redemption(&payment.id, None, deadline)
+                        .await?
+                }
             };
             if settled.has_changed {
                 report.differences += 1;
-                tracing::error!(payment = payment.id.as_str(), code = payment.status_code, "a difference is taken over");
+                tracing::error!(
+                    payment = payment.id.as_str(),
+                    code = payment.status_code,
+                    "a difference is taken over"
+                );
             }
         }
         Ok(())
@@ -221,7 +241,9 @@ impl Reconciler {
             let mut connection = self.database.pool().await?.acquire().await?;
             accounts::of_user(&mut connection, user).await?
         };
-        let Some((account, trading_account)) = account else { return Ok(()) };
+        let Some((account, trading_account)) = account else {
+            return Ok(());
+        };
         let client = self.settlement.broker().client().await?;
         let as_of = SystemClock.now();
         let reading = expect(client.account(&account, deadline.instant()).await)?;

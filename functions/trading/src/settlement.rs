@@ -4,6 +4,7 @@
 //! the same state. Locks are taken in the order payment, flow, profile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::Clock;
@@ -30,12 +31,14 @@ use crate::Error;
 use crate::broker::{Broker, expect};
 use crate::events::{self, CashChanged, MoneyFlowEnded};
 use crate::money_flow::{Answer, MoneyFlowView};
+use crate::store::accounts;
 use crate::store::money_flow::{self, Flow};
 use crate::store::payments::{self, KnownPayment};
-use crate::store::accounts;
 
 /// Namespace of the idempotency keys that the broker gets.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6d6f_6e65_7461_4d46_8c1d_3f1e_52a0_9b77);
+/// Kept back from a request's time to record what the broker said, or that it said nothing.
+const RECORDING_TIME: Duration = Duration::from_secs(3);
 /// A redemption that waits for our approval is looked at again after this.
 const APPROVAL_LOOKUP: TimeDelta = TimeDelta::minutes(5);
 
@@ -61,7 +64,11 @@ impl Settlement {
     pub fn read(environment: &mut Environment, database: Option<&Arc<Database>>) -> Option<Self> {
         let broker = Broker::read(environment, database);
         let nudge = Nudge::read(environment);
-        Some(Self { database: database?.clone(), broker: broker?, nudge: nudge? })
+        Some(Self {
+            database: database?.clone(),
+            broker: broker?,
+            nudge: nudge?,
+        })
     }
 
     pub(crate) fn broker(&self) -> &Broker {
@@ -83,16 +90,21 @@ impl Settlement {
         if !flow.provider_state.needs_asking() {
             return self.answer_from(&flow, keyed).await;
         }
-        let outcome = self.ask(&flow, deadline).await?;
+        let outcome = self.ask(&flow, deadline.earlier_by(RECORDING_TIME)).await?;
         let awaits_approval = match &outcome {
-            Outcome::Done(payment) if payment.status == PaymentStatus::AwaitingApproval => Some(payment.id.clone()),
+            Outcome::Done(payment) if payment.status == PaymentStatus::AwaitingApproval => {
+                Some(payment.id.clone())
+            }
             _ => None,
         };
         let answer = self.record(&flow, outcome, keyed).await?;
         if let Some(payment) = awaits_approval {
             // The event that asks for approval may have come before the answer told whose payment it is.
             if let Err(error) = self.approve(&payment, deadline).await {
-                tracing::warn!(error = platform::problem::chain(&error), "the approval is left to the next look-up");
+                tracing::warn!(
+                    error = platform::problem::chain(&error),
+                    "the approval is left to the next look-up"
+                );
             }
         }
         self.nudge.send().await;
@@ -173,15 +185,24 @@ impl Settlement {
         if let Some(arrival) = arrival
             && !inbox::take(&mut transaction, arrival).await?
         {
-            return Ok(Settled { is_linked: false, has_changed: false });
+            return Ok(Settled {
+                is_linked: false,
+                has_changed: false,
+            });
         }
         let known = payments::keep_newest(&mut transaction, direction, payment, None).await?;
         let settled = match known.money_flow_id {
             Some(flow) => {
                 let has_changed = apply(&mut transaction, flow, &known).await?;
-                Settled { is_linked: true, has_changed }
+                Settled {
+                    is_linked: true,
+                    has_changed,
+                }
             }
-            None => Settled { is_linked: false, has_changed: false },
+            None => Settled {
+                is_linked: false,
+                has_changed: false,
+            },
         };
         transaction.commit().await?;
         if settled.has_changed {
@@ -241,13 +262,25 @@ fn idempotency_key(flow: MoneyFlowId) -> Uuid {
 /// currency or account moves nothing and is parked for a person.
 async fn link(connection: &mut PgConnection, flow: &Flow, payment: &Payment) -> Result<(), Error> {
     let known = payments::keep_newest(connection, flow.direction, payment, Some(flow.id)).await?;
-    let foreign_account = known.account_id.as_deref().is_some_and(|id| id != flow.drivewealth_account_id.as_str());
+    let foreign_account = known
+        .account_id
+        .as_deref()
+        .is_some_and(|id| id != flow.drivewealth_account_id.as_str());
     if known.money_flow_id != Some(flow.id) || known.amount != flow.amount || foreign_account {
-        tracing::error!(flow = flow.id.get(), "the broker's payment disagrees with the flow");
+        tracing::error!(
+            flow = flow.id.get(),
+            "the broker's payment disagrees with the flow"
+        );
         metrics::count("ParkedPayments", 1);
-        return money_flow::park(connection, flow.id, "the broker's payment disagrees with the request").await;
+        return money_flow::park(
+            connection,
+            flow.id,
+            "the broker's payment disagrees with the request",
+        )
+        .await;
     }
-    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known)).await?;
+    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known))
+        .await?;
     apply(connection, flow.id, &known).await?;
     Ok(())
 }
@@ -276,7 +309,13 @@ async fn apply(connection: &mut PgConnection, id: MoneyFlowId, known: &KnownPaym
     };
     let failure = failure_code(next, known.status);
     money_flow::set_status(connection, id, next, failure).await?;
-    follow(connection, &flow, consequences(flow.direction, flow.status, next, known.status), failure).await?;
+    follow(
+        connection,
+        &flow,
+        consequences(flow.direction, flow.status, next, known.status),
+        failure,
+    )
+    .await?;
     Ok(true)
 }
 
@@ -312,7 +351,11 @@ async fn follow(
     }
     if consequences.cash_changed {
         let drivewealth_account_id = flow.drivewealth_account_id.clone();
-        let changed = CashChanged { drivewealth_account_id, money_flow_id: flow.id, profile_id: flow.profile_id };
+        let changed = CashChanged {
+            drivewealth_account_id,
+            money_flow_id: flow.id,
+            profile_id: flow.profile_id,
+        };
         events::cash_changed(connection, now, changed).await?;
     }
     if consequences.suspend_deposits {
@@ -324,13 +367,21 @@ async fn follow(
 
 /// Records the broker's refusal.
 async fn declined(connection: &mut PgConnection, flow: &Flow, decline: &Decline) -> Result<(), Error> {
-    tracing::warn!(flow = flow.id.get(), code = decline.code, status = decline.status, "the broker declined");
+    tracing::warn!(
+        flow = flow.id.get(),
+        code = decline.code,
+        status = decline.status,
+        "the broker declined"
+    );
     let flow = money_flow::lock(connection, flow.id).await?;
     let code = decline_code(decline);
     if !money_flow::decline(connection, flow.id, code, &decline.code).await? {
         return Ok(());
     }
-    let failed = Consequences { failed: true, ..Consequences::default() };
+    let failed = Consequences {
+        failed: true,
+        ..Consequences::default()
+    };
     follow(connection, &flow, failed, Some(code)).await
 }
 
@@ -366,26 +417,50 @@ async fn keep_answer(
 ) -> Result<Answer, Error> {
     let view = MoneyFlowView::from(flow);
     let answer = match flow.provider_state {
-        ProviderState::Accepted => KeptAnswer { status: 201, body: to_json(&view)? },
-        ProviderState::Declined => KeptAnswer { status: 422, body: to_json(&declined_problem(flow))? },
-        ProviderState::Intended | ProviderState::Unknown | ProviderState::Parked => return Ok(Answer::Open(view)),
+        ProviderState::Accepted => KeptAnswer {
+            status: 201,
+            body: to_json(&view)?,
+        },
+        ProviderState::Declined => KeptAnswer {
+            status: 422,
+            body: to_json(&declined_problem(flow))?,
+        },
+        ProviderState::Intended | ProviderState::Unknown | ProviderState::Parked => {
+            return Ok(Answer::Open(view));
+        }
     };
-    let Some(keyed) = keyed else { return Ok(Answer::Kept { answer, replayed: false }) };
+    let Some(keyed) = keyed else {
+        return Ok(Answer::Kept {
+            answer,
+            replayed: false,
+        });
+    };
     let kept = idempotency::keep(connection, keyed, answer).await?;
-    Ok(Answer::Kept { answer: kept, replayed: false })
+    Ok(Answer::Kept {
+        answer: kept,
+        replayed: false,
+    })
 }
 
 fn declined_problem(flow: &Flow) -> Problem {
     let (field, detail) = match flow.failure_code.as_deref() {
-        Some("daily-deposit-limit") => {
-            ("amount_cents", "The daily limit for deposits is reached. Try again tomorrow, or with a smaller amount.")
-        }
-        Some("bank-account-needs-reauth") => {
-            ("bank_account_id", "The bank account needs to be linked again before money can be moved.")
-        }
-        _ => ("bank_account_id", "The bank or the broker declined this. Check the account, or use another one."),
+        Some("daily-deposit-limit") => (
+            "amount_cents",
+            "The daily limit for deposits is reached. Try again tomorrow, or with a smaller amount.",
+        ),
+        Some("bank-account-needs-reauth") => (
+            "bank_account_id",
+            "The bank account needs to be linked again before money can be moved.",
+        ),
+        _ => (
+            "bank_account_id",
+            "The bank or the broker declined this. Check the account, or use another one.",
+        ),
     };
-    let code = flow.failure_code.as_deref().unwrap_or("declined-by-bank-or-broker");
+    let code = flow
+        .failure_code
+        .as_deref()
+        .unwrap_or("declined-by-bank-or-broker");
     Problem::new(422, code, detail).at(field, detail)
 }
 

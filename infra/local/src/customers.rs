@@ -104,7 +104,12 @@ impl LocalCloud {
         Ok(found)
     }
 
-    fn add_to_sandboxes(&self, customer: &Customer, account_no: &str, new: &NewCustomer) -> anyhow::Result<()> {
+    fn add_to_sandboxes(
+        &self,
+        customer: &Customer,
+        account_no: &str,
+        new: &NewCustomer,
+    ) -> anyhow::Result<()> {
         self.drivewealth().seed_account(SeedAccount {
             user_id: customer.drivewealth_user_id.clone(),
             account_id: customer.drivewealth_account_id.clone(),
@@ -114,8 +119,12 @@ impl LocalCloud {
             funds: new.funds.clone(),
         })?;
         let balance = new.bank_balance_cents;
-        self.plaid()
-            .seed_item(&customer.plaid_access_token, &customer.plaid_account_id, balance, balance);
+        self.plaid().seed_item(
+            &customer.plaid_access_token,
+            &customer.plaid_account_id,
+            balance,
+            balance,
+        );
         Ok(())
     }
 
@@ -123,8 +132,14 @@ impl LocalCloud {
         self.dynamodb()
             .put_item()
             .table_name(self.table("notifications")?)
-            .item("pk", AttributeValue::S(format!("profile#{}", customer.profile_id)))
-            .item("sk", AttributeValue::S(format!("device#{}", customer.device_token)))
+            .item(
+                "pk",
+                AttributeValue::S(format!("profile#{}", customer.profile_id)),
+            )
+            .item(
+                "sk",
+                AttributeValue::S(format!("device#{}", customer.device_token)),
+            )
             .item("platform", AttributeValue::S("ios".to_owned()))
             .send()
             .await
@@ -134,9 +149,16 @@ impl LocalCloud {
 }
 
 /// Writes the customer's rows, all or none.
-async fn insert(database: &mut PgConnection, customer: &mut Customer, account_no: &str) -> anyhow::Result<()> {
+async fn insert(
+    database: &mut PgConnection,
+    customer: &mut Customer,
+    account_no: &str,
+) -> anyhow::Result<()> {
     let item_id = format!("item-{}", customer.plaid_access_token);
-    let sealed = seal(&format!("plaid_items.access_token:{item_id}"), &customer.plaid_access_token)?;
+    let sealed = seal(
+        &format!("plaid_items.access_token:{item_id}"),
+        &customer.plaid_access_token,
+    )?;
     let (trading_account_id, bank_account_id): (i64, i64) = sqlx::query_as(
         "WITH identity_check AS (INSERT INTO kyc_statuses (profile_id, status) VALUES ($1, 'approved')), \
               account AS (INSERT INTO trading_accounts (profile_id, name, opened_at) \
@@ -173,7 +195,9 @@ async fn insert(database: &mut PgConnection, customer: &mut Customer, account_no
 /// Seals a value under the development data key, in the layout that the platform's module `sealed` describes.
 fn seal(place: &str, value: &str) -> anyhow::Result<Vec<u8>> {
     let secrets = keys::local_secrets();
-    let secret = secrets.get("DATA_KEY_SECRET").context("there is no development data key")?;
+    let secret = secrets
+        .get("DATA_KEY_SECRET")
+        .context("there is no development data key")?;
     let secret: Value = serde_json::from_str(secret)?;
     let bytes = STANDARD.decode(secret.get("key").and_then(Value::as_str).unwrap_or_default())?;
     let unusable = |_| anyhow::anyhow!("the development data key can't be used");
@@ -181,7 +205,11 @@ fn seal(place: &str, value: &str) -> anyhow::Result<Vec<u8>> {
     let mut nonce = [0_u8; NONCE_LEN];
     SystemRandom::new().fill(&mut nonce).map_err(unusable)?;
     let mut text = value.as_bytes().to_vec();
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut text)
-        .map_err(unusable)?;
+    key.seal_in_place_append_tag(
+        Nonce::assume_unique_for_key(nonce),
+        Aad::from(place.as_bytes()),
+        &mut text,
+    )
+    .map_err(unusable)?;
     Ok([&[1], nonce.as_slice(), &text].concat())
 }

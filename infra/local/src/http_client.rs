@@ -8,5 +8,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 pub fn http_client() -> reqwest::Result<reqwest::Client> {
     // A provider of TLS that is set already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_LIMIT).build()
+    reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT_LIMIT)
+        .build()
 }

@@ -23,6 +23,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Whether the state outlives the local cloud.
     pub keep_state: bool,
+    /// Whether what earlier runs left in the state is removed first.
+    pub fresh: bool,
     /// The template.
     pub template: PathBuf,
     /// The port of the HTTP API; none means any free one.
@@ -92,6 +94,7 @@ impl Options {
             binaries: target.join("debug"),
             state: std::env::temp_dir().join(format!("moneta-{}", Uuid::now_v7().simple())),
             keep_state: false,
+            fresh: false,
             template: root.join("infra/template.yaml"),
             port: None,
             environment: BTreeMap::new(),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_config::timeout::TimeoutConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
 static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
@@ -20,25 +20,36 @@ pub async fn config() -> &'static SdkConfig {
 
 /// The SQS client.
 pub async fn sqs() -> &'static aws_sdk_sqs::Client {
-    SQS.get_or_init(|| async { aws_sdk_sqs::Client::new(config().await) }).await
+    SQS.get_or_init(|| async { aws_sdk_sqs::Client::new(config().await) })
+        .await
 }
 
 /// The DynamoDB client.
 pub async fn dynamodb() -> &'static aws_sdk_dynamodb::Client {
-    DYNAMODB.get_or_init(|| async { aws_sdk_dynamodb::Client::new(config().await) }).await
+    DYNAMODB
+        .get_or_init(|| async { aws_sdk_dynamodb::Client::new(config().await) })
+        .await
 }
 
 /// The Secrets Manager client.
 pub async fn secrets() -> &'static aws_sdk_secretsmanager::Client {
-    SECRETS.get_or_init(|| async { aws_sdk_secretsmanager::Client::new(config().await) }).await
+    SECRETS
+        .get_or_init(|| async { aws_sdk_secretsmanager::Client::new(config().await) })
+        .await
 }
 
 async fn load() -> SdkConfig {
-    let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(5))
         .operation_timeout(Duration::from_secs(10))
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .load()
+        .await
 }

@@ -17,12 +17,17 @@ pub struct Environment {
 impl Environment {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        Self::of(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::of(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
     }
 
     /// An environment of the given variables, for tests.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { variables: variables.into_iter().collect(), problems: Vec::new() }
+        Self {
+            variables: variables.into_iter().collect(),
+            problems: Vec::new(),
+        }
     }
 
     /// The variable `name`, which has to be there and not empty.
@@ -64,12 +69,17 @@ impl Environment {
     pub fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(ConfigError { problems: self.problems }),
+            _ => Err(ConfigError {
+                problems: self.problems,
+            }),
         }
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.variables.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        self.variables
+            .get(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
     }
 
     fn parse<T>(&mut self, name: &str, text: &str) -> Option<T>
@@ -97,7 +107,12 @@ pub struct ConfigError {
 
 impl Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the configuration has {} problem(s): {}", self.problems.len(), self.problems.join("; "))
+        write!(
+            formatter,
+            "the configuration has {} problem(s): {}",
+            self.problems.len(),
+            self.problems.join("; ")
+        )
     }
 }
 
@@ -109,8 +124,10 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let mut environment =
-            Environment::of([("PORT".to_owned(), "many".to_owned()), ("EMPTY".to_owned(), " ".to_owned())]);
+        let mut environment = Environment::of([
+            ("PORT".to_owned(), "many".to_owned()),
+            ("EMPTY".to_owned(), " ".to_owned()),
+        ]);
         let port: Option<u16> = environment.required("PORT");
         let name: Option<String> = environment.required("NAME");
         let empty: Option<String> = environment.required("EMPTY");

@@ -1,10 +1,14 @@
 //! Opaque cursors of lists.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::Problem;
 
@@ -12,12 +16,44 @@ use crate::problem::Problem;
 const MAX_LENGTH: usize = 512;
 
 /// A page of a list.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Page<T> {
     /// The items of this page.
     pub items: Vec<T>,
     /// Give it as `cursor` to get the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+/// By hand, because a derived schema has the same name for a page of anything.
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new()
+            .items(Ref::from_schema_name(T::name()))
+            .description(Some("The items of this page."));
+        let next_cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some(
+                "Give it as `cursor` to get the next page; null on the last.",
+            ));
+        ObjectBuilder::new()
+            .description(Some("A page of a list."))
+            .property("items", items)
+            .required("items")
+            .property("next_cursor", next_cursor)
+            .required("next_cursor")
+            .into()
+    }
 }
 
 /// Writes a position as a cursor.
@@ -33,7 +69,12 @@ pub fn encode<T: Serialize>(position: &T) -> Result<String, serde_json::Error> {
 /// # Errors
 /// 400 naming `cursor` for anything that [`encode`] didn't write.
 pub fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
-    let refused = || Problem::malformed("cursor", "is not a cursor of this list; leave it out to start anew");
+    let refused = || {
+        Problem::malformed(
+            "cursor",
+            "is not a cursor of this list; leave it out to start anew",
+        )
+    };
     if cursor.len() > MAX_LENGTH {
         return Err(refused());
     }

@@ -34,7 +34,16 @@ pub struct Database {
 #[derive(Debug)]
 enum SignIn {
     Password,
-    Iam { options: PgConnectOptions, host: String, port: u16, user: String, signed_at: Mutex<Option<Instant>> },
+    Iam(Box<IamSignIn>),
+}
+
+#[derive(Debug)]
+struct IamSignIn {
+    options: PgConnectOptions,
+    host: String,
+    port: u16,
+    user: String,
+    signed_at: Mutex<Option<Instant>>,
 }
 
 impl Database {
@@ -42,7 +51,10 @@ impl Database {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         if environment.has("DATABASE_URL") {
             let options: PgConnectOptions = environment.required("DATABASE_URL")?;
-            return Some(Self { pool: pool(options), sign_in: SignIn::Password });
+            return Some(Self {
+                pool: pool(options),
+                sign_in: SignIn::Password,
+            });
         }
         let host = environment.required::<String>("DATABASE_HOST");
         let port = environment.required::<u16>("DATABASE_PORT");
@@ -57,7 +69,16 @@ impl Database {
             .ssl_mode(PgSslMode::VerifyFull);
         let pool = pool(options.clone());
         let signed_at = Mutex::new(None);
-        Some(Self { pool, sign_in: SignIn::Iam { options, host, port, user, signed_at } })
+        Some(Self {
+            pool,
+            sign_in: SignIn::Iam(Box::new(IamSignIn {
+                options,
+                host,
+                port,
+                user,
+                signed_at,
+            })),
+        })
     }
 
     /// A database at `url`, for tests and tools.
@@ -65,7 +86,10 @@ impl Database {
     /// # Errors
     /// When the URL can't be read.
     pub fn at(url: &str) -> Result<Self, PlatformError> {
-        Ok(Self { pool: pool(PgConnectOptions::from_str(url)?), sign_in: SignIn::Password })
+        Ok(Self {
+            pool: pool(PgConnectOptions::from_str(url)?),
+            sign_in: SignIn::Password,
+        })
     }
 
     /// The pool, for reads of a single statement.
@@ -86,15 +110,16 @@ impl Database {
     }
 
     async fn renew_token(&self) -> Result<(), PlatformError> {
-        let SignIn::Iam { options, host, port, user, signed_at } = &self.sign_in else {
+        let SignIn::Iam(iam) = &self.sign_in else {
             return Ok(());
         };
-        if is_fresh(signed_at) {
+        if is_fresh(&iam.signed_at) {
             return Ok(());
         }
-        let token = iam_token(host, *port, user).await?;
-        self.pool.set_connect_options(options.clone().password(&token));
-        if let Ok(mut at) = signed_at.lock() {
+        let token = iam_token(&iam.host, iam.port, &iam.user).await?;
+        self.pool
+            .set_connect_options(iam.options.clone().password(&token));
+        if let Ok(mut at) = iam.signed_at.lock() {
             *at = Some(Instant::now());
         }
         Ok(())
@@ -102,7 +127,9 @@ impl Database {
 }
 
 fn is_fresh(signed_at: &Mutex<Option<Instant>>) -> bool {
-    signed_at.lock().is_ok_and(|at| at.is_some_and(|at| at.elapsed() < TOKEN_RENEWAL))
+    signed_at
+        .lock()
+        .is_ok_and(|at| at.is_some_and(|at| at.elapsed() < TOKEN_RENEWAL))
 }
 
 fn pool(options: PgConnectOptions) -> PgPool {
@@ -122,11 +149,21 @@ fn pool(options: PgConnectOptions) -> PgPool {
 
 /// A token that RDS takes as password: a presigned request, as AWS documents it.
 async fn iam_token(host: &str, port: u16, user: &str) -> Result<String, PlatformError> {
-    let failure = |reason: String| PlatformError::Secret { name: "DATABASE_USER".to_owned(), reason };
+    let failure = |reason: String| PlatformError::Secret {
+        name: "DATABASE_USER".to_owned(),
+        reason,
+    };
     let config = aws::config().await;
-    let region = config.region().ok_or_else(|| failure("no region is set".to_owned()))?;
-    let provider = config.credentials_provider().ok_or_else(|| failure("no credentials".to_owned()))?;
-    let credentials = provider.provide_credentials().await.map_err(|error| failure(crate::problem::chain(&error)))?;
+    let region = config
+        .region()
+        .ok_or_else(|| failure("no region is set".to_owned()))?;
+    let provider = config
+        .credentials_provider()
+        .ok_or_else(|| failure("no credentials".to_owned()))?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| failure(crate::problem::chain(&error)))?;
 
     let mut settings = SigningSettings::default();
     settings.expires_in = Some(Duration::from_secs(15 * 60));
@@ -145,8 +182,9 @@ async fn iam_token(host: &str, port: u16, user: &str) -> Result<String, Platform
     let mut address = format!("https://{host}:{port}/?{query}");
     let request = SignableRequest::new("GET", &address, std::iter::empty(), SignableBody::Bytes(&[]))
         .map_err(|error| failure(error.to_string()))?;
-    let (instructions, _) =
-        sign(request, &parameters.into()).map_err(|error| failure(error.to_string()))?.into_parts();
+    let (instructions, _) = sign(request, &parameters.into())
+        .map_err(|error| failure(error.to_string()))?
+        .into_parts();
     let signature =
         serde_urlencoded::to_string(instructions.params()).map_err(|error| failure(error.to_string()))?;
     address.push('&');

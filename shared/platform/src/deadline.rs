@@ -25,6 +25,12 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
+    /// The same deadline, `time` earlier: what has to be done after a call keeps its time.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(self.0))
+    }
+
     /// The instant itself.
     pub fn instant(self) -> Instant {
         self.0

@@ -12,7 +12,9 @@ pub enum PlatformError {
     #[error("a request with this Idempotency-Key is still being processed; ask again in a moment")]
     InFlight,
     /// The Idempotency-Key was used before for something else.
-    #[error("this Idempotency-Key was already used with another request body; use a new key for a new request")]
+    #[error(
+        "this Idempotency-Key was already used with another request body; use a new key for a new request"
+    )]
     KeyReused,
     /// The database failed or can't be reached.
     #[error("the database failed")]
@@ -75,7 +77,9 @@ fn is_permanent(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => {
             // Classes 40 (rollback), 53 (resources), 57 (operator) and 08 (connection) go away by themselves.
             let code = error.code().unwrap_or_default().into_owned();
-            !["40", "53", "57", "08", "55"].iter().any(|class| code.starts_with(class))
+            !["40", "53", "57", "08", "55"]
+                .iter()
+                .any(|class| code.starts_with(class))
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -59,7 +59,12 @@ impl KeyedRequest {
         request: &T,
     ) -> Result<Self, PlatformError> {
         let request_hash = Sha256::digest(serde_json::to_vec(request)?).to_vec();
-        Ok(Self { owner: format!("profile:{profile}"), operation, key, request_hash })
+        Ok(Self {
+            owner: format!("profile:{profile}"),
+            operation,
+            key,
+            request_hash,
+        })
     }
 }
 
@@ -111,7 +116,10 @@ pub async fn claim(connection: &mut PgConnection, request: &KeyedRequest) -> Res
 ///
 /// # Errors
 /// As [`claim`]; a key nobody has claimed is `None`.
-pub async fn look_up(connection: &mut PgConnection, request: &KeyedRequest) -> Result<Option<Claim>, PlatformError> {
+pub async fn look_up(
+    connection: &mut PgConnection,
+    request: &KeyedRequest,
+) -> Result<Option<Claim>, PlatformError> {
     match found(connection, request).await {
         Ok(claim) => Ok(Some(claim)),
         Err(PlatformError::Database(sqlx::Error::RowNotFound)) => Ok(None),
@@ -136,7 +144,9 @@ async fn found(connection: &mut PgConnection, request: &KeyedRequest) -> Result<
         let status = u16::try_from(status).map_err(|_| PlatformError::Stored("response_status"))?;
         return Ok(Claim::Answered(KeptAnswer { status, body }));
     }
-    row.resource_id.map(|resource_id| Claim::Unanswered { resource_id }).ok_or(PlatformError::InFlight)
+    row.resource_id
+        .map(|resource_id| Claim::Unanswered { resource_id })
+        .ok_or(PlatformError::InFlight)
 }
 
 /// Ties the claimed key to the resource that the request has written.

@@ -34,7 +34,9 @@ impl Identity {
     /// # Errors
     /// Denied (403) for a token that carries no profile.
     pub fn profile(&self) -> Result<ProfileId, PlatformError> {
-        let profile = self.profile_id.ok_or(PlatformError::Denied("a token of an app user (claim profile_id)"))?;
+        let profile = self
+            .profile_id
+            .ok_or(PlatformError::Denied("a token of an app user (claim profile_id)"))?;
         crate::telemetry::identify(profile.get());
         Ok(profile)
     }
@@ -44,7 +46,9 @@ impl Identity {
     /// # Errors
     /// Denied (403) for a token that carries none.
     pub fn user(&self) -> Result<&str, PlatformError> {
-        self.user_id.as_deref().ok_or(PlatformError::Denied("a token of a trader (claim user_id)"))
+        self.user_id
+            .as_deref()
+            .ok_or(PlatformError::Denied("a token of a trader (claim user_id)"))
     }
 
     /// The wallet client, where the token belongs to one.
@@ -57,7 +61,11 @@ impl Identity {
     /// # Errors
     /// Denied (403) for everybody else.
     pub fn require_admin(&self) -> Result<(), PlatformError> {
-        if self.groups.contains("admin") { Ok(()) } else { Err(PlatformError::Denied("membership of group admin")) }
+        if self.groups.contains("admin") {
+            Ok(())
+        } else {
+            Err(PlatformError::Denied("membership of group admin"))
+        }
     }
 
     /// Passes tokens with the given scope only.
@@ -65,7 +73,11 @@ impl Identity {
     /// # Errors
     /// Denied (403) for all others.
     pub fn require_scope(&self, scope: &'static str) -> Result<(), PlatformError> {
-        if self.scopes.contains(scope) { Ok(()) } else { Err(PlatformError::Denied(scope)) }
+        if self.scopes.contains(scope) {
+            Ok(())
+        } else {
+            Err(PlatformError::Denied(scope))
+        }
     }
 }
 
@@ -84,7 +96,12 @@ mod tests {
     use super::*;
 
     fn identity(claims: &[(&str, &str)]) -> Identity {
-        Identity::from_claims(&claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        Identity::from_claims(
+            &claims
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -97,7 +114,11 @@ mod tests {
 
     #[test]
     fn a_group_that_only_looks_like_admin_is_not_admin() {
-        assert!(identity(&[("groups", "[administrator]")]).require_admin().is_err());
+        assert!(
+            identity(&[("groups", "[administrator]")])
+                .require_admin()
+                .is_err()
+        );
         assert!(identity(&[]).require_admin().is_err());
     }
 

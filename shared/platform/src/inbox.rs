@@ -44,7 +44,11 @@ pub async fn take(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Resul
 ///
 /// # Errors
 /// When the database fails.
-pub async fn was_taken(connection: &mut PgConnection, source: &str, event_id: &str) -> Result<bool, PlatformError> {
+pub async fn was_taken(
+    connection: &mut PgConnection,
+    source: &str,
+    event_id: &str,
+) -> Result<bool, PlatformError> {
     let row = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM inbox_events WHERE source = $1 AND event_id = $2) AS "taken!""#,
         source,

@@ -29,13 +29,27 @@ pub fn milliseconds(name: &str, milliseconds: u64) {
 }
 
 fn emit(name: &str, unit: &str, value: u64, properties: &[(&str, &str)]) {
-    let line = line(name, unit, value, properties, &variable("STAGE"), &variable("AWS_LAMBDA_FUNCTION_NAME"));
+    let line = line(
+        name,
+        unit,
+        value,
+        properties,
+        &variable("STAGE"),
+        &variable("AWS_LAMBDA_FUNCTION_NAME"),
+    );
     let mut out = std::io::stdout().lock();
     // A metric that can't be written is no reason to fail the work it counts.
     let _ = writeln!(out, "{line}");
 }
 
-fn line(name: &str, unit: &str, value: u64, properties: &[(&str, &str)], stage: &str, function: &str) -> Value {
+fn line(
+    name: &str,
+    unit: &str,
+    value: u64,
+    properties: &[(&str, &str)],
+    stage: &str,
+    function: &str,
+) -> Value {
     let mut fields = Map::new();
     for (key, property) in properties {
         fields.insert((*key).to_owned(), json!(property));
@@ -67,11 +81,21 @@ mod tests {
 
     #[test]
     fn a_line_declares_its_metric() {
-        let line = line("UnknownOutcomes", "Count", 1, &[("provider", "drivewealth")], "dev", "deposit_funds");
+        let line = line(
+            "UnknownOutcomes",
+            "Count",
+            1,
+            &[("provider", "drivewealth")],
+            "dev",
+            "deposit_funds",
+        );
         assert_eq!(line["UnknownOutcomes"], 1);
         assert_eq!(line["Function"], "deposit_funds");
         assert_eq!(line["provider"], "drivewealth");
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "UnknownOutcomes");
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"],
+            "UnknownOutcomes"
+        );
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Moneta");
     }
 }

@@ -17,12 +17,19 @@ pub struct Nudge {
 impl Nudge {
     /// Reads `QUEUE_OUTBOX_NUDGES_URL`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { queue_url: environment.required("QUEUE_OUTBOX_NUDGES_URL")? })
+        Some(Self {
+            queue_url: environment.required("QUEUE_OUTBOX_NUDGES_URL")?,
+        })
     }
 
     /// Sends the nudge; a failure is logged and otherwise ignored.
     pub async fn send(&self) {
-        let sending = crate::aws::sqs().await.send_message().queue_url(&self.queue_url).message_body(BODY).send();
+        let sending = crate::aws::sqs()
+            .await
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(BODY)
+            .send();
         match tokio::time::timeout(TIMEOUT, sending).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = crate::problem::chain(&error), "the nudge was not sent"),

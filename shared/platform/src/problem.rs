@@ -1,17 +1,17 @@
 //! Errors as people and programs meet them: `application/problem+json` (RFC 9457).
 
 use domain::lane::{Lane, Laned, Rejection};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// An error answer. `code` is stable and meant for programs, `detail` is meant for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI that names the kind of problem.
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind of problem in a few words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// Stable code of the problem, for programs.
@@ -19,12 +19,12 @@ pub struct Problem {
     /// What happened and what can be done.
     pub detail: String,
     /// The fields that are wrong, where the problem lies in some.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
 }
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// Path of the field in the body, name of the query parameter, or name of the header.
     pub field: String,
@@ -37,7 +37,7 @@ impl Problem {
     pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:moneta:problem:{code}"),
-            title: title(status).to_owned(),
+            title: title(status),
             status,
             code: code.to_owned(),
             detail: detail.into(),
@@ -48,7 +48,10 @@ impl Problem {
     /// The same problem, naming a field.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.errors.push(FieldProblem { field: field.into(), message: message.into() });
+        self.errors.push(FieldProblem {
+            field: field.into(),
+            message: message.into(),
+        });
         self
     }
 
@@ -59,12 +62,20 @@ impl Problem {
 
     /// 500: something of ours broke; the logs have the rest.
     pub fn internal() -> Self {
-        Self::new(500, "internal", "Something went wrong on our side. It has been reported; please try again later.")
+        Self::new(
+            500,
+            "internal",
+            "Something went wrong on our side. It has been reported; please try again later.",
+        )
     }
 
     /// 503: the deadline passed before there was an answer.
     pub fn timed_out() -> Self {
-        Self::new(503, "timed-out", "This took too long. Repeat the request with the same Idempotency-Key.")
+        Self::new(
+            503,
+            "timed-out",
+            "This took too long. Repeat the request with the same Idempotency-Key.",
+        )
     }
 
     /// The answer to an error, by its lane alone. Internals are logged, not shown.
@@ -81,7 +92,11 @@ impl Problem {
             Lane::Denied => shown(403),
             Lane::Transient => {
                 tracing::warn!(error = chain(error), code = error.code(), "transient failure");
-                Self::new(503, "unavailable", "This can't be done at the moment. Please try again shortly.")
+                Self::new(
+                    503,
+                    "unavailable",
+                    "This can't be done at the moment. Please try again shortly.",
+                )
             }
             Lane::Fatal => {
                 tracing::error!(error = chain(error), code = error.code(), "failure");

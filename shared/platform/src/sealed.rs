@@ -54,10 +54,16 @@ impl DataKey {
     /// When the system has no randomness to give.
     pub fn seal(&self, place: &str, value: &str) -> Result<Vec<u8>, PlatformError> {
         let mut nonce = [0_u8; NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).map_err(|_| PlatformError::Sealed)?;
+        SystemRandom::new()
+            .fill(&mut nonce)
+            .map_err(|_| PlatformError::Sealed)?;
         let mut text = value.as_bytes().to_vec();
         self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut text)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(place.as_bytes()),
+                &mut text,
+            )
             .map_err(|_| PlatformError::Sealed)?;
         Ok([&[VERSION], nonce.as_slice(), text.as_slice()].concat())
     }
@@ -74,8 +80,10 @@ impl DataKey {
         let (nonce, text) = rest.split_at(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| PlatformError::Sealed)?;
         let mut text = text.to_vec();
-        let opened =
-            self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).map_err(|_| PlatformError::Sealed)?;
+        let opened = self
+            .0
+            .open_in_place(nonce, Aad::from(place.as_bytes()), &mut text)
+            .map_err(|_| PlatformError::Sealed)?;
         String::from_utf8(opened.to_vec()).map_err(|_| PlatformError::Sealed)
     }
 }
@@ -90,7 +98,12 @@ mod tests {
         let mut sealed = key.seal("plaid_items:1", "access-sandbox-1").unwrap();
         assert_eq!(key.open("plaid_items:1", &sealed).unwrap(), "access-sandbox-1");
         assert!(key.open("plaid_items:2", &sealed).is_err());
-        assert!(DataKey::from_bytes(&[8; 32]).unwrap().open("plaid_items:1", &sealed).is_err());
+        assert!(
+            DataKey::from_bytes(&[8; 32])
+                .unwrap()
+                .open("plaid_items:1", &sealed)
+                .is_err()
+        );
         let last = sealed.len() - 1;
         sealed[last] ^= 1;
         assert!(key.open("plaid_items:1", &sealed).is_err());

@@ -52,10 +52,16 @@ impl SecretSource {
     pub fn read(environment: &mut Environment, name: &'static str) -> Option<Self> {
         let arn_name = format!("{name}_ARN");
         if let Some(text) = environment.optional::<String>(name) {
-            return Some(Self { name, place: Place::Environment(Redacted::new(text)) });
+            return Some(Self {
+                name,
+                place: Place::Environment(Redacted::new(text)),
+            });
         }
         match environment.optional::<String>(&arn_name) {
-            Some(arn) => Some(Self { name, place: Place::SecretsManager(arn) }),
+            Some(arn) => Some(Self {
+                name,
+                place: Place::SecretsManager(arn),
+            }),
             None => {
                 environment.problem(format!("{arn_name} is not set (or {name}, away from AWS)"));
                 None
@@ -74,7 +80,11 @@ impl SecretSource {
         };
         // serde_json's message could quote the secret: only its position is kept.
         serde_json::from_str(&text).map_err(|error| {
-            self.failure(format!("it is not of the expected shape (line {}, column {})", error.line(), error.column()))
+            self.failure(format!(
+                "it is not of the expected shape (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
         })
     }
 
@@ -86,10 +96,15 @@ impl SecretSource {
             .send()
             .await
             .map_err(|error| self.failure(crate::problem::chain(&error)))?;
-        answer.secret_string.ok_or_else(|| self.failure("it holds no text".to_owned()))
+        answer
+            .secret_string
+            .ok_or_else(|| self.failure("it holds no text".to_owned()))
     }
 
     fn failure(&self, reason: String) -> PlatformError {
-        PlatformError::Secret { name: self.name.to_owned(), reason }
+        PlatformError::Secret {
+            name: self.name.to_owned(),
+            reason,
+        }
     }
 }

@@ -22,7 +22,11 @@ pub(crate) fn decimal_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 
 fn parse(text: &str) -> Option<Decimal> {
     let text = text.trim().trim_matches('"');
-    if text.contains(['e', 'E']) { Decimal::from_scientific(text).ok() } else { Decimal::from_str_exact(text).ok() }
+    if text.contains(['e', 'E']) {
+        Decimal::from_scientific(text).ok()
+    } else {
+        Decimal::from_str_exact(text).ok()
+    }
 }
 
 #[cfg(test)]
@@ -34,7 +38,10 @@ mod tests {
         let read = |text: &str| parse(text).map(|decimal| decimal.to_string());
         assert_eq!(read("29570.98").as_deref(), Some("29570.98"));
         assert_eq!(read("0.1").as_deref(), Some("0.1"));
-        assert_eq!(read("9007199254740993.01").as_deref(), Some("9007199254740993.01"));
+        assert_eq!(
+            read("9007199254740993.01").as_deref(),
+            Some("9007199254740993.01")
+        );
         assert_eq!(read("\"-100.0\"").as_deref(), Some("-100.0"));
         assert_eq!(read("1E-4").as_deref(), Some("0.0001"));
         assert_eq!(read("null"), None);

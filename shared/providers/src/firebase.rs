@@ -19,7 +19,11 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const ASSERTION_SECONDS: i64 = 3600;
 /// A token is renewed this long before it ends.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
-const SPACING: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(6)];
+const SPACING: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(6),
+];
 
 /// The device's token is not registered any more; the device is to be forgotten.
 pub const UNREGISTERED: &str = "UNREGISTERED";
@@ -99,7 +103,13 @@ impl Firebase {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: String, project: String, account: ServiceAccount) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client()?, base, project, account, token: Mutex::new(None) })
+        Ok(Self {
+            http: http::client()?,
+            base,
+            project,
+            account,
+            token: Mutex::new(None),
+        })
     }
 
     /// Sends a push. A push whose answer was lost may be repeated: the phone shows one per collapse id.
@@ -146,18 +156,29 @@ impl Firebase {
             return Ok(token.text.clone());
         }
         let form = [
-            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned(),
+            ),
             ("assertion", self.assertion()?),
         ];
         let request = self.http.post(&self.account.token_uri).form(&form);
-        let answer = exchange(request, deadline).await.map_err(|error| format!("no access token: {error:?}"))?;
+        let answer = exchange(request, deadline)
+            .await
+            .map_err(|error| format!("no access token: {error:?}"))?;
         if answer.status != 200 {
             return Err(format!("no access token: status {}", answer.status));
         }
         let read: TokenAnswer =
             serde_json::from_slice(&answer.body).map_err(|_| "no access token: unreadable".to_owned())?;
         let life = Duration::from_secs(read.expires_in).saturating_sub(RENEWAL_MARGIN);
-        Ok(cached.insert(Token { text: read.access_token, until: Instant::now() + life }).text.clone())
+        Ok(cached
+            .insert(Token {
+                text: read.access_token,
+                until: Instant::now() + life,
+            })
+            .text
+            .clone())
     }
 
     fn assertion(&self) -> Result<String, String> {
@@ -191,11 +212,18 @@ fn classify(answer: &Answer) -> Attempt {
     match answer.status {
         200..=299 => Attempt::Settled(Outcome::Done(())),
         401 => Attempt::TokenRefused,
-        429 | 500..=599 => Attempt::Again(format!("status {}", answer.status), http::retry_after(&answer.headers)),
+        429 | 500..=599 => Attempt::Again(
+            format!("status {}", answer.status),
+            http::retry_after(&answer.headers),
+        ),
         status => {
             let code = error_code(&answer.body).unwrap_or_default();
             let message = "the push was refused".to_owned();
-            Attempt::Settled(Outcome::Declined(Decline { code, message, status }))
+            Attempt::Settled(Outcome::Declined(Decline {
+                code,
+                message,
+                status,
+            }))
         }
     }
 }
@@ -203,7 +231,10 @@ fn classify(answer: &Answer) -> Attempt {
 fn error_code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let details = body.pointer("/error/details").and_then(Value::as_array);
-    let code = details.into_iter().flatten().find_map(|detail| detail.get("errorCode")?.as_str().map(str::to_owned));
+    let code = details
+        .into_iter()
+        .flatten()
+        .find_map(|detail| detail.get("errorCode")?.as_str().map(str::to_owned));
     code.or_else(|| body.pointer("/error/status")?.as_str().map(str::to_owned))
 }
 
@@ -216,7 +247,10 @@ mod tests {
         let body = br#"{"error":{"code":404,"status":"NOT_FOUND","details":[
             {"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"UNREGISTERED"}]}}"#;
         assert_eq!(error_code(body).as_deref(), Some(UNREGISTERED));
-        assert_eq!(error_code(br#"{"error":{"status":"NOT_FOUND"}}"#).as_deref(), Some("NOT_FOUND"));
+        assert_eq!(
+            error_code(br#"{"error":{"status":"NOT_FOUND"}}"#).as_deref(),
+            Some("NOT_FOUND")
+        );
         assert_eq!(error_code(b"oops"), None);
     }
 }

@@ -39,9 +39,12 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("moneta/", env!("CARGO_PKG_VERSION")));
-    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     match versions {
-        Ok(tls) => builder.tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth()).build(),
+        Ok(tls) => builder
+            .tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth())
+            .build(),
         Err(error) => {
             tracing::error!(%error, "TLS can't be set up");
             builder.build()
@@ -74,7 +77,13 @@ async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
             Ok(Some(_)) => return Err(NoAnswer::Lost("the answer is too large".to_owned())),
-            Ok(None) => return Ok(Answer { status, headers, body }),
+            Ok(None) => {
+                return Ok(Answer {
+                    status,
+                    headers,
+                    body,
+                });
+            }
             Err(_) => return Err(NoAnswer::Lost("the answer broke off".to_owned())),
         }
     }
@@ -82,7 +91,13 @@ async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
 
 /// Seconds of a `Retry-After` header.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get("retry-after")?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    headers
+        .get("retry-after")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 /// Waits before the next attempt: half of `base` for sure, up to the other half by chance.

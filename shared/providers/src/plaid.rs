@@ -80,7 +80,11 @@ impl Plaid {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: String, credentials: Credentials) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client()?, base, credentials })
+        Ok(Self {
+            http: http::client()?,
+            base,
+            credentials,
+        })
     }
 
     /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
@@ -115,17 +119,28 @@ impl Plaid {
             .json(&with_credentials(body, &self.credentials));
         let answer = match exchange(request, deadline).await {
             Ok(answer) => answer,
-            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => return Outcome::Retryable(Reason(reason)),
+            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => {
+                return Outcome::Retryable(Reason(reason));
+            }
         };
         let is_json = serde_json::from_slice::<&RawValue>(&answer.body).is_ok();
         tracing::info!(path, status = answer.status, "Plaid answered");
         match answer.status {
             200..=299 if is_json => Outcome::Done(answer.body),
             400..=499 if answer.status != 429 => {
-                let ErrorBody { error_code, error_message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+                let ErrorBody {
+                    error_code,
+                    error_message,
+                } = serde_json::from_slice(&answer.body).unwrap_or_default();
                 match error_code.as_str() {
-                    "INSTITUTION_NOT_RESPONDING" | "INSTITUTION_DOWN" => Outcome::Retryable(Reason(error_code)),
-                    _ => Outcome::Declined(Decline { code: error_code, message: error_message, status: answer.status }),
+                    "INSTITUTION_NOT_RESPONDING" | "INSTITUTION_DOWN" => {
+                        Outcome::Retryable(Reason(error_code))
+                    }
+                    _ => Outcome::Declined(Decline {
+                        code: error_code,
+                        message: error_message,
+                        status: answer.status,
+                    }),
                 }
             }
             status => Outcome::Retryable(Reason(format!("status {status}"))),
@@ -137,7 +152,11 @@ impl Plaid {
 pub fn needs_sign_in(decline: &Decline) -> bool {
     matches!(
         decline.code.as_str(),
-        "ITEM_LOGIN_REQUIRED" | "INVALID_ACCOUNT_ID" | "NO_ACCOUNTS" | "INVALID_ACCESS_TOKEN" | "ITEM_NOT_FOUND"
+        "ITEM_LOGIN_REQUIRED"
+            | "INVALID_ACCOUNT_ID"
+            | "NO_ACCOUNTS"
+            | "INVALID_ACCESS_TOKEN"
+            | "ITEM_NOT_FOUND"
     )
 }
 
@@ -151,12 +170,21 @@ fn with_credentials(body: &Value, credentials: &Credentials) -> Value {
 }
 
 fn balance_of(body: &[u8], account: &PlaidAccountId) -> Result<Money, String> {
-    let answer: BalanceAnswer =
-        serde_json::from_slice(body).map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))?;
-    let found = answer.accounts.into_iter().find(|found| found.account_id == account.as_str());
+    let answer: BalanceAnswer = serde_json::from_slice(body)
+        .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))?;
+    let found = answer
+        .accounts
+        .into_iter()
+        .find(|found| found.account_id == account.as_str());
     let balances = found.ok_or("the account is missing")?.balances;
-    let amount = balances.available.or(balances.current).ok_or("no balance is told")?;
-    let code = balances.iso_currency_code.as_deref().ok_or("no currency is told")?;
+    let amount = balances
+        .available
+        .or(balances.current)
+        .ok_or("no balance is told")?;
+    let code = balances
+        .iso_currency_code
+        .as_deref()
+        .ok_or("no currency is told")?;
     let currency = Currency::parse(code).map_err(|error| error.to_string())?;
     Money::from_decimal(amount.0, currency, Rounding::Floor).map_err(|error| error.to_string())
 }
@@ -169,11 +197,20 @@ mod tests {
     fn the_available_balance_counts_and_the_current_one_stands_in() {
         let account = PlaidAccountId::parse("a").unwrap();
         let balance = |balances: &str| {
-            balance_of(format!(r#"{{"accounts":[{{"account_id":"a","balances":{balances}}}]}}"#).as_bytes(), &account)
+            balance_of(
+                format!(r#"{{"accounts":[{{"account_id":"a","balances":{balances}}}]}}"#).as_bytes(),
+                &account,
+            )
         };
         let usd = |minor| Ok(Money::new(minor, Currency::USD));
-        assert_eq!(balance(r#"{"available":10.5,"current":20,"iso_currency_code":"USD"}"#), usd(1050));
-        assert_eq!(balance(r#"{"available":null,"current":20,"iso_currency_code":"USD"}"#), usd(2000));
+        assert_eq!(
+            balance(r#"{"available":10.5,"current":20,"iso_currency_code":"USD"}"#),
+            usd(1050)
+        );
+        assert_eq!(
+            balance(r#"{"available":null,"current":20,"iso_currency_code":"USD"}"#),
+            usd(2000)
+        );
         assert!(balance(r#"{"available":null,"current":null,"iso_currency_code":"USD"}"#).is_err());
         assert!(balance(r#"{"available":1,"current":1,"iso_currency_code":null}"#).is_err());
     }

@@ -21,8 +21,12 @@ impl HttpOperation for GetUnreadCount {
     type Output = UnreadCount;
 
     fn about() -> About {
-        About::new(Method::Get, "Count unread notifications", "How many of the caller's notifications are unread.")
-            .answer(200, "The count.")
+        About::new(
+            Method::Get,
+            "Count unread notifications",
+            "How many of the caller's notifications are unread.",
+        )
+        .answer(200, "The count.")
     }
 
     fn configure(environment: &mut Environment) -> Option<Self> {

@@ -34,8 +34,12 @@ impl HttpOperation for ListNotifications {
     type Output = Page<Notification>;
 
     fn about() -> About {
-        About::new(Method::Get, "List notifications", "The caller's notifications, newest first. They are kept for a year.")
-            .answer(200, "A page of the feed.")
+        About::new(
+            Method::Get,
+            "List notifications",
+            "The caller's notifications, newest first. They are kept for a year.",
+        )
+        .answer(200, "A page of the feed.")
     }
 
     fn configure(environment: &mut Environment) -> Option<Self> {

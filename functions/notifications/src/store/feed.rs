@@ -51,7 +51,9 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self { table: environment.required("TABLE_NOTIFICATIONS")? })
+        Some(Self {
+            table: environment.required("TABLE_NOTIFICATIONS")?,
+        })
     }
 
     /// Adds an item and counts it, both or neither; `false` when it is there already.
@@ -83,12 +85,16 @@ impl Feed {
                 Ok(_) => return Ok(true),
                 Err(error) => match cancellation(error.as_service_error()) {
                     Some(Cancelled::ItemExists) => return Ok(false),
-                    Some(Cancelled::Conflict) => tokio::time::sleep(Duration::from_millis(20 << attempt)).await,
+                    Some(Cancelled::Conflict) => {
+                        tokio::time::sleep(Duration::from_millis(20 << attempt)).await
+                    }
                     None => return Err(Error::dynamodb(&error)),
                 },
             }
         }
-        Err(Error::Platform(platform::error::PlatformError::DynamoDb("the counter is contended".to_owned())))
+        Err(Error::Platform(platform::error::PlatformError::DynamoDb(
+            "the counter is contended".to_owned(),
+        )))
     }
 
     /// A page of items that are not expired, newest first.
@@ -102,7 +108,11 @@ impl Feed {
         let mut items: Vec<FeedItem> = Vec::new();
         let mut start = after.map(|id| key(profile, &format!("feed#{id}")));
         for _ in 0..QUERIES_PER_PAGE {
-            let filter = if unread_only { "expires_at > :now AND #read = :unread" } else { "expires_at > :now" };
+            let filter = if unread_only {
+                "expires_at > :now AND #read = :unread"
+            } else {
+                "expires_at > :now"
+            };
             let mut query = aws::dynamodb()
                 .await
                 .query()
@@ -143,7 +153,10 @@ impl Feed {
             .send()
             .await
             .map_err(|error| Error::dynamodb(&error))?;
-        let count = answer.item.as_ref().and_then(|item| item.get("unread")?.as_n().ok()?.parse().ok());
+        let count = answer
+            .item
+            .as_ref()
+            .and_then(|item| item.get("unread")?.as_n().ok()?.parse().ok());
         Ok(count.unwrap_or(0))
     }
 
@@ -163,7 +176,11 @@ impl Feed {
             .await
             .map_err(|error| Error::dynamodb(&error))?;
         let Some(item) = answer.item else { return Ok(None) };
-        let pushed = item.get("pushed_to").and_then(|marks| marks.as_ss().ok()).cloned().unwrap_or_default();
+        let pushed = item
+            .get("pushed_to")
+            .and_then(|marks| marks.as_ss().ok())
+            .cloned()
+            .unwrap_or_default();
         Ok(Some((from_item(item)?, pushed.into_iter().collect())))
     }
 
@@ -223,7 +240,9 @@ pub(crate) fn key_of(item: &serde_dynamo::Item) -> Result<Option<(ProfileId, Str
         _ => Err(Error::Item(format!("{name} is missing"))),
     };
     let (partition, sort) = (part("pk")?, part("sk")?);
-    let Some(id) = sort.strip_prefix("feed#") else { return Ok(None) };
+    let Some(id) = sort.strip_prefix("feed#") else {
+        return Ok(None);
+    };
     let profile = partition.strip_prefix("profile#").and_then(|id| id.parse().ok());
     let profile = profile.ok_or_else(|| Error::Item("pk is not of a profile".to_owned()))?;
     Ok(Some((profile, id.to_owned())))
@@ -262,7 +281,10 @@ fn feed_id(sort: &AttributeValue) -> Option<String> {
 }
 
 fn key(profile: ProfileId, sort: &str) -> Item {
-    HashMap::from([("pk".to_owned(), text(&partition(profile))), ("sk".to_owned(), text(sort))])
+    HashMap::from([
+        ("pk".to_owned(), text(&partition(profile))),
+        ("sk".to_owned(), text(sort)),
+    ])
 }
 
 fn partition(profile: ProfileId) -> String {

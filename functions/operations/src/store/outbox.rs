@@ -32,13 +32,17 @@ impl Message {
 
 /// Waits until no other relay works; the session's lock time-out bounds the wait.
 pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_lock($1)", RELAY_LOCK).execute(connection).await?;
+    sqlx::query!("SELECT pg_advisory_lock($1)", RELAY_LOCK)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 /// Lets the next relay work.
 pub(crate) async fn unlock(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_unlock($1)", RELAY_LOCK).fetch_one(connection).await?;
+    sqlx::query!("SELECT pg_advisory_unlock($1)", RELAY_LOCK)
+        .fetch_one(connection)
+        .await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ struct DepositRequest {
     #[schema(value_type = i64, minimum = 1)]
     trading_account_id: TradingAccountId,
     /// The amount in cents, above zero.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, examples(25_000))]
     amount_cents: i64,
     /// The bank account that pays; one of the caller's own.
     #[schema(value_type = i64, minimum = 1)]
@@ -51,8 +51,16 @@ impl HttpOperation for DepositFunds {
     async fn handle(&self, call: Call<DepositRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
         let profile = call.identity.profile()?;
         let key = call.idempotency_key()?;
-        let DepositRequest { trading_account_id, amount_cents, bank_account_id } = call.input;
-        let request = MoneyFlowRequest { trading_account_id, amount_cents, bank_account_id };
+        let DepositRequest {
+            trading_account_id,
+            amount_cents,
+            bank_account_id,
+        } = call.input;
+        let request = MoneyFlowRequest {
+            trading_account_id,
+            amount_cents,
+            bank_account_id,
+        };
         match self.0.deposit(profile, key, request, call.deadline).await? {
             Answer::Kept { answer, replayed } => Ok(Reply::kept(answer, replayed)),
             Answer::Open(flow) => Reply::with_status(202, &flow),

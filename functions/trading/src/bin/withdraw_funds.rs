@@ -7,7 +7,7 @@ use platform::config::Environment;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::problem::Problem;
 use serde::Deserialize;
-use trading::money_flow::{Answer, Withdrawals, MoneyFlowRequest, MoneyFlowView};
+use trading::money_flow::{Answer, MoneyFlowRequest, MoneyFlowView, Withdrawals};
 use utoipa::ToSchema;
 
 /// A withdrawal to make.
@@ -18,7 +18,7 @@ struct WithdrawalRequest {
     #[schema(value_type = i64, minimum = 1)]
     trading_account_id: TradingAccountId,
     /// The amount in cents, above zero.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, examples(25_000))]
     amount_cents: i64,
     /// The bank account that gets the money; one of the caller's own.
     #[schema(value_type = i64, minimum = 1)]
@@ -51,8 +51,16 @@ impl HttpOperation for WithdrawFunds {
     async fn handle(&self, call: Call<WithdrawalRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
         let profile = call.identity.profile()?;
         let key = call.idempotency_key()?;
-        let WithdrawalRequest { trading_account_id, amount_cents, bank_account_id } = call.input;
-        let request = MoneyFlowRequest { trading_account_id, amount_cents, bank_account_id };
+        let WithdrawalRequest {
+            trading_account_id,
+            amount_cents,
+            bank_account_id,
+        } = call.input;
+        let request = MoneyFlowRequest {
+            trading_account_id,
+            amount_cents,
+            bank_account_id,
+        };
         match self.0.withdraw(profile, key, request, call.deadline).await? {
             Answer::Kept { answer, replayed } => Ok(Reply::kept(answer, replayed)),
             Answer::Open(flow) => Reply::with_status(202, &flow),

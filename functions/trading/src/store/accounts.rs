@@ -78,7 +78,10 @@ pub(crate) async fn parties(
 }
 
 /// Locks the account: flows of one account are accepted one after the other.
-pub(crate) async fn lock(connection: &mut PgConnection, account: TradingAccountId) -> Result<LockedAccount, Error> {
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    account: TradingAccountId,
+) -> Result<LockedAccount, Error> {
     let row = sqlx::query!(
         "SELECT drivewealth_accounts.status, profiles.deposits_suspended_reason \
          FROM trading_accounts JOIN profiles ON profiles.id = trading_accounts.profile_id \
@@ -201,7 +204,8 @@ pub(crate) async fn of_user(
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let account = DriveWealthAccountId::parse(&row.ref_id).map_err(|_| PlatformError::Stored("outside id"))?;
+    let account =
+        DriveWealthAccountId::parse(&row.ref_id).map_err(|_| PlatformError::Stored("outside id"))?;
     Ok(Some((account, id(row.trading_account_id)?)))
 }
 
@@ -225,7 +229,10 @@ pub(crate) struct AccountView {
 }
 
 /// Everything `get_trading_profile` shows, in one statement.
-pub(crate) async fn view(connection: &mut PgConnection, profile: ProfileId) -> Result<Option<AccountView>, Error> {
+pub(crate) async fn view(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+) -> Result<Option<AccountView>, Error> {
     let row = sqlx::query!(
         r#"SELECT trading_accounts.id, trading_accounts.name, trading_accounts.currency,
                   trading_accounts.opened_at, trading_accounts.cash_balance_cents,

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::ids::{
-    BankAccountId, DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthPaymentId,
-    MoneyFlowId, ProfileId, TradingAccountId,
+    BankAccountId, DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId,
+    DriveWealthPaymentId, MoneyFlowId, ProfileId, TradingAccountId,
 };
 use domain::money::Money;
 use domain::trading::money_flow::{Direction, MoneyFlowStatus, ProviderState};
@@ -76,18 +76,26 @@ impl TryFrom<FlowRow> for Flow {
             trading_account_id: id(row.trading_account_id)?,
             bank_account_id: id(row.bank_account_id)?,
             direction: Direction::of(row.amount_cents),
-            amount: signed.checked_abs().map_err(|_| PlatformError::Stored("amount_cents"))?,
+            amount: signed
+                .checked_abs()
+                .map_err(|_| PlatformError::Stored("amount_cents"))?,
             status: MoneyFlowStatus::parse(&row.status).ok_or(PlatformError::Stored("status"))?,
             provider_state: ProviderState::parse(&row.provider_state)
                 .ok_or(PlatformError::Stored("provider_state"))?,
             failure_code: row.failure_code,
             lookups: u32::try_from(row.lookups).map_err(|_| PlatformError::Stored("lookups"))?,
             created_at: row.created_at,
-            drivewealth_account_id: DriveWealthAccountId::parse(&row.drivewealth_account_id).map_err(outside)?,
+            drivewealth_account_id: DriveWealthAccountId::parse(&row.drivewealth_account_id)
+                .map_err(outside)?,
             account_no: DriveWealthAccountNo::parse(&row.account_no).map_err(outside)?,
             drivewealth_bank_account_id: DriveWealthBankAccountId::parse(&row.drivewealth_bank_account_id)
                 .map_err(outside)?,
-            payment_id: row.payment_id.as_deref().map(DriveWealthPaymentId::parse).transpose().map_err(outside)?,
+            payment_id: row
+                .payment_id
+                .as_deref()
+                .map(DriveWealthPaymentId::parse)
+                .transpose()
+                .map_err(outside)?,
         })
     }
 }
@@ -138,9 +146,12 @@ pub(crate) async fn load(connection: &mut PgConnection, flow: MoneyFlowId) -> Re
 
 /// Locks the flow and reads it. Payments are locked before flows.
 pub(crate) async fn lock(connection: &mut PgConnection, flow: MoneyFlowId) -> Result<Flow, Error> {
-    sqlx::query!("SELECT id FROM trading_money_flow WHERE id = $1 FOR UPDATE", flow.get())
-        .fetch_one(&mut *connection)
-        .await?;
+    sqlx::query!(
+        "SELECT id FROM trading_money_flow WHERE id = $1 FOR UPDATE",
+        flow.get()
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     load(connection, flow).await
 }
 
@@ -185,7 +196,11 @@ pub(crate) async fn set_provider_state(
 }
 
 /// Parks the flow for a person, from whatever state the call is in.
-pub(crate) async fn park(connection: &mut PgConnection, flow: MoneyFlowId, reason: &str) -> Result<(), Error> {
+pub(crate) async fn park(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    reason: &str,
+) -> Result<(), Error> {
     sqlx::query!(
         "UPDATE trading_money_flow SET provider_state = 'parked', next_lookup_at = NULL, failure_reason = $2, \
          updated_at = now() WHERE id = $1",

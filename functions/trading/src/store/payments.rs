@@ -129,6 +129,8 @@ pub(crate) async fn users_to_reconcile(
     .await?;
     users
         .iter()
-        .map(|user| DriveWealthUserId::parse(user).map_err(|_| PlatformError::Stored("drivewealth_users.ref_id")))
+        .map(|user| {
+            DriveWealthUserId::parse(user).map_err(|_| PlatformError::Stored("drivewealth_users.ref_id"))
+        })
         .collect()
 }

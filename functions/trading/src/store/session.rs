@@ -20,7 +20,11 @@ pub(crate) struct SharedSessions {
 
 impl SharedSessions {
     pub(crate) fn new(database: Arc<Database>, key: DataKey, app_key: &str) -> Self {
-        Self { database, key, app_key_hash: hex::encode(Sha256::digest(app_key.as_bytes())) }
+        Self {
+            database,
+            key,
+            app_key_hash: hex::encode(Sha256::digest(app_key.as_bytes())),
+        }
     }
 
     async fn try_load(&self) -> Result<(Option<Session>, i64), crate::Error> {
@@ -34,7 +38,11 @@ impl SharedSessions {
         let session = match (row.token_sealed, row.expires_at) {
             (Some(sealed), Some(expires_at)) => {
                 // A token sealed with an earlier data key is as good as none.
-                self.key.open(PLACE, &sealed).ok().map(|token| Session { token, expires_at, version: row.version })
+                self.key.open(PLACE, &sealed).ok().map(|token| Session {
+                    token,
+                    expires_at,
+                    version: row.version,
+                })
             }
             _ => None,
         };

@@ -1,6 +1,6 @@
 //! Talks to a running local cloud.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use reqwest::Method;
@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::cloud::URL_FILE;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Client {
     http: reqwest::Client,
@@ -28,12 +27,7 @@ impl Client {
                 ),
             },
         };
-        // A provider of TLS that is set already is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT_LIMIT)
-            .build()?;
+        let http = crate::http_client()?;
         Ok(Self { http, url })
     }
 

@@ -100,6 +100,7 @@ async fn describe(options: &Options, binary: &str) -> anyhow::Result<Description
 fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> anyhow::Result<Value> {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
+    let mut areas = BTreeSet::new();
     for function in &template.functions {
         let Some(description) = descriptions.get(&function.binary) else {
             continue;
@@ -115,6 +116,7 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
         }
         for event in &function.events {
             if let Event::Http(route) = event {
+                areas.insert(area(route).to_owned());
                 let operation = operation(function, route, &description.operation);
                 paths
                     .entry(route.path.clone())
@@ -134,6 +136,7 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
             "description": "The money back end of a trading company. Money is in cents, times are RFC 3339 in UTC.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        "tags": areas.into_iter().map(|area| json!({ "name": area })).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -148,31 +151,67 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
 fn operation(function: &Function, route: &HttpRoute, described: &Value) -> Value {
     let mut operation = described.as_object().cloned().unwrap_or_default();
     operation.insert("operationId".to_owned(), json!(function.binary));
-    let area = route.path.split('/').nth(1).unwrap_or_default();
-    operation.entry("tags").or_insert_with(|| json!([area]));
-    if !route.authorized {
-        operation.insert("security".to_owned(), json!([]));
-        return Value::Object(operation);
+    operation.entry("tags").or_insert_with(|| json!([area(route)]));
+    let scopes = &route.scopes;
+    let security = if route.authorized {
+        json!([{ SECURITY_SCHEME: scopes }])
+    } else {
+        json!([])
+    };
+    operation.insert("security".to_owned(), security);
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        for (status, description) in gateway_answers(route) {
+            let answer = responses
+                .entry(status)
+                .or_insert_with(|| json!({ "description": description }));
+            let schema = json!({ "$ref": "#/components/schemas/GatewayMessage" });
+            set(answer, "content", "application/json", json!({ "schema": schema }));
+            if status == "401" {
+                let header =
+                    json!({ "description": "The kind of token wanted.", "schema": { "type": "string" } });
+                set(answer, "headers", "www-authenticate", header);
+            }
+        }
     }
-    operation.insert("security".to_owned(), json!([{ SECURITY_SCHEME: route.scopes }]));
-    let mut responses = operation
-        .remove("responses")
-        .and_then(|responses| responses.as_object().cloned())
-        .unwrap_or_default();
-    responses
-        .entry("401")
-        .or_insert_with(|| gateway_answer("No token, or one that isn't good"));
-    if !route.scopes.is_empty() {
-        let text = format!("The token has none of the scopes {}", route.scopes.join(", "));
-        responses.entry("403").or_insert_with(|| gateway_answer(&text));
-    }
-    operation.insert("responses".to_owned(), Value::Object(responses));
     Value::Object(operation)
 }
 
-fn gateway_answer(description: &str) -> Value {
-    let schema = json!({ "$ref": "#/components/schemas/GatewayMessage" });
-    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+/// What the gateway answers before, or instead of, the function.
+fn gateway_answers(route: &HttpRoute) -> Vec<(&'static str, String)> {
+    let mut answers = vec![
+        ("429", "Too many requests; try again.".to_owned()),
+        ("500", "Something broke on our side.".to_owned()),
+        ("503", "Not possible at the moment; try again.".to_owned()),
+    ];
+    if ["POST", "PUT", "PATCH", "ANY"].contains(&route.method.as_str()) {
+        answers.push(("413", "The body is too large.".to_owned()));
+    }
+    if route.authorized {
+        answers.push(("401", "No token, or one that isn't good.".to_owned()));
+    }
+    if !route.scopes.is_empty() {
+        answers.push((
+            "403",
+            format!("The token has none of the scopes {}.", route.scopes.join(", ")),
+        ));
+    }
+    answers
+}
+
+/// The first segment of the path.
+fn area(route: &HttpRoute) -> &str {
+    route.path.split('/').nth(1).unwrap_or_default()
+}
+
+/// Sets `response[part][name]`.
+fn set(response: &mut Value, part: &str, name: &str, value: Value) {
+    let Some(response) = response.as_object_mut() else {
+        return;
+    };
+    let part = response.entry(part).or_insert_with(|| json!({}));
+    if let Some(part) = part.as_object_mut() {
+        part.insert(name.to_owned(), value);
+    }
 }
 
 fn gateway_message() -> Value {
@@ -181,6 +220,7 @@ fn gateway_message() -> Value {
         "description": "An answer of the gateway itself.",
         "required": ["message"],
         "properties": { "message": { "type": "string" } },
+        "additionalProperties": false,
     })
 }
 
@@ -274,7 +314,7 @@ Resources:
         assert_eq!(pay["operationId"], "pay");
         assert_eq!(pay["security"], json!([{ "token": ["wallets"] }]));
         let answers: Vec<&String> = pay["responses"].as_object().unwrap().keys().collect();
-        assert_eq!(answers, ["200", "401", "403"]);
+        assert_eq!(answers, ["200", "401", "403", "413", "429", "500", "503"]);
         assert_eq!(document["paths"]["/hook"]["post"]["security"], json!([]));
         assert!(document["components"]["schemas"].get("Payment").is_some());
     }

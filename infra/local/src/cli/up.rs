@@ -8,29 +8,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{DemoArguments, StartArguments, build};
 use crate::{
     cloud::LocalCloud,
+    customers::NewCustomer,
     options::Options,
     progress::{self, in_words, say},
-    template::{Event, Locals, Template},
+    template::{Locals, Template},
 };
-
-/// Claims of the token that a new user can try things with.
-const PROFILE_ID: i64 = 1;
 
 pub(super) async fn up(root: &Path, arguments: &StartArguments) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let mut options = Options::for_development(root);
     options.port = Some(arguments.port);
+    options.fresh = arguments.fresh;
     prepare(&options, arguments.no_build).await?;
-    if arguments.fresh {
-        forget(&options)?;
-    }
     say("Starting the local cloud");
     let mut stop = StopSignal::new()?;
     let cloud = tokio::select! {
         cloud = LocalCloud::start(options) => cloud?,
         () = stop.wait() => return Ok(true),
     };
-    introduce(&cloud, begun);
+    let customer = somebody(&cloud).await?;
+    introduce(&cloud, customer, begun);
     stop.wait().await;
     say("\nStopping");
     let begun = Instant::now();
@@ -73,50 +70,40 @@ pub(super) async fn prepare(options: &Options, no_build: bool) -> anyhow::Result
     )
 }
 
-/// Removes what earlier runs left, but not the state of a local cloud that runs now.
-fn forget(options: &Options) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(&options.state) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
+/// Somebody to try things as: the first customer, or a new one. Their profile, trading account and bank account.
+async fn somebody(cloud: &LocalCloud) -> anyhow::Result<(i64, i64, i64)> {
+    if let Some(found) = cloud.first_customer().await? {
+        return Ok(found);
     }
+    let customer = cloud.add_customer(&NewCustomer::default()).await?;
+    Ok((
+        customer.profile_id,
+        customer.trading_account_id,
+        customer.bank_account_id,
+    ))
 }
 
-fn introduce(cloud: &LocalCloud, begun: Instant) {
+fn introduce(cloud: &LocalCloud, (profile, account, bank): (i64, i64, i64), begun: Instant) {
     let url = cloud.url();
-    let token = cloud.mint_token(json!({ "profile_id": PROFILE_ID }));
-    say(format_args!(
-        "\nThe local cloud is up ({}).\n",
-        in_words(begun.elapsed())
-    ));
+    let token = cloud.mint_token(json!({ "profile_id": profile }));
+    let took = in_words(begun.elapsed());
+    say(format_args!("\nThe local cloud is up ({took}).\n"));
     say(format_args!("  API            {url}"));
     say(format_args!("  Documentation  {url}/docs"));
     say(format_args!("  Status         {url}/local/status"));
     say(format_args!("  Sandboxes      {}", cloud.sandboxes_url()));
-    say(format_args!("  Token          {token}"));
-    if let Some(path) = cloud.a_readable_path() {
-        say("\nTry it:");
-        say(format_args!(
-            "  curl -i {url}{path} -H 'Authorization: Bearer {token}'"
-        ));
-    }
-    say("\nCtrl-C stops everything. In another terminal: moneta --help");
-}
-
-impl LocalCloud {
-    /// A route that only reads and has no parameters.
-    fn a_readable_path(&self) -> Option<String> {
-        let events = self
-            .template()
-            .functions
-            .iter()
-            .flat_map(|function| &function.events);
-        events.into_iter().find_map(|event| match event {
-            Event::Http(route) if route.method == "GET" && !route.path.contains('{') => {
-                Some(route.path.clone())
-            }
-            _ => None,
-        })
-    }
+    say(format_args!(
+        "\nTry it, as the customer with profile {profile}:\n"
+    ));
+    say(format_args!("  TOKEN={token}"));
+    say(format_args!(
+        "  curl {url}/trading/profile -H \"Authorization: Bearer $TOKEN\""
+    ));
+    say(format_args!(
+        "  curl {url}/trading/deposits -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(uuidgen)\" \\\n    \
+         --json '{{\"trading_account_id\":{account},\"bank_account_id\":{bank},\"amount_cents\":25000}}'"
+    ));
+    say("\nCtrl-C stops everything. In another terminal: target/debug/moneta --help");
 }
 
 /// Ctrl-C, or the signal to terminate.

@@ -2,19 +2,19 @@
 
 mod connections;
 mod environment;
+mod state;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use self::connections::Connections;
+use self::{connections::Connections, state::State};
 use crate::{
     backends::REGION,
     gateway::Gateway,
@@ -33,10 +33,10 @@ use crate::{
 pub(crate) const PREFIX: &str = "moneta-local-";
 /// The function that brings the database up to date.
 const MIGRATE: &str = "migrate";
-/// The file in the state that says where a local cloud runs.
-pub(crate) const URL_FILE: &str = "url";
 /// How many log lines an error shows.
 const LINES_SHOWN: usize = 10;
+
+pub(crate) use self::state::URL_FILE;
 
 /// A running local cloud.
 pub struct LocalCloud {
@@ -61,22 +61,6 @@ pub(crate) struct Inner {
     sources: Mutex<Option<Arc<Sources>>>,
 }
 
-/// The folder of the state, removed at the end unless it is kept.
-struct State {
-    folder: PathBuf,
-    keep: bool,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        // What can't be removed any more is no reason to fail.
-        let _ = std::fs::remove_file(self.folder.join(URL_FILE));
-        if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
 impl LocalCloud {
     /// Starts everything and brings the database up to date. The functions' binaries have to be built.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
@@ -85,12 +69,7 @@ impl LocalCloud {
         // The port first: when it is taken, nothing else needs to start.
         let listener = Gateway::bind(options.port).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        std::fs::create_dir_all(&options.state)
-            .with_context(|| format!("the folder {} can't be made", options.state.display()))?;
-        let state = State {
-            folder: options.state.clone(),
-            keep: options.keep_state,
-        };
+        let state = State::open(&options)?;
         let issuer = LocalIssuer::load_or_create(&options.state)?;
         let mut locals = locals(&issuer);
         let template = Template::load(&options.template, &locals)?;
@@ -188,7 +167,7 @@ impl LocalCloud {
         let sources = Sources::start(&inner.template, &context, events, schedules);
         *crate::sync::lock(&inner.sources) = Some(Arc::new(sources));
         progress.ready(begun, "queues and schedules", "calling their functions");
-        std::fs::write(self.state.folder.join(URL_FILE), &inner.url)?;
+        self.state.announce(&inner.url)?;
         Ok(())
     }
 

@@ -1,4 +1,8 @@
 //! The story's side of the API: what an app would send.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value gives null for what it doesn't have"
+)]
 
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -29,7 +33,11 @@ impl Api {
     }
 
     pub(super) async fn post(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer> {
-        let request = self.http.post(format!("{}{path}", self.url)).header("Idempotency-Key", key).json(body);
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("Idempotency-Key", key)
+            .json(body);
         self.send(request).await
     }
 
@@ -49,11 +57,17 @@ impl Api {
     async fn flow(&self, id: &Value) -> anyhow::Result<Value> {
         let history = self.get("/trading/history/money-flow").await?.body;
         let items = history["items"].as_array().cloned().unwrap_or_default();
-        Ok(items.into_iter().find(|flow| flow["id"] == *id).unwrap_or_default())
+        Ok(items
+            .into_iter()
+            .find(|flow| flow["id"] == *id)
+            .unwrap_or_default())
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
         let response = request.bearer_auth(&self.token).send().await?;
-        Ok(Answer { status: response.status().as_u16(), body: response.json().await? })
+        Ok(Answer {
+            status: response.status().as_u16(),
+            body: response.json().await?,
+        })
     }
 }

@@ -38,7 +38,11 @@ impl Checks {
             say(format_args!("\nAll {} checks hold ({took}).", self.kept));
             return true;
         }
-        say(format_args!("\n{} of {} checks do not hold:", self.broken.len(), self.broken.len() + usize::try_from(self.kept).unwrap_or_default()));
+        say(format_args!(
+            "\n{} of {} checks do not hold:",
+            self.broken.len(),
+            self.broken.len() + usize::try_from(self.kept).unwrap_or_default()
+        ));
         for claim in &self.broken {
             say(format_args!("  ✗ {claim}"));
         }
@@ -65,10 +69,12 @@ where
 /// Status and signed amount of a profile's flows, in their order.
 pub(super) async fn money_flows(database_url: &str, profile_id: i64) -> anyhow::Result<Vec<(String, i64)>> {
     let mut database = PgConnection::connect(database_url).await?;
-    let rows = sqlx::query_as("SELECT status, amount_cents FROM trading_money_flow WHERE profile_id = $1 ORDER BY id")
-        .bind(profile_id)
-        .fetch_all(&mut database)
-        .await?;
+    let rows = sqlx::query_as(
+        "SELECT status, amount_cents FROM trading_money_flow WHERE profile_id = $1 ORDER BY id",
+    )
+    .bind(profile_id)
+    .fetch_all(&mut database)
+    .await?;
     database.close().await?;
     Ok(rows)
 }
@@ -81,5 +87,9 @@ pub(super) fn same_number(left: &Value, right: &Value) -> bool {
 
 /// Words of a JSON list with arrows between.
 pub(super) fn joined(words: &[Value]) -> String {
-    words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" → ")
+    words
+        .iter()
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>()
+        .join(" → ")
 }

@@ -30,7 +30,9 @@ impl Topic {
 
     /// The next message, once it is there.
     pub(super) async fn next(&self) -> anyhow::Result<Value> {
-        let message = timeout(PATIENCE, self.0.recv()).await.context("nothing came on the topic")??;
+        let message = timeout(PATIENCE, self.0.recv())
+            .await
+            .context("nothing came on the topic")??;
         Ok(serde_json::from_slice(message.payload().unwrap_or_default())?)
     }
 

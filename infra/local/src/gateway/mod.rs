@@ -119,13 +119,16 @@ fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
 
+/// In the words of the functions, which refuse smaller bodies than the gateway.
 fn too_large() -> Response {
+    let message = format!("is larger than {PAYLOAD_LIMIT} bytes");
     let body = json!({
-        "type": "about:blank",
-        "title": "Content Too Large",
+        "type": "urn:moneta:problem:body-too-large",
+        "title": "Too large",
         "status": 413,
-        "code": "body_too_large",
-        "detail": format!("The body has more than {PAYLOAD_LIMIT} bytes."),
+        "code": "body-too-large",
+        "detail": format!("The body {message}."),
+        "errors": [{ "field": "body", "message": message }],
     });
     let body = Bytes::from(body.to_string());
     (

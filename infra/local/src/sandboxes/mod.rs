@@ -75,10 +75,19 @@ impl Sandboxes {
         let token_uri = format!("{url}/firebase/token");
         let state = options.state.clone();
         // Making a key takes a while.
-        let account = tokio::task::spawn_blocking(move || ServiceAccount::load_or_create(state.as_deref())).await??;
-        let file = |name: &str| options.state.as_ref().map(|state| state.join("sandboxes").join(name));
-        let (drivewealth_file, plaid_file, firebase_file) =
-            (file("drivewealth.json"), file("plaid.json"), file("firebase.json"));
+        let account =
+            tokio::task::spawn_blocking(move || ServiceAccount::load_or_create(state.as_deref())).await??;
+        let file = |name: &str| {
+            options
+                .state
+                .as_ref()
+                .map(|state| state.join("sandboxes").join(name))
+        };
+        let (drivewealth_file, plaid_file, firebase_file) = (
+            file("drivewealth.json"),
+            file("plaid.json"),
+            file("firebase.json"),
+        );
         let parties = Parties {
             drivewealth: DriveWealthSandbox::start(options.events, drivewealth_file.as_deref())?,
             plaid: PlaidSandbox::start(plaid_file.as_deref())?,

@@ -62,7 +62,14 @@ mod tests {
 
     #[test]
     fn reading_and_writing_agree() {
-        for text in ["pending", "open", "open_no_new_trades", "frozen", "closed", "SOMETHING_NEW"] {
+        for text in [
+            "pending",
+            "open",
+            "open_no_new_trades",
+            "frozen",
+            "closed",
+            "SOMETHING_NEW",
+        ] {
             assert_eq!(AccountStatus::parse(text).to_string(), text);
         }
     }

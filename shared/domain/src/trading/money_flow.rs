@@ -22,7 +22,11 @@ pub enum Direction {
 impl Direction {
     /// The direction of a signed amount of minor units.
     pub const fn of(signed_minor: i64) -> Direction {
-        if signed_minor < 0 { Direction::Withdrawal } else { Direction::Deposit }
+        if signed_minor < 0 {
+            Direction::Withdrawal
+        } else {
+            Direction::Deposit
+        }
     }
 }
 
@@ -61,8 +65,12 @@ pub const UNRECOGNISED_STATUS: Code = Code::new("payment_status_unrecognised");
 
 impl MoneyFlowStatus {
     /// Every status, as stored.
-    pub const EVERY: [MoneyFlowStatus; 4] =
-        [MoneyFlowStatus::Pending, MoneyFlowStatus::Approved, MoneyFlowStatus::Success, MoneyFlowStatus::Failed];
+    pub const EVERY: [MoneyFlowStatus; 4] = [
+        MoneyFlowStatus::Pending,
+        MoneyFlowStatus::Approved,
+        MoneyFlowStatus::Success,
+        MoneyFlowStatus::Failed,
+    ];
 
     /// The name under which it is stored and shown.
     pub const fn name(self) -> &'static str {
@@ -76,7 +84,9 @@ impl MoneyFlowStatus {
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<MoneyFlowStatus> {
-        MoneyFlowStatus::EVERY.into_iter().find(|status| status.name() == name)
+        MoneyFlowStatus::EVERY
+            .into_iter()
+            .find(|status| status.name() == name)
     }
 
     /// Whether the flow is still on its way.
@@ -100,7 +110,11 @@ impl MoneyFlowStatus {
             (Pending | Approved, Payment::Successful) => Success,
             (Pending | Approved, Payment::Failed | Payment::Returned) => Failed,
         };
-        if to == self { Transition::AlreadyApplied } else { Transition::Applied(to) }
+        if to == self {
+            Transition::AlreadyApplied
+        } else {
+            Transition::Applied(to)
+        }
     }
 }
 
@@ -140,7 +154,9 @@ impl ProviderState {
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<ProviderState> {
         use ProviderState::{Accepted, Declined, Intended, Parked, Unknown};
-        [Intended, Unknown, Accepted, Declined, Parked].into_iter().find(|state| state.name() == name)
+        [Intended, Unknown, Accepted, Declined, Parked]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     /// Whether the broker has to be asked (again) under the same idempotency key.
@@ -225,7 +241,11 @@ pub fn check_cover(amount: Money, funds: Money, reserved: Money) -> Result<(), A
     if amount.cmp_same(&left)?.is_le() {
         return Ok(());
     }
-    let available = if left.is_negative() { Money::zero(left.currency()) } else { left };
+    let available = if left.is_negative() {
+        Money::zero(left.currency())
+    } else {
+        left
+    };
     Err(AmountRefusal::NotEnough { available })
 }
 
@@ -243,7 +263,10 @@ mod tests {
     #[test]
     fn a_managed_redemption_takes_its_crooked_way() {
         use PaymentStatus::{Approved, AwaitingApproval, Successful, Waiting};
-        assert_eq!(walk(&[AwaitingApproval, Approved, Waiting]), MoneyFlowStatus::Pending);
+        assert_eq!(
+            walk(&[AwaitingApproval, Approved, Waiting]),
+            MoneyFlowStatus::Pending
+        );
         assert_eq!(
             walk(&[AwaitingApproval, Approved, Waiting, Approved, Successful]),
             MoneyFlowStatus::Success
@@ -253,31 +276,56 @@ mod tests {
     #[test]
     fn a_success_ends_by_a_return_alone() {
         let success = MoneyFlowStatus::Success;
-        assert_eq!(success.after(PaymentStatus::Returned), Transition::Applied(MoneyFlowStatus::Failed));
-        assert_eq!(success.after(PaymentStatus::Failed), Transition::rejected(HAS_SUCCEEDED));
-        for late in [PaymentStatus::Waiting, PaymentStatus::Approved, PaymentStatus::Successful] {
+        assert_eq!(
+            success.after(PaymentStatus::Returned),
+            Transition::Applied(MoneyFlowStatus::Failed)
+        );
+        assert_eq!(
+            success.after(PaymentStatus::Failed),
+            Transition::rejected(HAS_SUCCEEDED)
+        );
+        for late in [
+            PaymentStatus::Waiting,
+            PaymentStatus::Approved,
+            PaymentStatus::Successful,
+        ] {
             assert_eq!(success.after(late), Transition::AlreadyApplied);
         }
     }
 
     #[test]
     fn a_failed_flow_stays_failed() {
-        for payment in [PaymentStatus::Waiting, PaymentStatus::Approved, PaymentStatus::Successful] {
-            assert_eq!(MoneyFlowStatus::Failed.after(payment), Transition::rejected(HAS_FAILED));
+        for payment in [
+            PaymentStatus::Waiting,
+            PaymentStatus::Approved,
+            PaymentStatus::Successful,
+        ] {
+            assert_eq!(
+                MoneyFlowStatus::Failed.after(payment),
+                Transition::rejected(HAS_FAILED)
+            );
         }
     }
 
     #[test]
     fn an_unknown_status_moves_nothing() {
         for status in MoneyFlowStatus::EVERY {
-            assert_eq!(status.after(PaymentStatus::Unrecognised(99)), Transition::rejected(UNRECOGNISED_STATUS));
+            assert_eq!(
+                status.after(PaymentStatus::Unrecognised(99)),
+                Transition::rejected(UNRECOGNISED_STATUS)
+            );
         }
     }
 
     #[test]
     fn a_returned_deposit_suspends_deposits_and_a_returned_withdrawal_does_not() {
         let of = |direction| {
-            consequences(direction, MoneyFlowStatus::Success, MoneyFlowStatus::Failed, PaymentStatus::Returned)
+            consequences(
+                direction,
+                MoneyFlowStatus::Success,
+                MoneyFlowStatus::Failed,
+                PaymentStatus::Returned,
+            )
         };
         assert!(of(Direction::Deposit).suspend_deposits && of(Direction::Deposit).cash_changed);
         assert!(!of(Direction::Withdrawal).suspend_deposits && of(Direction::Withdrawal).cash_changed);
@@ -296,10 +344,19 @@ mod tests {
         assert_eq!(check_amount(usd(0), usd(100)), Err(AmountRefusal::NotPositive));
         assert_eq!(check_amount(usd(-1), usd(100)), Err(AmountRefusal::NotPositive));
         assert_eq!(check_amount(usd(100), usd(100)), Ok(()));
-        assert_eq!(check_amount(usd(101), usd(100)), Err(AmountRefusal::AboveLimit { limit: usd(100) }));
+        assert_eq!(
+            check_amount(usd(101), usd(100)),
+            Err(AmountRefusal::AboveLimit { limit: usd(100) })
+        );
         assert_eq!(check_cover(usd(60), usd(100), usd(40)), Ok(()));
-        assert_eq!(check_cover(usd(61), usd(100), usd(40)), Err(AmountRefusal::NotEnough { available: usd(60) }));
-        assert_eq!(check_cover(usd(1), usd(10), usd(40)), Err(AmountRefusal::NotEnough { available: usd(0) }));
+        assert_eq!(
+            check_cover(usd(61), usd(100), usd(40)),
+            Err(AmountRefusal::NotEnough { available: usd(60) })
+        );
+        assert_eq!(
+            check_cover(usd(1), usd(10), usd(40)),
+            Err(AmountRefusal::NotEnough { available: usd(0) })
+        );
         assert!(check_cover(usd(1), usd(i64::MIN), usd(1)).is_err());
     }
 

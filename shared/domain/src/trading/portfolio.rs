@@ -103,15 +103,20 @@ impl Portfolio {
     /// # Errors
     /// The first reason found not to trust it.
     pub fn check(reading: PortfolioReading) -> Result<Portfolio, InvalidPortfolio> {
-        let holdings: Vec<HoldingReading> =
-            std::iter::once(reading.cash).chain(reading.funds.iter().map(|fund| fund.holding)).collect();
+        let holdings: Vec<HoldingReading> = std::iter::once(reading.cash)
+            .chain(reading.funds.iter().map(|fund| fund.holding))
+            .collect();
         check_parts(&holdings, reading.equity)?;
         for fund in &reading.funds {
             check_parts(&fund.parts, fund.holding.value)?;
         }
         let dollars = |value| Money::from_decimal(value, Currency::USD, Rounding::HalfEven);
         let (cash_value, equity) = (dollars(reading.cash.value)?, dollars(reading.equity)?);
-        Ok(Portfolio { reading, cash_value, equity })
+        Ok(Portfolio {
+            reading,
+            cash_value,
+            equity,
+        })
     }
 
     /// Value of the cash, rounded half-even to a cent.
@@ -136,11 +141,17 @@ impl Portfolio {
             .collect();
         if actuals.iter().all(Decimal::is_zero) {
             let funds = funds.iter().map(|fund| (fund.id.clone(), Weight::ZERO)).collect();
-            return Ok(Targets { cash: Weight::ONE, funds });
+            return Ok(Targets {
+                cash: Weight::ONE,
+                funds,
+            });
         }
         let mut weights = normalise(&actuals)?.into_iter();
         let cash = weights.next().unwrap_or(Weight::ZERO);
-        Ok(Targets { cash, funds: funds.iter().map(|fund| fund.id.clone()).zip(weights).collect() })
+        Ok(Targets {
+            cash,
+            funds: funds.iter().map(|fund| fund.id.clone()).zip(weights).collect(),
+        })
     }
 }
 
@@ -150,7 +161,10 @@ fn check_parts(parts: &[HoldingReading], whole: Decimal) -> Result<(), InvalidPo
         return Err(InvalidPortfolio::NegativeValue);
     }
     let outside = |weight: Decimal| weight < Decimal::ZERO || weight > Decimal::ONE;
-    if parts.iter().any(|part| outside(part.target) || outside(part.actual)) {
+    if parts
+        .iter()
+        .any(|part| outside(part.target) || outside(part.actual))
+    {
         return Err(InvalidPortfolio::WeightOutOfRange);
     }
     let values = checked_sum(parts.iter().map(|part| part.value))?;
@@ -181,7 +195,11 @@ mod tests {
     }
 
     fn holding(target: &str, actual: &str, value: &str) -> HoldingReading {
-        HoldingReading { target: decimal(target), actual: decimal(actual), value: decimal(value) }
+        HoldingReading {
+            target: decimal(target),
+            actual: decimal(actual),
+            value: decimal(value),
+        }
     }
 
     fn reading() -> PortfolioReading {
@@ -200,7 +218,11 @@ mod tests {
     fn targets_become_the_actual_weights_and_sum_to_one() {
         let portfolio = Portfolio::check(reading()).unwrap();
         let targets = portfolio.targets_as_they_are().unwrap();
-        let sum: u32 = targets.funds.iter().map(|(_, weight)| weight.ten_thousandths()).sum();
+        let sum: u32 = targets
+            .funds
+            .iter()
+            .map(|(_, weight)| weight.ten_thousandths())
+            .sum();
         assert_eq!(targets.cash.ten_thousandths() + sum, 10_000);
         assert_eq!(targets.cash.ten_thousandths(), 3334);
         assert_eq!(portfolio.cash_value(), Money::new(33_340, Currency::USD));
@@ -225,8 +247,14 @@ mod tests {
             change(&mut changed);
             Portfolio::check(changed).unwrap_err()
         };
-        assert_eq!(refused(|r| r.cash.value = Decimal::NEGATIVE_ONE), InvalidPortfolio::NegativeValue);
-        assert_eq!(refused(|r| r.cash.actual = Decimal::TWO), InvalidPortfolio::WeightOutOfRange);
+        assert_eq!(
+            refused(|r| r.cash.value = Decimal::NEGATIVE_ONE),
+            InvalidPortfolio::NegativeValue
+        );
+        assert_eq!(
+            refused(|r| r.cash.actual = Decimal::TWO),
+            InvalidPortfolio::WeightOutOfRange
+        );
         assert!(matches!(
             refused(|r| r.cash.actual = Decimal::ZERO),
             InvalidPortfolio::WeightsMissOne(_)

@@ -20,14 +20,21 @@ use crate::problem::chain;
 pub(crate) struct ItemFailed;
 
 /// Runs the work of one item under its correlation id.
-pub(crate) async fn run<E, F>(item: &str, id: CorrelationId, deadline: Deadline, work: F) -> Result<(), ItemFailed>
+pub(crate) async fn run<E, F>(
+    item: &str,
+    id: CorrelationId,
+    deadline: Deadline,
+    work: F,
+) -> Result<(), ItemFailed>
 where
     E: Laned,
     F: Future<Output = Result<(), E>>,
 {
     let span = tracing::info_span!("item", item, correlation_id = %id, profile_id = tracing::field::Empty);
     let guarded = AssertUnwindSafe(correlation::within(id, work)).catch_unwind();
-    let outcome = tokio::time::timeout_at(deadline.instant(), guarded).instrument(span.clone()).await;
+    let outcome = tokio::time::timeout_at(deadline.instant(), guarded)
+        .instrument(span.clone())
+        .await;
     let _entered = span.enter();
     match outcome {
         Ok(Ok(Ok(()))) => Ok(()),
@@ -52,7 +59,11 @@ pub(crate) fn decode<T: DeserializeOwned>(item: &str, text: &str) -> Result<T, I
 
 fn report<E: Laned>(error: &E) -> ItemFailed {
     match error.lane() {
-        Lane::Transient => tracing::warn!(error = chain(error), code = error.code(), "the item will be tried again"),
+        Lane::Transient => tracing::warn!(
+            error = chain(error),
+            code = error.code(),
+            "the item will be tried again"
+        ),
         _ => tracing::error!(error = chain(error), code = error.code(), "the item failed"),
     }
     metrics::count("FailedItems", 1);

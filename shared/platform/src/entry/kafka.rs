@@ -33,7 +33,11 @@ pub trait TopicConsumer: Send + Sync + Sized + 'static {
     fn configure(environment: &mut Environment) -> Option<Self>;
 
     /// Handles one record before the deadline. It may come twice and late.
-    fn handle(&self, message: Self::Message, deadline: Deadline) -> impl Future<Output = Result<(), Self::Error>>;
+    fn handle(
+        &self,
+        message: Self::Message,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Runs the function.
@@ -77,15 +81,29 @@ async fn handle_record<C: TopicConsumer>(
     record: &KafkaRecord,
     deadline: Deadline,
 ) -> Result<(), ItemFailed> {
-    let bytes = STANDARD.decode(record.value.as_deref().unwrap_or_default()).map_err(|_| ItemFailed)?;
+    let bytes = STANDARD
+        .decode(record.value.as_deref().unwrap_or_default())
+        .map_err(|_| ItemFailed)?;
     let message: C::Message = item::decode(item, &String::from_utf8_lossy(&bytes))?;
-    item::run(item, correlation_of(record), deadline, consumer.handle(message, deadline)).await
+    item::run(
+        item,
+        correlation_of(record),
+        deadline,
+        consumer.handle(message, deadline),
+    )
+    .await
 }
 
 fn correlation_of(record: &KafkaRecord) -> CorrelationId {
-    let sent = record.headers.iter().find_map(|headers| headers.get(correlation::HEADER));
-    let bytes: Option<Vec<u8>> = sent.and_then(|bytes| bytes.iter().map(|byte| u8::try_from(*byte).ok()).collect());
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map_or_else(correlation::new, |id| correlation::accept(&id))
+    let sent = record
+        .headers
+        .iter()
+        .find_map(|headers| headers.get(correlation::HEADER));
+    let bytes: Option<Vec<u8>> =
+        sent.and_then(|bytes| bytes.iter().map(|byte| u8::try_from(*byte).ok()).collect());
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .map_or_else(correlation::new, |id| correlation::accept(&id))
 }
 
 #[cfg(test)]
@@ -104,7 +122,11 @@ mod tests {
         }
 
         async fn handle(&self, message: u32, _: Deadline) -> Result<(), PlatformError> {
-            if message == 13 { Err(PlatformError::InFlight) } else { Ok(()) }
+            if message == 13 {
+                Err(PlatformError::InFlight)
+            } else {
+                Ok(())
+            }
         }
     }
 

@@ -31,7 +31,11 @@ pub trait QueueConsumer: Send + Sync + Sized + 'static {
     fn configure(environment: &mut Environment) -> Option<Self>;
 
     /// Handles one message before the deadline. It may come twice, late, and out of order.
-    fn handle(&self, message: Self::Message, deadline: Deadline) -> impl Future<Output = Result<(), Self::Error>>;
+    fn handle(
+        &self,
+        message: Self::Message,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Runs the function.
@@ -45,7 +49,9 @@ async fn answer<C: QueueConsumer>(
 ) -> Result<Value, lambda_runtime::Error> {
     let deadline = Deadline::of(&event.context);
     let failed = handle_batch(consumer.as_ref(), event.payload.records, deadline).await?;
-    Ok(json!({ "batchItemFailures": failed.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>() }))
+    Ok(
+        json!({ "batchItemFailures": failed.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>() }),
+    )
 }
 
 /// Handles a batch; gives the ids of the messages that have to come again.
@@ -60,7 +66,11 @@ pub(crate) async fn handle_batch<C: QueueConsumer>(
     let mut failed = Vec::new();
     let mut stopped_groups = BTreeSet::new();
     for message in messages {
-        let id = message.message_id.clone().filter(|id| !id.is_empty()).ok_or("a message has no id")?;
+        let id = message
+            .message_id
+            .clone()
+            .filter(|id| !id.is_empty())
+            .ok_or("a message has no id")?;
         let group = fifo_group(&message);
         let waits = group.as_ref().is_some_and(|group| stopped_groups.contains(group));
         if waits || handle_message(consumer, &id, message, deadline).await.is_err() {
@@ -88,8 +98,17 @@ async fn handle_message<C: QueueConsumer>(
 
 /// The message's group on a FIFO queue; groups on a standard queue (fair queues) order nothing.
 fn fifo_group(message: &SqsMessage) -> Option<String> {
-    let is_fifo = message.event_source_arn.as_deref().is_some_and(|arn| arn.ends_with(".fifo"));
-    is_fifo.then(|| message.attributes.get("MessageGroupId").cloned().unwrap_or_default())
+    let is_fifo = message
+        .event_source_arn
+        .as_deref()
+        .is_some_and(|arn| arn.ends_with(".fifo"));
+    is_fifo.then(|| {
+        message
+            .attributes
+            .get("MessageGroupId")
+            .cloned()
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
@@ -145,7 +164,9 @@ mod tests {
 
     async fn run(messages: Vec<SqsMessage>) -> (Vec<String>, Vec<String>) {
         let recorder = Recorder::default();
-        let failed = handle_batch(&recorder, messages, Deadline::after(Duration::from_millis(200))).await.unwrap();
+        let failed = handle_batch(&recorder, messages, Deadline::after(Duration::from_millis(200)))
+            .await
+            .unwrap();
         (failed, recorder.0.into_inner().unwrap())
     }
 
@@ -166,8 +187,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_message_is_given_back_at_the_deadline() {
-        let (failed, done) =
-            run(vec![message("1", r#"{"text":"a"}"#, None), message("2", r#"{"text":"hang"}"#, None)]).await;
+        let (failed, done) = run(vec![
+            message("1", r#"{"text":"a"}"#, None),
+            message("2", r#"{"text":"hang"}"#, None),
+        ])
+        .await;
         assert_eq!(failed, ["2"]);
         assert_eq!(done, ["a"]);
     }
@@ -191,6 +215,10 @@ mod tests {
         let recorder = Recorder::default();
         let mut nameless = message("1", "{}", None);
         nameless.message_id = None;
-        assert!(handle_batch(&recorder, vec![nameless], Deadline::after(Duration::from_secs(1))).await.is_err());
+        assert!(
+            handle_batch(&recorder, vec![nameless], Deadline::after(Duration::from_secs(1)))
+                .await
+                .is_err()
+        );
     }
 }

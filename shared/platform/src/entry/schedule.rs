@@ -49,9 +49,11 @@ async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value,
     let nudged = event.payload.get("Records").is_some();
     let input = input::<J>(event.payload)?;
     let id = correlation::new();
-    let span = telemetry::invocation_span(&event.context.request_id, &id.to_string());
+    let span = telemetry::invocation_span(&event.context.request_id, id.as_ref());
     let work = AssertUnwindSafe(correlation::within(id, job.run(input, deadline))).catch_unwind();
-    let outcome = tokio::time::timeout_at(deadline.instant(), work).instrument(span).await;
+    let outcome = tokio::time::timeout_at(deadline.instant(), work)
+        .instrument(span)
+        .await;
     let report = match outcome {
         Ok(Ok(Ok(report))) => serde_json::to_value(report)?,
         Ok(Ok(Err(error))) => {
@@ -62,7 +64,11 @@ async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value,
         Err(_) => return Err("the deadline passed".into()),
     };
     tracing::info!(%report, "the job is done");
-    Ok(if nudged { json!({"batchItemFailures": []}) } else { report })
+    Ok(if nudged {
+        json!({"batchItemFailures": []})
+    } else {
+        report
+    })
 }
 
 /// A nudge carries nothing; a schedule or a person may give an input.

@@ -61,10 +61,17 @@ async fn answer<C: StreamConsumer>(
 ) -> Result<Value, lambda_runtime::Error> {
     let deadline = Deadline::of(&event.context);
     for record in event.payload.records {
-        let number = record.change.sequence_number.clone().filter(|number| !number.is_empty());
+        let number = record
+            .change
+            .sequence_number
+            .clone()
+            .filter(|number| !number.is_empty());
         let number = number.ok_or("a stream record has no sequence number")?;
         let work = consumer.handle(change(record), deadline);
-        if item::run(&number, correlation::new(), deadline, work).await.is_err() {
+        if item::run(&number, correlation::new(), deadline, work)
+            .await
+            .is_err()
+        {
             return Ok(json!({ "batchItemFailures": [{"itemIdentifier": number}] }));
         }
     }
@@ -77,7 +84,11 @@ fn change(record: EventRecord) -> Change {
         "REMOVE" => ChangeKind::Removed,
         _ => ChangeKind::Modified,
     };
-    Change { kind, new: record.change.new_image, old: record.change.old_image }
+    Change {
+        kind,
+        new: record.change.new_image,
+        old: record.change.old_image,
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +110,11 @@ mod tests {
                 serde_dynamo::AttributeValue::S(text) => Some(text.clone()),
                 _ => None,
             });
-            if key.as_deref() == Some(self.0) { Err(PlatformError::InFlight) } else { Ok(()) }
+            if key.as_deref() == Some(self.0) {
+                Err(PlatformError::InFlight)
+            } else {
+                Ok(())
+            }
         }
     }
 
@@ -115,18 +130,23 @@ mod tests {
             .collect();
         let mut context = lambda_runtime::Context::default();
         context.deadline = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() + 5000;
-        LambdaEvent::new(serde_json::from_value(json!({ "Records": records })).unwrap(), context)
+        LambdaEvent::new(
+            serde_json::from_value(json!({ "Records": records })).unwrap(),
+            context,
+        )
     }
 
     #[tokio::test]
     async fn the_batch_ends_at_the_first_failure() {
-        let answer = answer(Arc::new(FailsOn("2")), event(&["1", "2", "3"])).await.unwrap();
-        assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+        let outcome = answer(Arc::new(FailsOn("2")), event(&["1", "2", "3"]))
+            .await
+            .unwrap();
+        assert_eq!(outcome, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
     }
 
     #[tokio::test]
     async fn a_whole_batch_passes() {
-        let answer = super::answer(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
-        assert_eq!(answer, json!({"batchItemFailures": []}));
+        let outcome = answer(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
+        assert_eq!(outcome, json!({"batchItemFailures": []}));
     }
 }

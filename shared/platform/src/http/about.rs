@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::correlation;
 use crate::http::HttpOperation;
 use crate::problem::Problem;
 
@@ -74,8 +75,14 @@ impl About {
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.needs_idempotency_key = true;
-        self.refusal(409, "The request conflicts with the state of things, or one with the same key is in flight.")
-            .refusal(422, "The request is understood and refused, or its key was used for another body.")
+        self.refusal(
+            409,
+            "The request conflicts with the state of things, or one with the same key is in flight.",
+        )
+        .refusal(
+            422,
+            "The request is understood and refused, or its key was used for another body.",
+        )
     }
 
     fn takes_body(&self) -> bool {
@@ -94,7 +101,11 @@ pub(super) fn print<O: HttpOperation>() -> ExitCode {
 
 fn describe<O: HttpOperation>() -> Value {
     let about = O::about();
-    let mut parameters = Vec::new();
+    let mut parameters = vec![json!({
+        "name": correlation::HEADER, "in": "header", "required": false,
+        "description": "Names this request in the logs; one that can't be written there is replaced.",
+        "schema": {"type": "string"},
+    })];
     if about.needs_idempotency_key {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": true,
@@ -122,20 +133,47 @@ fn describe<O: HttpOperation>() -> Value {
 fn responses<O: HttpOperation>(about: &About) -> Value {
     let mut responses = Map::new();
     for (status, when) in &about.answers {
-        let content = json!({"application/json": {"schema": reference::<O::Output>()}});
-        responses.insert(status.to_string(), json!({"description": when, "content": content}));
-    }
-    for (status, when) in &about.problems {
-        let content = json!({"application/problem+json": {"schema": reference::<Problem>()}});
-        responses.insert(status.to_string(), json!({"description": when, "content": content}));
-    }
-    if about.takes_body() {
-        for (status, when) in [(413, "The body is too large."), (415, "The body is not JSON.")] {
-            let content = json!({"application/problem+json": {"schema": reference::<Problem>()}});
-            responses.insert(status.to_string(), json!({"description": when, "content": content}));
+        let mut answer = response(when, "application/json", reference::<O::Output>());
+        if about.needs_idempotency_key {
+            add_header(&mut answer, "idempotency-replayed", replayed());
         }
+        responses.insert(status.to_string(), answer);
+    }
+    let of_bodies = [(413, "The body is too large."), (415, "The body is not JSON.")];
+    let of_bodies = of_bodies.iter().filter(|_| about.takes_body());
+    for (status, when) in about.problems.iter().chain(of_bodies) {
+        let mut answer = response(when, "application/problem+json", reference::<Problem>());
+        if about.needs_idempotency_key && *status == 422 {
+            add_header(&mut answer, "idempotency-replayed", replayed());
+        }
+        responses.insert(status.to_string(), answer);
     }
     Value::Object(responses)
+}
+
+fn response(when: &str, content_type: &str, schema: Value) -> Value {
+    let correlation_id = json!({
+        "description": "Names this request in the logs: the caller's own, or a new one.",
+        "schema": {"type": "string"},
+    });
+    json!({
+        "description": when,
+        "headers": {correlation::HEADER: correlation_id},
+        "content": {content_type: {"schema": schema}},
+    })
+}
+
+fn replayed() -> Value {
+    json!({
+        "description": "`true` when this answers a repetition; the request was done before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    })
+}
+
+fn add_header(response: &mut Value, name: &str, header: Value) {
+    if let Some(headers) = response.get_mut("headers").and_then(Value::as_object_mut) {
+        headers.insert(name.to_owned(), header);
+    }
 }
 
 fn schemas<O: HttpOperation>(about: &About) -> Value {
@@ -149,13 +187,20 @@ fn schemas<O: HttpOperation>(about: &About) -> Value {
     }
     O::Output::schemas(&mut all);
     Problem::schemas(&mut all);
-    Value::Object(all.iter().map(|(name, schema)| (name.clone(), to_json(schema))).collect())
+    Value::Object(
+        all.iter()
+            .map(|(name, schema)| (name.clone(), to_json(schema)))
+            .collect(),
+    )
 }
 
 /// The fields of the input, as parameters of the query.
 fn query_parameters(schema: &Value) -> Vec<Value> {
     let required = |name: &str| {
-        schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == name))
+        schema
+            .get("required")
+            .and_then(Value::as_array)
+            .is_some_and(|names| names.iter().any(|n| n == name))
     };
     let properties = schema.get("properties").and_then(Value::as_object);
     properties
@@ -163,7 +208,9 @@ fn query_parameters(schema: &Value) -> Vec<Value> {
         .flatten()
         .map(|(name, field)| {
             let mut field = field.clone();
-            let description = field.as_object_mut().and_then(|field| field.remove("description"));
+            let description = field
+                .as_object_mut()
+                .and_then(|field| field.remove("description"));
             drop_null(&mut field);
             json!({"name": name, "in": "query", "required": required(name),
                    "description": description, "schema": field})
@@ -174,7 +221,9 @@ fn query_parameters(schema: &Value) -> Vec<Value> {
 /// A parameter that may be left out is not one that may be null.
 fn drop_null(schema: &mut Value) {
     let kinds = schema.get("type").and_then(Value::as_array);
-    let kept: Option<Value> = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned();
+    let kept: Option<Value> = kinds
+        .and_then(|kinds| kinds.iter().find(|kind| *kind != "null"))
+        .cloned();
     if let (Some(kept), Some(schema)) = (kept, schema.as_object_mut()) {
         schema.insert("type".to_owned(), kept);
     }

@@ -19,7 +19,9 @@ pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
         return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
     }
     let bytes = if request.is_base64_encoded {
-        STANDARD.decode(text).map_err(|_| Problem::malformed("body", "is not valid base64"))?
+        STANDARD
+            .decode(text)
+            .map_err(|_| Problem::malformed("body", "is not valid base64"))?
     } else {
         text.as_bytes().to_vec()
     };
@@ -29,7 +31,9 @@ pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "body"))?;
-    deserializer.end().map_err(|_| Problem::malformed("body", "has something after the JSON object"))?;
+    deserializer
+        .end()
+        .map_err(|_| Problem::malformed("body", "has something after the JSON object"))?;
     Ok(value)
 }
 
@@ -37,7 +41,8 @@ pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
 pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let parsed: Vec<(String, String)> =
         serde_urlencoded::from_str(query).map_err(|_| Problem::malformed("query", "can't be read"))?;
-    let canonical = serde_urlencoded::to_string(&parsed).map_err(|_| Problem::malformed("query", "can't be read"))?;
+    let canonical =
+        serde_urlencoded::to_string(&parsed).map_err(|_| Problem::malformed("query", "can't be read"))?;
     let deserializer = serde_urlencoded::Deserializer::new(form_pairs(&canonical));
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "query"))
@@ -48,13 +53,25 @@ fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
 }
 
 fn check_content_type(request: &ApiGatewayV2httpRequest) -> Result<(), Problem> {
-    let Some(value) = request.headers.get("content-type") else { return Ok(()) };
-    let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(value) = request.headers.get("content-type") else {
+        return Ok(());
+    };
+    let kind = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if kind == "application/json" {
         return Ok(());
     }
     let message = "has to be application/json";
-    Err(Problem::new(415, "unsupported-media-type", format!("Content-Type {message}.")).at("Content-Type", message))
+    Err(
+        Problem::new(415, "unsupported-media-type", format!("Content-Type {message}."))
+            .at("Content-Type", message),
+    )
 }
 
 /// A document that doesn't fit. serde names unknown and missing fields in its message only, not in the path.
@@ -67,7 +84,11 @@ fn misfit(path: &str, message: &str, whole: &str) -> Problem {
     let parent = if path == "." || path == "?" { "" } else { path };
     let field = match named {
         Some(name) if parent.is_empty() || parent == name || parent.ends_with(&format!(".{name}")) => {
-            if parent.is_empty() { name.to_owned() } else { parent.to_owned() }
+            if parent.is_empty() {
+                name.to_owned()
+            } else {
+                parent.to_owned()
+            }
         }
         Some(name) => format!("{parent}.{name}"),
         None if parent.is_empty() => whole.to_owned(),
@@ -110,7 +131,6 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only decoding is looked at")]
     struct Query {
         limit: Option<u32>,
         cursor: Option<String>,
@@ -124,8 +144,8 @@ mod tests {
         .unwrap()
     }
 
-    fn refused(body: &str) -> (u16, String) {
-        let problem = super::body::<Input>(&request(body)).unwrap_err();
+    fn refused(text: &str) -> (u16, String) {
+        let problem = body::<Input>(&request(text)).unwrap_err();
         (problem.status, problem.errors[0].field.clone())
     }
 
@@ -136,16 +156,43 @@ mod tests {
             assert_eq!(status, 400, "{body}");
             field
         };
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":12.5}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":"12"}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":9223372036854775808}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1e3}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":0,"amount_cents":1}"#), "trading_account_id");
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":12.5}"#),
+            "amount_cents"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":"12"}"#),
+            "amount_cents"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":9223372036854775808}"#),
+            "amount_cents"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1e3}"#),
+            "amount_cents"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":0,"amount_cents":1}"#),
+            "trading_account_id"
+        );
         assert_eq!(field(r#"{"trading_account_id":1}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"profile_id":2}"#), "profile_id");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"amount_cents":2}"#), "amount_cents");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"text":5}}"#), "note.text");
-        assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"x":5}}"#), "note.x");
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1,"profile_id":2}"#),
+            "profile_id"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1,"amount_cents":2}"#),
+            "amount_cents"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"text":5}}"#),
+            "note.text"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"x":5}}"#),
+            "note.x"
+        );
         assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1} {}"#), "body");
         assert_eq!(field("[1,2"), "body");
         assert_eq!(field(""), "body");
@@ -159,10 +206,13 @@ mod tests {
 
     #[test]
     fn a_query_is_read_by_its_types() {
-        let query: Query = super::query("limit=5&cursor=a%20b").unwrap();
-        assert_eq!((query.limit, query.cursor.as_deref()), (Some(5), Some("a b")));
-        assert_eq!(super::query::<Query>("limit=many").unwrap_err().errors[0].field, "limit");
-        assert_eq!(super::query::<Query>("page=2").unwrap_err().errors[0].field, "page");
-        assert_eq!(super::query::<Query>("limit=1&limit=2").unwrap_err().errors[0].field, "limit");
+        let read: Query = query("limit=5&cursor=a%20b").unwrap();
+        assert_eq!((read.limit, read.cursor.as_deref()), (Some(5), Some("a b")));
+        assert_eq!(query::<Query>("limit=many").unwrap_err().errors[0].field, "limit");
+        assert_eq!(query::<Query>("page=2").unwrap_err().errors[0].field, "page");
+        assert_eq!(
+            query::<Query>("limit=1&limit=2").unwrap_err().errors[0].field,
+            "limit"
+        );
     }
 }

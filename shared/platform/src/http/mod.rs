@@ -92,11 +92,16 @@ async fn answer<O: HttpOperation>(
     event: LambdaEvent<ApiGatewayV2httpRequest>,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
     let (request, context) = event.into_parts();
-    let sent = request.headers.get(correlation::HEADER).and_then(|value| value.to_str().ok());
+    let sent = request
+        .headers
+        .get(correlation::HEADER)
+        .and_then(|value| value.to_str().ok());
     let id = sent.map_or_else(correlation::new, correlation::accept);
-    let span = telemetry::invocation_span(&context.request_id, &id.to_string());
-    let mut response = correlation::within(id.clone(), guarded(operation, request, context)).instrument(span).await;
-    if let Ok(value) = http::HeaderValue::from_str(&id.to_string()) {
+    let span = telemetry::invocation_span(&context.request_id, id.as_ref());
+    let mut response = correlation::within(id.clone(), guarded(operation, request, context))
+        .instrument(span)
+        .await;
+    if let Ok(value) = http::HeaderValue::from_str(id.as_ref()) {
         response.headers.insert(correlation::HEADER, value);
     }
     Ok(response)
@@ -112,7 +117,11 @@ async fn guarded<O: HttpOperation>(
     match tokio::time::timeout_at(deadline.instant(), work).await {
         Ok(Ok(Ok(reply))) => reply.into_response(),
         Ok(Ok(Err(problem))) => {
-            tracing::info!(status = problem.status, code = problem.code, "the request was refused");
+            tracing::info!(
+                status = problem.status,
+                code = problem.code,
+                "the request was refused"
+            );
             reply::problem(&problem)
         }
         Ok(Err(_)) => {
@@ -133,17 +142,29 @@ async fn handle<O: HttpOperation>(
 ) -> Result<Reply<O::Output>, Problem> {
     let identity = identity(&request);
     let input = match O::about().method {
-        Method::Get | Method::Delete => decode::query(request.raw_query_string.as_deref().unwrap_or_default())?,
+        Method::Get | Method::Delete => {
+            decode::query(request.raw_query_string.as_deref().unwrap_or_default())?
+        }
         Method::Post | Method::Put | Method::Patch => decode::body(&request)?,
     };
-    let idempotency_key =
-        request.headers.get("idempotency-key").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let call = Call { identity, input, deadline, path: request.path_parameters, idempotency_key };
+    let idempotency_key = request
+        .headers
+        .get("idempotency-key")
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let call = Call {
+        identity,
+        input,
+        deadline,
+        path: request.path_parameters,
+        idempotency_key,
+    };
     operation.handle(call).await
 }
 
 fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
     let authorizer = request.request_context.authorizer.as_ref();
-    let claims = authorizer.and_then(|authorizer| authorizer.jwt.as_ref()).map(|jwt| &jwt.claims);
+    let claims = authorizer
+        .and_then(|authorizer| authorizer.jwt.as_ref())
+        .map(|jwt| &jwt.claims);
     claims.map(Identity::from_claims).unwrap_or_default()
 }

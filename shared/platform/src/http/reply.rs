@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
 use http::HeaderMap;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -40,12 +40,22 @@ impl<T: Serialize> Reply<T> {
     /// When the body can't be written as JSON.
     pub fn with_status(status: u16, body: &T) -> Result<Self, Problem> {
         let body = serde_json::to_value(body).map_err(|_| Problem::internal())?;
-        Ok(Self { status, body, replayed: false, of: PhantomData })
+        Ok(Self {
+            status,
+            body,
+            replayed: false,
+            of: PhantomData,
+        })
     }
 
     /// An answer that is kept under an idempotency key; `replayed` says whether this is a repetition.
     pub fn kept(answer: KeptAnswer, replayed: bool) -> Self {
-        Self { status: answer.status, body: answer.body, replayed, of: PhantomData }
+        Self {
+            status: answer.status,
+            body: answer.body,
+            replayed,
+            of: PhantomData,
+        }
     }
 
     pub(super) fn into_response(self) -> ApiGatewayV2httpResponse {

@@ -16,7 +16,11 @@ use crate::http::{self, Answer, NoAnswer, back_off, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 /// The spacing of attempts that DriveWealth suggests.
-const SPACING: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+const SPACING: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+];
 /// How often a waiting instance looks for the session that another one renews.
 const RENEWAL_POLL: Duration = Duration::from_millis(150);
 /// Its tries; together a little longer than a claim on the renewal lasts.
@@ -42,7 +46,12 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None, idempotency_key: None }
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+            idempotency_key: None,
+        }
     }
 }
 
@@ -77,7 +86,13 @@ impl<S: SessionStore> DriveWealth<S> {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: String, credentials: Credentials, store: S) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client()?, base, credentials, store, session: Mutex::new(None) })
+        Ok(Self {
+            http: http::client()?,
+            base,
+            credentials,
+            store,
+            session: Mutex::new(None),
+        })
     }
 
     /// Sends a request until there is an answer or no more time.
@@ -123,7 +138,9 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     async fn attempt(&self, request: &Request, session: &Session, deadline: Instant) -> Attempt {
-        let mut sending = self.request(request.method.clone(), &request.path).header("dw-auth-token", &session.token);
+        let mut sending = self
+            .request(request.method.clone(), &request.path)
+            .header("dw-auth-token", &session.token);
         if let Some(key) = request.idempotency_key {
             sending = sending.header("Idempotency-Key", key.to_string());
         }
@@ -147,7 +164,10 @@ impl<S: SessionStore> DriveWealth<S> {
     /// A usable session. Within the instance the lock lets one task renew; between instances the store does.
     async fn session(&self, stale: Option<i64>, deadline: Instant) -> Result<Session, String> {
         let mut cached = self.session.lock().await;
-        if let Some(session) = cached.as_ref().filter(|session| session.is_usable(Utc::now(), stale)) {
+        if let Some(session) = cached
+            .as_ref()
+            .filter(|session| session.is_usable(Utc::now(), stale))
+        {
             return Ok(session.clone());
         }
         for _ in 0..RENEWAL_TRIES {
@@ -169,21 +189,31 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     async fn sign_in(&self, version: i64, deadline: Instant) -> Result<Session, String> {
-        let Credentials { username, password, .. } = &self.credentials;
+        let Credentials {
+            username, password, ..
+        } = &self.credentials;
         let body = json!({"appTypeID": 4, "username": username, "password": password});
         let answer = exchange(self.request(Method::POST, "/auth").json(&body), deadline).await;
         let answer = answer.map_err(|error| format!("signing in failed: {error:?}"))?;
         if answer.status >= 300 {
             return Err(format!("signing in was refused with status {}", answer.status));
         }
-        let read: SignInAnswer =
-            serde_json::from_slice(&answer.body).map_err(|_| "the answer to signing in can't be read".to_owned())?;
-        Ok(Session { token: read.auth_token, expires_at: read.expires_at, version })
+        let read: SignInAnswer = serde_json::from_slice(&answer.body)
+            .map_err(|_| "the answer to signing in can't be read".to_owned())?;
+        Ok(Session {
+            token: read.auth_token,
+            expires_at: read.expires_at,
+            version,
+        })
     }
 }
 
 fn classify(method: &Method, answer: Answer) -> Attempt {
-    let request_id = answer.headers.get("dw-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let request_id = answer
+        .headers
+        .get("dw-request-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
     tracing::info!(%method, status = answer.status, dw_request_id = request_id, "DriveWealth answered");
     let error = || serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
     match answer.status {
@@ -196,7 +226,11 @@ fn classify(method: &Method, answer: Answer) -> Attempt {
         429 => Attempt::NotDone("too many requests".to_owned(), http::retry_after(&answer.headers)),
         status @ 400..=499 => {
             let ErrorBody { error_code, message } = error();
-            Attempt::Declined(Decline { code: error_code, message, status })
+            Attempt::Declined(Decline {
+                code: error_code,
+                message,
+                status,
+            })
         }
         status => Attempt::Doubtful(format!("status {status}")),
     }

@@ -36,31 +36,41 @@ impl<S: SessionStore> DriveWealth<S> {
             body: Some(body),
             idempotency_key: Some(order.idempotency_key),
         };
-        self.call(request, deadline).await.read(|body| wire::payment(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payment(&body))
     }
 
     /// A deposit as it is now.
     pub async fn deposit(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
         let request = Request::get(format!("/funding/deposits/{}", segment(id.as_str())));
-        self.call(request, deadline).await.read(|body| wire::payment(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payment(&body))
     }
 
     /// A redemption as it is now.
     pub async fn redemption(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
         let request = Request::get(format!("/funding/redemptions/{}", segment(id.as_str())));
-        self.call(request, deadline).await.read(|body| wire::payment(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payment(&body))
     }
 
     /// All deposits of a user.
     pub async fn deposits_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
         let request = Request::get(format!("/users/{}/funding/deposits", segment(user.as_str())));
-        self.call(request, deadline).await.read(|body| wire::payments(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payments(&body))
     }
 
     /// All redemptions of a user.
     pub async fn redemptions_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
         let request = Request::get(format!("/users/{}/funding/redemptions", segment(user.as_str())));
-        self.call(request, deadline).await.read(|body| wire::payments(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payments(&body))
     }
 
     /// Approves a redemption that waits for us (RIA_Pending). Repeating it is refused with
@@ -72,13 +82,17 @@ impl<S: SessionStore> DriveWealth<S> {
             body: Some(json!({"status": "RIA_Approved", "statusComment": "approved by Moneta"})),
             idempotency_key: None,
         };
-        self.call(request, deadline).await.read(|body| wire::payment(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::payment(&body))
     }
 
     /// An account.
     pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<AccountReading> {
         let request = Request::get(format!("/accounts/{}", segment(id.as_str())));
-        self.call(request, deadline).await.read(|body| wire::account(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::account(&body))
     }
 
     /// The cash of an account.
@@ -90,7 +104,9 @@ impl<S: SessionStore> DriveWealth<S> {
     /// The portfolio of an account.
     pub async fn portfolio(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<PortfolioAnswer> {
         let request = Request::get(format!("/accounts/{}/portfolio", segment(id.as_str())));
-        self.call(request, deadline).await.read(|body| wire::portfolio(&body))
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::portfolio(&body))
     }
 
     /// Sets the targets of a portfolio. Setting them twice is the same as once.
@@ -117,7 +133,11 @@ fn holdings(targets: &Targets) -> Vec<Value> {
         .funds
         .iter()
         .map(|(id, weight)| json!({"type": "FUND", "id": id, "target": weight.as_decimal().to_string()}));
-    (!targets.cash.is_zero()).then_some(cash).into_iter().chain(funds).collect()
+    (!targets.cash.is_zero())
+        .then_some(cash)
+        .into_iter()
+        .chain(funds)
+        .collect()
 }
 
 /// An id as a segment of a path: what isn't a letter, digit, `-`, `.` or `_` is escaped.

@@ -18,7 +18,11 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Session(version {}, until {})", self.version, self.expires_at)
+        write!(
+            formatter,
+            "Session(version {}, until {})",
+            self.version, self.expires_at
+        )
     }
 }
 

@@ -87,7 +87,12 @@ mod tests {
 
     #[test]
     fn names_are_read_in_every_spelling() {
-        for (name, code) in [("Successful", 2), ("RETURNED", 5), ("RIA_Pending", 11), ("On Hold", 16)] {
+        for (name, code) in [
+            ("Successful", 2),
+            ("RETURNED", 5),
+            ("RIA_Pending", 11),
+            ("On Hold", 16),
+        ] {
             assert_eq!(payment_code(name), Some(code));
         }
         assert_eq!(payment_code("Sideways"), None);

@@ -155,7 +155,10 @@ pub(super) fn account(body: &[u8]) -> Result<AccountReading, String> {
     }
     let raw = parse::<Wrapped>(body)?.account;
     let account: Account = parse(raw.get().as_bytes())?;
-    let updated_at = account.updated_when.or(account.created_when).ok_or("an account without a time")?;
+    let updated_at = account
+        .updated_when
+        .or(account.created_when)
+        .ok_or("an account without a time")?;
     Ok(AccountReading {
         id: account.id,
         status: account_status(&account.status.name),
@@ -222,25 +225,46 @@ struct PartObject {
 pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
     let raw = parse_raw(body)?;
     let object: PortfolioObject = parse(body)?;
-    let mut reading = PortfolioReading { equity: object.equity, cash: HoldingReading::default(), funds: Vec::new() };
+    let mut reading = PortfolioReading {
+        equity: object.equity,
+        cash: HoldingReading::default(),
+        funds: Vec::new(),
+    };
     for holding in object.holdings {
-        let part = HoldingReading { target: holding.target, actual: holding.actual, value: holding.value };
+        let part = HoldingReading {
+            target: holding.target,
+            actual: holding.actual,
+            value: holding.value,
+        };
         match holding.kind.as_str() {
             "CASH_RESERVE" => reading.cash = part,
             "FUND" => reading.funds.push(FundReading {
                 id: DriveWealthFundId::parse(holding.id.as_deref().unwrap_or_default())
                     .map_err(|error| error.to_string())?,
                 holding: part,
-                parts: holding.holdings.unwrap_or_default().into_iter().map(part_of).collect(),
+                parts: holding
+                    .holdings
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(part_of)
+                    .collect(),
             }),
             other => return Err(format!("a holding of type {other}")),
         }
     }
-    Ok(PortfolioAnswer { id: object.id, reading, raw })
+    Ok(PortfolioAnswer {
+        id: object.id,
+        reading,
+        raw,
+    })
 }
 
 fn part_of(part: PartObject) -> HoldingReading {
-    HoldingReading { target: part.target, actual: part.actual, value: part.value }
+    HoldingReading {
+        target: part.target,
+        actual: part.actual,
+        value: part.value,
+    }
 }
 
 /// Amounts are signed differently in answers and events; ours are above zero in either direction.
@@ -252,16 +276,19 @@ fn amount(amount: Decimal, currency: Option<&CurrencyName>) -> Result<Money, Str
 
 /// Available cash carries accruals below a cent; what isn't a whole cent can't be moved.
 fn whole_cents(amount: Decimal) -> Result<Money, String> {
-    Money::from_decimal(amount, Currency::USD, domain::money::Rounding::Floor).map_err(|error| error.to_string())
+    Money::from_decimal(amount, Currency::USD, domain::money::Rounding::Floor)
+        .map_err(|error| error.to_string())
 }
 
 fn status_code(code: Option<i32>, message: &str) -> Result<i32, String> {
-    code.or_else(|| payment_code(message)).ok_or_else(|| "a payment without a status".to_owned())
+    code.or_else(|| payment_code(message))
+        .ok_or_else(|| "a payment without a status".to_owned())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     // The message of serde_json tells places and types, and quotes no more than one scalar.
-    serde_json::from_slice(body).map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
+    serde_json::from_slice(body)
+        .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
 }
 
 fn parse_raw(body: &[u8]) -> Result<Arc<RawValue>, String> {
@@ -299,13 +326,15 @@ mod tests {
 
     #[test]
     fn a_fraction_of_a_cent_is_no_payment() {
-        let payload = RawValue::from_string(r#"{"paymentID":"D-1","amount":1.005,"status":2}"#.to_owned()).unwrap();
+        let payload =
+            RawValue::from_string(r#"{"paymentID":"D-1","amount":1.005,"status":2}"#.to_owned()).unwrap();
         assert!(payment_of_event(&payload, Utc::now()).is_err());
     }
 
     #[test]
     fn a_portfolio_without_cash_reserve_has_no_cash() {
-        let body = br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
+        let body =
+            br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
             "actual":1.0,"value":100.00,"holdings":[{"symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
         let answer = portfolio(body).unwrap();
         assert_eq!(answer.reading.cash, HoldingReading::default());

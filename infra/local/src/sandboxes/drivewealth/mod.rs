@@ -143,7 +143,10 @@ impl DriveWealthSandbox {
 
     /// Lets a payment take its next status after the usual time, if payments move by themselves.
     fn follow(&self, live: &Live, payment: &Payment) {
-        let Some(pace) = live.auto_advance.filter(|_| payments::next(&live.state, payment).is_some()) else {
+        let Some(pace) = live
+            .auto_advance
+            .filter(|_| payments::next(&live.state, payment).is_some())
+        else {
             return;
         };
         // A sandbox that is gone needs no more steps; a payment that has moved meanwhile has its own.
@@ -168,7 +171,11 @@ impl DriveWealthSandbox {
         if live.auto_advance.is_none() {
             return;
         }
-        let payment = live.state.payments.get(id).filter(|payment| payment.path.len() == steps);
+        let payment = live
+            .state
+            .payments
+            .get(id)
+            .filter(|payment| payment.path.len() == steps);
         if let Some((status, comment)) = payment.and_then(|payment| payments::next(&live.state, payment)) {
             self.change(&mut live, id, status, &comment, Utc::now());
         }

@@ -1,0 +1,79 @@
+//! What is on a Kafka topic.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+use serde_json::Value;
+
+use crate::Result;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A message of a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicMessage {
+    /// The key.
+    pub key: String,
+    /// The partition.
+    pub partition: i32,
+    /// The place in its partition.
+    pub offset: i64,
+    /// The headers, in their order.
+    pub headers: Vec<(String, String)>,
+    /// The event.
+    pub payload: Value,
+}
+
+/// All messages that a topic has now, partition by partition.
+///
+/// # Errors
+/// When the brokers don't answer.
+pub async fn topic_messages(brokers: &str, topic: &str) -> Result<Vec<TopicMessage>> {
+    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || read(&brokers, &topic)).await?
+}
+
+fn read(brokers: &str, topic: &str) -> Result<Vec<TopicMessage>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "end-to-end")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
+    let described = metadata.topics().first().context("the topic is not there")?;
+    let mut assignment = TopicPartitionList::new();
+    let mut expected = 0;
+    for partition in described.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), LIMIT)?;
+        expected += high - low;
+        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let mut messages = Vec::new();
+    for _ in 0..expected {
+        let message = consumer.poll(LIMIT).context("a message of the topic did not come")??;
+        let headers = message.headers().map(|headers| headers.iter().map(of_header).collect());
+        messages.push(TopicMessage {
+            key: text(message.key()),
+            partition: message.partition(),
+            offset: message.offset(),
+            headers: headers.unwrap_or_default(),
+            payload: serde_json::from_slice(message.payload().unwrap_or_default())?,
+        });
+    }
+    messages.sort_by_key(|message| (message.partition, message.offset));
+    Ok(messages)
+}
+
+fn of_header(header: rdkafka::message::Header<'_, &[u8]>) -> (String, String) {
+    (header.key.to_owned(), text(header.value))
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}

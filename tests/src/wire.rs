@@ -1,0 +1,258 @@
+//! The wire between one function and its backends, cut at any point.
+//!
+//! Proxies stand before the backends of a function. Every chunk of bytes that passes them is a step: what the function
+//! sends can be stopped before it leaves or just after it has left, and what comes back can be stopped before it
+//! arrives. [`Wire::play`] lets a piece of work run up to a given step, freezes the wire there, kills the function's
+//! processes (SIGKILL) and drops their connections. Playing step 1, 2, 3 … until the work goes through is the list of all
+//! points at which the function can die.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+use crate::{Fixture, Result};
+
+const CHUNK: usize = 64 * 1024;
+/// How long a backend may take over what it was sent just before the function died.
+const AFTERLIFE: Duration = Duration::from_secs(2);
+/// How much of a chunk is told of it.
+const SHOWN: usize = 90;
+
+/// The proxies before the backends of one function.
+pub struct Wire {
+    function: &'static str,
+    shared: Arc<Shared>,
+    _proxies: JoinSet<()>,
+}
+
+/// How a piece of work ended.
+#[derive(Debug)]
+pub enum Played<T> {
+    /// It came to its end before the step.
+    Through(T),
+    /// The function was killed.
+    Killed {
+        /// Where.
+        point: String,
+        /// What the work came to nevertheless.
+        outcome: T,
+    },
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Counts up with each cut; a connection belongs to the time before the next.
+    cuts: watch::Sender<u64>,
+    frozen: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    step: u64,
+    /// The step at which the wire freezes.
+    target: Option<u64>,
+    point: String,
+}
+
+/// What to do with a chunk.
+enum Verdict {
+    Pass,
+    /// Neither this nor anything after it passes.
+    Hold,
+    /// It passes, but nothing after it.
+    PassAndHold,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Out,
+    Back,
+}
+
+impl Wire {
+    /// Puts proxies before the backends that a function finds by these variables; its processes use them from now on.
+    ///
+    /// # Errors
+    /// When the local cloud doesn't know a variable, or a proxy has no port.
+    pub async fn attach(fixture: &Fixture, function: &'static str, variables: &[&'static str]) -> Result<Self> {
+        let status = fixture.api(None).get("/local/status").await?.expect(200)?;
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            cuts: watch::Sender::new(0),
+            frozen: watch::Sender::new(false),
+        });
+        let mut proxies = JoinSet::new();
+        for variable in variables {
+            let url = status.body["addresses"][variable].as_str();
+            let url = url.with_context(|| format!("the local cloud has no address {variable}: {}", status.text))?;
+            let server = address_in(url).with_context(|| format!("{variable}={url} has no address"))?;
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let replaced = url.replacen(&server, &listener.local_addr()?.to_string(), 1);
+            let server: SocketAddr = server.replace("localhost", "127.0.0.1").parse()?;
+            proxies.spawn(accept(listener, server, variable, Arc::clone(&shared)));
+            fixture.cloud.set_function_environment(function, variable, &replaced)?;
+        }
+        Ok(Self {
+            function,
+            shared,
+            _proxies: proxies,
+        })
+    }
+
+    /// Does the work, and kills the function when the wire comes to the step; the work goes on until it ends.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn play<T>(
+        &self,
+        fixture: &Fixture,
+        step: u64,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<Played<T>> {
+        *self.shared.state() = State {
+            target: Some(step),
+            ..State::default()
+        };
+        let mut work = pin!(work);
+        let mut frozen = self.shared.frozen.subscribe();
+        tokio::select! {
+            biased;
+            _ = frozen.wait_for(|frozen| *frozen) => {}
+            outcome = &mut work => {
+                let has_frozen = self.shared.disarm();
+                ensure!(!has_frozen, "{}: the work ended while the wire was frozen", self.function);
+                return Ok(Played::Through(outcome?));
+            }
+        }
+        let killed = fixture.cloud.kill(self.function).await?;
+        self.shared.disarm();
+        let point = std::mem::take(&mut self.shared.state().point);
+        ensure!(killed > 0, "{}: no process was there to kill {point}", self.function);
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+        self.shared.frozen.send_replace(false);
+        let outcome = work.await.with_context(|| format!("killed {point}"))?;
+        Ok(Played::Killed { point, outcome })
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets everything pass that comes from now on; says whether the wire is frozen.
+    fn disarm(&self) -> bool {
+        self.state().target = None;
+        *self.frozen.borrow()
+    }
+
+    /// Counts a chunk: one that goes out has two steps, before and after it leaves; one that comes back has one.
+    fn judge(&self, way: Way, party: &str, chunk: &[u8]) -> Verdict {
+        if *self.frozen.borrow() {
+            return Verdict::Hold;
+        }
+        let mut state = self.state();
+        let before = state.step;
+        state.step += match way {
+            Way::Out => 2,
+            Way::Back => 1,
+        };
+        let Some(target) = state.target.filter(|target| *target <= state.step) else {
+            return Verdict::Pass;
+        };
+        let (verdict, when) = match way {
+            Way::Out if target == before + 1 => (Verdict::Hold, "before it sent"),
+            Way::Out => (Verdict::PassAndHold, "when it had sent"),
+            Way::Back => (Verdict::Hold, "before it got the answer"),
+        };
+        state.point = format!("at step {target}, {when} ({party}): {}", shown(chunk));
+        drop(state);
+        if matches!(verdict, Verdict::Hold) {
+            self.frozen.send_replace(true);
+        }
+        verdict
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, party: &'static str, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((function, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            // A connection that breaks is part of the play.
+            let _ = connect(function, server, party, &shared).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connect(mut function: TcpStream, server: SocketAddr, party: &str, shared: &Shared) -> std::io::Result<()> {
+    let mut cuts = shared.cuts.subscribe();
+    let mut server = TcpStream::connect(server).await?;
+    function.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut out, mut back) = (vec![0; CHUNK], vec![0; CHUNK]);
+    loop {
+        tokio::select! {
+            read = function.read(&mut out) => {
+                let chunk = out.get(..read?).unwrap_or_default();
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                match shared.judge(Way::Out, party, chunk) {
+                    Verdict::Pass => server.write_all(chunk).await?,
+                    Verdict::Hold => break,
+                    Verdict::PassAndHold => {
+                        server.write_all(chunk).await?;
+                        shared.frozen.send_replace(true);
+                        // The other side does what it was asked, with nobody there to hear of it.
+                        let _ = tokio::time::timeout(AFTERLIFE, server.read(&mut back)).await;
+                        break;
+                    }
+                }
+            }
+            read = server.read(&mut back) => {
+                let chunk = back.get(..read?).unwrap_or_default();
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                match shared.judge(Way::Back, party, chunk) {
+                    Verdict::Pass => function.write_all(chunk).await?,
+                    Verdict::Hold | Verdict::PassAndHold => break,
+                }
+            }
+            _ = cuts.changed() => return Ok(()),
+        }
+    }
+    // Still open until the function is dead, so that nothing can be done about it.
+    let _ = cuts.changed().await;
+    Ok(())
+}
+
+/// `host:port` of a URL.
+fn address_in(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let address = authority.rsplit('@').next()?;
+    address.contains(':').then(|| address.to_owned())
+}
+
+/// The longest readable part of a chunk: a statement, or the first line of a request.
+fn shown(chunk: &[u8]) -> String {
+    let parts = chunk.split(|byte| !(byte.is_ascii_graphic() || *byte == b' '));
+    let longest = parts.max_by_key(|part| part.len().min(SHOWN)).unwrap_or_default();
+    let shown = longest.get(..SHOWN).unwrap_or(longest);
+    String::from_utf8_lossy(shown).into_owned()
+}
