@@ -16,7 +16,7 @@ use platform::metrics;
 use crate::Error;
 use crate::broker::{Broker, expect};
 use crate::events::CashChanged;
-use crate::store::portfolios;
+use crate::store::{accounts, portfolios};
 
 /// The inbox's name of the sender.
 const SOURCE: &str = "portfolio-changes";
@@ -60,6 +60,7 @@ impl CashChanges {
             tracing::error!(%reason, "a portfolio's answer is not used");
             metrics::count("InvalidPortfolios", 1);
         })?;
+        let cash = expect(client.cash(account, deadline.instant()).await)?;
         let targets = portfolio.targets_as_they_are()?;
         expect(client.set_targets(&answer.id, &targets, deadline.instant()).await)?;
 
@@ -73,6 +74,7 @@ impl CashChanges {
         };
         let mut transaction = self.database.begin().await?;
         if inbox::take(&mut transaction, &arrival).await? {
+            accounts::keep_cash(&mut transaction, account, &cash, as_of).await?;
             portfolios::keep(&mut transaction, account, &answer, &portfolio, &targets, as_of).await?;
         }
         Ok(transaction.commit().await?)

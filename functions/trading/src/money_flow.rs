@@ -296,7 +296,7 @@ async fn check_cash(
 ) -> Result<(), Error> {
     let account = request.trading_account_id;
     let reserved = money_flow::reserved(connection, account, parties.seen_at, Currency::USD.code()).await?;
-    accounts::keep_cash(connection, account, cash, parties.seen_at).await?;
+    accounts::keep_cash(connection, &parties.drivewealth_account_id, cash, parties.seen_at).await?;
     Ok(check_cover(amount, cash.available_for_withdrawal, reserved)?)
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::broker::expect;
-use crate::settlement::Settlement;
+use crate::settlement::{Settled, Settlement};
 use crate::store::{accounts, money_flow, payments};
 
 /// Flows that one run looks at.
@@ -219,7 +219,7 @@ impl Reconciler {
                         .await?
                 }
             };
-            if settled.has_changed {
+            if settled == Settled::Changed {
                 report.differences += 1;
                 tracing::error!(
                     payment = payment.id.as_str(),
@@ -241,7 +241,7 @@ impl Reconciler {
             let mut connection = self.database.pool().await?.acquire().await?;
             accounts::of_user(&mut connection, user).await?
         };
-        let Some((account, trading_account)) = account else {
+        let Some(account) = account else {
             return Ok(());
         };
         let client = self.settlement.broker().client().await?;
@@ -250,7 +250,7 @@ impl Reconciler {
         let cash = expect(client.cash(&account, deadline.instant()).await)?;
         let mut transaction = self.database.begin().await?;
         let kept = accounts::keep_status(&mut transaction, &reading).await?;
-        accounts::keep_cash(&mut transaction, trading_account, &cash, as_of).await?;
+        accounts::keep_cash(&mut transaction, &account, &cash, as_of).await?;
         transaction.commit().await?;
         if kept.is_some_and(|account| account.has_changed) {
             report.differences += 1;

@@ -50,13 +50,17 @@ pub struct Settlement {
     nudge: Nudge,
 }
 
-/// What the broker's word has changed.
+/// What the broker's word came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
-    /// The payment belongs to a flow of ours.
-    pub is_linked: bool,
+pub enum Settled {
+    /// The payment belongs to no flow that is known, or the event was taken before.
+    NotOurs,
+    /// The flow stays as it is.
+    Unchanged,
     /// The flow's status is another now.
-    pub has_changed: bool,
+    Changed,
+    /// The payment disagrees with the flow: a person has to look at it, nothing moves until then.
+    Parked,
 }
 
 impl Settlement {
@@ -98,7 +102,7 @@ impl Settlement {
             _ => None,
         };
         let answer = self.record(&flow, outcome, keyed).await?;
-        if let Some(payment) = awaits_approval {
+        if let (Some(payment), Answer::Kept { .. }) = (awaits_approval, &answer) {
             // The event that asks for approval may have come before the answer told whose payment it is.
             if let Err(error) = self.approve(&payment, deadline).await {
                 tracing::warn!(
@@ -144,12 +148,13 @@ impl Settlement {
             }
             Outcome::Retryable(reason) => {
                 tracing::warn!(flow = flow.id.get(), %reason, "the broker was not reached; the flow stays pending");
-                look_again(&mut transaction, flow, ProviderState::Intended).await?;
+                look_again(&mut transaction, flow).await?;
             }
             Outcome::Unknown(reason) => {
                 tracing::error!(flow = flow.id.get(), %reason, "the broker's answer is unknown");
                 metrics::count_with("UnknownOutcomes", 1, &[("provider", "drivewealth")]);
-                look_again(&mut transaction, flow, ProviderState::Unknown).await?;
+                money_flow::set_provider_state(&mut transaction, flow.id, ProviderState::Unknown, None).await?;
+                look_again(&mut transaction, flow).await?;
             }
         }
         let recorded = money_flow::load(&mut transaction, flow.id).await?;
@@ -185,27 +190,15 @@ impl Settlement {
         if let Some(arrival) = arrival
             && !inbox::take(&mut transaction, arrival).await?
         {
-            return Ok(Settled {
-                is_linked: false,
-                has_changed: false,
-            });
+            return Ok(Settled::NotOurs);
         }
         let known = payments::keep_newest(&mut transaction, direction, payment, None).await?;
         let settled = match known.money_flow_id {
-            Some(flow) => {
-                let has_changed = apply(&mut transaction, flow, &known).await?;
-                Settled {
-                    is_linked: true,
-                    has_changed,
-                }
-            }
-            None => Settled {
-                is_linked: false,
-                has_changed: false,
-            },
+            Some(flow) => apply(&mut transaction, flow, &known, payment).await?,
+            None => Settled::NotOurs,
         };
         transaction.commit().await?;
-        if settled.has_changed {
+        if settled == Settled::Changed {
             self.nudge.send().await;
         }
         Ok(settled)
@@ -228,7 +221,7 @@ impl Settlement {
         }
         // Kept first: only a redemption that is known to be ours is approved.
         let settled = self.settle(Direction::Withdrawal, &redemption, None).await?;
-        if !settled.is_linked {
+        if !matches!(settled, Settled::Unchanged | Settled::Changed) {
             return self.settle(Direction::Withdrawal, &redemption, arrival).await;
         }
         let approved = self.approved(id, deadline).await?;
@@ -258,65 +251,68 @@ fn idempotency_key(flow: MoneyFlowId) -> Uuid {
     Uuid::new_v5(&KEY_NAMESPACE, format!("money-flow/{flow}").as_bytes())
 }
 
-/// Links the broker's payment to the flow and takes over the newest that is known of it. A payment of another amount,
-/// currency or account moves nothing and is parked for a person.
+/// Links the broker's payment to the flow and takes over the newest that is known of it.
 async fn link(connection: &mut PgConnection, flow: &Flow, payment: &Payment) -> Result<(), Error> {
     let known = payments::keep_newest(connection, flow.direction, payment, Some(flow.id)).await?;
-    let foreign_account = known
-        .account_id
-        .as_deref()
-        .is_some_and(|id| id != flow.drivewealth_account_id.as_str());
-    if known.money_flow_id != Some(flow.id) || known.amount != flow.amount || foreign_account {
-        tracing::error!(
-            flow = flow.id.get(),
-            "the broker's payment disagrees with the flow"
-        );
-        metrics::count("ParkedPayments", 1);
-        return money_flow::park(
-            connection,
-            flow.id,
-            "the broker's payment disagrees with the request",
-        )
-        .await;
+    if known.money_flow_id != Some(flow.id) {
+        return park_disagreement(connection, flow.id).await;
     }
-    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known))
-        .await?;
-    apply(connection, flow.id, &known).await?;
+    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known)).await?;
+    apply(connection, flow.id, &known, payment).await?;
     Ok(())
+}
+
+async fn park_disagreement(connection: &mut PgConnection, flow: MoneyFlowId) -> Result<(), Error> {
+    tracing::error!(flow = flow.get(), "the broker's payment disagrees with the flow");
+    metrics::count("ParkedPayments", 1);
+    money_flow::park(connection, flow, "the broker's payment disagrees with the request").await
+}
+
+/// Whether amount, currency and account of a payment are the flow's. Some answers leave the account out.
+fn agrees(flow: &Flow, known: &KnownPayment, payment: &Payment) -> bool {
+    let same_account = |id: &str| id == flow.drivewealth_account_id.as_str();
+    known.amount == flow.amount
+        && payment.amount == flow.amount
+        && known.account_id.as_deref().is_none_or(same_account)
+        && payment.account_id.as_ref().is_none_or(|id| same_account(id.as_str()))
 }
 
 fn lookup_after(known: &KnownPayment) -> Option<DateTime<Utc>> {
     (known.status == PaymentStatus::AwaitingApproval).then(|| SystemClock.now() + APPROVAL_LOOKUP)
 }
 
-/// Applies the broker's word to the flow; `true` when its status is another now.
-async fn apply(connection: &mut PgConnection, id: MoneyFlowId, known: &KnownPayment) -> Result<bool, Error> {
+/// Applies the broker's word to the flow. A payment of another amount, currency or account moves nothing.
+async fn apply(
+    connection: &mut PgConnection,
+    id: MoneyFlowId,
+    known: &KnownPayment,
+    payment: &Payment,
+) -> Result<Settled, Error> {
     let flow = money_flow::lock(connection, id).await?;
     if flow.provider_state == ProviderState::Parked {
-        return Ok(false);
+        return Ok(Settled::Parked);
+    }
+    if !agrees(&flow, known, payment) {
+        park_disagreement(connection, id).await?;
+        return Ok(Settled::Parked);
     }
     if flow.provider_state == ProviderState::Accepted {
         money_flow::set_provider_state(connection, id, ProviderState::Accepted, lookup_after(known)).await?;
     }
     let next = match flow.status.after(known.status) {
         Transition::Applied(next) => next,
-        Transition::AlreadyApplied => return Ok(false),
+        Transition::AlreadyApplied => return Ok(Settled::Unchanged),
         Transition::Rejected(refusal) => {
             tracing::error!(flow = id.get(), status = %flow.status, code = %refusal.code, "the broker's word is refused");
             metrics::count("RefusedTransitions", 1);
-            return Ok(false);
+            return Ok(Settled::Unchanged);
         }
     };
     let failure = failure_code(next, known.status);
     money_flow::set_status(connection, id, next, failure).await?;
-    follow(
-        connection,
-        &flow,
-        consequences(flow.direction, flow.status, next, known.status),
-        failure,
-    )
-    .await?;
-    Ok(true)
+    let consequences = consequences(flow.direction, flow.status, next, known.status);
+    follow(connection, &flow, consequences, failure).await?;
+    Ok(Settled::Changed)
 }
 
 fn failure_code(status: MoneyFlowStatus, payment: PaymentStatus) -> Option<&'static str> {
@@ -396,12 +392,9 @@ fn decline_code(decline: &Decline) -> &'static str {
 }
 
 /// Keeps the flow open and says when it is looked up again; after the last look-up it is parked for a person.
-async fn look_again(connection: &mut PgConnection, flow: &Flow, state: ProviderState) -> Result<(), Error> {
+async fn look_again(connection: &mut PgConnection, flow: &Flow) -> Result<(), Error> {
     match LookupLadder::STANDARD.next(flow.lookups, flow.created_at) {
-        Next::At(at) => {
-            money_flow::set_provider_state(connection, flow.id, state, Some(at)).await?;
-            Ok(())
-        }
+        Next::At(at) => money_flow::set_next_lookup(connection, flow.id, at).await,
         Next::Park => {
             metrics::count("ParkedPayments", 1);
             money_flow::park(connection, flow.id, "the broker's answer stayed unknown").await

@@ -16,7 +16,8 @@ use crate::exact;
 use crate::http::{self, NoAnswer, back_off, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
-const SPACING: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+/// How long after each attempt the next one comes; after the last comes none.
+const SPACING: [Option<Duration>; 2] = [Some(Duration::from_millis(300)), None];
 
 /// What signs us in. The secret's JSON has these fields.
 #[derive(Clone, Deserialize)]
@@ -103,8 +104,9 @@ impl Plaid {
                 Outcome::Retryable(Reason(reason)) => last = reason,
                 settled => return settled,
             }
-            if !back_off(spacing, deadline).await {
-                break;
+            match spacing {
+                Some(spacing) if back_off(spacing, deadline).await => {}
+                _ => break,
             }
         }
         Outcome::Retryable(Reason(last))

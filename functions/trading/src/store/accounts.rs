@@ -100,15 +100,17 @@ pub(crate) async fn lock(
 /// Keeps the cash that the broker told, unless a newer figure is kept.
 pub(crate) async fn keep_cash(
     connection: &mut PgConnection,
-    account: TradingAccountId,
+    account: &DriveWealthAccountId,
     cash: &CashReading,
     as_of: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
         "UPDATE trading_accounts SET cash_balance_cents = $2, cash_available_for_trade_cents = $3, \
          cash_available_for_withdrawal_cents = $4, balances_as_of = $5 \
-         WHERE id = $1 AND (balances_as_of IS NULL OR balances_as_of < $5)",
-        account.get(),
+         FROM drivewealth_accounts \
+         WHERE drivewealth_accounts.trading_account_id = trading_accounts.id AND drivewealth_accounts.ref_id = $1 \
+           AND (balances_as_of IS NULL OR balances_as_of < $5)",
+        account.as_str(),
         cash.balance.minor(),
         cash.available_for_trade.minor(),
         cash.available_for_withdrawal.minor(),
@@ -195,18 +197,15 @@ pub(crate) async fn keep_status(
 pub(crate) async fn of_user(
     connection: &mut PgConnection,
     user: &DriveWealthUserId,
-) -> Result<Option<(DriveWealthAccountId, TradingAccountId)>, Error> {
-    let row = sqlx::query!(
-        "SELECT ref_id, trading_account_id FROM drivewealth_accounts WHERE drivewealth_user_id = $1 \
-         ORDER BY ref_id LIMIT 1",
+) -> Result<Option<DriveWealthAccountId>, Error> {
+    let account = sqlx::query_scalar!(
+        "SELECT ref_id FROM drivewealth_accounts WHERE drivewealth_user_id = $1 ORDER BY ref_id LIMIT 1",
         user.as_str(),
     )
     .fetch_optional(connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let account =
-        DriveWealthAccountId::parse(&row.ref_id).map_err(|_| PlatformError::Stored("outside id"))?;
-    Ok(Some((account, id(row.trading_account_id)?)))
+    let account = account.map(|id| DriveWealthAccountId::parse(&id)).transpose();
+    Ok(account.map_err(|_| PlatformError::Stored("outside id"))?)
 }
 
 /// The profile's trading account as the app shows it.

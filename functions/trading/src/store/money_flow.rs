@@ -195,6 +195,23 @@ pub(crate) async fn set_provider_state(
     Ok(updated.rows_affected() == 1)
 }
 
+/// Says when a flow whose outcome isn't known is looked at again; what is known of the call stays as it is.
+pub(crate) async fn set_next_lookup(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE trading_money_flow SET next_lookup_at = $2 \
+         WHERE id = $1 AND provider_state IN ('intended', 'unknown')",
+        flow.get(),
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Parks the flow for a person, from whatever state the call is in.
 pub(crate) async fn park(
     connection: &mut PgConnection,

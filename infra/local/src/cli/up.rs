@@ -100,7 +100,7 @@ fn introduce(cloud: &LocalCloud, (profile, account, bank): (i64, i64, i64), begu
         "  curl {url}/trading/profile -H \"Authorization: Bearer $TOKEN\""
     ));
     say(format_args!(
-        "  curl {url}/trading/deposits -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(uuidgen)\" \\\n    \
+        "  curl {url}/trading/deposits -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(date +%s)\" \\\n    \
          --json '{{\"trading_account_id\":{account},\"bank_account_id\":{bank},\"amount_cents\":25000}}'"
     ));
     say("\nCtrl-C stops everything. In another terminal: target/debug/moneta --help");

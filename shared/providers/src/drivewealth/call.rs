@@ -15,12 +15,8 @@ use super::session::{Session, SessionStore};
 use crate::http::{self, Answer, NoAnswer, back_off, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
-/// The spacing of attempts that DriveWealth suggests.
-const SPACING: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-    Duration::from_secs(10),
-];
+/// How long after each attempt the next one comes; after the last comes none. DriveWealth suggests the spacing.
+const SPACING: [Option<Duration>; 3] = [Some(Duration::from_secs(1)), Some(Duration::from_secs(3)), None];
 /// How often a waiting instance looks for the session that another one renews.
 const RENEWAL_POLL: Duration = Duration::from_millis(150);
 /// Its tries; together a little longer than a claim on the renewal lasts.
@@ -119,7 +115,7 @@ impl<S: SessionStore> DriveWealth<S> {
                 }
                 Attempt::NotDone(reason, wait) => {
                     last = reason;
-                    wait.unwrap_or(spacing)
+                    spacing.map(|spacing| wait.unwrap_or(spacing))
                 }
                 Attempt::Doubtful(reason) => {
                     last.clone_from(&reason);
@@ -127,8 +123,9 @@ impl<S: SessionStore> DriveWealth<S> {
                     spacing
                 }
             };
-            if !back_off(wait, deadline).await {
-                break;
+            match wait {
+                Some(wait) if back_off(wait, deadline).await => {}
+                _ => break,
             }
         }
         match doubt {
