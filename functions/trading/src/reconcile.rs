@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::broker::expect;
-use crate::settlement::{Settled, Settlement};
+use crate::settlement::{Settled, Settlement, give_up};
 use crate::store::{accounts, money_flow, payments};
 
 /// Flows that one run looks at.
@@ -124,10 +124,8 @@ impl Reconciler {
         };
         if flow.provider_state.needs_asking() {
             if SystemClock.now() - flow.created_at >= KEY_MEMORY {
-                metrics::count("ParkedPayments", 1);
                 let mut connection = self.database.pool().await?.acquire().await?;
-                return money_flow::park(&mut connection, id, "the broker has forgotten the request's key")
-                    .await;
+                return give_up(&mut connection, id, "the broker has forgotten the request's key").await;
             }
             self.settlement.carry_out(id, None, deadline).await?;
             return Ok(());

@@ -153,7 +153,8 @@ impl Settlement {
             Outcome::Unknown(reason) => {
                 tracing::error!(flow = flow.id.get(), %reason, "the broker's answer is unknown");
                 metrics::count_with("UnknownOutcomes", 1, &[("provider", "drivewealth")]);
-                money_flow::set_provider_state(&mut transaction, flow.id, ProviderState::Unknown, None).await?;
+                money_flow::set_provider_state(&mut transaction, flow.id, ProviderState::Unknown, None)
+                    .await?;
                 look_again(&mut transaction, flow).await?;
             }
         }
@@ -257,7 +258,8 @@ async fn link(connection: &mut PgConnection, flow: &Flow, payment: &Payment) -> 
     if known.money_flow_id != Some(flow.id) {
         return park_disagreement(connection, flow.id).await;
     }
-    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known)).await?;
+    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known))
+        .await?;
     apply(connection, flow.id, &known, payment).await?;
     Ok(())
 }
@@ -265,7 +267,12 @@ async fn link(connection: &mut PgConnection, flow: &Flow, payment: &Payment) -> 
 async fn park_disagreement(connection: &mut PgConnection, flow: MoneyFlowId) -> Result<(), Error> {
     tracing::error!(flow = flow.get(), "the broker's payment disagrees with the flow");
     metrics::count("ParkedPayments", 1);
-    money_flow::park(connection, flow, "the broker's payment disagrees with the request").await
+    money_flow::park(
+        connection,
+        flow,
+        "the broker's payment disagrees with the request",
+    )
+    .await
 }
 
 /// Whether amount, currency and account of a payment are the flow's. Some answers leave the account out.
@@ -274,7 +281,10 @@ fn agrees(flow: &Flow, known: &KnownPayment, payment: &Payment) -> bool {
     known.amount == flow.amount
         && payment.amount == flow.amount
         && known.account_id.as_deref().is_none_or(same_account)
-        && payment.account_id.as_ref().is_none_or(|id| same_account(id.as_str()))
+        && payment
+            .account_id
+            .as_ref()
+            .is_none_or(|id| same_account(id.as_str()))
 }
 
 fn lookup_after(known: &KnownPayment) -> Option<DateTime<Utc>> {
@@ -395,11 +405,21 @@ fn decline_code(decline: &Decline) -> &'static str {
 async fn look_again(connection: &mut PgConnection, flow: &Flow) -> Result<(), Error> {
     match LookupLadder::STANDARD.next(flow.lookups, flow.created_at) {
         Next::At(at) => money_flow::set_next_lookup(connection, flow.id, at).await,
-        Next::Park => {
-            metrics::count("ParkedPayments", 1);
-            money_flow::park(connection, flow.id, "the broker's answer stayed unknown").await
-        }
+        Next::Park => give_up(connection, flow.id, "the broker's answer stayed unknown").await,
     }
+}
+
+/// Parks a flow whose outcome stays unknown, unless it has become known meanwhile.
+pub(crate) async fn give_up(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    reason: &str,
+) -> Result<(), Error> {
+    if money_flow::set_provider_state(connection, flow, ProviderState::Parked, None).await? {
+        tracing::error!(flow = flow.get(), reason, "the flow is parked for a person");
+        metrics::count("ParkedPayments", 1);
+    }
+    Ok(())
 }
 
 /// The answer to the request that waits: kept once the broker's word is known, open until then.

@@ -212,7 +212,7 @@ pub(crate) async fn set_next_lookup(
     Ok(())
 }
 
-/// Parks the flow for a person, from whatever state the call is in.
+/// Parks the flow for a person, from whatever state the call is in: what the broker has isn't what was asked for.
 pub(crate) async fn park(
     connection: &mut PgConnection,
     flow: MoneyFlowId,
