@@ -1,52 +1,18 @@
 //! The list of a profile's deposits and withdrawals.
 
-use chrono::{DateTime, Utc};
-use domain::ids::{BankAccountId, MoneyFlowId, ProfileId, TradingAccountId};
+use domain::ids::{MoneyFlowId, ProfileId};
 use domain::trading::money_flow::{Direction, MoneyFlowStatus};
 use platform::config::Environment;
 use platform::cursor::{self, Page};
 use platform::database::Database;
 use platform::error::PlatformError;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::Error;
-use crate::money_flow::{direction_schema, status_schema};
+use crate::money_flow::MoneyFlowView;
 use crate::store::money_flow::{self, HistoryRow};
 use crate::store::{id, money};
 
-/// A deposit or withdrawal of the list.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct MoneyFlowEntry {
-    /// Id of the money flow.
-    #[schema(value_type = i64, minimum = 1)]
-    pub id: MoneyFlowId,
-    /// Which way the money goes.
-    #[schema(schema_with = direction_schema)]
-    pub direction: Direction,
-    /// The trading account.
-    #[schema(value_type = i64, minimum = 1)]
-    pub trading_account_id: TradingAccountId,
-    /// The bank account.
-    #[schema(value_type = i64, minimum = 1)]
-    pub bank_account_id: BankAccountId,
-    /// The amount in cents, above zero in either direction.
-    #[schema(minimum = 1)]
-    pub amount_cents: i64,
-    /// ISO 4217 code.
-    pub currency: String,
-    /// Where it stands, as the broker last told it.
-    #[schema(schema_with = status_schema)]
-    pub status: MoneyFlowStatus,
-    /// Why it failed, as a code; null otherwise.
-    pub failure_code: Option<String>,
-    /// When it was asked for (RFC 3339, UTC).
-    pub created_at: DateTime<Utc>,
-    /// When its status last changed (RFC 3339, UTC).
-    pub updated_at: DateTime<Utc>,
-}
-
-impl TryFrom<HistoryRow> for MoneyFlowEntry {
+impl TryFrom<HistoryRow> for MoneyFlowView {
     type Error = Error;
 
     fn try_from(row: HistoryRow) -> Result<Self, Error> {
@@ -89,17 +55,17 @@ impl MoneyFlowHistory {
         profile: ProfileId,
         after: Option<MoneyFlowId>,
         limit: u32,
-    ) -> Result<Page<MoneyFlowEntry>, Error> {
+    ) -> Result<Page<MoneyFlowView>, Error> {
         let mut connection = self.database.pool().await?.acquire().await?;
         let before = after.map_or(i64::MAX, |flow| flow.get());
         // One more than asked for tells whether there is a next page.
         let rows = money_flow::history(&mut connection, profile, before, i64::from(limit) + 1).await?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > size;
-        let items: Vec<MoneyFlowEntry> = rows
+        let items: Vec<MoneyFlowView> = rows
             .into_iter()
             .take(size)
-            .map(MoneyFlowEntry::try_from)
+            .map(MoneyFlowView::try_from)
             .collect::<Result<_, _>>()?;
         let last = items.last().filter(|_| has_more).map(|entry| entry.id);
         let next_cursor = last

@@ -68,6 +68,8 @@ pub struct MoneyFlowView {
     pub failure_code: Option<String>,
     /// When it was asked for (RFC 3339, UTC).
     pub created_at: DateTime<Utc>,
+    /// When its status last changed (RFC 3339, UTC).
+    pub updated_at: DateTime<Utc>,
 }
 
 /// The directions, for the API's description.
@@ -106,6 +108,7 @@ impl From<&Flow> for MoneyFlowView {
             status: flow.status,
             failure_code: flow.failure_code.clone(),
             created_at: flow.created_at,
+            updated_at: flow.updated_at,
         }
     }
 }

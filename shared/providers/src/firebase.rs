@@ -19,11 +19,8 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const ASSERTION_SECONDS: i64 = 3600;
 /// A token is renewed this long before it ends.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
-const SPACING: [Duration; 3] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(6),
-];
+/// How long after each attempt the next one comes; after the last comes none.
+const SPACING: [Option<Duration>; 3] = [Some(Duration::from_millis(500)), Some(Duration::from_secs(2)), None];
 
 /// The device's token is not registered any more; the device is to be forgotten.
 pub const UNREGISTERED: &str = "UNREGISTERED";
@@ -126,11 +123,12 @@ impl Firebase {
                 }
                 Attempt::Again(reason, wait) => {
                     last = reason;
-                    wait.unwrap_or(spacing)
+                    spacing.map(|spacing| wait.unwrap_or(spacing))
                 }
             };
-            if !back_off(wait, deadline).await {
-                break;
+            match wait {
+                Some(wait) if back_off(wait, deadline).await => {}
+                _ => break,
             }
         }
         Outcome::Retryable(Reason(last))

@@ -8,7 +8,8 @@ use platform::cursor::{self, Page};
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::problem::Problem;
 use serde::Deserialize;
-use trading::history::{MoneyFlowEntry, MoneyFlowHistory};
+use trading::history::MoneyFlowHistory;
+use trading::money_flow::MoneyFlowView;
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -30,7 +31,7 @@ struct ListMoneyFlowHistory(MoneyFlowHistory);
 
 impl HttpOperation for ListMoneyFlowHistory {
     type Input = HistoryQuery;
-    type Output = Page<MoneyFlowEntry>;
+    type Output = Page<MoneyFlowView>;
 
     fn about() -> About {
         About::new(
@@ -45,7 +46,7 @@ impl HttpOperation for ListMoneyFlowHistory {
         MoneyFlowHistory::read(environment).map(Self)
     }
 
-    async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowEntry>>, Problem> {
+    async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
         let profile = call.identity.profile()?;
         let limit = call.input.limit.unwrap_or(DEFAULT_LIMIT);
         if limit == 0 || limit > MAX_LIMIT {

@@ -39,6 +39,7 @@ pub(crate) struct Flow {
     pub(crate) failure_code: Option<String>,
     pub(crate) lookups: u32,
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
     pub(crate) drivewealth_account_id: DriveWealthAccountId,
     pub(crate) account_no: DriveWealthAccountNo,
     pub(crate) drivewealth_bank_account_id: DriveWealthBankAccountId,
@@ -58,6 +59,7 @@ struct FlowRow {
     failure_code: Option<String>,
     lookups: i32,
     created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
     drivewealth_account_id: String,
     account_no: String,
     drivewealth_bank_account_id: String,
@@ -85,6 +87,7 @@ impl TryFrom<FlowRow> for Flow {
             failure_code: row.failure_code,
             lookups: u32::try_from(row.lookups).map_err(|_| PlatformError::Stored("lookups"))?,
             created_at: row.created_at,
+            updated_at: row.updated_at,
             drivewealth_account_id: DriveWealthAccountId::parse(&row.drivewealth_account_id)
                 .map_err(outside)?,
             account_no: DriveWealthAccountNo::parse(&row.account_no).map_err(outside)?,
@@ -128,6 +131,7 @@ pub(crate) async fn load(connection: &mut PgConnection, flow: MoneyFlowId) -> Re
         FlowRow,
         r#"SELECT flow.id, flow.profile_id, flow.trading_account_id, flow.bank_account_id, flow.amount_cents,
                   flow.currency, flow.status, flow.provider_state, flow.failure_code, flow.lookups, flow.created_at,
+                  flow.updated_at,
                   account.ref_id AS drivewealth_account_id, account.account_no,
                   bank.ref_id AS drivewealth_bank_account_id,
                   COALESCE(deposit.ref_id, redemption.ref_id) AS "payment_id?"
