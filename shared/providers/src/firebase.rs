@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::http::{self, Answer, NoAnswer, back_off, exchange};
+use crate::http::{self, Answer, Attempts, NoAnswer, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -19,8 +19,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const ASSERTION_SECONDS: i64 = 3600;
 /// A token is renewed this long before it ends.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
-/// How long after each attempt the next one comes; after the last comes none.
-const SPACING: [Option<Duration>; 3] = [Some(Duration::from_millis(500)), Some(Duration::from_secs(2)), None];
+const SPACING: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// The device's token is not registered any more; the device is to be forgotten.
 pub const UNREGISTERED: &str = "UNREGISTERED";
@@ -112,26 +111,20 @@ impl Firebase {
     /// Sends a push. A push whose answer was lost may be repeated: the phone shows one per collapse id.
     pub async fn send(&self, push: &Push, deadline: Instant) -> Outcome<()> {
         let message = message(push);
-        let mut last = "no time was left".to_owned();
-        for spacing in SPACING {
-            let wait = match self.attempt(&message, deadline).await {
+        let mut attempts = Attempts::new(&SPACING, deadline);
+        loop {
+            let (reason, goes_on) = match self.attempt(&message, deadline).await {
                 Attempt::Settled(outcome) => return outcome,
                 Attempt::TokenRefused => {
                     *self.token.lock().await = None;
-                    last = "the access token was refused".to_owned();
-                    continue;
+                    ("the access token was refused".to_owned(), attempts.at_once())
                 }
-                Attempt::Again(reason, wait) => {
-                    last = reason;
-                    spacing.map(|spacing| wait.unwrap_or(spacing))
-                }
+                Attempt::Again(reason, wait) => (reason, attempts.later(wait).await),
             };
-            match wait {
-                Some(wait) if back_off(wait, deadline).await => {}
-                _ => break,
+            if !goes_on {
+                return Outcome::Retryable(Reason(reason));
             }
         }
-        Outcome::Retryable(Reason(last))
     }
 
     async fn attempt(&self, message: &Value, deadline: Instant) -> Attempt {

@@ -100,14 +100,39 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
-/// Waits before the next attempt: half of `base` for sure, up to the other half by chance.
-pub(crate) async fn back_off(base: Duration, deadline: Instant) -> bool {
-    let half = base / 2;
-    let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
-    let wait = half + Duration::from_millis(rand::random_range(0..=half_ms));
-    if Instant::now() + wait >= deadline {
-        return false;
+/// The attempts of one request: how far apart they are, and when it is over.
+pub(crate) struct Attempts {
+    spacing: std::slice::Iter<'static, Duration>,
+    deadline: Instant,
+}
+
+impl Attempts {
+    /// One attempt more than there are spaces between them.
+    pub(crate) fn new(spacing: &'static [Duration], deadline: Instant) -> Self {
+        Self {
+            spacing: spacing.iter(),
+            deadline,
+        }
     }
-    tokio::time::sleep(wait).await;
-    true
+
+    /// Whether there is another attempt, at once.
+    pub(crate) fn at_once(&mut self) -> bool {
+        self.spacing.next().is_some() && Instant::now() < self.deadline
+    }
+
+    /// Waits for the next attempt, as long as the other side asked for or as usual: half of it for sure, up to the
+    /// other half by chance. `false` when there is none, or no time for it.
+    pub(crate) async fn later(&mut self, asked: Option<Duration>) -> bool {
+        let Some(usual) = self.spacing.next() else {
+            return false;
+        };
+        let half = asked.unwrap_or(*usual) / 2;
+        let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
+        let wait = half + Duration::from_millis(rand::random_range(0..=half_ms));
+        if Instant::now() + wait >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
 }

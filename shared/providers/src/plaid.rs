@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::exact;
-use crate::http::{self, NoAnswer, back_off, exchange};
+use crate::http::{self, Attempts, NoAnswer, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
-/// How long after each attempt the next one comes; after the last comes none.
-const SPACING: [Option<Duration>; 2] = [Some(Duration::from_millis(300)), None];
+const SPACING: [Duration; 1] = [Duration::from_millis(300)];
 
 /// What signs us in. The secret's JSON has these fields.
 #[derive(Clone, Deserialize)]
@@ -98,18 +97,13 @@ impl Plaid {
 
     /// Reads may be repeated freely, so a lost answer is retried and never in doubt.
     async fn post(&self, path: &str, body: Value, deadline: Instant) -> Outcome<Vec<u8>> {
-        let mut last = "no time was left".to_owned();
-        for spacing in SPACING {
+        let mut attempts = Attempts::new(&SPACING, deadline);
+        loop {
             match self.attempt(path, &body, deadline).await {
-                Outcome::Retryable(Reason(reason)) => last = reason,
+                Outcome::Retryable(_) if attempts.later(None).await => {}
                 settled => return settled,
             }
-            match spacing {
-                Some(spacing) if back_off(spacing, deadline).await => {}
-                _ => break,
-            }
         }
-        Outcome::Retryable(Reason(last))
     }
 
     async fn attempt(&self, path: &str, body: &Value, deadline: Instant) -> Outcome<Vec<u8>> {

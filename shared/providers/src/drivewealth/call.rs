@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::Credentials;
 use super::session::{Session, SessionStore};
-use crate::http::{self, Answer, NoAnswer, back_off, exchange};
+use crate::http::{self, Answer, Attempts, NoAnswer, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
-/// How long after each attempt the next one comes; after the last comes none. DriveWealth suggests the spacing.
-const SPACING: [Option<Duration>; 3] = [Some(Duration::from_secs(1)), Some(Duration::from_secs(3)), None];
+/// Three attempts, spaced as DriveWealth suggests.
+const SPACING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How often a waiting instance looks for the session that another one renews.
 const RENEWAL_POLL: Duration = Duration::from_millis(150);
 /// Its tries; together a little longer than a claim on the renewal lasts.
@@ -94,40 +94,31 @@ impl<S: SessionStore> DriveWealth<S> {
     /// Sends a request until there is an answer or no more time.
     pub(super) async fn call(&self, request: Request, deadline: Instant) -> Outcome<Vec<u8>> {
         let reads_only = request.method == Method::GET;
+        let mut attempts = Attempts::new(&SPACING, deadline);
         let mut stale = None;
         let mut doubt: Option<String> = None;
-        let mut last = "no time was left".to_owned();
-        for spacing in SPACING {
+        let last = loop {
             let session = match self.session(stale, deadline).await {
                 Ok(session) => session,
-                Err(reason) => {
-                    last = reason;
-                    break;
-                }
+                Err(reason) => break reason,
             };
-            let wait = match self.attempt(&request, &session, deadline).await {
+            let (reason, goes_on) = match self.attempt(&request, &session, deadline).await {
                 Attempt::Answered(body) => return Outcome::Done(body),
                 Attempt::Declined(decline) => return Outcome::Declined(decline),
                 Attempt::SessionRefused => {
                     stale = Some(session.version);
-                    last = "the session was refused".to_owned();
-                    continue;
+                    ("the session was refused".to_owned(), attempts.at_once())
                 }
-                Attempt::NotDone(reason, wait) => {
-                    last = reason;
-                    spacing.map(|spacing| wait.unwrap_or(spacing))
-                }
+                Attempt::NotDone(reason, wait) => (reason, attempts.later(wait).await),
                 Attempt::Doubtful(reason) => {
-                    last.clone_from(&reason);
-                    doubt = Some(reason);
-                    spacing
+                    doubt = Some(reason.clone());
+                    (reason, attempts.later(None).await)
                 }
             };
-            match wait {
-                Some(wait) if back_off(wait, deadline).await => {}
-                _ => break,
+            if !goes_on {
+                break reason;
             }
-        }
+        };
         match doubt {
             Some(reason) if !reads_only => Outcome::Unknown(Reason(reason)),
             _ => Outcome::Retryable(Reason(last)),
