@@ -22,8 +22,8 @@ test: prerequisites ## All tests
 	@infra/tools/test.sh
 
 bench: prerequisites ## Cold starts, warm latency and memory on the local cloud
-	@cargo build --release --workspace --bins
-	@cargo bench --package end-to-end
+	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds
+	@cargo bench --package end-to-end --bench latency --profile dev
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs one function once in the container that Lambda would use, with `sam local invoke` and a file of events/.
+# Runs one function once in the container that Lambda would use, with `sam local invoke` and a file of events/, against
+# the local cloud that `make up` runs.
 # usage: infra/tools/sam-local.sh invoke OPERATION [EVENT.json] | stop
 #
 # The ordinary way is a running Docker that can pull public.ecr.aws/lambda/provided. Two fallbacks need root: where no
@@ -18,24 +19,31 @@ main() {
   case ${1:-} in
     invoke) invoke "${2:?which operation?}" "${3:-events/$2.json}" ;;
     stop) stop ;;
-    *) sed -n 3p "$0"; exit 2 ;;
+    *) sed -n 4p "$0"; exit 2 ;;
   esac
 }
 
 invoke() {
-  local operation=$1 event=$2 environment=()
+  local operation=$1 event=$2 tools=.local/tools/aws-sam-cli/bin id bridge
   [ -f "$event" ] || give_up "there is no $event"
+  need_local_cloud
   need_daemon
   need_image
   infra/tools/python-tools.sh aws-sam-cli
   [ -x "target/lambda/$operation/bootstrap" ] || infra/tools/build-artifacts.sh "$operation"
-  # Values for the variables that the template gives the function, as `sam local invoke --env-vars` takes them.
-  [ ! -f .local/sam-environment.json ] || environment=(--env-vars .local/sam-environment.json)
-  export SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true AWS_DEFAULT_REGION=${AWS_DEFAULT_REGION:-us-east-1}
-  export AWS_ACCESS_KEY_ID=${AWS_ACCESS_KEY_ID:-none} AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY:-none}
-  .local/tools/aws-sam-cli/bin/sam local invoke "$(logical_id "$operation")" --template-file infra/template.yaml \
-    --event "$event" --skip-pull-image --parameter-overrides "Stage=local Architecture=$architecture" \
-    ${environment[@]+"${environment[@]}"}
+  id=$(logical_id "$operation")
+  bridge=$(docker network inspect bridge --format '{{range .IPAM.Config}}{{.Gateway}}{{end}}')
+  export SAM_CLI_TELEMETRY=0
+  "$tools/python" infra/tools/with-local-cloud.py "$operation" "$id" "$bridge" \
+    "$tools/sam" local invoke "$id" --template-file .local/sam-template.yaml --event "$event" --skip-pull-image \
+    --parameter-overrides "Stage=local Architecture=$architecture"
+}
+
+# The file says where it runs, and stays when the local cloud is killed.
+need_local_cloud() {
+  local address
+  address=$(sed 's|.*//||' .local/url 2>/dev/null) || true
+  { : >"/dev/tcp/${address/://}"; } 2>/dev/null || give_up "no local cloud runs: start \`make up\` in another terminal first"
 }
 
 # deposit_funds is DepositFunds in the template.

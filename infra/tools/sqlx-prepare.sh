@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
 work=$(mktemp -d)
 chmod 755 "$work"
-bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1 || command -v initdb)")
+initdb=$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort -V | tail -n 1)
+bin=$(dirname "${initdb:-$(command -v initdb)}")
 
 # PostgreSQL refuses to run as root.
 as_server() {
@@ -35,8 +36,10 @@ done
 echo "Checking every statement"
 rm -rf .sqlx
 mkdir .sqlx
-# A target folder of its own: the macros only speak to the database when a crate is compiled anew.
-SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$root/.sqlx CARGO_TARGET_DIR=$work/target \
-  DATABASE_URL="postgres://moneta@localhost/postgres?host=$work" \
-  cargo check --quiet --workspace --all-targets
+# The macros speak to the database only while their crate is compiled, so these are compiled anew, in a folder of their
+# own that keeps the rest.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/sqlx}
+cargo clean --quiet --package platform --package trading --package operations
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$root/.sqlx DATABASE_URL="postgres://moneta@localhost/postgres?host=$work" \
+  cargo check --quiet --workspace --bins
 echo "$(find .sqlx -name '*.json' | wc -l) statements are in .sqlx"

@@ -1,0 +1,89 @@
+"""Runs a command, `sam local invoke …`, while a function's container can use the running local cloud.
+
+usage: .local/tools/aws-sam-cli/bin/python infra/tools/with-local-cloud.py OPERATION LOGICAL_ID BRIDGE COMMAND…
+
+The deployed template names what exists only in AWS. The local cloud tells what it gives the function instead; with
+that in its place the template is written to .local/sam-template.yaml. A container can't reach the machine's 127.0.0.1,
+where everything listens, so while the command runs those ports are also open on BRIDGE, Docker's address of this machine.
+"""
+
+import asyncio
+import json
+import os
+import pathlib
+import re
+import sys
+import urllib.error
+import urllib.request
+
+from samcli.yamlhelper import yaml_parse
+
+LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
+# Beside the folder target as infra/ is, so that the template's relative paths stay right.
+DERIVED = pathlib.Path(".local/sam-template.yaml")
+
+
+async def main(operation: str, logical_id: str, bridge: str, *command: str) -> int:
+    local = json.dumps(local_variables(operation))
+    for port in set(LOOPBACK.findall(local)):
+        await open_on(bridge, int(port))
+    variables = json.loads(LOOPBACK.sub(rf"{bridge}:\1", local))
+    write_template(logical_id, variables)
+    process = await asyncio.create_subprocess_exec(*command, env=environment(variables))
+    return await process.wait()
+
+
+def local_variables(operation: str) -> dict[str, str]:
+    url = pathlib.Path(".local/url").read_text().strip()
+    try:
+        with urllib.request.urlopen(f"{url}/local/functions/{operation}/environment", timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"sam-local: the local cloud answers {error.read().decode() or error}")
+
+
+async def open_on(bridge: str, port: int) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+        inner_writer.close()
+        writer.close()
+
+    try:
+        await asyncio.start_server(forward, bridge, port)
+    except OSError as error:
+        sys.exit(f"sam-local: {error.strerror}; only one sam-invoke can run at a time")
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+    except OSError:
+        # The other direction notices as well.
+        writer.close()
+
+
+def write_template(logical_id: str, variables: dict[str, str]) -> None:
+    template = yaml_parse(pathlib.Path("infra/template.yaml").read_text())
+    template["Resources"][logical_id]["Properties"]["Environment"] = {"Variables": variables}
+    # JSON is YAML. There is a key among the values, for development only but still.
+    DERIVED.touch(mode=0o600)
+    DERIVED.write_text(json.dumps(template, indent=1, default=str))
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """The command's own: sam would prefer the caller's values of the function's variables, and hand on the caller's
+    credentials for AWS."""
+    own = {name: value for name, value in os.environ.items() if name not in variables and not name.startswith("AWS_")}
+    nobody = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "eu-west-1"}
+    return own | nobody
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main(*sys.argv[1:])))
+    except KeyboardInterrupt:
+        sys.exit(130)
