@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::cloud::URL_FILE;
 
-
 pub(super) struct Client {
     http: reqwest::Client,
     url: String,

@@ -1,6 +1,6 @@
 //! The local cloud's own routes under `/local`: tokens, runs by hand, queues, logs.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -45,6 +45,7 @@ pub(super) fn router() -> Router<Arc<Inner>> {
         .route("/tokens", post(mint))
         .route("/jwks", get(jwks))
         .route("/invoke/{function}", post(invoke))
+        .route("/functions/{function}/environment", get(environment))
         .route("/schedules/{function}", post(run_schedule))
         .route("/status", get(status))
         .route("/queues", get(queues))
@@ -72,6 +73,11 @@ async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) 
     to_json(&result)
 }
 
+/// For a function that runs elsewhere, as in the container of `sam local`.
+async fn environment(State(cloud): Cloud, Path(function): Path<String>) -> Answer<BTreeMap<String, String>> {
+    cloud.runtime.environment(&function).map(Json).map_err(not_found)
+}
+
 async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Answer<Value> {
     known(&cloud, &function)?;
     let input = parse(&body)?;
@@ -86,10 +92,10 @@ async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: B
 #[derive(Serialize)]
 struct Status {
     url: String,
-    addresses: std::collections::BTreeMap<String, String>,
+    addresses: BTreeMap<String, String>,
     functions: Vec<crate::runtime::FunctionStatus>,
     /// The queues and tables that call functions, and whether each is paused.
-    event_sources: std::collections::BTreeMap<String, bool>,
+    event_sources: BTreeMap<String, bool>,
     queues: Vec<QueueStatus>,
 }
 

@@ -316,6 +316,10 @@ impl Function {
         }
     }
 
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        lock(&self.environment).clone()
+    }
+
     pub(super) fn set_environment(&self, name: &str, value: &str) {
         lock(&self.environment).insert(name.to_owned(), value.to_owned());
         self.generation.fetch_add(1, Ordering::SeqCst);

@@ -132,6 +132,11 @@ impl Runtime {
         Ok(self.function(function)?.kill_all().await)
     }
 
+    /// A function's own variables, without those that Lambda gives every function.
+    pub(crate) fn environment(&self, function: &str) -> anyhow::Result<BTreeMap<String, String>> {
+        Ok(self.function(function)?.environment())
+    }
+
     /// Sets a variable for the processes that start from now on.
     pub(crate) fn set_environment(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
         self.function(function)?.set_environment(name, value);
