@@ -8,7 +8,7 @@ use platform::database::Database;
 use platform::error::PlatformError;
 
 use crate::Error;
-use crate::money_flow::MoneyFlowView;
+use crate::answer::MoneyFlowView;
 use crate::store::money_flow::{self, HistoryRow};
 use crate::store::{id, money};
 

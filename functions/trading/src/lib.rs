@@ -9,6 +9,7 @@
 //! | `on_cash_changed` | [`cash_change`] |
 //! | `reconcile_trading` | [`reconcile`] |
 
+pub mod answer;
 pub mod broker;
 pub mod cash_change;
 pub mod drivewealth_events;

@@ -28,9 +28,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::Error;
+use crate::answer::{Answer, MoneyFlowView};
 use crate::broker::{Broker, expect};
 use crate::events::{self, CashChanged, MoneyFlowEnded};
-use crate::money_flow::{Answer, MoneyFlowView};
 use crate::store::accounts;
 use crate::store::money_flow::{self, Flow};
 use crate::store::payments::{self, KnownPayment};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use notifications::feed::{FeedReader, Notification};
+use notifications::feed::{FeedPosition, FeedReader, Notification};
 use platform::config::Environment;
 use platform::cursor::{self, Page};
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
@@ -52,7 +52,7 @@ impl HttpOperation for ListNotifications {
         if limit == 0 || limit > MAX_LIMIT {
             return Err(Problem::malformed("limit", "has to be between 1 and 100"));
         }
-        let after: Option<String> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        let after: Option<FeedPosition> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
         let unread_only = call.input.unread.unwrap_or(false);
         Reply::ok(&self.0.page(profile, unread_only, after, limit).await?)
     }

@@ -7,7 +7,8 @@ use platform::config::Environment;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::problem::Problem;
 use serde::Deserialize;
-use trading::money_flow::{Answer, Deposits, MoneyFlowRequest, MoneyFlowView};
+use trading::answer::{Answer, MoneyFlowView};
+use trading::money_flow::{Deposits, MoneyFlowRequest};
 use utoipa::ToSchema;
 
 /// A deposit to make.

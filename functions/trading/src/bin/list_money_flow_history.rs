@@ -8,8 +8,8 @@ use platform::cursor::{self, Page};
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::problem::Problem;
 use serde::Deserialize;
+use trading::answer::MoneyFlowView;
 use trading::history::MoneyFlowHistory;
-use trading::money_flow::MoneyFlowView;
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: u32 = 20;

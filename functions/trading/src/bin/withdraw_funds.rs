@@ -7,7 +7,8 @@ use platform::config::Environment;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::problem::Problem;
 use serde::Deserialize;
-use trading::money_flow::{Answer, MoneyFlowRequest, MoneyFlowView, Withdrawals};
+use trading::answer::{Answer, MoneyFlowView};
+use trading::money_flow::{MoneyFlowRequest, Withdrawals};
 use utoipa::ToSchema;
 
 /// A withdrawal to make.
