@@ -33,7 +33,10 @@ struct Measured {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a folder")?.to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the workspace has a folder")?
+        .to_owned();
     let lab = tempfile::tempdir()?;
     let mut options = Options::for_tests(&root);
     options.binaries = artifacts(&root, lab.path())?;
@@ -61,14 +64,20 @@ fn artifacts(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
 fn template(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
     let text = std::fs::read_to_string(root.join("infra/template.yaml"))?;
     let file = lab.join("template.yaml");
-    std::fs::write(&file, text.replacen("\nResources:\n", &format!("\nResources:\n{HELLO}"), 1))?;
+    std::fs::write(
+        &file,
+        text.replacen("\nResources:\n", &format!("\nResources:\n{HELLO}"), 1),
+    )?;
     Ok(file)
 }
 
 async fn measure_all(cloud: &LocalCloud, root: &Path) -> anyhow::Result<Vec<Measured>> {
     cloud.drivewealth().auto_advance(None);
     let balance = i64::MAX / 4;
-    let new = NewCustomer { bank_balance_cents: balance, ..NewCustomer::default() };
+    let new = NewCustomer {
+        bank_balance_cents: balance,
+        ..NewCustomer::default()
+    };
     let customer = cloud.add_customer(&new).await?;
     let token = cloud.mint_token(json!({ "profile_id": customer.profile_id }));
     let deposit = json!({
@@ -122,10 +131,17 @@ async fn measure(
         warm.push(call().await?);
     }
     let memory_kib = memory_of(operation)?;
-    let artifact_bytes = std::fs::metadata(root.join("target/lambda").join(operation).join("bootstrap"))?.len();
+    let artifact_bytes =
+        std::fs::metadata(root.join("target/lambda").join(operation).join("bootstrap"))?.len();
     cold.sort();
     warm.sort();
-    Ok(Measured { operation, cold, warm, memory_kib, artifact_bytes })
+    Ok(Measured {
+        operation,
+        cold,
+        warm,
+        memory_kib,
+        artifact_bytes,
+    })
 }
 
 /// Resident memory of the idle process that runs the operation's artifact.
@@ -140,7 +156,9 @@ fn memory_of(operation: &str) -> anyhow::Result<u64> {
         }
         let status = std::fs::read_to_string(folder.join("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
+        let kib = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("no VmRSS")?;
         return Ok(kib.parse()?);
     }
     Ok(0)
@@ -167,7 +185,10 @@ fn print(measured: &[Measured]) {
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let last = sorted.len().saturating_sub(1);
-    sorted.get((last * percent).div_ceil(100)).copied().unwrap_or_default()
+    sorted
+        .get((last * percent).div_ceil(100))
+        .copied()
+        .unwrap_or_default()
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -166,7 +166,11 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn change(&self, sql: &'static str, bound: i64) -> Result<u64> {
-        Ok(sqlx::query(sql).bind(bound).execute(&self.0).await?.rows_affected())
+        Ok(sqlx::query(sql)
+            .bind(bound)
+            .execute(&self.0)
+            .await?
+            .rows_affected())
     }
 
     /// Makes a flow's look-up due.
@@ -174,8 +178,11 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn make_due(&self, flow: i64) -> Result {
-        self.change("UPDATE trading_money_flow SET next_lookup_at = now() WHERE id = $1", flow)
-            .await?;
+        self.change(
+            "UPDATE trading_money_flow SET next_lookup_at = now() WHERE id = $1",
+            flow,
+        )
+        .await?;
         Ok(())
     }
 }

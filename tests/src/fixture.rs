@@ -5,13 +5,32 @@ use std::{
     time::Duration,
 };
 
-use local_cloud::{InvocationResult, LocalCloud, Options, customers::NewCustomer};
+use anyhow::{Context, ensure};
+use local_cloud::{
+    InvocationResult, LocalCloud, Options, customers::NewCustomer, sandboxes::drivewealth::Payment,
+};
 use serde_json::{Value, json};
 
-use crate::{Api, Database, Result, Tester, sqs_event};
+use crate::{Api, Database, Result, Tester, eventually, sqs_event};
 
 /// A failed message or stream record comes back after this.
 const REDELIVERY: Duration = Duration::from_millis(100);
+
+/// How long a payment takes from one status to the next.
+pub(crate) const PACE: Duration = Duration::from_millis(100);
+
+/// What the outbox tells of a flow at its good end, for [`Fixture::tells`].
+pub const SUCCEEDED: [&str; 3] = [
+    "money-flow.succeeded → domain-events",
+    "money-flow.succeeded → trading.events",
+    "portfolio.cash-changed → portfolio-changes",
+];
+
+/// What it tells of a flow that failed on its way.
+pub const FAILED: [&str; 2] = [
+    "money-flow.failed → domain-events",
+    "money-flow.failed → trading.events",
+];
 
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
@@ -42,6 +61,7 @@ impl Fixture {
     /// When something doesn't start.
     pub async fn start(options: Options) -> Result<Self> {
         let cloud = LocalCloud::start(options).await?;
+        cloud.drivewealth().auto_advance(Some(PACE));
         Ok(Self {
             database: Database::open(cloud.database_url()).await?,
             http: local_cloud::http_client()?,
@@ -79,6 +99,62 @@ impl Fixture {
         Ok(Tester { customer, api })
     }
 
+    /// The deposits that the broker has for a customer's account, oldest first.
+    pub fn deposits_of(&self, tester: &Tester) -> Vec<Payment> {
+        of_account(self.cloud.drivewealth().deposits(), tester)
+    }
+
+    /// The redemptions that the broker has for a customer's account, oldest first.
+    pub fn redemptions_of(&self, tester: &Tester) -> Vec<Payment> {
+        of_account(self.cloud.drivewealth().redemptions(), tester)
+    }
+
+    /// The customer's cash at the broker.
+    ///
+    /// # Errors
+    /// When the broker has no such account.
+    pub fn cash_of(&self, tester: &Tester) -> Result<i64> {
+        let cash = self
+            .cloud
+            .drivewealth()
+            .cash_cents(&tester.customer.drivewealth_account_id);
+        cash.context("the broker has no such account")
+    }
+
+    /// From now on payments move, and events are sent, only when a scenario says so.
+    pub fn by_hand(&self) {
+        self.cloud.drivewealth().auto_advance(None);
+        self.cloud.drivewealth().hold_events(true);
+    }
+
+    /// The sandboxes as they begin: no faults, payments move by themselves, events are sent.
+    pub(crate) fn put_back(&self) {
+        self.cloud.drivewealth().clear_faults();
+        self.cloud.plaid().clear_faults();
+        self.cloud.firebase().clear_faults();
+        self.cloud.drivewealth().hold_events(false);
+        self.cloud.drivewealth().auto_advance(Some(PACE));
+    }
+
+    /// Waits until the outbox tells of a flow just this, as `kind → destination`, and has published it all.
+    ///
+    /// # Errors
+    /// When it doesn't come to that.
+    pub async fn tells(&self, flow: i64, expected: &[&str]) -> Result {
+        eventually(
+            &format!("the outbox tells {expected:?} of flow {flow}"),
+            async || {
+                let told = self.database.told_of_flow(flow).await?;
+                crate::ensure_eq!(told, expected);
+                let rows = self.database.outbox_of_flow(flow).await?;
+                let unpublished: Vec<_> = rows.iter().filter(|row| row.published_at.is_none()).collect();
+                ensure!(unpublished.is_empty(), "not published: {unpublished:?}");
+                Ok(())
+            },
+        )
+        .await
+    }
+
     /// Invokes the consumer of a queue directly with a batch of these bodies, and gives the positions of those that
     /// it reports as failed.
     ///
@@ -96,7 +172,7 @@ impl Fixture {
     /// When it doesn't; with what it said.
     pub async fn run(&self, function: &str, event: Value) -> Result<InvocationResult> {
         let result = self.cloud.invoke(function, event).await?;
-        anyhow::ensure!(
+        ensure!(
             result.function_error.is_none(),
             "{function} failed: {:?} {}",
             result.function_error,
@@ -104,4 +180,12 @@ impl Fixture {
         );
         Ok(result)
     }
+}
+
+fn of_account(payments: Vec<Payment>, tester: &Tester) -> Vec<Payment> {
+    let account = &tester.customer.drivewealth_account_id;
+    payments
+        .into_iter()
+        .filter(|payment| payment.account_id == *account)
+        .collect()
 }

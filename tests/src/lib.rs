@@ -1,7 +1,12 @@
 //! What the end-to-end scenarios stand on: a local cloud with customers, and eyes for everything that an outsider
 //! sees of it: HTTP answers, queues, the topic, the outside parties, the tables and the database.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
 
 mod api;
+pub mod broker;
 mod database;
 mod eventually;
 mod fixture;
@@ -9,12 +14,13 @@ mod messages;
 mod queues;
 mod runner;
 mod tester;
+pub mod traces;
 pub mod wire;
 
 pub use api::{Answer, Api};
 pub use database::{Database, FlowRow, InboxRow, OutboxRow};
 pub use eventually::{PATIENCE, eventually};
-pub use fixture::{Fixture, options, root};
+pub use fixture::{FAILED, Fixture, SUCCEEDED, options, root};
 pub use messages::{TopicMessage, topic_messages};
 pub use queues::{failed_items, fifo_event, new_domain_event, sqs_event};
 pub use runner::{Scenario, run_scenarios};

@@ -56,8 +56,12 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<TopicMessage>> {
     consumer.assign(&assignment)?;
     let mut messages = Vec::new();
     for _ in 0..expected {
-        let message = consumer.poll(LIMIT).context("a message of the topic did not come")??;
-        let headers = message.headers().map(|headers| headers.iter().map(of_header).collect());
+        let message = consumer
+            .poll(LIMIT)
+            .context("a message of the topic did not come")??;
+        let headers = message
+            .headers()
+            .map(|headers| headers.iter().map(of_header).collect());
         messages.push(TopicMessage {
             key: text(message.key()),
             partition: message.partition(),

@@ -147,8 +147,14 @@ impl Fixture {
     /// # Errors
     /// When the queue doesn't answer.
     pub async fn waiting_in(&self, queue: &str) -> Result<Vec<Value>> {
-        let answer = self.api(None).get(&format!("/local/queues/{queue}/messages")).await?;
-        let items = answer.expect(200)?.body["items"].as_array().cloned().unwrap_or_default();
+        let answer = self
+            .api(None)
+            .get(&format!("/local/queues/{queue}/messages"))
+            .await?;
+        let items = answer.expect(200)?.body["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         Ok(items.iter().map(|message| message["body"].clone()).collect())
     }
 }

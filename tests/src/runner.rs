@@ -39,7 +39,7 @@ impl Scenario {
     }
 
     /// A scenario that runs while no other does: it changes what all share (faults, the pace of the sandboxes, paused
-    /// queues). It puts back what it changed; faults are forgotten after it.
+    /// queues). Before and after it, there are no faults and payments move by themselves; the rest it puts back itself.
     pub fn alone<F, S>(name: &'static str, steps: S) -> Self
     where
         F: Future<Output = Result> + 'static,
@@ -83,10 +83,9 @@ impl Shared {
             return bounded((scenario.steps)(fixture)).await;
         }
         let _turn = self.turn.write().await;
+        fixture.put_back();
         let outcome = bounded((scenario.steps)(Arc::clone(&fixture))).await;
-        fixture.cloud.drivewealth().clear_faults();
-        fixture.cloud.plaid().clear_faults();
-        fixture.cloud.firebase().clear_faults();
+        fixture.put_back();
         outcome
     }
 
@@ -103,6 +102,12 @@ async fn bounded(steps: Pin<Box<dyn Future<Output = Result>>>) -> Result {
         Ok(outcome) => outcome,
         Err(_) => Err(anyhow!("not finished after {} s", LIMIT.as_secs())),
     }
+}
+
+/// An error with its causes, without a backtrace.
+fn told(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  ")
 }
 
 /// Runs the scenarios on a local cloud with these options, as `cargo test` runs tests, and stops it.
@@ -130,6 +135,6 @@ fn trial(runtime: &Arc<Runtime>, shared: &Arc<Shared>, scenario: Scenario) -> Tr
     let (runtime, shared) = (Arc::clone(runtime), Arc::clone(shared));
     Trial::test(scenario.name, move || {
         let outcome = runtime.block_on(shared.play(scenario));
-        outcome.map_err(|error| Failed::from(format!("{error:?}")))
+        outcome.map_err(|error| Failed::from(told(&error)))
     })
 }

@@ -34,6 +34,8 @@ const SHOWN: usize = 90;
 pub struct Wire {
     function: &'static str,
     shared: Arc<Shared>,
+    /// The addresses of the backends themselves.
+    backends: Vec<(&'static str, String)>,
     _proxies: JoinSet<()>,
 }
 
@@ -86,7 +88,11 @@ impl Wire {
     ///
     /// # Errors
     /// When the local cloud doesn't know a variable, or a proxy has no port.
-    pub async fn attach(fixture: &Fixture, function: &'static str, variables: &[&'static str]) -> Result<Self> {
+    pub async fn attach(
+        fixture: &Fixture,
+        function: &'static str,
+        variables: &[&'static str],
+    ) -> Result<Self> {
         let status = fixture.api(None).get("/local/status").await?.expect(200)?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -94,21 +100,40 @@ impl Wire {
             frozen: watch::Sender::new(false),
         });
         let mut proxies = JoinSet::new();
+        let mut backends = Vec::new();
         for variable in variables {
             let url = status.body["addresses"][variable].as_str();
-            let url = url.with_context(|| format!("the local cloud has no address {variable}: {}", status.text))?;
+            let url =
+                url.with_context(|| format!("the local cloud has no address {variable}: {}", status.text))?;
             let server = address_in(url).with_context(|| format!("{variable}={url} has no address"))?;
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let replaced = url.replacen(&server, &listener.local_addr()?.to_string(), 1);
             let server: SocketAddr = server.replace("localhost", "127.0.0.1").parse()?;
             proxies.spawn(accept(listener, server, variable, Arc::clone(&shared)));
-            fixture.cloud.set_function_environment(function, variable, &replaced)?;
+            fixture
+                .cloud
+                .set_function_environment(function, variable, &replaced)?;
+            backends.push((*variable, url.to_owned()));
         }
         Ok(Self {
             function,
             shared,
+            backends,
             _proxies: proxies,
         })
+    }
+
+    /// Takes the proxies away again; the function's processes find their backends themselves from now on.
+    ///
+    /// # Errors
+    /// When there is no such function.
+    pub fn detach(self, fixture: &Fixture) -> Result {
+        for (variable, url) in &self.backends {
+            fixture
+                .cloud
+                .set_function_environment(self.function, variable, url)?;
+        }
+        Ok(())
     }
 
     /// Does the work, and kills the function when the wire comes to the step; the work goes on until it ends.
@@ -127,22 +152,32 @@ impl Wire {
         };
         let mut work = pin!(work);
         let mut frozen = self.shared.frozen.subscribe();
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            _ = frozen.wait_for(|frozen| *frozen) => {}
-            outcome = &mut work => {
-                let has_frozen = self.shared.disarm();
-                ensure!(!has_frozen, "{}: the work ended while the wire was frozen", self.function);
-                return Ok(Played::Through(outcome?));
+            _ = frozen.wait_for(|frozen| *frozen) => None,
+            outcome = &mut work => Some(outcome?),
+        };
+        let ended = match ended {
+            // The end of an answer may be held back that nobody waits for, so that the work ends nevertheless.
+            Some(outcome) if !*self.shared.frozen.borrow() => {
+                self.shared.state().target = None;
+                return Ok(Played::Through(outcome));
             }
-        }
+            ended => ended,
+        };
         let killed = fixture.cloud.kill(self.function).await?;
-        self.shared.disarm();
-        let point = std::mem::take(&mut self.shared.state().point);
-        ensure!(killed > 0, "{}: no process was there to kill {point}", self.function);
+        let State { point, .. } = std::mem::take(&mut *self.shared.state());
+        ensure!(
+            killed > 0,
+            "{}: no process was there to kill {point}",
+            self.function
+        );
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
         self.shared.frozen.send_replace(false);
-        let outcome = work.await.with_context(|| format!("killed {point}"))?;
+        let outcome = match ended {
+            Some(outcome) => outcome,
+            None => work.await.with_context(|| format!("killed {point}"))?,
+        };
         Ok(Played::Killed { point, outcome })
     }
 }
@@ -150,12 +185,6 @@ impl Wire {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets everything pass that comes from now on; says whether the wire is frozen.
-    fn disarm(&self) -> bool {
-        self.state().target = None;
-        *self.frozen.borrow()
     }
 
     /// Counts a chunk: one that goes out has two steps, before and after it leaves; one that comes back has one.
@@ -198,7 +227,12 @@ async fn accept(listener: TcpListener, server: SocketAddr, party: &'static str, 
     }
 }
 
-async fn connect(mut function: TcpStream, server: SocketAddr, party: &str, shared: &Shared) -> std::io::Result<()> {
+async fn connect(
+    mut function: TcpStream,
+    server: SocketAddr,
+    party: &str,
+    shared: &Shared,
+) -> std::io::Result<()> {
     let mut cuts = shared.cuts.subscribe();
     let mut server = TcpStream::connect(server).await?;
     function.set_nodelay(true)?;

@@ -1,5 +1,8 @@
 //! The session at the broker is shared by all instances and renewed once; what signs us in shows in no log.
-#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null, no panic")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,12 +14,20 @@ use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::Value;
 
 /// Functions that speak to outside parties.
-const SPEAKERS: [&str; 4] = ["deposit_funds", "withdraw_funds", "on_cash_changed", "push_notification"];
+const SPEAKERS: [&str; 4] = [
+    "deposit_funds",
+    "withdraw_funds",
+    "on_cash_changed",
+    "push_notification",
+];
 
 fn main() -> ExitCode {
     let scenarios = vec![
         Scenario::alone("a_cold_crowd_signs_in_once", a_cold_crowd_signs_in_once),
-        Scenario::alone("a_session_that_ends_is_renewed_and_the_request_repeated_whole", a_session_that_ends),
+        Scenario::alone(
+            "a_session_that_ends_is_renewed_and_the_request_repeated_whole",
+            a_session_that_ends,
+        ),
         Scenario::alone("the_stored_session_is_sealed", the_stored_session_is_sealed),
         Scenario::alone("no_log_shows_a_secret", no_log_shows_a_secret),
     ];
@@ -26,7 +37,10 @@ fn main() -> ExitCode {
 async fn a_cold_crowd_signs_in_once(fixture: Arc<Fixture>) -> Result {
     let customers = try_join_all((0..8).map(|_| fixture.customer())).await?;
     fixture.cloud.drivewealth().clear_calls();
-    fixture.database.change("DELETE FROM drivewealth_sessions WHERE $1 = $1", 0).await?;
+    fixture
+        .database
+        .change("DELETE FROM drivewealth_sessions WHERE $1 = $1", 0)
+        .await?;
     fixture.cloud.kill("deposit_funds").await?;
     let answers = try_join_all(customers.iter().map(|customer| customer.deposit(1_000))).await?;
     for answer in answers {
@@ -40,14 +54,23 @@ async fn a_session_that_ends(fixture: Arc<Fixture>) -> Result {
     let customer = fixture.customer().await?;
     customer.deposit(1_000).await?.expect(201)?;
     fixture.cloud.drivewealth().clear_calls();
-    fixture.cloud.drivewealth().fault(Fault::new("POST", "/funding/deposits", Effect::ExpireToken));
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", "/funding/deposits", Effect::ExpireToken));
     customer.deposit(2_000).await?.expect(201)?;
     ensure_eq!(sign_ins(&fixture), 1, "sign-ins after the session ended");
     let calls = fixture.cloud.drivewealth().calls();
-    let deposits: Vec<_> = calls.iter().filter(|call| call.path == "/funding/deposits").collect();
+    let deposits: Vec<_> = calls
+        .iter()
+        .filter(|call| call.path == "/funding/deposits")
+        .collect();
     ensure_eq!(deposits.len(), 2, "attempts of the deposit");
-    ensure_eq!(deposits.first().map(|call| (&call.body, &call.idempotency_key)),
-        deposits.last().map(|call| (&call.body, &call.idempotency_key)), "both attempts");
+    ensure_eq!(
+        deposits.first().map(|call| (&call.body, &call.idempotency_key)),
+        deposits.last().map(|call| (&call.body, &call.idempotency_key)),
+        "both attempts"
+    );
     Ok(())
 }
 
@@ -55,7 +78,11 @@ async fn the_stored_session_is_sealed(fixture: Arc<Fixture>) -> Result {
     fixture.customer().await?.deposit(1_000).await?.expect(201)?;
     let legible = "SELECT count(*) FROM drivewealth_sessions WHERE $1 = $1 AND (token_sealed IS NULL OR \
                    length(token_sealed) < 30 OR get_byte(token_sealed, 0) <> 1)";
-    ensure_eq!(fixture.database.count(legible, 0).await?, 0, "sessions that aren't sealed");
+    ensure_eq!(
+        fixture.database.count(legible, 0).await?,
+        0,
+        "sessions that aren't sealed"
+    );
     Ok(())
 }
 
@@ -66,11 +93,20 @@ async fn no_log_shows_a_secret(fixture: Arc<Fixture>) -> Result {
     customer.withdraw(500).await?.expect(201)?;
     customer.feed_reaches(1).await?;
     eventually("the push is sent", async || {
-        anyhow::ensure!(!fixture.cloud.firebase().messages_to(&customer.customer.device_token).is_empty());
+        anyhow::ensure!(
+            !fixture
+                .cloud
+                .firebase()
+                .messages_to(&customer.customer.device_token)
+                .is_empty()
+        );
         Ok(())
     })
     .await?;
-    let mut secrets = vec![customer.customer.plaid_access_token.clone(), customer.customer.device_token.clone()];
+    let mut secrets = vec![
+        customer.customer.plaid_access_token.clone(),
+        customer.customer.device_token.clone(),
+    ];
     for text in local_secrets().into_values() {
         let secret: Value = serde_json::from_str(&text)?;
         let fields = secret.as_object().cloned().unwrap_or_default();
@@ -80,7 +116,10 @@ async fn no_log_shows_a_secret(fixture: Arc<Fixture>) -> Result {
     for function in SPEAKERS {
         for line in fixture.cloud.logs(function) {
             for secret in &secrets {
-                anyhow::ensure!(!line.contains(secret.as_str()), "{function} logged a secret: {line}");
+                anyhow::ensure!(
+                    !line.contains(secret.as_str()),
+                    "{function} logged a secret: {line}"
+                );
             }
         }
     }
@@ -90,7 +129,10 @@ async fn no_log_shows_a_secret(fixture: Arc<Fixture>) -> Result {
 /// The user name and password as they were sent: what a log of requests would show.
 fn session_tokens(fixture: &Fixture) -> Vec<String> {
     let calls = fixture.cloud.drivewealth().calls();
-    let bodies = calls.iter().filter(|call| call.path == "/auth").map(|call| serde_json::from_str(&call.body));
+    let bodies = calls
+        .iter()
+        .filter(|call| call.path == "/auth")
+        .map(|call| serde_json::from_str(&call.body));
     bodies
         .filter_map(Result::<Value, _>::ok)
         .flat_map(|body| [body["username"].clone(), body["password"].clone()])
@@ -99,5 +141,11 @@ fn session_tokens(fixture: &Fixture) -> Vec<String> {
 }
 
 fn sign_ins(fixture: &Fixture) -> usize {
-    fixture.cloud.drivewealth().calls().iter().filter(|call| call.path == "/auth").count()
+    fixture
+        .cloud
+        .drivewealth()
+        .calls()
+        .iter()
+        .filter(|call| call.path == "/auth")
+        .count()
 }

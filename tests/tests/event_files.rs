@@ -1,5 +1,8 @@
 //! `events/OPERATION.json` is what its function really gets: each is handed to the running function.
-#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null, no panic")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,9 +11,10 @@ use anyhow::{Context, ensure};
 use end_to_end::{Fixture, Result, Scenario, options, root, run_scenarios};
 
 fn main() -> ExitCode {
-    let scenarios = vec![
-        Scenario::alone("every_function_takes_its_event_file", every_function_takes_its_event_file),
-    ];
+    let scenarios = vec![Scenario::alone(
+        "every_function_takes_its_event_file",
+        every_function_takes_its_event_file,
+    )];
     run_scenarios("event_files", options(), scenarios)
 }
 
@@ -22,19 +26,39 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
     // The files speak of the profile, account and bank account with id 1.
     let customer = fixture.customer().await?;
     customer.withdraw(1_000).await?.expect(201)?;
-    let redemption = fixture.cloud.drivewealth().redemptions().first().context("there is no redemption")?.id.clone();
+    let redemption = fixture
+        .cloud
+        .drivewealth()
+        .redemptions()
+        .first()
+        .context("there is no redemption")?
+        .id
+        .clone();
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
-        let text = std::fs::read_to_string(&file).with_context(|| format!("{} has no event file", function.binary))?;
-        let text = text.replace(ACCOUNT, &customer.customer.drivewealth_account_id).replace(REDEMPTION, &redemption);
-        let result = fixture.cloud.invoke(&function.binary, serde_json::from_str(&text)?).await?;
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("{} has no event file", function.binary))?;
+        let text = text
+            .replace(ACCOUNT, &customer.customer.drivewealth_account_id)
+            .replace(REDEMPTION, &redemption);
+        let result = fixture
+            .cloud
+            .invoke(&function.binary, serde_json::from_str(&text)?)
+            .await?;
         let status = result.payload["statusCode"].as_i64().unwrap_or(200);
         let failures = result.payload["batchItemFailures"].as_array().map_or(0, Vec::len);
         if result.function_error.is_some() || status >= 300 || failures > 0 {
-            refused.push(format!("{}: {:?} {}", function.binary, result.function_error, result.payload));
+            refused.push(format!(
+                "{}: {:?} {}",
+                function.binary, result.function_error, result.payload
+            ));
         }
     }
-    ensure!(refused.is_empty(), "these functions did not take their event file:\n{}", refused.join("\n"));
+    ensure!(
+        refused.is_empty(),
+        "these functions did not take their event file:\n{}",
+        refused.join("\n")
+    );
     Ok(())
 }

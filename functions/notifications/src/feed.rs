@@ -7,7 +7,8 @@ use domain::ids::ProfileId;
 use platform::config::Environment;
 use platform::cursor::{self, Page};
 use platform::error::PlatformError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 use utoipa::ToSchema;
 
 use crate::Error;
@@ -54,6 +55,19 @@ impl From<FeedItem> for Notification {
     }
 }
 
+/// A place in a feed: the id of the notification before it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct FeedPosition(Ulid);
+
+impl TryFrom<String> for FeedPosition {
+    type Error = ulid::DecodeError;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        Ulid::from_string(&id).map(Self)
+    }
+}
+
 /// The feed, for reading.
 #[derive(Debug)]
 pub struct FeedReader {
@@ -68,7 +82,7 @@ impl FeedReader {
         })
     }
 
-    /// A page of the profile's notifications after the one with id `after`, newest first.
+    /// A page of the profile's notifications after a place in it, newest first.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -76,9 +90,10 @@ impl FeedReader {
         &self,
         profile: ProfileId,
         unread_only: bool,
-        after: Option<String>,
+        after: Option<FeedPosition>,
         limit: usize,
     ) -> Result<Page<Notification>, Error> {
+        let after = after.map(|position| position.0.to_string());
         let page = self.feed.page(profile, unread_only, after, limit).await?;
         let next_cursor = page
             .last

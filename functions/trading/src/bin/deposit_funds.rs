@@ -18,7 +18,7 @@ struct DepositRequest {
     /// The trading account that gets the money; one of the caller's own.
     #[schema(value_type = i64, minimum = 1)]
     trading_account_id: TradingAccountId,
-    /// The amount in cents, above zero.
+    /// The amount in cents, above zero; a whole number without a decimal point.
     #[schema(minimum = 1, examples(25_000))]
     amount_cents: i64,
     /// The bank account that pays; one of the caller's own.

@@ -28,6 +28,10 @@ pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
     if bytes.is_empty() {
         return Err(Problem::malformed("body", "is empty; a JSON object is expected"));
     }
+    // An array would be read as the fields' values in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::malformed("body", "has to be a JSON object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "body"))?;
@@ -195,6 +199,7 @@ mod tests {
         );
         assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1} {}"#), "body");
         assert_eq!(field("[1,2"), "body");
+        assert_eq!(field("[1,2,null]"), "body");
         assert_eq!(field(""), "body");
     }
 

@@ -1,0 +1,101 @@
+//! What a request could leave behind, and the template's routes, for tests that go through all of them.
+
+use anyhow::ensure;
+use local_cloud::template::{Event, HttpRoute};
+
+use crate::{Fixture, Result, eventually};
+
+/// Everything that a request could have written or caused so far, as counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    rows: Vec<(String, i64)>,
+    items: i32,
+    calls: Vec<(String, String)>,
+}
+
+const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
+     UNION ALL SELECT 'inbox_events', count(*) FROM inbox_events \
+     UNION ALL SELECT 'outbox_messages', count(*) FROM outbox_messages \
+     UNION ALL SELECT 'trading_money_flow', count(*) FROM trading_money_flow \
+     UNION ALL SELECT 'drivewealth_deposits', count(*) FROM drivewealth_deposits \
+     UNION ALL SELECT 'drivewealth_redemptions', count(*) FROM drivewealth_redemptions ORDER BY 1";
+
+impl Traces {
+    /// What there is now, once no event waits any more.
+    ///
+    /// # Errors
+    /// When a backend doesn't answer.
+    pub async fn take(fixture: &Fixture) -> Result<Self> {
+        for queue in ["drivewealth-events", "domain-events", "portfolio-changes.fifo"] {
+            fixture.queue_reaches(queue, 0).await?;
+        }
+        let rows = sqlx::query_as(ROWS).fetch_all(fixture.database.pool()).await?;
+        let table = fixture.cloud.table("notifications")?;
+        let scan = fixture.cloud.dynamodb().scan().table_name(table).send().await?;
+        let drivewealth = fixture.cloud.drivewealth().calls();
+        let plaid = fixture.cloud.plaid().calls();
+        let calls = drivewealth.into_iter().chain(plaid);
+        Ok(Self {
+            rows,
+            items: scan.count,
+            calls: calls.map(|call| (call.method, call.path)).collect(),
+        })
+    }
+
+    /// Fails unless nothing has come since.
+    ///
+    /// # Errors
+    /// With what has come.
+    pub async fn still(&self, fixture: &Fixture) -> Result {
+        let now = Self::take(fixture).await?;
+        let more = now.calls.get(self.calls.len()..).unwrap_or_default();
+        ensure!(
+            now == *self,
+            "something was left behind: rows {:?} instead of {:?}, {} items instead of {}, calls {more:?}",
+            now.rows,
+            self.rows,
+            now.items,
+            self.items
+        );
+        Ok(())
+    }
+}
+
+/// The template's routes with the function behind each, as `METHOD /path`.
+pub fn routes(fixture: &Fixture) -> Vec<(String, String, HttpRoute)> {
+    let mut routes = Vec::new();
+    for function in &fixture.cloud.template().functions {
+        for event in &function.events {
+            if let Event::Http(route) = event {
+                let name = format!("{} {}", route.method, route.path);
+                routes.push((name, function.binary.clone(), route.clone()));
+            }
+        }
+    }
+    routes.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+    routes
+}
+
+/// Fails when a function has crashed, panicked or timed out so far.
+///
+/// # Errors
+/// With the lines that say so.
+pub async fn no_function_has_died(fixture: &Fixture) -> Result {
+    let functions = fixture.cloud.template().functions.iter();
+    for function in functions.map(|function| &function.binary) {
+        let lines = fixture.cloud.logs(function);
+        let bad = lines.iter().filter(|line| {
+            line.contains(r#""outcome":"error""#)
+                || line.contains("panicked")
+                || line.contains("the deadline passed")
+        });
+        let bad: Vec<&String> = bad.collect();
+        ensure!(bad.is_empty(), "{function}: {bad:#?}");
+    }
+    // A process that died between two invocations shows in the next one.
+    eventually("the local cloud answers", async || {
+        fixture.api(None).get("/local/status").await?.expect(200)?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,268 @@
+//! After the cash has changed, a portfolio's targets are what it holds: once per event, from answers that hold
+//! together, and never over targets that somebody has set since.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use end_to_end::{
+    Fixture, Result, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event, options,
+    run_scenarios,
+};
+use futures::future::try_join_all;
+use local_cloud::customers::NewCustomer;
+use local_cloud::sandboxes::drivewealth::AccountState;
+use local_cloud::sandboxes::{Effect, Fault, PortfolioDefect};
+use serde_json::{Value, json};
+
+const CONSUMER: &str = "on_cash_changed";
+const QUEUE: &str = "portfolio-changes";
+const PORTFOLIO: &str = "/accounts/*/portfolio";
+
+fn main() -> ExitCode {
+    let scenarios = vec![
+        Scenario::new("targets_become_what_is_held_and_sum_to_one", targets_follow),
+        Scenario::new("targets_sum_to_one_however_odd_the_values", odd_values),
+        Scenario::new("the_same_message_again_changes_nothing_any_more", duplicates),
+        Scenario::new("copies_at_the_same_time_end_the_same", copies_at_once),
+        Scenario::new("an_account_without_funds_is_all_cash", only_cash),
+        Scenario::alone("an_answer_that_makes_no_sense_is_not_used", invalid_answers),
+        Scenario::alone(
+            "a_message_that_fails_comes_again_and_keeps_its_account_waiting",
+            comes_again,
+        ),
+        Scenario::alone("targets_whose_answer_was_lost_are_set_again", answer_lost),
+    ];
+    run_scenarios("cash_changes", options(), scenarios)
+}
+
+fn account(fixture: &Fixture, tester: &Tester) -> Result<AccountState> {
+    let account = fixture
+        .cloud
+        .drivewealth()
+        .account(&tester.customer.drivewealth_account_id);
+    account.ok_or_else(|| anyhow::anyhow!("the broker has no such account"))
+}
+
+fn changed(tester: &Tester) -> Value {
+    let data = json!({
+        "drivewealth_account_id": tester.customer.drivewealth_account_id,
+        "money_flow_id": 1,
+        "profile_id": tester.customer.profile_id,
+    });
+    new_domain_event(
+        "portfolio.cash-changed",
+        &tester.customer.drivewealth_account_id,
+        data,
+    )
+}
+
+async fn deliver(fixture: &Fixture, tester: &Tester, event: &Value) -> Result<Vec<usize>> {
+    let group = tester.customer.drivewealth_account_id.as_str();
+    let event = fifo_event(QUEUE, &[(group, event.to_string())]);
+    end_to_end::failed_items(&fixture.cloud.invoke(CONSUMER, event).await?)
+}
+
+/// The targets in ten-thousandths, the cash's first.
+fn targets(account: &AccountState) -> Vec<i64> {
+    let funds = account.funds.iter().map(|fund| fund.target);
+    std::iter::once(account.cash_target).chain(funds).collect()
+}
+
+/// How often somebody has set targets of the account's portfolio.
+fn times_set(fixture: &Fixture, tester: &Tester) -> Result<usize> {
+    let portfolio = account(fixture, tester)?.portfolio_id;
+    let calls = fixture.cloud.drivewealth().calls();
+    let is_set = |method: &str, path: &str| method == "PATCH" && path.ends_with(&portfolio);
+    Ok(calls
+        .iter()
+        .filter(|call| is_set(&call.method, &call.path))
+        .count())
+}
+
+/// The targets are the actual weights to a ten-thousandth, and sum to one.
+fn ensure_follows(fixture: &Fixture, tester: &Tester) -> Result {
+    let account = account(fixture, tester)?;
+    let values = std::iter::once(account.cash_cents).chain(account.funds.iter().map(|fund| fund.value_cents));
+    let targets = targets(&account);
+    ensure_eq!(targets.iter().sum::<i64>(), 10_000, "the sum of {targets:?}");
+    for (target, value) in targets.iter().zip(values) {
+        // Exactly: |target / 10,000 − value / equity| < 1 / 10,000.
+        let off = (i128::from(*target) * i128::from(account.equity_cents) - i128::from(value) * 10_000).abs();
+        ensure!(
+            off < i128::from(account.equity_cents),
+            "target {target} for {value} in {account:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn targets_follow(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let before = targets(&account(&fixture, &tester)?);
+    ensure_eq!(before, [2_000, 6_000, 2_000]);
+    let id = tester.deposit(100_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(id, "success").await?;
+    eventually("the targets follow", async || {
+        // $2,000.00 of $6,000.00 is cash now; the odd ten-thousandth goes to the largest remainder.
+        ensure_eq!(targets(&account(&fixture, &tester)?), [3_333, 5_000, 1_667]);
+        Ok(())
+    })
+    .await?;
+    ensure_follows(&fixture, &tester)
+}
+
+async fn odd_values(fixture: Arc<Fixture>) -> Result {
+    let cases: [(i64, [i64; 3]); 5] = [
+        (1, [1, 1, 1]),
+        (33_333, [33_333, 33_333, 1]),
+        (99_999_999, [1, 2, 3]),
+        (0, [7, 11, 13]),
+        (123_457, [7_654_321, 999, 31_415_926]),
+    ];
+    let checks = cases.map(|(cash, values)| {
+        let fixture = &fixture;
+        async move {
+            let names = ["Clean energy", "Robotics", "Water"];
+            let new = NewCustomer {
+                funds: names.map(|name| (name.to_owned(), 2_000)).to_vec(),
+                ..NewCustomer::default()
+            };
+            let tester = fixture.customer_with(&new).await?;
+            let id = &tester.customer.drivewealth_account_id;
+            fixture.cloud.drivewealth().set_cash(id, cash, cash)?;
+            for (name, value) in names.iter().zip(values) {
+                fixture.cloud.drivewealth().set_fund_value(id, name, value)?;
+            }
+            ensure_eq!(
+                deliver(fixture, &tester, &changed(&tester)).await?,
+                Vec::<usize>::new(),
+                "{cash} {values:?}"
+            );
+            ensure_follows(fixture, &tester)?;
+            Ok(())
+        }
+    });
+    try_join_all(checks).await?;
+    Ok(())
+}
+
+async fn duplicates(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    let event = changed(&tester);
+    ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());
+    ensure_eq!(times_set(&fixture, &tester)?, 1);
+    let followed = targets(&account(&fixture, &tester)?);
+
+    // Somebody invests: the values are others, and so are the targets, which an old message must not undo.
+    fixture.cloud.drivewealth().set_cash(id, 50_000, 50_000)?;
+    fixture
+        .cloud
+        .drivewealth()
+        .set_fund_value(id, "Robotics", 200_000)?;
+    for _ in 0..3 {
+        ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());
+    }
+    ensure_eq!(times_set(&fixture, &tester)?, 1);
+    ensure_eq!(targets(&account(&fixture, &tester)?), followed);
+    Ok(())
+}
+
+async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    let event = changed(&tester);
+    for failed in try_join_all((0..5).map(|_| deliver(&fixture, &tester, &event))).await? {
+        ensure_eq!(failed, Vec::<usize>::new());
+    }
+    ensure_follows(&fixture, &tester)
+}
+
+async fn only_cash(fixture: Arc<Fixture>) -> Result {
+    let new = NewCustomer {
+        funds: Vec::new(),
+        ..NewCustomer::default()
+    };
+    let tester = fixture.customer_with(&new).await?;
+    let id = tester.withdraw(100_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(id, "success").await?;
+    // Now there is nothing at all: no weights to speak of, and nothing to set.
+    let id = tester.deposit(5_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(id, "success").await?;
+    fixture.queue_reaches(QUEUE, 0).await?;
+    ensure_eq!(fixture.held_by("portfolio-changes-dead").await?, 0);
+    ensure_eq!(targets(&account(&fixture, &tester)?), [10_000]);
+    Ok(())
+}
+
+async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    let before = targets(&account(&fixture, &tester)?);
+    let event = changed(&tester);
+    for defect in [
+        PortfolioDefect::Negative,
+        PortfolioDefect::Sum,
+        PortfolioDefect::Nulls,
+    ] {
+        fixture
+            .cloud
+            .drivewealth()
+            .fault(Fault::new("GET", PORTFOLIO, Effect::InvalidPortfolio { defect }));
+        ensure_eq!(deliver(&fixture, &tester, &event).await?, [0], "{defect:?}");
+        ensure_eq!(times_set(&fixture, &tester)?, 0, "{defect:?}");
+        ensure_eq!(targets(&account(&fixture, &tester)?), before, "{defect:?}");
+    }
+    ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());
+    ensure_follows(&fixture, &tester)
+}
+
+/// Through the queue: the answer is nonsense twice, the message comes again, and another account isn't held up.
+async fn comes_again(fixture: Arc<Fixture>) -> Result {
+    let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
+    for one in [&tester, &other] {
+        let id = &one.customer.drivewealth_account_id;
+        fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    }
+    let path = format!("/accounts/{}/portfolio", tester.customer.drivewealth_account_id);
+    let defect = PortfolioDefect::Sum;
+    let nonsense = Fault::new("GET", &path, Effect::InvalidPortfolio { defect });
+    fixture.cloud.drivewealth().fault(nonsense.times(2));
+    for one in [&tester, &other] {
+        let group = &one.customer.drivewealth_account_id;
+        fixture
+            .send_in_group(QUEUE, group, &changed(one).to_string())
+            .await?;
+    }
+    for one in [&tester, &other] {
+        eventually("the targets follow", async || {
+            ensure_eq!(times_set(&fixture, one)?, 1);
+            ensure_follows(&fixture, one)
+        })
+        .await?;
+    }
+    fixture.queue_reaches(QUEUE, 0).await?;
+    ensure_eq!(fixture.held_by("portfolio-changes-dead").await?, 0);
+    Ok(())
+}
+
+async fn answer_lost(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    let lost = Effect::Reset { after_doing: true };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("PATCH", "/managed/portfolios", lost));
+    ensure_eq!(
+        deliver(&fixture, &tester, &changed(&tester)).await?,
+        Vec::<usize>::new()
+    );
+    ensure_eq!(times_set(&fixture, &tester)?, 2);
+    ensure_follows(&fixture, &tester)
+}

@@ -1,0 +1,277 @@
+//! What becomes of a deposit whose answer from the broker was lost, or comes in another order than its events.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually};
+use futures::future::{join, join_all, try_join_all};
+use local_cloud::sandboxes::{Effect, Fault};
+use serde_json::json;
+
+use super::{arrived_once, only_deposit};
+
+const AT_THE_BROKER: &str = "/funding/deposits";
+
+/// The ways in which an answer is lost though the deposit is made.
+fn losses() -> [Effect; 4] {
+    [
+        Effect::Hang {
+            for_ms: 300,
+            after_doing: true,
+        },
+        Effect::Reset { after_doing: true },
+        Effect::FailAfter { status: 500 },
+        Effect::Truncate,
+    ]
+}
+
+/// Loses the next answers to deposits, each in one of the ways in turn.
+fn lose_answers(fixture: &Fixture, rounds: usize) {
+    for effect in std::iter::repeat_n(losses(), rounds).flatten() {
+        fixture
+            .cloud
+            .drivewealth()
+            .fault(Fault::new("POST", AT_THE_BROKER, effect));
+    }
+}
+
+pub(super) async fn answer_lost_once(fixture: Arc<Fixture>) -> Result {
+    let testers = try_join_all(losses().map(|_| fixture.customer())).await?;
+    lose_answers(&fixture, 1);
+    let answers = join_all(testers.iter().map(|tester| tester.deposit(4_200))).await;
+    for (tester, answer) in testers.iter().zip(answers) {
+        let id = answer?.expect(201)?.number("id")?;
+        arrived_once(&fixture, tester, id, 4_200).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn slow_answer(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    // Longer than the 5 s that one attempt waits.
+    let slow = Effect::Hang {
+        for_ms: 6_000,
+        after_doing: true,
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, slow));
+    let id = tester.deposit(4_300).await?.expect(201)?.number("id")?;
+    arrived_once(&fixture, &tester, id, 4_300).await
+}
+
+pub(super) async fn too_many_requests(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let limited = Effect::RateLimit { retry_after_s: 0 };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, limited).times(2));
+    let id = tester.deposit(4_400).await?.expect(201)?.number("id")?;
+    arrived_once(&fixture, &tester, id, 4_400).await
+}
+
+/// Four deposits whose answers are lost three times each, which is as often as a request asks.
+async fn unknown_deposits(fixture: &Fixture) -> Result<Vec<(Tester, i64)>> {
+    let testers = try_join_all(losses().map(|_| fixture.customer())).await?;
+    lose_answers(fixture, 3);
+    let answers = join_all(testers.iter().map(|tester| tester.deposit_under("key", 5_000))).await;
+    let mut unknown = Vec::new();
+    for (tester, answer) in testers.into_iter().zip(answers) {
+        let answer = answer?.expect(202)?;
+        ensure_eq!(answer.body["status"], json!("pending"));
+        let id = answer.number("id")?;
+        ensure_eq!(fixture.database.flow(id).await?.provider_state, "unknown");
+        only_deposit(fixture, &tester)?;
+        unknown.push((tester, id));
+    }
+    Ok(unknown)
+}
+
+pub(super) async fn found_out_by_repetition(fixture: Arc<Fixture>) -> Result {
+    for (tester, id) in unknown_deposits(&fixture).await? {
+        let answer = tester.deposit_under("key", 5_000).await?.expect(201)?;
+        ensure_eq!(answer.number("id")?, id);
+        let again = tester.deposit_under("key", 5_000).await?;
+        ensure_eq!((again.status, &again.text), (201, &answer.text));
+        arrived_once(&fixture, &tester, id, 5_000).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn found_out_by_reconciler(fixture: Arc<Fixture>) -> Result {
+    let unknown = unknown_deposits(&fixture).await?;
+    for (_, id) in &unknown {
+        let due = fixture.database.flow(*id).await?.next_lookup_at;
+        ensure!(due.is_some(), "flow {id} is never looked up");
+        fixture.database.make_due(*id).await?;
+    }
+    let report = fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?
+        .payload;
+    ensure!(
+        report["looked_up"].as_i64() >= Some(4) && report["failed"] == 0,
+        "the report is {report}"
+    );
+    for (tester, id) in unknown {
+        arrived_once(&fixture, &tester, id, 5_000).await?;
+        let answer = tester.deposit_under("key", 5_000).await?.expect(201)?;
+        ensure_eq!(answer.number("id")?, id);
+        only_deposit(&fixture, &tester)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn broker_out_of_reach(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let base = format!("{}/drivewealth", fixture.cloud.sandboxes_url());
+    let set = |base: &str| {
+        fixture
+            .cloud
+            .set_function_environment("deposit_funds", "DRIVEWEALTH_API_BASE", base)
+    };
+    // Nobody listens on port 1.
+    set("http://127.0.0.1:1")?;
+    let answer = tester.deposit_under("key", 6_000).await;
+    set(&base)?;
+    let id = answer?.expect(202)?.number("id")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "intended");
+    ensure_eq!(fixture.deposits_of(&tester).len(), 0);
+    let profile = tester.profile().await?;
+    ensure_eq!(profile["pending_cash_cents"], json!(6_000));
+    tester.deposit_under("key", 6_000).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 6_000).await
+}
+
+pub(super) async fn session_ends(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let sessions = |fixture: &Fixture| {
+        let calls = fixture.cloud.drivewealth().calls();
+        calls.iter().filter(|call| call.path == "/auth").count()
+    };
+    let before = sessions(&fixture);
+    let expire = Effect::ExpireToken;
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, expire));
+    let id = tester.deposit(4_500).await?.expect(201)?.number("id")?;
+    ensure_eq!(sessions(&fixture), before + 1);
+    arrived_once(&fixture, &tester, id, 4_500).await
+}
+
+/// The last look-up finds nothing out either.
+pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
+    let (tester, forgotten) = (fixture.customer().await?, fixture.customer().await?);
+    let reset = |after_doing, times| {
+        let fault = Fault::new("POST", AT_THE_BROKER, Effect::Reset { after_doing });
+        fixture.cloud.drivewealth().fault(fault.times(times));
+    };
+    reset(false, 6);
+    let deposits = join(tester.deposit_under("key", 3_000), forgotten.deposit(3_100)).await;
+    let id = deposits.0?.expect(202)?.number("id")?;
+    let too_late = deposits.1?.expect(202)?.number("id")?;
+    let last = "UPDATE trading_money_flow SET lookups = 2, next_lookup_at = now() WHERE id = $1";
+    fixture.database.change(last, id).await?;
+    // The broker forgets a request's key after some days: asked again, it would make another deposit.
+    let old = "UPDATE trading_money_flow SET created_at = now() - interval '10 days', lookups = 1, \
+               next_lookup_at = now() WHERE id = $1";
+    fixture.database.change(old, too_late).await?;
+    let asked = calls_for_deposits(&fixture);
+    reset(false, 3);
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
+    ensure_eq!(
+        calls_for_deposits(&fixture),
+        asked + 3,
+        "calls for deposits, all for the first"
+    );
+    for flow in [id, too_late] {
+        let flow = fixture.database.flow(flow).await?;
+        ensure_eq!(
+            (flow.status.as_str(), flow.provider_state.as_str()),
+            ("pending", "parked")
+        );
+        ensure_eq!(flow.next_lookup_at, None);
+    }
+
+    // Nothing is asked any more, by nobody: a person decides.
+    let answer = tester.deposit_under("key", 3_000).await?.expect(202)?;
+    ensure_eq!(answer.body["status"], json!("pending"));
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
+    ensure_eq!(calls_for_deposits(&fixture), asked + 3, "calls for deposits");
+    ensure_eq!(
+        fixture.deposits_of(&tester).len() + fixture.deposits_of(&forgotten).len(),
+        0
+    );
+    ensure_eq!(tester.flow(id).await?["status"], json!("pending"));
+    ensure_eq!(tester.profile().await?["pending_cash_cents"], json!(3_000));
+    Ok(())
+}
+
+fn calls_for_deposits(fixture: &Fixture) -> usize {
+    let calls = fixture.cloud.drivewealth().calls();
+    let of_deposits = |method: &str, path: &str| method == "POST" && path == AT_THE_BROKER;
+    calls
+        .iter()
+        .filter(|call| of_deposits(&call.method, &call.path))
+        .count()
+}
+
+/// The broker makes the deposit and brings it to success, and tells so by events, before its answer is there.
+pub(super) async fn event_first(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let hang = Effect::Hang {
+        for_ms: 2_000,
+        after_doing: true,
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, hang));
+    let told = async {
+        eventually("all events are taken while the answer is still out", async || {
+            let deposit = only_deposit(&fixture, &tester)?;
+            ensure!(deposit.events.len() == 3, "its events are {:?}", deposit.events);
+            for event in &deposit.events {
+                let id = event["id"].as_str().unwrap_or_default();
+                ensure!(
+                    fixture.database.inbox(id).await?.is_some(),
+                    "not taken yet: {event}"
+                );
+            }
+            Ok(())
+        })
+        .await?;
+        let flows = fixture.database.flows_of(tester.customer.profile_id).await?;
+        ensure_eq!(flows[0].provider_state, "intended", "the answer is still out");
+        Ok(())
+    };
+    let (answer, told) = join(tester.deposit(8_000), told).await;
+    told?;
+    let answer = answer?.expect(201)?;
+    // What the events told is known when the answer comes.
+    ensure_eq!(answer.body["status"], json!("success"));
+    arrived_once(&fixture, &tester, answer.number("id")?, 8_000).await
+}
+
+pub(super) async fn answer_first(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    fixture.cloud.drivewealth().hold_events(true);
+    let answer = tester.deposit(8_100).await?.expect(201)?;
+    let id = answer.number("id")?;
+    eventually("the broker is done", async || {
+        let deposit = only_deposit(&fixture, &tester)?;
+        ensure!(deposit.settled, "it is {deposit:?}");
+        Ok(())
+    })
+    .await?;
+    ensure_eq!(tester.flow(id).await?["status"], json!("pending"));
+    fixture.cloud.drivewealth().release_events().await;
+    arrived_once(&fixture, &tester, id, 8_100).await
+}

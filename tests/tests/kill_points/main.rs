@@ -1,0 +1,266 @@
+//! A function is killed (SIGKILL) at every point of its work, and nothing is lost or done twice.
+//!
+//! The points aren't listed by hand: each chunk of bytes between the function and its backends is one or two (see
+//! `end_to_end::wire`), and each is played with a flow of its own, until a run goes through.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
+
+mod messages;
+mod money_flows;
+
+use std::{collections::BTreeMap, io::Write, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use end_to_end::{
+    Answer, Fixture, Result, Tester, options,
+    wire::{Played, Wire},
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use local_cloud::{Options, sandboxes::drivewealth::Payment};
+use tokio::{runtime::Builder, time::Instant};
+
+const CENTS: i64 = 100;
+/// More points than any function has.
+const MOST: u64 = 600;
+/// A message that the function failed comes back after this.
+const REDELIVERY: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(8);
+
+/// A scenario that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Scenarios at the same time: they wait more than they work.
+const LANES: usize = 3;
+
+type Outcome = Pin<Box<dyn Future<Output = Result>>>;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(LANES);
+    // The longest first.
+    let trials = vec![
+        trial("a_killed_relay_loses_nothing_and_keeps_the_order", |fixture| {
+            Box::pin(messages::relay(fixture))
+        }),
+        trial(
+            "a_killed_drivewealth_event_is_applied_once_when_it_comes_again",
+            |fixture| Box::pin(messages::events(fixture)),
+        ),
+        trial(
+            "a_killed_withdrawal_is_finished_by_its_repetition_or_the_reconciler",
+            |fixture| Box::pin(money_flows::all(fixture, Kind::Withdrawal)),
+        ),
+        trial(
+            "a_killed_deposit_is_finished_by_its_repetition_or_the_reconciler",
+            |fixture| Box::pin(money_flows::all(fixture, Kind::Deposit)),
+        ),
+        trial(
+            "a_killed_change_of_targets_is_made_when_its_message_comes_again",
+            |fixture| Box::pin(messages::targets(fixture)),
+        ),
+        trial(
+            "a_killed_notification_is_recorded_once_when_its_message_comes_again",
+            |fixture| Box::pin(messages::notifications(fixture)),
+        ),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A scenario on a local cloud of its own, since each kills what the others need.
+fn trial(name: &'static str, steps: fn(Arc<Fixture>) -> Outcome) -> Trial {
+    Trial::test(name, move || {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        runtime
+            .block_on(play(steps))
+            .map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+async fn play(steps: fn(Arc<Fixture>) -> Outcome) -> Result {
+    let options = Options {
+        redelivery_after: Some(REDELIVERY),
+        ..options()
+    };
+    let fixture = Arc::new(Fixture::start(options).await?);
+    let outcome = match quiet(&fixture).await {
+        Ok(()) => tokio::time::timeout(LIMIT, steps(Arc::clone(&fixture))).await,
+        Err(error) => Ok(Err(error)),
+    };
+    if let Some(fixture) = Arc::into_inner(fixture) {
+        fixture.stop().await;
+    }
+    outcome.with_context(|| format!("not finished after {} s", LIMIT.as_secs()))?
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Deposit,
+    Withdrawal,
+}
+
+impl Kind {
+    fn function(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit_funds",
+            Self::Withdrawal => "withdraw_funds",
+        }
+    }
+
+    fn backends(self) -> &'static [&'static str] {
+        match self {
+            Self::Deposit => &[
+                "DATABASE_URL",
+                "DRIVEWEALTH_API_BASE",
+                "PLAID_API_BASE",
+                "AWS_ENDPOINT_URL_SQS",
+            ],
+            Self::Withdrawal => &["DATABASE_URL", "DRIVEWEALTH_API_BASE", "AWS_ENDPOINT_URL_SQS"],
+        }
+    }
+
+    async fn ask(self, tester: &Tester, key: &str) -> Result<Answer> {
+        match self {
+            Self::Deposit => tester.deposit_under(key, CENTS).await,
+            Self::Withdrawal => tester.withdraw_under(key, CENTS).await,
+        }
+    }
+
+    /// What the broker has, by account.
+    fn payments(self, fixture: &Fixture) -> Payments {
+        let drivewealth = fixture.cloud.drivewealth();
+        let all = match self {
+            Self::Deposit => drivewealth.deposits(),
+            Self::Withdrawal => drivewealth.redemptions(),
+        };
+        let mut payments = BTreeMap::new();
+        for payment in all {
+            let of_account: &mut Vec<Payment> = payments.entry(payment.account_id.clone()).or_default();
+            of_account.push(payment);
+        }
+        Payments(payments)
+    }
+}
+
+struct Payments(BTreeMap<String, Vec<Payment>>);
+
+impl Payments {
+    fn of(&self, tester: &Tester) -> &[Payment] {
+        let account = &tester.customer.drivewealth_account_id;
+        self.0.get(account).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What the function's process has before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// It starts, and signs in to DriveWealth for all.
+    First,
+    /// It starts.
+    Cold,
+    /// It has served before.
+    Warm,
+}
+
+impl Start {
+    async fn prepare(self, fixture: &Fixture, function: &str) -> Result {
+        if self != Self::Warm {
+            fixture.cloud.kill(function).await?;
+        }
+        if self == Self::First {
+            sql(fixture, "DELETE FROM drivewealth_sessions").await?;
+        }
+        Ok(())
+    }
+}
+
+/// A process that died while it signed in to DriveWealth is waited for as long as its claim lasts: 10 seconds, and here
+/// less.
+async fn shorten_claims(fixture: &Fixture) -> Result {
+    for statement in [
+        "CREATE OR REPLACE FUNCTION shorten_claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         NEW.renewing_until = LEAST(NEW.renewing_until, now() + interval '200 ms'); RETURN NEW; END $$",
+        "CREATE OR REPLACE TRIGGER shorten_claim BEFORE INSERT OR UPDATE ON drivewealth_sessions \
+         FOR EACH ROW EXECUTE FUNCTION shorten_claim()",
+    ] {
+        sql(fixture, statement).await?;
+    }
+    Ok(())
+}
+
+async fn sql(fixture: &Fixture, statement: &'static str) -> Result {
+    sqlx::query(statement).execute(fixture.database.pool()).await?;
+    Ok(())
+}
+
+/// From now on events come and messages are relayed only when a scenario says so.
+async fn quiet(fixture: &Fixture) -> Result {
+    shorten_claims(fixture).await?;
+    fixture.cloud.drivewealth().auto_advance(None);
+    fixture.cloud.drivewealth().hold_events(true);
+    fixture.cloud.pause_event_source("outbox-nudges", true).await
+}
+
+fn tell(function: &str, start: Start, points: usize, begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f32();
+    // Whoever closes the output doesn't want to know.
+    let _ = writeln!(
+        std::io::stdout(),
+        "  {function}: killed at {points} points ({start:?}, {seconds:.1} s)"
+    );
+}
+
+/// Waits until a look succeeds, without losing time.
+async fn soon<T>(what: &str, look: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(seen) => return Ok(seen),
+            Err(seen) if Instant::now() >= end => return Err(seen.context(format!("waited: {what}"))),
+            Err(_) => tokio::time::sleep(GLANCE).await,
+        }
+    }
+}
+
+fn told_of_success() -> Vec<String> {
+    [
+        "money-flow.succeeded → domain-events",
+        "money-flow.succeeded → trading.events",
+        "portfolio.cash-changed → portfolio-changes",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Kills the function at every point of its work, each time on a fresh sample; the work ends when it is done for good.
+/// A process that has served before does the same without its beginning.
+async fn kill_everywhere<S>(
+    fixture: &Arc<Fixture>,
+    function: &'static str,
+    start: Start,
+    backends: &[&'static str],
+    prepare: impl AsyncFn() -> Result<S>,
+    work: impl AsyncFn(&S) -> Result,
+) -> Result<Vec<S>> {
+    let wire = Wire::attach(fixture, function, backends).await?;
+    let mut samples = Vec::new();
+    let begun = Instant::now();
+    for step in 1.. {
+        ensure!(step <= MOST, "{function} did not come to its end in {MOST} steps");
+        let sample = prepare().await?;
+        start.prepare(fixture, function).await?;
+        let played = wire.play(fixture, step, async { work(&sample).await }).await?;
+        samples.push(sample);
+        if let Played::Through(()) = played {
+            break;
+        }
+    }
+    tell(function, start, samples.len() - 1, begun);
+    wire.detach(fixture)?;
+    Ok(samples)
+}

@@ -1,0 +1,284 @@
+//! Consumers of queues and the relay, killed at every point.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    sync::Arc,
+};
+
+use anyhow::{Context, ensure};
+use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually, new_domain_event, topic_messages};
+use local_cloud::sandboxes::drivewealth::status;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{CENTS, Kind, Start, kill_everywhere, soon, told_of_success};
+
+/// A flow and its payment, before an event comes.
+struct Expected {
+    tester: Tester,
+    flow: i64,
+    payment: String,
+}
+
+pub(crate) async fn events(fixture: Arc<Fixture>) -> Result {
+    let prepare = async |kind: Kind| {
+        let tester = fixture.customer().await?;
+        let flow = kind
+            .ask(&tester, &Uuid::new_v4().to_string())
+            .await?
+            .expect(201)?
+            .number("id")?;
+        let payments = kind.payments(&fixture);
+        let payment = payments.of(&tester).first().context("no payment")?.id.clone();
+        Ok(Expected {
+            tester,
+            flow,
+            payment,
+        })
+    };
+    let backends = ["DATABASE_URL", "DRIVEWEALTH_API_BASE", "AWS_ENDPOINT_URL_SQS"];
+    let arrive = async |expected: &Expected, code: i32, flow_status: &str, payment_status: i32| {
+        let drivewealth = fixture.cloud.drivewealth();
+        let payment = drivewealth.advance(&expected.payment, code)?;
+        drivewealth
+            .send_envelope(payment.events.last().context("no event")?)
+            .await;
+        soon("the event is applied", async || {
+            let flow = fixture.database.flow(expected.flow).await?;
+            ensure!(flow.status == flow_status, "{flow:?}");
+            let payment = drivewealth
+                .payment(&expected.payment)
+                .context("the payment is gone")?;
+            ensure!(payment.status == payment_status, "{payment:?}");
+            let held = fixture.held_by("drivewealth-events").await?;
+            ensure!(held == 0, "{held} messages are held");
+            Ok(())
+        })
+        .await
+    };
+
+    let deposits = kill_everywhere(
+        &fixture,
+        "apply_drivewealth_event",
+        Start::Cold,
+        &backends,
+        async || prepare(Kind::Deposit).await,
+        async |sample| arrive(sample, status::SUCCESSFUL, "success", status::SUCCESSFUL).await,
+    );
+    for Expected { flow, tester, .. } in deposits.await? {
+        ensure_eq!(
+            fixture.database.told_of_flow(flow).await?,
+            told_of_success(),
+            "{:?}",
+            tester.customer
+        );
+    }
+
+    // DriveWealth puts an approved redemption back, and asks for the approval once more.
+    let redemptions = kill_everywhere(
+        &fixture,
+        "apply_drivewealth_event",
+        Start::Cold,
+        &backends,
+        async || prepare(Kind::Withdrawal).await,
+        async |sample| arrive(sample, status::RIA_PENDING, "approved", status::RIA_APPROVED).await,
+    );
+    for expected in redemptions.await? {
+        arrive(&expected, status::SUCCESSFUL, "success", status::SUCCESSFUL).await?;
+        ensure_eq!(
+            fixture.database.told_of_flow(expected.flow).await?,
+            told_of_success()
+        );
+    }
+    Ok(())
+}
+
+pub(crate) async fn targets(fixture: Arc<Fixture>) -> Result {
+    let prepare = async || {
+        let tester = fixture.customer().await?;
+        let account = tester.customer.drivewealth_account_id.clone();
+        fixture.cloud.drivewealth().set_cash(&account, 150_000, 150_000)?;
+        Ok((account, tester.customer.profile_id))
+    };
+    let backends = ["DATABASE_URL", "DRIVEWEALTH_API_BASE"];
+    let samples = kill_everywhere(
+        &fixture,
+        "on_cash_changed",
+        Start::First,
+        &backends,
+        prepare,
+        async |(account, profile)| {
+            let data =
+                json!({ "drivewealth_account_id": account, "money_flow_id": profile, "profile_id": profile });
+            let event = new_domain_event("portfolio.cash-changed", account, data);
+            fixture
+                .send_in_group("portfolio-changes.fifo", account, &event.to_string())
+                .await?;
+            let id = event["id"].as_str().unwrap_or_default();
+            soon("the targets follow the cash", async || {
+                let taken = fixture.database.inbox(id).await?;
+                ensure!(taken.is_some(), "the message is not taken");
+                let held = fixture.held_by("portfolio-changes.fifo").await?;
+                ensure!(held == 0, "{held} messages are held");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for (account, _) in samples.await? {
+        let state = fixture
+            .cloud
+            .drivewealth()
+            .account(&account)
+            .context("the account is gone")?;
+        let target = state.cash_cents * 10_000 / state.equity_cents;
+        ensure!(
+            (state.cash_target - target).abs() <= 1,
+            "the cash's target is not its share {target}: {state:?}"
+        );
+        let kept = fixture.database.pool();
+        let kept: i64 = sqlx::query_scalar(
+            "SELECT cash_value_cents FROM drivewealth_portfolios WHERE drivewealth_account_id = $1 AND cash_target = cash_actual",
+        )
+        .bind(&account)
+        .fetch_one(kept)
+        .await?;
+        ensure_eq!(kept, 150_000);
+    }
+    Ok(())
+}
+
+fn succeeded(tester: &Tester, flow: i64) -> Value {
+    let customer = &tester.customer;
+    let data = json!({
+        "money_flow_id": flow,
+        "profile_id": customer.profile_id,
+        "trading_account_id": customer.trading_account_id,
+        "direction": "deposit",
+        "amount_cents": CENTS,
+        "currency": "USD",
+        "reason": null,
+    });
+    new_domain_event(
+        "money-flow.succeeded",
+        &format!("profile-{}", customer.profile_id),
+        data,
+    )
+}
+
+pub(crate) async fn relay(fixture: Arc<Fixture>) -> Result {
+    fixture.run("relay_outbox", json!({})).await?;
+    let prepare = async || {
+        let tester = fixture.customer().await?;
+        let events = [succeeded(&tester, 1), succeeded(&tester, 2)];
+        for event in &events {
+            write(&fixture, event).await?;
+        }
+        Ok((tester, events))
+    };
+    let backends = ["DATABASE_URL", "AWS_ENDPOINT_URL_SQS"];
+    let samples = kill_everywhere(
+        &fixture,
+        "relay_outbox",
+        Start::Cold,
+        &backends,
+        prepare,
+        async |_| {
+            let first = fixture.cloud.run_schedule("relay_outbox", None).await?;
+            if first.function_error.is_some() {
+                let report = fixture.run("relay_outbox", json!({})).await?.payload;
+                ensure!(report["failed"] == 0, "the relay after its death: {report}");
+            }
+            Ok(())
+        },
+    );
+    let samples = samples.await?;
+    let told = topic_messages(fixture.cloud.kafka_brokers(), "trading.events").await?;
+    let mut by_key: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for message in told {
+        by_key
+            .entry(message.key)
+            .or_default()
+            .push(message.payload["id"].clone());
+    }
+    for (tester, [first, second]) in &samples {
+        let key = format!("profile-{}", tester.customer.profile_id);
+        let rows = fixture.database.outbox_of_key(&key).await?;
+        ensure!(
+            rows.iter().all(|row| row.published_at.is_some()),
+            "not all are published: {rows:?}"
+        );
+        let ids = by_key.get(&key).cloned().unwrap_or_default();
+        let (first, second) = (&first["id"], &second["id"]);
+        let turn = ids
+            .iter()
+            .position(|id| id == second)
+            .context("the second event is not on the topic")?;
+        let (before, after) = ids.split_at(turn);
+        let in_order =
+            !before.is_empty() && before.iter().all(|id| id == first) && after.iter().all(|id| id == second);
+        ensure!(in_order, "the topic has {ids:?} instead of {first}, {second}");
+    }
+    let doubled = by_key
+        .values()
+        .filter(|ids| ids.iter().map(Value::to_string).collect::<BTreeSet<_>>().len() < ids.len());
+    let _ = writeln!(
+        std::io::stdout(),
+        "  relay_outbox: {} keys got an event twice on the topic",
+        doubled.count()
+    );
+    fixture.queue_reaches("domain-events", 0).await?;
+    for (tester, _) in &samples {
+        ensure_eq!(
+            (tester.feed_reaches(2).await?.len(), tester.unread().await?),
+            (2, 2)
+        );
+    }
+    Ok(())
+}
+
+/// Writes an event to the outbox as trading does.
+async fn write(fixture: &Fixture, event: &Value) -> Result {
+    sqlx::query(
+        "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+         SELECT ($1 ->> 'id')::UUID, $1 ->> 'type', $1 ->> 'key', $1, kind, name \
+         FROM (VALUES ('topic', 'trading.events'), ('queue', 'domain-events')) AS destination (kind, name)",
+    )
+    .bind(event)
+    .execute(fixture.database.pool())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn notifications(fixture: Arc<Fixture>) -> Result {
+    let prepare = async || fixture.customer().await;
+    let samples = kill_everywhere(
+        &fixture,
+        "record_notification",
+        Start::Cold,
+        &["AWS_ENDPOINT_URL_DYNAMODB"],
+        prepare,
+        async |tester: &Tester| {
+            fixture
+                .send("domain-events", &succeeded(tester, 1).to_string())
+                .await?;
+            soon("the notification is listed", async || {
+                let (unread, held) = (tester.unread().await?, fixture.held_by("domain-events").await?);
+                ensure!(unread > 0 && held == 0, "{unread} unread, {held} messages held");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for tester in samples.await? {
+        ensure_eq!((tester.feed().await?.len(), tester.unread().await?), (1, 1));
+        let phone = &tester.customer.device_token;
+        eventually("the phone has it once", async || {
+            ensure_eq!(fixture.cloud.firebase().messages_to(phone).len(), 1);
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,427 @@
+//! The feed and the phones: one notification per event, one push per device, pages of one's own.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use end_to_end::{
+    Fixture, Result, Scenario, Tester, ensure_eq, eventually, new_domain_event, options, run_scenarios,
+};
+use futures::future::try_join_all;
+use local_cloud::sandboxes::{Effect, Fault};
+use serde_json::{Value, json};
+
+const RECORDER: &str = "record_notification";
+const MESSAGES: &str = "/v1/projects";
+
+fn main() -> ExitCode {
+    let scenarios = vec![
+        Scenario::new("one_event_ten_times_is_one_notification", ten_times),
+        Scenario::new("copies_at_the_same_time_are_one_notification", copies_at_once),
+        Scenario::new("many_events_at_once_are_all_counted", many_at_once),
+        Scenario::new("what_is_told_fits_what_happened", words),
+        Scenario::new("events_that_nobody_is_told_of_are_passed_over", nobodys_news),
+        Scenario::new("an_unregistered_device_is_forgotten", unregistered),
+        Scenario::new("without_a_device_there_is_a_feed_all_the_same", no_device),
+        Scenario::new("pages_are_newest_first_and_ones_own", pages),
+        Scenario::new("only_unread_ones_on_request", unread_only),
+        Scenario::new("a_bad_page_is_refused", bad_pages),
+        Scenario::alone("a_push_that_fails_is_tried_again", push_fails),
+        Scenario::alone("a_token_that_ends_meanwhile_is_renewed", token_ends),
+        Scenario::alone("a_push_that_is_refused_does_not_stop_the_others", push_refused),
+    ];
+    run_scenarios("notifications", options(), scenarios)
+}
+
+fn news(tester: &Tester, kind: &str, direction: &str, amount_cents: i64) -> Value {
+    let profile = tester.customer.profile_id;
+    let data = json!({
+        "money_flow_id": 7,
+        "profile_id": profile,
+        "trading_account_id": tester.customer.trading_account_id,
+        "direction": direction,
+        "amount_cents": amount_cents,
+        "currency": "USD",
+        "reason": null,
+    });
+    new_domain_event(kind, &format!("profile-{profile}"), data)
+}
+
+fn arrival(tester: &Tester) -> Value {
+    news(tester, "money-flow.succeeded", "deposit", 1_000)
+}
+
+async fn record(fixture: &Fixture, events: &[Value]) -> Result {
+    ensure_eq!(fixture.deliver(RECORDER, events).await?, Vec::<usize>::new());
+    Ok(())
+}
+
+async fn add_device(fixture: &Fixture, tester: &Tester, token: &str) -> Result {
+    let put = fixture
+        .cloud
+        .dynamodb()
+        .put_item()
+        .table_name(fixture.cloud.table("notifications")?);
+    let profile = format!("profile#{}", tester.customer.profile_id);
+    put.item("pk", AttributeValue::S(profile))
+        .item("sk", AttributeValue::S(format!("device#{token}")))
+        .item("platform", AttributeValue::S("android".to_owned()))
+        .send()
+        .await?;
+    Ok(())
+}
+
+/// The devices that are known of a customer.
+async fn devices(fixture: &Fixture, tester: &Tester) -> Result<Vec<String>> {
+    let query = fixture
+        .cloud
+        .dynamodb()
+        .query()
+        .table_name(fixture.cloud.table("notifications")?);
+    let profile = format!("profile#{}", tester.customer.profile_id);
+    let answer = query
+        .key_condition_expression("pk = :pk AND begins_with(sk, :device)")
+        .expression_attribute_values(":pk", AttributeValue::S(profile))
+        .expression_attribute_values(":device", AttributeValue::S("device#".to_owned()))
+        .send()
+        .await?;
+    let items = answer.items.unwrap_or_default();
+    let token = |item: &std::collections::HashMap<String, AttributeValue>| {
+        Some(item.get("sk")?.as_s().ok()?.strip_prefix("device#")?.to_owned())
+    };
+    Ok(items.iter().filter_map(token).collect())
+}
+
+async fn pushes_reach(fixture: &Fixture, device: &str, count: usize) -> Result {
+    eventually(&format!("{device} has {count} messages"), async || {
+        let messages = fixture.cloud.firebase().messages_to(device);
+        ensure!(messages.len() == count, "it has {messages:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Whatever is recorded after this is pushed after what was recorded before: the stream has one order.
+async fn stream_passes(fixture: &Fixture) -> Result {
+    let witness = fixture.customer().await?;
+    record(fixture, &[arrival(&witness)]).await?;
+    pushes_reach(fixture, &witness.customer.device_token, 1).await
+}
+
+async fn ten_times(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let tablet = format!("tablet-{}", tester.customer.profile_id);
+    add_device(&fixture, &tester, &tablet).await?;
+    let event = arrival(&tester);
+    record(&fixture, &vec![event.clone(); 5]).await?;
+    for _ in 0..5 {
+        fixture.send("domain-events", &event.to_string()).await?;
+    }
+    fixture.queue_reaches("domain-events", 0).await?;
+    ensure_eq!(tester.feed().await?.len(), 1);
+    ensure_eq!(tester.unread().await?, 1);
+    pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
+    pushes_reach(&fixture, &tablet, 1).await?;
+    stream_passes(&fixture).await?;
+    pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
+    pushes_reach(&fixture, &tablet, 1).await
+}
+
+async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let batch = [arrival(&tester), arrival(&tester)];
+    try_join_all((0..6).map(|_| record(&fixture, &batch))).await?;
+    ensure_eq!(tester.feed().await?.len(), 2);
+    ensure_eq!(tester.unread().await?, 2);
+    stream_passes(&fixture).await?;
+    pushes_reach(&fixture, &tester.customer.device_token, 2).await
+}
+
+async fn many_at_once(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let batches: Vec<Vec<Value>> = (0..8).map(|_| vec![arrival(&tester); 1]).collect();
+    let batches: Vec<Vec<Value>> = batches
+        .into_iter()
+        .map(|mut batch| {
+            batch.push(arrival(&tester));
+            batch
+        })
+        .collect();
+    try_join_all(batches.iter().map(|batch| record(&fixture, batch))).await?;
+    ensure_eq!(tester.feed().await?.len(), 16);
+    ensure_eq!(tester.unread().await?, 16);
+    Ok(())
+}
+
+async fn words(fixture: Arc<Fixture>) -> Result {
+    let cases = [
+        (
+            "money-flow.succeeded",
+            "deposit",
+            123_456,
+            "Deposit received",
+            "$1,234.56 has arrived",
+        ),
+        (
+            "money-flow.succeeded",
+            "withdrawal",
+            5,
+            "Withdrawal sent",
+            "$0.05 is on its way",
+        ),
+        (
+            "money-flow.failed",
+            "deposit",
+            100,
+            "Deposit failed",
+            "Your deposit of $1.00",
+        ),
+        (
+            "money-flow.failed",
+            "withdrawal",
+            100_000_000,
+            "Withdrawal failed",
+            "$1,000,000.00",
+        ),
+    ];
+    for (kind, direction, amount_cents, title, body) in cases {
+        let tester = fixture.customer().await?;
+        let event = news(&tester, kind, direction, amount_cents);
+        record(&fixture, std::slice::from_ref(&event)).await?;
+        let item = tester.feed().await?.pop().context("the feed is empty")?;
+        ensure_eq!((&item["kind"], &item["title"]), (&json!(kind), &json!(title)));
+        let told = item["body"].as_str().unwrap_or_default();
+        ensure!(told.contains(body), "told: {told}");
+        ensure_eq!(item["read"], json!(false));
+        ensure_eq!(
+            item["data"],
+            json!({ "money_flow_id": "7", "direction": direction })
+        );
+
+        pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
+        let pushed = fixture
+            .cloud
+            .firebase()
+            .messages_to(&tester.customer.device_token);
+        let message = &pushed[0].message;
+        ensure_eq!(message["notification"]["title"], json!(title));
+        ensure_eq!(message["notification"]["body"], item["body"]);
+        ensure_eq!(message["data"]["notification_id"], item["id"]);
+        ensure_eq!(message["data"]["kind"], json!(kind));
+    }
+    Ok(())
+}
+
+async fn nobodys_news(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let opened = news(&tester, "trading-account.opened", "deposit", 1);
+    let wrong = news(&tester, "money-flow.succeeded", "sideways", 1);
+    ensure_eq!(
+        fixture
+            .deliver(RECORDER, &[opened, wrong, arrival(&tester)])
+            .await?,
+        [1]
+    );
+    ensure_eq!(tester.feed().await?.len(), 1);
+    Ok(())
+}
+
+async fn unregistered(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let phone = &tester.customer.device_token;
+    let tablet = format!("tablet-{}", tester.customer.profile_id);
+    add_device(&fixture, &tester, &tablet).await?;
+    fixture.cloud.firebase().unregister(phone);
+    record(&fixture, &[arrival(&tester)]).await?;
+    pushes_reach(&fixture, &tablet, 1).await?;
+    eventually("the phone is forgotten", async || {
+        let known = devices(&fixture, &tester).await?;
+        ensure!(known == [tablet.clone()], "known are {known:?}");
+        Ok(())
+    })
+    .await?;
+    // Registered again at Firebase alone it stays forgotten here: the app tells us of it anew.
+    fixture.cloud.firebase().register(phone);
+    record(&fixture, &[arrival(&tester)]).await?;
+    pushes_reach(&fixture, &tablet, 2).await?;
+    stream_passes(&fixture).await?;
+    pushes_reach(&fixture, phone, 0).await
+}
+
+async fn no_device(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    fixture.cloud.firebase().unregister(&tester.customer.device_token);
+    for count in 1..=2 {
+        record(&fixture, &[arrival(&tester)]).await?;
+        tester.feed_reaches(count).await?;
+        stream_passes(&fixture).await?;
+        ensure_eq!(devices(&fixture, &tester).await?, Vec::<String>::new());
+    }
+    ensure_eq!(fixture.held_by("push-failures").await?, 0);
+    Ok(())
+}
+
+async fn pages(fixture: Arc<Fixture>) -> Result {
+    let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
+    let events: Vec<Value> = (0..25).map(|_| arrival(&tester)).collect();
+    record(&fixture, &events).await?;
+    record(&fixture, &[arrival(&other)]).await?;
+    let mut pages = Vec::new();
+    let mut path = "/notifications?limit=10".to_owned();
+    for _ in 0..5 {
+        let page = tester.api.get(&path).await?.expect(200)?.body;
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        pages.push(items);
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/notifications?limit=10&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let sizes: Vec<usize> = pages.iter().map(Vec::len).filter(|size| *size > 0).collect();
+    ensure_eq!(sizes, [10, 10, 5]);
+    let seen: Vec<String> = pages.concat().iter().map(|item| item["id"].to_string()).collect();
+    let mut expected = seen.clone();
+    // Ids are made from the events', which count up in time.
+    expected.sort_by(|one, two| two.cmp(one));
+    expected.dedup();
+    ensure_eq!(seen, expected);
+    ensure_eq!(other.feed().await?.len(), 1);
+    ensure_eq!((tester.unread().await?, other.unread().await?), (25, 1));
+
+    // Another's cursor shows one's own.
+    let cursor = tester.api.get("/notifications?limit=1").await?.expect(200)?.body["next_cursor"].clone();
+    let path = format!("/notifications?cursor={}", cursor.as_str().context("no cursor")?);
+    let page = other.api.get(&path).await?.expect(200)?.body;
+    let ids: Vec<&Value> = page["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| &item["id"])
+        .collect();
+    let own = other.feed().await?;
+    ensure!(ids.iter().all(|id| **id == own[0]["id"]), "the page is {page}");
+    Ok(())
+}
+
+async fn unread_only(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let events: Vec<Value> = (0..6).map(|_| arrival(&tester)).collect();
+    record(&fixture, &events).await?;
+    let feed = tester.feed().await?;
+    for item in feed.iter().step_by(2) {
+        let update = fixture
+            .cloud
+            .dynamodb()
+            .update_item()
+            .table_name(fixture.cloud.table("notifications")?);
+        let id = item["id"].as_str().context("no id")?;
+        update
+            .key(
+                "pk",
+                AttributeValue::S(format!("profile#{}", tester.customer.profile_id)),
+            )
+            .key("sk", AttributeValue::S(format!("feed#{id}")))
+            .update_expression("SET #read = :read")
+            .expression_attribute_names("#read", "read")
+            .expression_attribute_values(":read", AttributeValue::Bool(true))
+            .send()
+            .await?;
+    }
+    let page = tester
+        .api
+        .get("/notifications?unread=true&limit=2")
+        .await?
+        .expect(200)?
+        .body;
+    ensure_eq!(page["items"], json!([feed[1], feed[3]]));
+    let path = format!(
+        "/notifications?unread=true&limit=2&cursor={}",
+        page["next_cursor"].as_str().context("no cursor")?
+    );
+    let page = tester.api.get(&path).await?.expect(200)?.body;
+    ensure_eq!(page["items"], json!([feed[5]]));
+    Ok(())
+}
+
+async fn bad_pages(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let bad = [
+        "limit=0",
+        "limit=101",
+        "limit=-1",
+        "limit=ten",
+        "cursor=%21",
+        "cursor=abc",
+        "unread=perhaps",
+        "page=2",
+    ];
+    for query in bad {
+        let answer = tester.api.get(&format!("/notifications?{query}")).await?;
+        let answer = answer.expect_problem(400, "malformed-request")?;
+        let field = query.split('=').next().unwrap_or_default();
+        ensure_eq!(
+            answer.body["errors"][0]["field"],
+            json!(field),
+            "{query}: {}",
+            answer.text
+        );
+    }
+    Ok(())
+}
+
+fn refuse(status: u16, error_code: &str) -> Effect {
+    Effect::Refuse {
+        status,
+        error_code: error_code.to_owned(),
+        message: "not now".to_owned(),
+    }
+}
+
+async fn push_fails(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    // More often than one run asks.
+    let fault = Fault::new("POST", MESSAGES, refuse(503, "UNAVAILABLE"));
+    fixture.cloud.firebase().fault(fault.times(4));
+    record(&fixture, &[arrival(&tester)]).await?;
+    pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
+    stream_passes(&fixture).await?;
+    pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
+    ensure_eq!(fixture.held_by("push-failures").await?, 0);
+    Ok(())
+}
+
+async fn token_ends(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    fixture
+        .cloud
+        .firebase()
+        .fault(Fault::new("POST", MESSAGES, Effect::ExpireToken));
+    record(&fixture, &[arrival(&tester)]).await?;
+    pushes_reach(&fixture, &tester.customer.device_token, 1).await
+}
+
+/// What Firebase refuses for good ends at the stream's failure destination, and those behind it are pushed.
+async fn push_refused(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let fault = Fault::new("POST", MESSAGES, refuse(400, "INVALID_ARGUMENT"));
+    fixture.cloud.firebase().fault(fault.times(11));
+    record(&fixture, &[arrival(&tester)]).await?;
+    fixture.queue_reaches("push-failures", 1).await?;
+    ensure_eq!(
+        fixture
+            .cloud
+            .firebase()
+            .messages_to(&tester.customer.device_token)
+            .len(),
+        0
+    );
+    fixture.cloud.firebase().clear_faults();
+    stream_passes(&fixture).await?;
+    ensure_eq!(tester.feed().await?.len(), 1);
+    Ok(())
+}

@@ -1,0 +1,393 @@
+//! The system's own queues and its outbox: a poison message doesn't stop the others and can be brought back, and what
+//! is to be told gets through at least once and in order, whatever fails in between.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use chrono::Utc;
+use end_to_end::{
+    Fixture, OutboxRow, Result, SUCCEEDED, Scenario, Tester, TopicMessage, ensure_eq, eventually,
+    new_domain_event, options, run_scenarios, topic_messages,
+};
+use local_cloud::sandboxes::{Effect, Fault};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const EVENTS: &str = "drivewealth-events";
+const DEAD: &str = "drivewealth-events-dead";
+const RELAY: &str = "relay_outbox";
+
+fn main() -> ExitCode {
+    let scenarios = vec![
+        Scenario::alone("poison_dies_while_others_go_through", poison),
+        Scenario::alone("a_message_that_died_is_done_after_a_redrive", redriven),
+        Scenario::alone("a_killed_functions_events_are_applied_once", killed),
+        Scenario::alone(
+            "a_domain_event_of_no_known_shape_dies_alone",
+            unreadable_domain_event,
+        ),
+        Scenario::new("one_keys_events_are_on_the_topic_in_order", in_order),
+        Scenario::new(
+            "a_failure_holds_up_its_own_key_and_destination_alone",
+            failure_holds_up_its_key,
+        ),
+        Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
+        Scenario::alone("what_is_published_twice_counts_once", published_twice),
+        Scenario::alone("two_relays_at_once_publish_once", two_relays),
+        Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
+    ];
+    run_scenarios("queues", options(), scenarios)
+}
+
+async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
+    tester.flow_reaches(flow, "success").await?;
+    fixture.tells(flow, &SUCCEEDED).await?;
+    tester.feed_reaches(1).await?;
+    eventually("the phone has one message", async || {
+        let messages = fixture
+            .cloud
+            .firebase()
+            .messages_to(&tester.customer.device_token);
+        ensure!(messages.len() == 1, "it has {messages:?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn poison(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let unreadable = json!({ "id": "1", "type": "deposits.updated", "timestamp": Utc::now(), "payload": {} });
+    fixture.send(EVENTS, "this is no JSON").await?;
+    fixture.send(EVENTS, &unreadable.to_string()).await?;
+    let id = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    arrived_once(&fixture, &tester, id).await?;
+    fixture.queue_reaches(DEAD, 2).await?;
+    fixture.queue_reaches(EVENTS, 0).await?;
+    let dead = fixture.waiting_in(DEAD).await?;
+    ensure!(dead.contains(&json!("this is no JSON")), "dead are {dead:?}");
+    ensure!(dead.iter().any(|body| body["id"] == "1"), "dead are {dead:?}");
+
+    // Brought back it is as poisonous as before.
+    eventually("both are brought back", async || {
+        let moved = fixture.cloud.redrive(EVENTS).await?;
+        ensure!(moved == 2, "{moved} were moved");
+        Ok(())
+    })
+    .await?;
+    fixture.queue_reaches(EVENTS, 0).await?;
+    fixture.queue_reaches(DEAD, 2).await?;
+    empty(&fixture, DEAD).await
+}
+
+async fn empty(fixture: &Fixture, queue: &str) -> Result {
+    let url = fixture.cloud.queue_url(queue)?;
+    fixture.cloud.sqs().purge_queue().queue_url(url).send().await?;
+    fixture.queue_reaches(queue, 0).await
+}
+
+/// The broker refuses to tell of an account for as long as the message lives; later it doesn't.
+async fn redriven(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let account = &tester.customer.drivewealth_account_id;
+    let refuse = Effect::Refuse {
+        status: 400,
+        error_code: "E030".to_owned(),
+        message: "not now".to_owned(),
+    };
+    let fault = Fault::new("GET", &format!("/accounts/{account}"), refuse);
+    fixture.cloud.drivewealth().fault(fault.times(5));
+    fixture
+        .cloud
+        .drivewealth()
+        .set_account_status(account, "FROZEN")?;
+    fixture.queue_reaches(DEAD, 1).await?;
+    ensure_eq!(tester.profile().await?["account_status"], json!("open"));
+    ensure_eq!(fixture.cloud.redrive(DEAD).await?, 1);
+    eventually("the event is applied", async || {
+        let profile = tester.profile().await?;
+        ensure!(profile["account_status"] == "frozen", "the profile is {profile}");
+        Ok(())
+    })
+    .await?;
+    fixture.queue_reaches(EVENTS, 0).await?;
+    fixture.queue_reaches(DEAD, 0).await
+}
+
+async fn killed(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let account = &tester.customer.drivewealth_account_id;
+    let path = format!("/accounts/{account}");
+    let hang = Effect::Hang {
+        for_ms: 3_000,
+        after_doing: false,
+    };
+    fixture.cloud.drivewealth().fault(Fault::new("GET", &path, hang));
+    fixture
+        .cloud
+        .drivewealth()
+        .set_account_status(account, "FROZEN")?;
+    eventually("the function asks the broker", async || {
+        let calls = fixture.cloud.drivewealth().calls();
+        ensure!(
+            calls
+                .iter()
+                .any(|call| call.path == path && call.status.is_none()),
+            "not yet"
+        );
+        Ok(())
+    })
+    .await?;
+    ensure!(
+        fixture.cloud.kill("apply_drivewealth_event").await? > 0,
+        "nothing was killed"
+    );
+    eventually("the event is applied", async || {
+        let profile = tester.profile().await?;
+        ensure!(profile["account_status"] == "frozen", "the profile is {profile}");
+        Ok(())
+    })
+    .await?;
+    fixture.queue_reaches(EVENTS, 0).await?;
+    ensure_eq!(fixture.held_by(DEAD).await?, 0);
+    Ok(())
+}
+
+async fn unreadable_domain_event(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let key = format!("profile-{}", tester.customer.profile_id);
+    let wrong = new_domain_event("money-flow.succeeded", &key, json!({ "money_flow_id": "one" }));
+    let other = new_domain_event("something.else", &key, json!({}));
+    fixture.send("domain-events", &wrong.to_string()).await?;
+    fixture.send("domain-events", &other.to_string()).await?;
+    let id = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    arrived_once(&fixture, &tester, id).await?;
+    fixture.queue_reaches("domain-events-dead", 1).await?;
+    fixture.queue_reaches("domain-events", 0).await?;
+    ensure_eq!(fixture.waiting_in("domain-events-dead").await?, [wrong]);
+    empty(&fixture, "domain-events-dead").await
+}
+
+/// Writes events of a key to the outbox as a use case would.
+async fn tell(fixture: &Fixture, key: &str, destination: (&str, &str), count: i64) -> Result<Vec<Uuid>> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let event = new_domain_event("probe.happened", key, json!({ "number": number }));
+        let id: Uuid = event["id"].as_str().context("the event has no id")?.parse()?;
+        sqlx::query(
+            "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+             VALUES ($1, 'probe.happened', $2, $3, $4, $5)",
+        )
+        .bind(id)
+        .bind(key)
+        .bind(&event)
+        .bind(destination.0)
+        .bind(destination.1)
+        .execute(fixture.database.pool())
+        .await?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+async fn relay(fixture: &Fixture) -> Result<Value> {
+    let result = fixture.cloud.run_schedule(RELAY, None).await?;
+    ensure!(
+        result.function_error.is_none(),
+        "the relay failed: {:?}",
+        result.function_error
+    );
+    Ok(result.payload)
+}
+
+async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>> {
+    let messages = topic_messages(fixture.cloud.kafka_brokers(), "trading.events").await?;
+    Ok(messages
+        .into_iter()
+        .filter(|message| message.key == key)
+        .collect())
+}
+
+fn ids(messages: &[TopicMessage]) -> Vec<Uuid> {
+    let id = |message: &TopicMessage| message.payload["id"].as_str()?.parse().ok();
+    messages.iter().filter_map(id).collect()
+}
+
+async fn in_order(fixture: Arc<Fixture>) -> Result {
+    let key = format!("key-{}", Uuid::now_v7());
+    let told = tell(&fixture, &key, ("topic", "trading.events"), 20).await?;
+    relay(&fixture).await?;
+    let messages = on_the_topic(&fixture, &key).await?;
+    ensure_eq!(ids(&messages), told);
+    let first = messages.first().context("the topic has nothing")?;
+    ensure!(
+        messages
+            .iter()
+            .all(|message| message.partition == first.partition),
+        "on several partitions"
+    );
+    for message in &messages {
+        let correlation_id = message.payload["correlation_id"].as_str().unwrap_or_default();
+        let expected = [
+            ("event-id", message.payload["id"].as_str().unwrap_or_default()),
+            ("event-type", "probe.happened"),
+            ("x-correlation-id", correlation_id),
+        ];
+        let headers: Vec<(&str, &str)> = message
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        ensure_eq!(headers, expected);
+    }
+    Ok(())
+}
+
+/// The first message of a key has nowhere to go; those behind it wait, and nobody else does.
+async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
+    let (stuck, free) = (
+        format!("stuck-{}", Uuid::now_v7()),
+        format!("free-{}", Uuid::now_v7()),
+    );
+    let told = tell(&fixture, &stuck, ("queue", "nowhere"), 3).await?;
+    let elsewhere = tell(&fixture, &stuck, ("topic", "trading.events"), 1).await?;
+    let others = tell(&fixture, &free, ("topic", "trading.events"), 3).await?;
+    relay(&fixture).await?;
+    let rows = fixture.database.outbox_of_key(&stuck).await?;
+    let state = |row: &OutboxRow| (row.attempts, row.published_at.is_some(), row.last_error.is_some());
+    let states: Vec<_> = rows.iter().map(state).collect();
+    let [failed, second, third, topic] = states[..] else {
+        anyhow::bail!("the rows are {rows:?}")
+    };
+    ensure!(failed.0 >= 1 && !failed.1 && failed.2, "the first is {failed:?}");
+    ensure_eq!([second, third], [(0, false, false); 2]);
+    ensure!(topic.1, "another destination of the key is held up: {topic:?}");
+    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), elsewhere);
+    ensure_eq!(ids(&on_the_topic(&fixture, &free).await?), others);
+
+    // The failure is repeated at growing distances, not at every run.
+    relay(&fixture).await?;
+    ensure_eq!(fixture.database.outbox_of_key(&stuck).await?[1].attempts, 0);
+
+    // Once it gets through, so do those behind it, in order.
+    sqlx::query(
+        "UPDATE outbox_messages SET destination_kind = 'topic', destination = 'trading.events', \
+         next_attempt_at = now() WHERE ordering_key = $1 AND destination = 'nowhere'",
+    )
+    .bind(&stuck)
+    .execute(fixture.database.pool())
+    .await?;
+    relay(&fixture).await?;
+    let expected = [elsewhere, told].concat();
+    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), expected);
+    Ok(())
+}
+
+async fn queue_out_of_reach(fixture: Arc<Fixture>) -> Result {
+    let url = fixture.cloud.queue_url("domain-events")?;
+    let gone = url.replace("domain-events", "gone");
+    fixture
+        .cloud
+        .set_function_environment(RELAY, "QUEUE_DOMAIN_EVENTS_URL", &gone)?;
+    let outcome = while_out_of_reach(&fixture).await;
+    fixture
+        .cloud
+        .set_function_environment(RELAY, "QUEUE_DOMAIN_EVENTS_URL", &url)?;
+    let (tester, flow) = outcome?;
+    eventually("the relay has published everything", async || {
+        relay(&fixture).await?;
+        fixture
+            .database
+            .outbox_of_flow(flow)
+            .await?
+            .iter()
+            .try_for_each(|row| {
+                ensure!(row.published_at.is_some(), "not published: {row:?}");
+                Ok(())
+            })
+    })
+    .await?;
+    arrived_once(&fixture, &tester, flow).await
+}
+
+async fn while_out_of_reach(fixture: &Fixture) -> Result<(Tester, i64)> {
+    let tester = fixture.customer().await?;
+    let flow = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(flow, "success").await?;
+    eventually("the other destinations have it", async || {
+        for row in fixture.database.outbox_of_flow(flow).await? {
+            let is_out_of_reach = row.destination == "domain-events";
+            ensure!(row.published_at.is_some() != is_out_of_reach, "{row:?}");
+            ensure!(!is_out_of_reach || row.last_error.is_some(), "{row:?}");
+        }
+        Ok(())
+    })
+    .await?;
+    ensure_eq!(tester.feed().await?.len(), 0);
+    Ok((tester, flow))
+}
+
+/// A relay that died after publishing and before it noted that publishes again.
+async fn published_twice(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let flow = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    arrived_once(&fixture, &tester, flow).await?;
+    let forget = "UPDATE outbox_messages SET published_at = NULL, next_attempt_at = now() \
+                  WHERE (payload #>> '{data,money_flow_id}')::BIGINT = $1";
+    ensure_eq!(fixture.database.change(forget, flow).await?, 3);
+    relay(&fixture).await?;
+    fixture.tells(flow, &SUCCEEDED).await?;
+    let key = format!("profile-{}", tester.customer.profile_id);
+    let messages = on_the_topic(&fixture, &key).await?;
+    ensure_eq!(messages.len(), 2, "messages on the topic");
+    ensure_eq!(messages[0].payload, messages[1].payload);
+    for queue in ["domain-events", "portfolio-changes"] {
+        fixture.queue_reaches(queue, 0).await?;
+    }
+    ensure_eq!(tester.feed().await?.len(), 1);
+    ensure_eq!(tester.unread().await?, 1);
+    ensure_eq!(
+        fixture
+            .cloud
+            .firebase()
+            .messages_to(&tester.customer.device_token)
+            .len(),
+        1
+    );
+    Ok(())
+}
+
+async fn two_relays(fixture: Arc<Fixture>) -> Result {
+    let key = format!("key-{}", Uuid::now_v7());
+    let told = tell(&fixture, &key, ("topic", "trading.events"), 30).await?;
+    let (one, two, three) = futures::future::join3(relay(&fixture), relay(&fixture), relay(&fixture)).await;
+    one?;
+    two?;
+    three?;
+    ensure_eq!(ids(&on_the_topic(&fixture, &key).await?), told);
+    Ok(())
+}
+
+async fn lost_nudge(fixture: Arc<Fixture>) -> Result {
+    fixture.cloud.pause_event_source("outbox-nudges", true).await?;
+    let outcome = without_nudges(&fixture).await;
+    fixture.cloud.pause_event_source("outbox-nudges", false).await?;
+    outcome
+}
+
+async fn without_nudges(fixture: &Fixture) -> Result {
+    let tester = fixture.customer().await?;
+    let flow = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(flow, "success").await?;
+    let rows = fixture.database.outbox_of_flow(flow).await?;
+    ensure!(
+        rows.iter().all(|row| row.published_at.is_none()),
+        "published without a nudge: {rows:?}"
+    );
+    relay(fixture).await?;
+    arrived_once(fixture, &tester, flow).await
+}

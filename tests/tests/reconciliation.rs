@@ -1,0 +1,300 @@
+//! The reconciler as the schedule runs it: what events never told is found, goes the usual way, and is reported.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use end_to_end::{
+    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, options, run_scenarios,
+};
+use local_cloud::sandboxes::drivewealth::{Payment, status};
+use local_cloud::sandboxes::{Effect, Fault};
+use serde_json::{Value, json};
+
+const RECONCILER: &str = "reconcile_trading";
+
+fn main() -> ExitCode {
+    // Each run looks at everybody, so that the scenarios run one after the other.
+    let scenarios = vec![
+        Scenario::alone("what_lost_events_would_have_told_is_found", lost_events),
+        Scenario::alone("a_return_that_was_never_told_is_found", lost_return),
+        Scenario::alone("a_redemption_that_nobody_told_of_is_approved", lost_approval),
+        Scenario::alone(
+            "an_accounts_state_that_was_never_told_is_found",
+            lost_account_state,
+        ),
+        Scenario::alone("a_payment_that_no_flow_made_is_reported", foreign_payment),
+        Scenario::alone("one_who_can_not_be_compared_does_not_stop_the_others", one_fails),
+        Scenario::alone("flows_that_are_not_due_are_left_alone", not_due),
+        Scenario::alone("two_runs_at_once_and_an_event_count_once", at_once),
+        Scenario::alone(
+            "a_run_without_input_of_its_own_takes_the_schedules",
+            input_of_the_schedule,
+        ),
+    ];
+    run_scenarios("reconciliation", options(), scenarios)
+}
+
+async fn reconcile(fixture: &Fixture, scope: &str) -> Result<Value> {
+    let report = fixture.run(RECONCILER, json!({ "scope": scope })).await?.payload;
+    ensure!(report["failed"] == 0, "the report is {report}");
+    Ok(report)
+}
+
+fn newest_deposit(fixture: &Fixture, tester: &Tester) -> Result<Payment> {
+    fixture
+        .deposits_of(tester)
+        .pop()
+        .context("the broker has no deposit")
+}
+
+async fn lost_events(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let arrives = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    let arrived = newest_deposit(&fixture, &tester)?;
+    let fails = tester.deposit(20_000).await?.expect(201)?.number("id")?;
+    let failed = newest_deposit(&fixture, &tester)?;
+    let leaves = tester.withdraw(30_000).await?.expect(201)?.number("id")?;
+    let left = fixture
+        .redemptions_of(&tester)
+        .pop()
+        .context("the broker has no redemption")?;
+    let waits = tester.deposit(40_000).await?.expect(201)?.number("id")?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&arrived.id, status::SUCCESSFUL)?;
+    fixture
+        .cloud
+        .drivewealth()
+        .fail_with(&failed.id, status::REJECTED, "R01")?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&left.id, status::SUCCESSFUL)?;
+
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(3), "{report}");
+    ensure!(report["compared"].as_i64() >= Some(4), "the report is {report}");
+    fixture.tells(arrives, &SUCCEEDED).await?;
+    fixture.tells(fails, &FAILED).await?;
+    fixture.tells(leaves, &SUCCEEDED).await?;
+    ensure_eq!(tester.flow(waits).await?["status"], json!("pending"));
+    tester.feed_reaches(3).await?;
+    ensure_eq!(tester.profile().await?["withdrawable_cash_cents"], json!(80_000));
+
+    // Nothing is left to be found, and the events, when they come after all, tell nothing new.
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(0), "{report}");
+    fixture.cloud.drivewealth().hold_events(false);
+    fixture.cloud.drivewealth().release_events().await;
+    fixture.queue_reaches("drivewealth-events", 0).await?;
+    for (flow, told) in [
+        (arrives, &SUCCEEDED[..]),
+        (fails, &FAILED[..]),
+        (leaves, &SUCCEEDED[..]),
+    ] {
+        fixture.tells(flow, told).await?;
+    }
+    ensure_eq!(tester.feed().await?.len(), 3);
+    Ok(())
+}
+
+async fn lost_return(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let id = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    tester.flow_reaches(id, "success").await?;
+    // Banks take deposits back weeks later.
+    let age = "UPDATE trading_money_flow SET settled_at = now() - interval '50 days' WHERE id = $1";
+    fixture.database.change(age, id).await?;
+    fixture.by_hand();
+    let deposit = newest_deposit(&fixture, &tester)?;
+    fixture.cloud.drivewealth().return_deposit(&deposit.id)?;
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(1), "{report}");
+    let flow = tester.flow(id).await?;
+    ensure_eq!(
+        (&flow["status"], &flow["failure_code"]),
+        (&json!("failed"), &json!("returned-by-bank"))
+    );
+    ensure_eq!(tester.profile().await?["deposits_suspended"], json!(true));
+    tester.feed_reaches(2).await?;
+    Ok(())
+}
+
+/// The approval that follows the answer fails and the event is lost: the look-up approves.
+async fn lost_approval(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let reset = Effect::Reset { after_doing: false };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("PATCH", "/funding/redemptions", reset).times(3));
+    let id = tester.withdraw(10_000).await?.expect(201)?.number("id")?;
+    let redemption = fixture
+        .redemptions_of(&tester)
+        .pop()
+        .context("the broker has no redemption")?;
+    ensure_eq!(redemption.path, [status::RIA_PENDING]);
+    ensure!(
+        fixture.database.flow(id).await?.next_lookup_at.is_some(),
+        "nobody looks after it"
+    );
+    fixture.database.make_due(id).await?;
+    let report = reconcile(&fixture, "due").await?;
+    ensure_eq!(report["looked_up"], json!(1), "{report}");
+    let redemption = fixture
+        .redemptions_of(&tester)
+        .pop()
+        .context("the broker has no redemption")?;
+    ensure_eq!(redemption.path, [status::RIA_PENDING, status::RIA_APPROVED]);
+    ensure_eq!(tester.flow(id).await?["status"], json!("approved"));
+    Ok(())
+}
+
+async fn lost_account_state(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    tester.deposit(10_000).await?.expect(201)?;
+    let account = &tester.customer.drivewealth_account_id;
+    fixture
+        .cloud
+        .drivewealth()
+        .set_account_status(account, "FROZEN")?;
+    ensure_eq!(tester.profile().await?["account_status"], json!("open"));
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(1), "{report}");
+    ensure_eq!(tester.profile().await?["account_status"], json!("frozen"));
+    Ok(())
+}
+
+async fn foreign_payment(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    tester.deposit(10_000).await?.expect(201)?;
+    let before = reconcile(&fixture, "all").await?["foreign"]
+        .as_i64()
+        .unwrap_or_default();
+    let deposit = broker::make_payment(&fixture, &tester, "/funding/deposits", 5_000).await?;
+    let redemption = broker::make_payment(&fixture, &tester, "/funding/redemptions", 6_000).await?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&deposit, status::SUCCESSFUL)?;
+    // Found every time, until a person has looked at it.
+    for _ in 0..2 {
+        let report = reconcile(&fixture, "all").await?;
+        ensure_eq!(report["foreign"], json!(before + 2), "{report}");
+        ensure_eq!(report["differences"], json!(0), "{report}");
+    }
+    let redemption = fixture
+        .cloud
+        .drivewealth()
+        .payment(&redemption)
+        .context("it is gone")?;
+    ensure_eq!(redemption.path, [status::RIA_PENDING]);
+    ensure_eq!(tester.flows().await?.len(), 1);
+    Ok(())
+}
+
+async fn one_fails(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let (broken, sound) = (fixture.customer().await?, fixture.customer().await?);
+    let mut flows = Vec::new();
+    for tester in [&broken, &sound] {
+        flows.push(tester.deposit(10_000).await?.expect(201)?.number("id")?);
+        let deposit = newest_deposit(&fixture, tester)?;
+        fixture
+            .cloud
+            .drivewealth()
+            .advance(&deposit.id, status::SUCCESSFUL)?;
+    }
+    let refuse = Effect::Refuse {
+        status: 400,
+        error_code: "E030".to_owned(),
+        message: "user not found".to_owned(),
+    };
+    let path = format!("/users/{}/funding/deposits", broken.customer.drivewealth_user_id);
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("GET", &path, refuse));
+    let report = fixture.run(RECONCILER, json!({ "scope": "all" })).await?.payload;
+    ensure_eq!(
+        (&report["failed"], &report["differences"]),
+        (&json!(1), &json!(1)),
+        "{report}"
+    );
+    ensure_eq!(broken.flow(flows[0]).await?["status"], json!("pending"));
+    ensure_eq!(sound.flow(flows[1]).await?["status"], json!("success"));
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(1), "{report}");
+    ensure_eq!(broken.flow(flows[0]).await?["status"], json!("success"));
+    Ok(())
+}
+
+async fn not_due(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let reset = Effect::Reset { after_doing: true };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", "/funding/deposits", reset).times(3));
+    let id = tester.deposit(10_000).await?.expect(202)?.number("id")?;
+    let report = reconcile(&fixture, "due").await?;
+    ensure_eq!(report["looked_up"], json!(0), "{report}");
+    let flow = fixture.database.flow(id).await?;
+    ensure_eq!((flow.provider_state.as_str(), flow.lookups), ("unknown", 0));
+    fixture.database.make_due(id).await?;
+    let report = reconcile(&fixture, "due").await?;
+    ensure_eq!(report["looked_up"], json!(1), "{report}");
+    let flow = fixture.database.flow(id).await?;
+    ensure_eq!(
+        (flow.provider_state.as_str(), flow.next_lookup_at),
+        ("accepted", None)
+    );
+    Ok(())
+}
+
+/// The event and the reconciler, which also runs by hand beside its schedule, tell the same at the same time.
+async fn at_once(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let id = tester.deposit(10_000).await?.expect(201)?.number("id")?;
+    let deposit = newest_deposit(&fixture, &tester)?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&deposit.id, status::SUCCESSFUL)?;
+    let events = fixture.cloud.drivewealth().events_of(&deposit.id);
+    let (run, failed) = futures::future::join(
+        fixture.run(RECONCILER, json!({ "scope": "all" })),
+        fixture.deliver("apply_drivewealth_event", &events),
+    )
+    .await;
+    run?;
+    ensure_eq!(failed?, Vec::<usize>::new());
+    fixture.tells(id, &SUCCEEDED).await?;
+    tester.feed_reaches(1).await?;
+    Ok(())
+}
+
+async fn input_of_the_schedule(fixture: Arc<Fixture>) -> Result {
+    let result = fixture.cloud.run_schedule(RECONCILER, None).await?;
+    ensure!(result.function_error.is_none(), "{:?}", result.function_error);
+    ensure_eq!(result.payload["failed"], json!(0), "{}", result.payload);
+    // A run that was asked for wrongly does nothing and says so.
+    let result = fixture
+        .cloud
+        .run_schedule(RECONCILER, Some(json!({ "scope": "some" })))
+        .await?;
+    ensure!(result.function_error.is_some(), "it ran: {}", result.payload);
+    Ok(())
+}
