@@ -77,7 +77,7 @@ enum Command {
     Schedule {
         /// The operation, like reconcile_trading.
         operation: String,
-        /// The input, as JSON; the template's when not given.
+        /// The input, as JSON; that of its first schedule by name, when not given.
         #[arg(long, value_name = "JSON")]
         input: Option<String>,
     },

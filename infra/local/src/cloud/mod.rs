@@ -256,7 +256,7 @@ impl LocalCloud {
         self.inner.runtime.invoke(function, &event).await
     }
 
-    /// Runs a function's schedule now, with this input or the one that the template gives its first schedule.
+    /// Runs a function's schedule now, with this input or that of its first schedule, by name, in the template.
     pub async fn run_schedule(
         &self,
         function: &str,
