@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
 STAGE ?= dev
-CLOUD := cargo run --quiet --package local-cloud --bin moneta --
+CLOUD := cargo run --package local-cloud --bin moneta --
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
