@@ -7,16 +7,20 @@ SHELL := /bin/bash
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
 STAGE ?= dev
-CLOUD := cargo run --package local-cloud --bin moneta --
+# One build for all: building the local cloud by itself would build its dependencies a second time, with other features.
+BUILD := cargo build --workspace --bins
+CLOUD := $${CARGO_TARGET_DIR:-target}/debug/moneta
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
-	@$(CLOUD) up
+	@$(BUILD)
+	@$(CLOUD) up --no-build
 
 demo: prerequisites ## A deposit and a withdrawal from end to end, told step by step and checked
-	@$(CLOUD) demo
+	@$(BUILD)
+	@$(CLOUD) demo --no-build
 
 test: prerequisites ## All tests
 	@infra/tools/test.sh
@@ -32,6 +36,7 @@ deploy: prerequisites ## Build, and to AWS with the values of samconfig.toml (ST
 	@infra/tools/deploy.sh $(STAGE)
 
 invoke: prerequisites ## One function once in the local cloud (OPERATION=deposit_funds)
+	@$(BUILD)
 	@$(CLOUD) invoke $(call needed,OPERATION)
 
 sam-invoke: prerequisites ## One function once in Lambda's container with events/OPERATION.json; needs Docker
@@ -44,7 +49,8 @@ lint: prerequisites ## Formatting, clippy, shell scripts, the template
 	@infra/tools/check-template.sh
 
 openapi: prerequisites ## infra/openapi.yaml from the operations' types
-	@UPDATE_OPENAPI=1 cargo test --quiet --package end-to-end --test openapi
+	@$(BUILD)
+	@$(CLOUD) openapi --no-build
 
 sqlx: prerequisites ## .sqlx from the SQL in the code, against a database with all migrations
 	@infra/tools/sqlx-prepare.sh

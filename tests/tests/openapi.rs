@@ -57,7 +57,7 @@ fn up_to_date() -> Result {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "{said}UPDATE_OPENAPI=1 cargo test -p end-to-end --test openapi writes it"
+        "{said}`make openapi` writes it"
     );
     Ok(())
 }
