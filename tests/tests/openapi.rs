@@ -1,4 +1,4 @@
-//! `infra/openapi.yaml` says what the functions and the template say. `UPDATE_OPENAPI=1` writes it anew.
+//! `infra/openapi.yaml` says what the functions and the template say. `make openapi` writes it anew.
 #![expect(
     clippy::indexing_slicing,
     reason = "a missing part of a JSON value is null, no panic"
@@ -31,10 +31,7 @@ fn main() -> ExitCode {
             references,
         ),
     ];
-    let mut arguments = Arguments::from_args();
-    // The first may write what the others read.
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 fn path() -> PathBuf {
@@ -47,18 +44,13 @@ fn document() -> Result<Value> {
 }
 
 fn up_to_date() -> Result {
-    let update = std::env::var_os("UPDATE_OPENAPI").is_some_and(|value| value == "1");
-    let mut moneta = Command::new(options().binaries.join("moneta"));
-    moneta.arg("openapi").arg("--no-build").arg("--root").arg(root());
-    if !update {
-        moneta.arg("--check");
-    }
-    let output = moneta.output().context("moneta can't be started; is it built?")?;
+    let output = Command::new(options().binaries.join("moneta"))
+        .args(["openapi", "--no-build", "--check", "--root"])
+        .arg(root())
+        .output()
+        .context("moneta can't be started; is it built?")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{said}`make openapi` writes it"
-    );
+    ensure!(output.status.success(), "{said}`make openapi` writes it");
     Ok(())
 }
 
