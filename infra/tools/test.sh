@@ -16,10 +16,9 @@ infra/tools/check-template.sh
 
 # The end-to-end tests start the functions' binaries, which `cargo test` alone would not build.
 step "Building every binary and test"
-cargo build --workspace --bins
-cargo test --workspace --no-run
+cargo build --workspace --all-targets
 
 step "Tests"
-cargo test --workspace
+cargo test --workspace --no-fail-fast
 
 step "All tests passed"

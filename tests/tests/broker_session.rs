@@ -91,7 +91,7 @@ async fn no_log_shows_a_secret(fixture: Arc<Fixture>) -> Result {
     let id = customer.deposit(1_000).await?.expect(201)?.number("id")?;
     customer.flow_reaches(id, "success").await?;
     customer.withdraw(500).await?.expect(201)?;
-    customer.feed_reaches(1).await?;
+    customer.feed_reaches(2).await?;
     eventually("the push is sent", async || {
         anyhow::ensure!(
             !fixture
