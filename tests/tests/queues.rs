@@ -93,6 +93,9 @@ async fn empty(fixture: &Fixture, queue: &str) -> Result {
 /// The broker refuses to tell of an account for as long as the message lives; later it doesn't.
 async fn redriven(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
+    // The event of the new account comes first: it asks about the same account.
+    fixture.cloud.drivewealth().flush_events().await;
+    fixture.queue_reaches(EVENTS, 0).await?;
     let account = &tester.customer.drivewealth_account_id;
     let refuse = Effect::Refuse {
         status: 400,
@@ -120,6 +123,9 @@ async fn redriven(fixture: Arc<Fixture>) -> Result {
 
 async fn killed(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
+    // The event of the new account comes first: it asks about the same account.
+    fixture.cloud.drivewealth().flush_events().await;
+    fixture.queue_reaches(EVENTS, 0).await?;
     let account = &tester.customer.drivewealth_account_id;
     let path = format!("/accounts/{account}");
     let hang = Effect::Hang {
