@@ -19,6 +19,13 @@ step "Building every binary and test"
 cargo build --workspace --all-targets
 
 step "Tests"
-cargo test --workspace --no-fail-fast
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! cargo test --workspace --no-fail-fast 2>&1 | tee "$log"; then
+  # Again at the end, where they are found.
+  step "What failed"
+  awk '/^failures:$/ { shown = !shown; next } shown || /^error: /' "$log"
+  exit 1
+fi
 
 step "All tests passed"

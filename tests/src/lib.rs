@@ -12,6 +12,7 @@ mod eventually;
 mod fixture;
 mod messages;
 mod queues;
+mod rest;
 mod runner;
 mod tester;
 pub mod traces;

@@ -40,6 +40,7 @@ impl Scenario {
 
     /// A scenario that runs while no other does: it changes what all share (faults, the pace of the sandboxes, paused
     /// queues). Before and after it, there are no faults and payments move by themselves; the rest it puts back itself.
+    /// It begins when nothing is left to be done of earlier scenarios.
     pub fn alone<F, S>(name: &'static str, steps: S) -> Self
     where
         F: Future<Output = Result> + 'static,
@@ -84,6 +85,8 @@ impl Shared {
         }
         let _turn = self.turn.write().await;
         fixture.put_back();
+        // What earlier scenarios left to be done would meet the faults of this one.
+        fixture.rest().await?;
         let outcome = bounded((scenario.steps)(Arc::clone(&fixture))).await;
         fixture.put_back();
         outcome

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 const CONSUMER: &str = "on_cash_changed";
 const QUEUE: &str = "portfolio-changes";
-const PORTFOLIO: &str = "/accounts/*/portfolio";
 
 fn main() -> ExitCode {
     let scenarios = vec![
@@ -42,6 +41,11 @@ fn account(fixture: &Fixture, tester: &Tester) -> Result<AccountState> {
         .drivewealth()
         .account(&tester.customer.drivewealth_account_id);
     account.ok_or_else(|| anyhow::anyhow!("the broker has no such account"))
+}
+
+/// Where the broker tells of the account's portfolio.
+fn portfolio_path(tester: &Tester) -> String {
+    format!("/accounts/{}/portfolio", tester.customer.drivewealth_account_id)
 }
 
 fn changed(tester: &Tester) -> Value {
@@ -204,6 +208,7 @@ async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
     let before = targets(&account(&fixture, &tester)?);
     let event = changed(&tester);
+    let path = portfolio_path(&tester);
     for defect in [
         PortfolioDefect::Negative,
         PortfolioDefect::Sum,
@@ -212,7 +217,7 @@ async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
         fixture
             .cloud
             .drivewealth()
-            .fault(Fault::new("GET", PORTFOLIO, Effect::InvalidPortfolio { defect }));
+            .fault(Fault::new("GET", &path, Effect::InvalidPortfolio { defect }));
         ensure_eq!(deliver(&fixture, &tester, &event).await?, [0], "{defect:?}");
         ensure_eq!(times_set(&fixture, &tester)?, 0, "{defect:?}");
         ensure_eq!(targets(&account(&fixture, &tester)?), before, "{defect:?}");
@@ -228,9 +233,12 @@ async fn comes_again(fixture: Arc<Fixture>) -> Result {
         let id = &one.customer.drivewealth_account_id;
         fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
     }
-    let path = format!("/accounts/{}/portfolio", tester.customer.drivewealth_account_id);
     let defect = PortfolioDefect::Sum;
-    let nonsense = Fault::new("GET", &path, Effect::InvalidPortfolio { defect });
+    let nonsense = Fault::new(
+        "GET",
+        &portfolio_path(&tester),
+        Effect::InvalidPortfolio { defect },
+    );
     fixture.cloud.drivewealth().fault(nonsense.times(2));
     for one in [&tester, &other] {
         let group = &one.customer.drivewealth_account_id;
@@ -255,10 +263,12 @@ async fn answer_lost(fixture: Arc<Fixture>) -> Result {
     let id = &tester.customer.drivewealth_account_id;
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
     let lost = Effect::Reset { after_doing: true };
+    let portfolio = account(&fixture, &tester)?.portfolio_id;
+    let path = format!("/managed/portfolios/{portfolio}");
     fixture
         .cloud
         .drivewealth()
-        .fault(Fault::new("PATCH", "/managed/portfolios", lost));
+        .fault(Fault::new("PATCH", &path, lost));
     ensure_eq!(
         deliver(&fixture, &tester, &changed(&tester)).await?,
         Vec::<usize>::new()
