@@ -9,6 +9,7 @@ mod cloud;
 pub mod customers;
 pub mod demo;
 mod gateway;
+mod held_file;
 mod http_client;
 mod json;
 pub mod keys;

@@ -5,7 +5,7 @@
 //! dropped, or (where `setpriv` of util-linux exists) by the kernel's signal at the death of the parent. A server that an
 //! earlier run left behind all the same is stopped first. Local connections need no password.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::oneshot;
+
+use crate::held_file;
 
 const DATABASE: &str = "moneta";
 const ROLE: &str = "moneta";
@@ -104,7 +106,9 @@ struct Server {
 fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
     std::fs::create_dir_all(state_dir)?;
     let state_dir = state_dir.canonicalize()?;
-    let lock = lock(&state_dir.join("postgres.lock"))?;
+    let lock_file = state_dir.join("postgres.lock");
+    let lock = held_file::hold(&lock_file)?
+        .with_context(|| format!("another local cloud is using {}", lock_file.display()))?;
     let user = rustix::process::geteuid().is_root().then_some(NOBODY);
     let base = match user {
         Some(user) => base_for(user, &state_dir)?,
@@ -119,15 +123,6 @@ fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
     server.initialize()?;
     server.stop_stale()?;
     Ok((server, lock))
-}
-
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = File::create(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another local cloud is using {}", path.display()),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
 }
 
 /// Another user must be able to walk down to the data; the state directory itself we may open for that.

@@ -1,13 +1,13 @@
 //! The folder of everything that lasts.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 
-use crate::options::Options;
+use crate::{held_file, options::Options};
 
 /// The file that says where a local cloud runs.
 pub(crate) const URL_FILE: &str = "url";
@@ -27,17 +27,13 @@ impl State {
         let folder = options.state.clone();
         let open = || format!("the folder {} can't be used", folder.display());
         std::fs::create_dir_all(&folder).with_context(open)?;
-        let lock = File::create(folder.join(LOCK_FILE)).with_context(open)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!(
-                    "another local cloud is using {}: stop that one first",
-                    folder.display()
-                )
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(open),
-        }
+        let lock = held_file::hold(&folder.join(LOCK_FILE)).with_context(open)?;
+        let Some(lock) = lock else {
+            bail!(
+                "another local cloud is using {}: stop that one first",
+                folder.display()
+            )
+        };
         if options.fresh {
             clear(&folder).with_context(open)?;
         }
