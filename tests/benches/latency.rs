@@ -79,7 +79,7 @@ async fn measure_all(cloud: &LocalCloud, root: &Path) -> anyhow::Result<Vec<Meas
         ..NewCustomer::default()
     };
     let customer = cloud.add_customer(&new).await?;
-    let token = cloud.mint_token(json!({ "profile_id": customer.profile_id }));
+    let token = cloud.mint_token(json!({ "profile_id": customer.profile_id }))?;
     let deposit = json!({
         "trading_account_id": customer.trading_account_id,
         "bank_account_id": customer.bank_account_id,

@@ -76,9 +76,12 @@ impl Fixture {
     }
 
     /// A client of the API, with a token of these claims or none.
-    pub fn api(&self, claims: Option<Value>) -> Api {
-        let token = claims.map(|claims| self.cloud.mint_token(claims));
-        Api::new(self.http.clone(), self.cloud.url(), token)
+    ///
+    /// # Errors
+    /// When the claims aren't a JSON object.
+    pub fn api(&self, claims: Option<Value>) -> Result<Api> {
+        let token = claims.map(|claims| self.cloud.mint_token(claims)).transpose()?;
+        Ok(Api::new(self.http.clone(), self.cloud.url(), token))
     }
 
     /// A new customer of the usual kind: $1,000.00 in cash beside two funds, $10,000.00 at the bank.
@@ -95,7 +98,7 @@ impl Fixture {
     /// When one can't be made.
     pub async fn customer_with(&self, new: &NewCustomer) -> Result<Tester> {
         let customer = self.cloud.add_customer(new).await?;
-        let api = self.api(Some(json!({ "profile_id": customer.profile_id })));
+        let api = self.api(Some(json!({ "profile_id": customer.profile_id })))?;
         Ok(Tester { customer, api })
     }
 

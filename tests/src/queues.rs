@@ -148,7 +148,7 @@ impl Fixture {
     /// When the queue doesn't answer.
     pub async fn waiting_in(&self, queue: &str) -> Result<Vec<Value>> {
         let answer = self
-            .api(None)
+            .api(None)?
             .get(&format!("/local/queues/{queue}/messages"))
             .await?;
         let items = answer.expect(200)?.body["items"]

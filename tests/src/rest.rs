@@ -78,7 +78,7 @@ impl Fixture {
 
     /// How many invocations there were, when there is nothing to do at present.
     async fn at_rest(&self) -> Result<u64> {
-        let answer = self.api(None).get("/local/status").await?.expect(200)?;
+        let answer = self.api(None)?.get("/local/status").await?.expect(200)?;
         let status: Status = serde_json::from_value(answer.body)?;
         let busy = status.busy();
         ensure!(busy.is_empty(), "still busy: {busy:?}");

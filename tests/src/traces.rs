@@ -94,7 +94,7 @@ pub async fn no_function_has_died(fixture: &Fixture) -> Result {
     }
     // A process that died between two invocations shows in the next one.
     eventually("the local cloud answers", async || {
-        fixture.api(None).get("/local/status").await?.expect(200)?;
+        fixture.api(None)?.get("/local/status").await?.expect(200)?;
         Ok(())
     })
     .await

@@ -93,7 +93,7 @@ impl Wire {
         function: &'static str,
         variables: &[&'static str],
     ) -> Result<Self> {
-        let status = fixture.api(None).get("/local/status").await?.expect(200)?;
+        let status = fixture.api(None)?.get("/local/status").await?.expect(200)?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             cuts: watch::Sender::new(0),

@@ -105,7 +105,7 @@ impl Row {
 
     /// Calls the route with this text as `Authorization`, for what belongs to `owner`.
     async fn call(&self, fixture: &Fixture, authorization: Option<&str>, owner: &Tester) -> Result<Answer> {
-        let api = fixture.api(None);
+        let api = fixture.api(None)?;
         let mut request = api.request(self.method()?, self.path());
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
@@ -173,7 +173,7 @@ fn refused_tokens(fixture: &Fixture, owner: &Tester) -> Result<Vec<(&'static str
     let signature = parts.next().context("no signature")?;
     let another = fixture
         .cloud
-        .mint_token(json!({ "profile_id": owner.customer.profile_id + 1 }));
+        .mint_token(json!({ "profile_id": owner.customer.profile_id + 1 }))?;
     let other_payload = another.split('.').nth(1).context("no payload")?;
     // {"alg":"none","typ":"JWT"} and {"alg":"HS256","typ":"JWT"}
     let (none, hs256) = (
@@ -253,7 +253,7 @@ async fn no_profile(fixture: Arc<Fixture>) -> Result {
     let before = Traces::take(&fixture).await?;
     for row in ROWS {
         for claims in &claims {
-            let token = format!("Bearer {}", fixture.cloud.mint_token(claims.clone()));
+            let token = format!("Bearer {}", fixture.cloud.mint_token(claims.clone())?);
             let answer = row.call(&fixture, Some(&token), &owner).await?;
             let answer = answer.expect_problem(403, "denied");
             answer.with_context(|| format!("{} with {claims}", row.route))?;
@@ -270,7 +270,7 @@ async fn strangers(fixture: Arc<Fixture>) -> Result {
     let before = Traces::take(&fixture).await?;
     for row in ROWS {
         for claims in [json!({ "profile_id": other.customer.profile_id }), nobody.clone()] {
-            let token = format!("Bearer {}", fixture.cloud.mint_token(claims.clone()));
+            let token = format!("Bearer {}", fixture.cloud.mint_token(claims.clone())?);
             let answer = row.call(&fixture, Some(&token), &owner).await?;
             let place = format!("{} with {claims}", row.route);
             match row.strangers {

@@ -50,7 +50,7 @@ impl std::fmt::Display for Operation {
 
 /// All operations, which are those of the template.
 async fn operations(fixture: &Fixture) -> Result<Vec<Operation>> {
-    let document = fixture.api(None).get("/openapi.json").await?.expect(200)?.body;
+    let document = fixture.api(None)?.get("/openapi.json").await?.expect(200)?.body;
     let paths = document["paths"].as_object().context("no paths")?;
     let mut operations = Vec::new();
     for (path, methods) in paths {

@@ -72,7 +72,7 @@ async fn run(fixture: Arc<Fixture>) -> Result {
     std::fs::write(folder.path().join("hooks.py"), HOOKS)?;
     let token = fixture
         .cloud
-        .mint_token(json!({ "profile_id": tester.customer.profile_id }));
+        .mint_token(json!({ "profile_id": tester.customer.profile_id }))?;
     let output = Command::new(program)
         .current_dir(folder.path())
         .arg("--config-file")
@@ -124,7 +124,7 @@ fn shown(path: &Path) -> String {
 
 /// The description with the accounts and cursors of a customer in the place of all possible ones.
 async fn narrowed(fixture: &Fixture, tester: &Tester) -> Result<Value> {
-    let mut document = fixture.api(None).get("/openapi.json").await?.expect(200)?.body;
+    let mut document = fixture.api(None)?.get("/openapi.json").await?.expect(200)?.body;
     for schema in ["DepositRequest", "WithdrawalRequest"] {
         let properties = &mut document["components"]["schemas"][schema]["properties"];
         ensure!(properties.is_object(), "no schema {schema}");

@@ -27,7 +27,7 @@ pub(super) async fn up(root: &Path, arguments: &StartArguments) -> anyhow::Resul
         () = stop.wait() => return Ok(true),
     };
     let customer = somebody(&cloud).await?;
-    introduce(&cloud, customer, begun);
+    introduce(&cloud, customer, begun)?;
     stop.wait().await;
     say("\nStopping");
     let begun = Instant::now();
@@ -83,9 +83,13 @@ async fn somebody(cloud: &LocalCloud) -> anyhow::Result<(i64, i64, i64)> {
     ))
 }
 
-fn introduce(cloud: &LocalCloud, (profile, account, bank): (i64, i64, i64), begun: Instant) {
+fn introduce(
+    cloud: &LocalCloud,
+    (profile, account, bank): (i64, i64, i64),
+    begun: Instant,
+) -> anyhow::Result<()> {
     let url = cloud.url();
-    let token = cloud.mint_token(json!({ "profile_id": profile }));
+    let token = cloud.mint_token(json!({ "profile_id": profile }))?;
     let took = in_words(begun.elapsed());
     say(format_args!("\nThe local cloud is up ({took}).\n"));
     say(format_args!("  API            {url}"));
@@ -104,6 +108,7 @@ fn introduce(cloud: &LocalCloud, (profile, account, bank): (i64, i64, i64), begu
          --json '{{\"trading_account_id\":{account},\"bank_account_id\":{bank},\"amount_cents\":25000}}'"
     ));
     say("\nCtrl-C stops everything. In another terminal: target/debug/moneta --help");
+    Ok(())
 }
 
 /// Ctrl-C, or the signal to terminate.

@@ -28,7 +28,7 @@ impl Api {
         Ok(Self {
             http: crate::http_client()?,
             url: cloud.url(),
-            token: cloud.mint_token(json!({ "profile_id": customer.profile_id })),
+            token: cloud.mint_token(json!({ "profile_id": customer.profile_id }))?,
         })
     }
 

@@ -332,8 +332,9 @@ async fn the_gateway_answers_as_the_real_one() {
             response.json::<Value>().await.unwrap(),
         )
     };
-    let token = |claims: Value| Some(cloud.mint_token(claims));
+    let token = |claims: Value| Some(cloud.mint_token(claims).unwrap());
     let with = |options: TokenOptions| Some(cloud.mint_token_with(json!({}), options).unwrap());
+    assert!(cloud.mint_token(json!(["no", "claims"])).is_err());
     let unauthorized = (401, json!({ "message": "Unauthorized" }));
     assert_eq!(call(None, "/scoped").await, unauthorized);
     assert_eq!(
@@ -391,7 +392,7 @@ async fn the_gateway_answers_as_the_real_one() {
 
     let large = http
         .post(format!("{url}/hello/x"))
-        .bearer_auth(cloud.mint_token(json!({})));
+        .bearer_auth(cloud.mint_token(json!({})).unwrap());
     let large = large.body(vec![b'x'; 6 * 1024 * 1024 + 1]).send().await.unwrap();
     assert_eq!(large.status(), 413);
     let status: Value = http
