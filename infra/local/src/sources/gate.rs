@@ -22,6 +22,13 @@ impl Default for Gate {
 /// Counts one poller that takes; also when its task is aborted.
 struct Taking<'a>(&'a Gate);
 
+impl<'a> Taking<'a> {
+    fn begin(gate: &'a Gate) -> Self {
+        gate.taking.send_modify(|count| *count = count.saturating_add(1));
+        Self(gate)
+    }
+}
+
 impl Drop for Taking<'_> {
     fn drop(&mut self) {
         self.0
@@ -31,17 +38,24 @@ impl Drop for Taking<'_> {
 }
 
 impl Gate {
-    /// Takes from the source as soon as the gate is open; none when it closes meanwhile.
-    pub(super) async fn take<T>(&self, take: impl Future<Output = T>) -> Option<T> {
+    /// Takes from the source as soon as the gate is open. A take that has begun goes on to its end when the gate
+    /// closes: a queue may have handed its next message to a receive that is abandoned, and the message would be
+    /// nobody's until its visibility timeout ends.
+    pub(super) async fn take<T>(&self, take: impl Future<Output = T>) -> T {
+        let _taking = self.enter().await;
+        take.await
+    }
+
+    async fn enter(&self) -> Taking<'_> {
         let mut paused = self.paused.subscribe();
-        // The sender lives as long as this gate does, so that waiting can't fail.
-        let _ = paused.wait_for(|paused| !paused).await;
-        self.taking.send_modify(|count| *count += 1);
-        let _taking = Taking(self);
-        tokio::select! {
-            biased;
-            _ = paused.wait_for(|paused| *paused) => None,
-            taken = take => Some(taken),
+        loop {
+            // The sender lives as long as this gate does, so that waiting can't fail.
+            let _ = paused.wait_for(|paused| !paused).await;
+            let taking = Taking::begin(self);
+            // Counted first and looked at again then: whoever closed the gate in between doesn't wait in vain.
+            if !self.is_paused() {
+                return taking;
+            }
         }
     }
 
@@ -61,21 +75,30 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
 
     #[tokio::test]
-    async fn nothing_is_taken_while_it_is_closed() {
+    async fn what_is_being_taken_when_it_closes_is_taken_and_nothing_after() {
         let gate = Gate::default();
-        assert_eq!(gate.take(async { 1 }).await, Some(1));
-        let waiting = tokio::spawn({
+        let (message, received) = oneshot::channel();
+        let taken = tokio::spawn({
             let gate = gate.clone();
-            async move { gate.take(std::future::pending::<i32>()).await }
+            async move { gate.take(received).await }
         });
         let mut taking = gate.taking.subscribe();
         taking.wait_for(|count| *count == 1).await.unwrap();
-        gate.pause(true).await;
-        assert_eq!(waiting.await.unwrap(), None);
+
+        let mut closed = Box::pin(gate.pause(true));
+        assert!(futures::poll!(closed.as_mut()).is_pending());
+        message.send(1).unwrap();
+        closed.await;
+        assert_eq!(taken.await.unwrap(), Ok(1));
+
+        let mut next = Box::pin(gate.take(async { 2 }));
+        assert!(futures::poll!(next.as_mut()).is_pending());
         gate.pause(false).await;
-        assert_eq!(gate.take(async { 2 }).await, Some(2));
+        assert_eq!(next.await, 2);
     }
 }

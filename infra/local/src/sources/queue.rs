@@ -13,8 +13,8 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{Context, filter, gate::Gate, outcome};
 use crate::{json::set, template::QueueSource};
 
-/// How long one receive waits for messages, in seconds.
-const LONG_POLL_S: i32 = 10;
+/// How long one receive waits for messages, in seconds. Closing the gate waits for it.
+const LONG_POLL_S: i32 = 2;
 /// The most messages of one receive or delete.
 const RECEIVE_LIMIT: usize = 10;
 /// How many pollers a queue has, and so how many invocations at the same time.
@@ -63,19 +63,15 @@ impl Poller {
     }
 
     async fn turn(&self) -> anyhow::Result<()> {
-        let Some(mut batch) = self
-            .gate
-            .take(self.receive(self.source.batch_size, LONG_POLL_S))
-            .await
-            .transpose()?
-        else {
+        let receive = self.receive(self.source.batch_size, LONG_POLL_S);
+        let mut batch = self.gate.take(receive).await?;
+        if batch.is_empty() {
             return Ok(());
-        };
-        if !batch.is_empty() {
-            self.fill(&mut batch).await?;
-            self.process(batch).await?;
         }
-        Ok(())
+        // What has been received is worked on, whatever becomes of the rest.
+        let filled = self.fill(&mut batch).await;
+        self.process(batch).await?;
+        filled
     }
 
     async fn receive(&self, most: usize, wait_s: i32) -> anyhow::Result<Vec<Message>> {

@@ -91,11 +91,7 @@ impl Poller {
                 .shard_iterator(&position)
                 .limit(limit)
                 .send();
-            let Some(answer) = self.gate.take(read).await else {
-                iterator = Some(position);
-                continue;
-            };
-            let answer = answer.context("get records")?;
+            let answer = self.gate.take(read).await.context("get records")?;
             let records = answer.records.unwrap_or_default();
             iterator = answer.next_shard_iterator;
             if records.is_empty() {

@@ -27,6 +27,8 @@ Resources:
     Type: AWS::SQS::Queue
     Properties:
       QueueName: !Sub moneta-${Stage}-jobs
+      # Longer than any wait of these tests, so that a message which nobody works on is missed.
+      VisibilityTimeout: 120
       RedrivePolicy: {deadLetterTargetArn: !GetAtt JobsDead.Arn, maxReceiveCount: 2}
   JobsDead: {Type: "AWS::SQS::Queue", Properties: {QueueName: !Sub "moneta-${Stage}-jobs-dead"}}
   StreamDead: {Type: "AWS::SQS::Queue", Properties: {QueueName: !Sub "moneta-${Stage}-stream-failures"}}
@@ -279,6 +281,22 @@ async fn a_message_that_fails_too_often_is_given_up_and_can_be_sent_back() {
     wait_for_messages(&cloud, "jobs", 1).await;
     cloud.pause_event_source("jobs", false).await.unwrap();
     wait_for_messages(&cloud, "jobs", 0).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_sent_the_moment_its_queue_is_paused_is_not_lost() {
+    let Fixture {
+        cloud,
+        folder: _folder,
+    } = start(|_| {}).await;
+    for _ in 0..5 {
+        cloud.pause_event_source("jobs", true).await.unwrap();
+        send(&cloud, "fine").await;
+        wait_for_messages(&cloud, "jobs", 1).await;
+        cloud.pause_event_source("jobs", false).await.unwrap();
+        wait_for_messages(&cloud, "jobs", 0).await;
+    }
     cloud.stop().await;
 }
 
