@@ -152,19 +152,19 @@ impl Wire {
         };
         let mut work = pin!(work);
         let mut frozen = self.shared.frozen.subscribe();
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
             biased;
             _ = frozen.wait_for(|frozen| *frozen) => None,
             outcome = &mut work => Some(outcome?),
         };
-        let ended = match ended {
-            // The end of an answer may be held back that nobody waits for, so that the work ends nevertheless.
-            Some(outcome) if !*self.shared.frozen.borrow() => {
-                self.shared.state().target = None;
+        if let Some(outcome) = ended {
+            if self.shared.is_past() {
                 return Ok(Played::Through(outcome));
             }
-            ended => ended,
-        };
+            // What is held back is nothing that the work waits for, so that it has ended nevertheless.
+            let _ = frozen.wait_for(|frozen| *frozen).await;
+            ended = Some(outcome);
+        }
         let killed = fixture.cloud.kill(self.function).await?;
         let State { point, .. } = std::mem::take(&mut *self.shared.state());
         ensure!(
@@ -185,6 +185,16 @@ impl Wire {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no chunk has come to the step; none will any more.
+    fn is_past(&self) -> bool {
+        let mut state = self.state();
+        let is_past = state.point.is_empty();
+        if is_past {
+            state.target = None;
+        }
+        is_past
     }
 
     /// Counts a chunk: one that goes out has two steps, before and after it leaves; one that comes back has one.
@@ -249,8 +259,9 @@ async fn connect(
                     Verdict::Pass => server.write_all(chunk).await?,
                     Verdict::Hold => break,
                     Verdict::PassAndHold => {
-                        server.write_all(chunk).await?;
+                        let written = server.write_all(chunk).await;
                         shared.frozen.send_replace(true);
+                        written?;
                         // The other side does what it was asked, with nobody there to hear of it.
                         let _ = tokio::time::timeout(AFTERLIFE, server.read(&mut back)).await;
                         break;
