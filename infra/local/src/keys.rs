@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
 
@@ -90,6 +91,9 @@ pub enum Refused {
     /// Its signature isn't the issuer's.
     #[error("the token's signature is wrong")]
     Signature,
+    /// It names a key that the issuer doesn't have.
+    #[error("the token's key is unknown")]
+    Key,
     /// It has expired.
     #[error("the token has expired")]
     Expired,
@@ -104,10 +108,12 @@ pub enum Refused {
     Audience,
 }
 
-/// The local issuer of JSON Web Tokens (ES256).
+/// The local issuer of JSON Web Tokens. They are signed with RS256, since the JWT authorizer of an HTTP API takes RSA
+/// alone: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>.
 pub struct LocalIssuer {
     signing: EncodingKey,
-    wrong: EncodingKey,
+    /// Made when it is first asked for.
+    wrong: OnceLock<EncodingKey>,
     verifying: DecodingKey,
     validation: Validation,
     jwks: Value,
@@ -125,22 +131,23 @@ impl std::fmt::Debug for LocalIssuer {
 impl LocalIssuer {
     /// Reads the issuer's key pair from the state directory, or makes and keeps one.
     pub fn load_or_create(state_dir: &Path) -> anyhow::Result<Self> {
-        let key = load_or_make(&state_dir.join("keys/issuer.pk8"), make_ec_key)?;
-        let (x, y) = ec_point(&key)?;
-        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-        let mut validation = Validation::new(Algorithm::ES256);
+        let pem = load_or_make(&state_dir.join("keys/issuer.pem"), make_rsa_key)?;
+        let public = RsaPublicKey::from(&RsaPrivateKey::from_pkcs8_pem(std::str::from_utf8(&pem)?)?);
+        let modulus = URL_SAFE_NO_PAD.encode(public.n().to_bytes_be());
+        let exponent = URL_SAFE_NO_PAD.encode(public.e().to_bytes_be());
+        let mut validation = Validation::new(Algorithm::RS256);
         validation.leeway = 0;
         validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         Ok(Self {
-            signing: EncodingKey::from_ec_der(&key),
-            wrong: EncodingKey::from_ec_der(&make_ec_key()?),
-            verifying: DecodingKey::from_ec_components(&x, &y)?,
+            signing: EncodingKey::from_rsa_pem(&pem)?,
+            wrong: OnceLock::new(),
+            verifying: DecodingKey::from_rsa_components(&modulus, &exponent)?,
             validation,
             jwks: json!({ "keys": [{
-                "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID, "x": x, "y": y,
+                "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID, "n": modulus, "e": exponent,
             }] }),
         })
     }
@@ -179,19 +186,28 @@ impl LocalIssuer {
         claims.extend(given);
         let header = Header {
             kid: Some(KEY_ID.to_owned()),
-            ..Header::new(Algorithm::ES256)
+            ..Header::new(Algorithm::RS256)
         };
-        let key = if options.wrong_key {
-            &self.wrong
-        } else {
-            &self.signing
+        let key = match options.wrong_key {
+            true => self.wrong_key()?,
+            false => &self.signing,
         };
         Ok(jsonwebtoken::encode(&header, &claims, key)?)
+    }
+
+    fn wrong_key(&self) -> anyhow::Result<&EncodingKey> {
+        if let Some(key) = self.wrong.get() {
+            return Ok(key);
+        }
+        let made = EncodingKey::from_rsa_pem(&make_rsa_key()?)?;
+        Ok(self.wrong.get_or_init(|| made))
     }
 
     /// The claims of a token that is this issuer's, meant for us and not expired.
     pub fn verify(&self, token: &str) -> Result<Value, Refused> {
         match jsonwebtoken::decode::<Value>(token, &self.verifying, &self.validation) {
+            Ok(token) if token.header.kid.as_deref() != Some(KEY_ID) => Err(Refused::Key),
+            Ok(token) if is_from_the_future(&token.claims) => Err(Refused::NotYetValid),
             Ok(token) => Ok(token.claims),
             Err(error) => Err(match error.kind() {
                 ErrorKind::ExpiredSignature => Refused::Expired,
@@ -210,24 +226,10 @@ impl LocalIssuer {
     }
 }
 
-fn make_ec_key() -> anyhow::Result<Vec<u8>> {
-    let random = ring::rand::SystemRandom::new();
-    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
-        .map_err(|_| anyhow::anyhow!("cannot make an EC key"))?;
-    Ok(key.as_ref().to_vec())
-}
-
-/// The public point of a P-256 key: two coordinates of 32 bytes after the mark of an uncompressed point.
-fn ec_point(key: &[u8]) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
-    let random = ring::rand::SystemRandom::new();
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key, &random)
-        .map_err(|error| anyhow::anyhow!("the issuer's key can't be read: {error}"))?;
-    let point = pair.public_key().as_ref();
-    let x = point.get(1..33).context("the issuer's public key is too short")?;
-    let y = point
-        .get(33..65)
-        .context("the issuer's public key is too short")?;
-    Ok((x.to_vec(), y.to_vec()))
+/// Whether the token says that it was made later than now.
+fn is_from_the_future(claims: &Value) -> bool {
+    let issued_at = claims.get("iat").and_then(Value::as_i64);
+    issued_at.is_some_and(|issued_at| issued_at > chrono::Utc::now().timestamp())
 }
 
 /// The service account with which a function signs in to the Firebase sandbox.
@@ -364,6 +366,30 @@ mod tests {
             Refused::Audience
         );
         assert_eq!(issuer.verify("not.a.token").unwrap_err(), Refused::Malformed);
+        let later = chrono::Utc::now().timestamp() + 60;
+        for claim in ["iat", "nbf"] {
+            let token = issuer.mint(json!({ claim: later }), usual()).unwrap();
+            assert_eq!(
+                issuer.verify(&token).unwrap_err(),
+                Refused::NotYetValid,
+                "{claim}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_key_that_is_not_published_is_refused() {
+        let (_state, issuer) = issuer();
+        for kid in [None, Some("another".to_owned())] {
+            let header = Header {
+                kid,
+                ..Header::new(Algorithm::RS256)
+            };
+            let exp = chrono::Utc::now().timestamp() + 60;
+            let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": exp });
+            let token = jsonwebtoken::encode(&header, &claims, &issuer.signing).unwrap();
+            assert_eq!(issuer.verify(&token).unwrap_err(), Refused::Key);
+        }
     }
 
     #[test]
