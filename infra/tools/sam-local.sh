@@ -42,7 +42,7 @@ invoke() {
 # The file says where it runs, and stays when the local cloud is killed.
 need_local_cloud() {
   local address
-  address=$(sed 's|.*//||' .local/url 2>/dev/null) || true
+  address=$(sed 's|.*//||' .local/cloud/url 2>/dev/null) || true
   { : >"/dev/tcp/${address/://}"; } 2>/dev/null || give_up "no local cloud runs: start \`make up\` in another terminal first"
 }
 

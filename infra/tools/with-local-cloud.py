@@ -34,7 +34,7 @@ async def main(operation: str, logical_id: str, bridge: str, *command: str) -> i
 
 
 def local_variables(operation: str) -> dict[str, str]:
-    url = pathlib.Path(".local/url").read_text().strip()
+    url = pathlib.Path(".local/cloud/url").read_text().strip()
     try:
         with urllib.request.urlopen(f"{url}/local/functions/{operation}/environment", timeout=10) as answer:
             return json.load(answer)

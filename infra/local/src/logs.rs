@@ -1,4 +1,4 @@
-//! What the functions write: the newest lines in memory, all of them in `.local/logs/OPERATION.log`.
+//! What the functions write: the newest lines in memory, all of them in `.local/cloud/logs/OPERATION.log`.
 
 use std::{
     collections::{BTreeMap, VecDeque},

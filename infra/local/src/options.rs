@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// The port of `moneta up`.
 pub const DEFAULT_PORT: u16 = 9400;
+/// What the name of a state that doesn't last begins with.
+pub(crate) const TEMPORARY_STATE: &str = "moneta-";
 const MAX_INSTANCES: usize = 10;
 
 /// What can be chosen about a local cloud.
@@ -61,7 +63,7 @@ pub struct External {
 }
 
 impl Options {
-    /// For a developer: the usual port, the state in `.local`, and the real services and replaced variables that the
+    /// For a developer: the usual port, the state in `.local/cloud`, and the real services and replaced variables that the
     /// caller's environment names.
     pub fn for_development(root: &Path) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -69,7 +71,7 @@ impl Options {
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
         Self {
-            state: root.join(".local"),
+            state: Self::development_state(root),
             keep_state: true,
             port: Some(DEFAULT_PORT),
             environment: replaced.collect(),
@@ -85,6 +87,11 @@ impl Options {
         }
     }
 
+    /// The folder of a developer's local cloud. Beside it, `.local` holds the tools that the scripts install.
+    pub fn development_state(root: &Path) -> PathBuf {
+        root.join(".local/cloud")
+    }
+
     /// For a test: free ports, a state of its own that is removed at the end, no clock, nothing said. Nothing of the
     /// caller's environment but `CARGO_TARGET_DIR` counts.
     pub fn for_tests(root: &Path) -> Self {
@@ -92,7 +99,7 @@ impl Options {
         Self {
             root: root.to_owned(),
             binaries: target.join("debug"),
-            state: std::env::temp_dir().join(format!("moneta-{}", Uuid::now_v7().simple())),
+            state: std::env::temp_dir().join(format!("{TEMPORARY_STATE}{}", Uuid::now_v7().simple())),
             keep_state: false,
             fresh: false,
             template: root.join("infra/template.yaml"),

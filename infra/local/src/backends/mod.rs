@@ -11,6 +11,7 @@ mod sqs;
 pub use dynamodb::DynamoDb;
 pub use kafka::Kafka;
 pub use postgres::Postgres;
+pub(crate) use postgres::elsewhere as postgres_elsewhere;
 pub use sqs::Sqs;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

@@ -135,13 +135,19 @@ fn base_for(user: u32, state_dir: &Path) -> anyhow::Result<PathBuf> {
         std::fs::set_permissions(state_dir, PermissionsExt::from_mode(mode | 0o011))?;
         return Ok(state_dir.join("postgres"));
     }
+    let base = elsewhere(state_dir);
+    tracing::info!(user, base = %base.display(), "PostgreSQL's user can't reach the state directory");
+    Ok(base)
+}
+
+/// Where the data of a state directory is that PostgreSQL's user can't reach. It belongs to the state all the same, and
+/// goes with it.
+pub(crate) fn elsewhere(state_dir: &Path) -> PathBuf {
     let name = uuid::Uuid::new_v5(
         &uuid::Uuid::NAMESPACE_URL,
         state_dir.as_os_str().as_encoded_bytes(),
     );
-    let base = PathBuf::from(format!("/var/tmp/moneta-postgres-{name}"));
-    tracing::info!(user, base = %base.display(), "PostgreSQL's user can't reach the state directory");
-    Ok(base)
+    PathBuf::from(format!("/var/tmp/moneta-postgres-{name}"))
 }
 
 fn find_programs() -> anyhow::Result<PathBuf> {

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cloud::URL_FILE;
+use crate::{cloud::URL_FILE, options::Options};
 
 pub(super) struct Client {
     http: reqwest::Client,
@@ -19,7 +19,7 @@ impl Client {
     pub(super) fn find(root: &Path, url: Option<&str>) -> anyhow::Result<Self> {
         let url = match url {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => match std::fs::read_to_string(root.join(".local").join(URL_FILE)) {
+            None => match std::fs::read_to_string(Options::development_state(root).join(URL_FILE)) {
                 Ok(url) => url.trim().to_owned(),
                 Err(_) => bail!(
                     "no local cloud runs here: start it with `moneta up`, or give its address with --url"

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Client, TokenArguments, up};
 use crate::{
     keys::{LocalIssuer, TokenOptions},
+    options::Options,
     progress::{in_words, say, warn},
     runtime::InvocationResult,
 };
@@ -113,7 +114,7 @@ pub(super) async fn token(
         say(answer.get("token").and_then(Value::as_str).unwrap_or_default());
         return Ok(true);
     }
-    let issuer = LocalIssuer::load_or_create(&root.join(".local"))?;
+    let issuer = LocalIssuer::load_or_create(&Options::development_state(root))?;
     let options = TokenOptions {
         expires_in_s: arguments.expires_in,
         ..TokenOptions::default()

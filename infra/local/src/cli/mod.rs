@@ -44,7 +44,7 @@ struct Place {
     /// The folder of the workspace; found upwards from the current folder when not given.
     #[arg(long, global = true, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// The address of the running local cloud; known from .local/url when not given.
+    /// The address of the running local cloud; known from .local/cloud/url when not given.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -117,7 +117,7 @@ struct StartArguments {
     /// Take the binaries as they are.
     #[arg(long)]
     no_build: bool,
-    /// Forget what .local holds from earlier runs.
+    /// Forget what .local/cloud holds from earlier runs.
     #[arg(long)]
     fresh: bool,
 }

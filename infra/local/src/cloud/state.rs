@@ -3,16 +3,23 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
 
-use crate::{held_file, options::Options};
+use crate::{
+    backends::postgres_elsewhere,
+    held_file,
+    options::{Options, TEMPORARY_STATE},
+};
 
 /// The file that says where a local cloud runs.
 pub(crate) const URL_FILE: &str = "url";
 /// The file that a running local cloud holds, so that no other one uses, or removes, what it works with.
 const LOCK_FILE: &str = "lock";
+/// A folder that doesn't last and is older than this was left behind, unless it is held: its local cloud was killed.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(3600);
 
 /// The folder, held by this local cloud, and removed at the end unless it is kept.
 pub(super) struct State {
@@ -24,9 +31,9 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn open(options: &Options) -> anyhow::Result<Self> {
-        let folder = options.state.clone();
-        let open = || format!("the folder {} can't be used", folder.display());
-        std::fs::create_dir_all(&folder).with_context(open)?;
+        let open = || format!("the folder {} can't be used", options.state.display());
+        std::fs::create_dir_all(&options.state).with_context(open)?;
+        let folder = options.state.canonicalize().with_context(open)?;
         let lock = held_file::hold(&folder.join(LOCK_FILE)).with_context(open)?;
         let Some(lock) = lock else {
             bail!(
@@ -36,6 +43,9 @@ impl State {
         };
         if options.fresh {
             clear(&folder).with_context(open)?;
+        }
+        if !options.keep_state {
+            sweep(&folder, LEFT_BEHIND_AFTER);
         }
         Ok(Self {
             folder,
@@ -50,7 +60,38 @@ impl State {
     }
 }
 
+/// Removes what other local clouds left beside this one when they were killed. What can't be removed stays.
+fn sweep(own: &Path, older_than: Duration) {
+    let folders = own.parent().and_then(|parent| std::fs::read_dir(parent).ok());
+    for entry in folders.into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let age = entry
+            .metadata()
+            .ok()
+            .and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+        let left = name.to_string_lossy().starts_with(TEMPORARY_STATE)
+            && path != own
+            && path.join(LOCK_FILE).exists()
+            && age.is_some_and(|age| age >= older_than);
+        // Held, it is in use.
+        if left && let Ok(Some(_lock)) = held_file::hold(&path.join(LOCK_FILE)) {
+            remove(&path);
+        }
+    }
+}
+
+/// Removes a state as far as it can be removed.
+fn remove(folder: &Path) {
+    let _ = std::fs::remove_dir_all(postgres_elsewhere(folder));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 fn clear(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(postgres_elsewhere(folder)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -67,7 +108,7 @@ impl Drop for State {
         // What can't be removed any more is no reason to fail.
         let _ = std::fs::remove_file(self.folder.join(URL_FILE));
         if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            remove(&self.folder);
         }
     }
 }
@@ -95,5 +136,47 @@ mod tests {
         options.keep_state = false;
         drop(State::open(&options).unwrap());
         assert!(!options.state.exists());
+    }
+
+    #[test]
+    fn what_a_killed_local_cloud_left_is_removed_and_what_is_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            (held_file::hold(&path.join(LOCK_FILE)).unwrap(), path)
+        };
+        let (left, left_path) = make("moneta-left");
+        drop(left);
+        let (_used, used_path) = make("moneta-used");
+        let (foreign, foreign_path) = make("foreign");
+        drop(foreign);
+        let (own, own_path) = make("moneta-own");
+        drop(own);
+        sweep(&own_path, Duration::from_secs(60));
+        assert!(left_path.exists());
+        sweep(&own_path, Duration::ZERO);
+        assert!(!left_path.exists());
+        assert!(used_path.exists() && foreign_path.exists() && own_path.exists());
+    }
+
+    #[test]
+    fn a_database_elsewhere_goes_with_its_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::for_tests(folder.path());
+        options.state = folder.path().join("state");
+        options.keep_state = true;
+        std::fs::create_dir(&options.state).unwrap();
+        let elsewhere = postgres_elsewhere(&options.state.canonicalize().unwrap());
+        std::fs::create_dir(&elsewhere).unwrap();
+        drop(State::open(&options).unwrap());
+        assert!(elsewhere.exists());
+        options.fresh = true;
+        drop(State::open(&options).unwrap());
+        assert!(!elsewhere.exists());
+        std::fs::create_dir(&elsewhere).unwrap();
+        options.keep_state = false;
+        drop(State::open(&options).unwrap());
+        assert!(!elsewhere.exists());
     }
 }
