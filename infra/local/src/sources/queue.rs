@@ -151,9 +151,8 @@ impl Poller {
         let (failed, done): (Vec<_>, Vec<_>) = wanted
             .into_iter()
             .partition(|message| message.message_id.as_ref().is_some_and(|id| failed.contains(id)));
-        self.delete(&done).await?;
         self.bring_back(failed);
-        Ok(())
+        self.delete(&done).await
     }
 
     async fn delete(&self, messages: &[Message]) -> anyhow::Result<()> {
