@@ -109,6 +109,11 @@ impl FirebaseSandbox {
         self.lock().messages.clone()
     }
 
+    /// The bearer tokens that were given out and last.
+    pub fn bearer_tokens(&self) -> Vec<String> {
+        self.lock().sessions.keys().cloned().collect()
+    }
+
     /// The messages to one device, oldest first.
     pub fn messages_to(&self, token: &str) -> Vec<PushMessage> {
         self.lock()

@@ -89,6 +89,11 @@ impl Outbox {
         }
     }
 
+    /// Forgets what was held back.
+    pub(super) fn drop_held(&self) {
+        self.lock().held.clear();
+    }
+
     pub(super) fn modes(&self) -> DeliveryModes {
         self.lock().modes
     }

@@ -314,6 +314,11 @@ impl DriveWealthSandbox {
         self.inner.outbox.flush().await;
     }
 
+    /// Forgets the events that were held back so far.
+    pub fn drop_held_events(&self) {
+        self.inner.outbox.drop_held();
+    }
+
     /// Sends every event twice.
     pub fn duplicate_events(&self, duplicate: bool) {
         self.inner
@@ -362,6 +367,11 @@ impl DriveWealthSandbox {
     /// What went on that isn't seen from outside.
     pub fn counters(&self) -> Counters {
         self.lock().state.counters
+    }
+
+    /// The tokens of the sessions that last.
+    pub fn session_tokens(&self) -> Vec<String> {
+        self.lock().state.sessions.keys().cloned().collect()
     }
 
     /// For how long sessions begun from now on last.
