@@ -6,11 +6,10 @@ use anyhow::ensure;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::{Fixture, Result, eventually};
+use crate::{Fixture, Result, eventually, fixture::RELAY};
 
 /// Longer than a payment takes to its next status and a stream's poller waits before it looks again.
-const UNCHANGED_FOR: Duration = Duration::from_millis(350);
-const RELAY: &str = "relay_outbox";
+const UNCHANGED_FOR: Duration = Duration::from_millis(450);
 const UNPUBLISHED: &str = "SELECT count(*) FROM outbox_messages WHERE published_at IS NULL";
 
 /// What the local cloud tells of itself.
@@ -78,6 +77,7 @@ impl Fixture {
 
     /// How many invocations there were, when there is nothing to do at present.
     async fn at_rest(&self) -> Result<u64> {
+        self.cloud.drivewealth().flush_events().await;
         let answer = self.api(None)?.get("/local/status").await?.expect(200)?;
         let status: Status = serde_json::from_value(answer.body)?;
         let busy = status.busy();
@@ -86,9 +86,12 @@ impl Fixture {
             let unpublished: i64 = sqlx::query_scalar(UNPUBLISHED)
                 .fetch_one(self.database.pool())
                 .await?;
+            if unpublished > 0 {
+                self.relay().await?;
+            }
             ensure!(
                 unpublished == 0,
-                "{unpublished} messages of the outbox are not published"
+                "{unpublished} messages of the outbox were not published"
             );
         }
         Ok(status.invocations())

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{Fixture, Result};
 
 /// A scenario that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 type Steps = Box<dyn FnOnce(Arc<Fixture>) -> Pin<Box<dyn Future<Output = Result>>> + Send>;
 

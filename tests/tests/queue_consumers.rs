@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         move |fixture| steps(fixture, journal)
     };
     let scenarios = vec![
-        Scenario::new(
+        // Alone, so that no other scenario takes the process that has panicked.
+        Scenario::alone(
             "a_batch_of_ten_reports_exactly_the_three_that_failed",
             with(|fixture, journal| Box::pin(batch_of_ten(fixture, journal))),
         ),

@@ -118,8 +118,11 @@ async fn whole_way(fixture: Arc<Fixture>) -> Result {
     ensure_eq!(answer.header("content-type"), "application/json");
     let id = answer.number("id")?;
     let mut expected = tester.request(25_000);
+    // The broker may have approved it before its answer was written down.
+    let status = &answer.body["status"];
+    ensure!(*status == "pending" || *status == "approved", "{}", answer.text);
     let told = json!({
-        "id": id, "direction": "deposit", "currency": "USD", "status": "pending", "failure_code": null,
+        "id": id, "direction": "deposit", "currency": "USD", "status": status, "failure_code": null,
         "created_at": answer.body["created_at"], "updated_at": answer.body["updated_at"],
     });
     if let (Some(expected), Value::Object(told)) = (expected.as_object_mut(), told) {

@@ -317,13 +317,17 @@ async fn the_changes_of_a_table_reach_the_function_and_those_given_up_the_failur
             .item("pk", AttributeValue::S(key.to_owned()))
     };
     put("one").send().await.unwrap();
-    while !cloud
-        .logs("follower")
-        .iter()
-        .any(|line| line.contains("\"outcome\":\"success\""))
-    {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let followed = || {
+        let lines = cloud.logs("follower");
+        lines.iter().any(|line| line.contains("\"outcome\":\"success\""))
+    };
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !followed() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the change reaches the function");
     cloud.set_function_environment("follower", "BROKEN", "1").unwrap();
     put("two").send().await.unwrap();
     wait_for_messages(&cloud, "stream-failures", 1).await;
