@@ -17,6 +17,7 @@ mod logs;
 mod options;
 mod prerequisites;
 mod progress;
+mod running;
 mod runtime;
 pub mod sandboxes;
 mod sources;

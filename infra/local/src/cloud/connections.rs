@@ -11,7 +11,7 @@ use crate::{
     options::Options,
     progress::Progress,
     sandboxes::{EventSink, SandboxOptions, Sandboxes},
-    template::Template,
+    template::{NAME_PREFIX, Template},
 };
 
 /// The queue of DriveWealth's events.
@@ -308,7 +308,7 @@ pub(super) async fn start_sandboxes(
 ) -> anyhow::Result<Sandboxes> {
     let queue = connections
         .queue_urls
-        .get(&format!("{}{DRIVEWEALTH_EVENTS}", super::PREFIX));
+        .get(&format!("{}{DRIVEWEALTH_EVENTS}", NAME_PREFIX));
     let events = queue.map(|url| EventSink {
         client: connections.sqs.clone(),
         queue_url: url.clone(),

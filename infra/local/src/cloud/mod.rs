@@ -5,14 +5,12 @@ mod environment;
 mod state;
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
 use anyhow::{anyhow, bail};
-use chrono::Utc;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::{connections::Connections, state::State};
 use crate::{
@@ -23,42 +21,22 @@ use crate::{
     options::Options,
     prerequisites,
     progress::Progress,
+    running::Running,
     runtime::{InvocationResult, Runtime, Settings},
     sandboxes::{DriveWealthSandbox, FirebaseSandbox, PlaidSandbox, Sandboxes},
     sources::{self, Sources, queues::Queues},
-    template::{Event, Locals, Schedule, Template},
+    template::{Locals, NAME_PREFIX, Template},
 };
-
-/// What every local queue's and table's name begins with.
-pub(crate) const PREFIX: &str = "moneta-local-";
-/// The function that brings the database up to date.
-const MIGRATE: &str = "migrate";
-/// How many log lines an error shows.
-const LINES_SHOWN: usize = 10;
 
 pub(crate) use self::state::URL_FILE;
 
 /// A running local cloud.
 pub struct LocalCloud {
-    inner: Arc<Inner>,
+    running: Arc<Running>,
     gateway: Gateway,
     sandboxes: Sandboxes,
     connections: Connections,
     state: State,
-}
-
-/// What the local cloud's own HTTP routes work with.
-pub(crate) struct Inner {
-    pub(crate) url: String,
-    pub(crate) options: Options,
-    pub(crate) template: Template,
-    pub(crate) issuer: LocalIssuer,
-    pub(crate) runtime: Arc<Runtime>,
-    pub(crate) queues: Queues,
-    pub(crate) logs: Arc<Logs>,
-    /// The addresses of the backends and sandboxes, to show.
-    pub(crate) addresses: BTreeMap<String, String>,
-    sources: Mutex<Option<Arc<Sources>>>,
 }
 
 impl LocalCloud {
@@ -116,7 +94,7 @@ impl LocalCloud {
                 .filter(|(name, _)| name.ends_with("_API_BASE")),
         );
         addresses.insert("SANDBOXES".to_owned(), sandboxes.url().to_owned());
-        let inner = Arc::new(Inner {
+        let running = Arc::new(Running {
             url,
             template,
             issuer,
@@ -128,8 +106,8 @@ impl LocalCloud {
             options,
         });
         let cloud = Self {
-            gateway: Gateway::start(listener, Arc::clone(&inner)),
-            inner,
+            gateway: Gateway::start(listener, Arc::clone(&running)),
+            running,
             sandboxes,
             connections,
             state,
@@ -145,40 +123,40 @@ impl LocalCloud {
 
     /// The database's schema, then whatever calls functions.
     async fn finish_start(&self, locals: &Locals, progress: Progress) -> anyhow::Result<()> {
-        let inner = &self.inner;
-        if inner.template.function(MIGRATE).is_some() {
+        let running = &self.running;
+        if running.migrates() {
             let begun = Instant::now();
-            inner.migrate().await?;
+            running.migrate().await?;
             progress.ready(begun, "database schema", "up to date");
         }
         let begun = Instant::now();
         let context = Arc::new(sources::Context {
-            runtime: Arc::clone(&inner.runtime),
-            queues: inner.queues.clone(),
+            runtime: Arc::clone(&running.runtime),
+            queues: running.queues.clone(),
             streams: self.connections.streams.clone(),
             tables: self.connections.dynamodb.clone(),
-            redelivery_after: inner.options.redelivery_after,
+            redelivery_after: running.options.redelivery_after,
             region: locals.region.clone(),
             account: locals.account.clone(),
-            max_instances: inner.options.max_instances,
-            state: inner.options.state.clone(),
+            max_instances: running.options.max_instances,
+            state: running.options.state.clone(),
         });
-        let (events, schedules) = (inner.options.event_sources, inner.options.schedules);
-        let sources = Sources::start(&inner.template, &context, events, schedules);
-        *crate::sync::lock(&inner.sources) = Some(Arc::new(sources));
+        let (events, schedules) = (running.options.event_sources, running.options.schedules);
+        let sources = Sources::start(&running.template, &context, events, schedules);
+        *crate::sync::lock(&running.sources) = Some(Arc::new(sources));
         progress.ready(begun, "queues and schedules", "calling their functions");
-        self.state.announce(&inner.url)?;
+        self.state.announce(&running.url)?;
         Ok(())
     }
 
     /// The address of the HTTP API.
     pub fn url(&self) -> String {
-        self.inner.url.clone()
+        self.running.url.clone()
     }
 
     /// The template as it runs.
     pub fn template(&self) -> &Template {
-        &self.inner.template
+        &self.running.template
     }
 
     /// A token with these claims, good for `expires_in` seconds (an hour, when the claims don't say).
@@ -186,12 +164,12 @@ impl LocalCloud {
     /// # Errors
     /// When the claims aren't a JSON object, or `expires_in` is no number.
     pub fn mint_token(&self, claims: Value) -> anyhow::Result<String> {
-        self.inner.mint(claims)
+        self.running.mint(claims)
     }
 
     /// A token with these claims that may be of another key, issuer or audience.
     pub fn mint_token_with(&self, claims: Value, options: TokenOptions) -> anyhow::Result<String> {
-        self.inner.issuer.mint(claims, options)
+        self.running.issuer.mint(claims, options)
     }
 
     /// The database that the functions use.
@@ -201,7 +179,7 @@ impl LocalCloud {
 
     /// The URL of a queue, which may be named without the prefix of the stage.
     pub fn queue_url(&self, name: &str) -> anyhow::Result<String> {
-        self.inner.queues.url(name).map(str::to_owned)
+        self.running.queues.url(name).map(str::to_owned)
     }
 
     /// A client of the queues.
@@ -211,8 +189,8 @@ impl LocalCloud {
 
     /// The full name of a table, which may be named without the prefix of the stage.
     pub fn table(&self, name: &str) -> anyhow::Result<String> {
-        let full = format!("{PREFIX}{name}");
-        let mut tables = self.inner.template.tables.iter().map(|table| &table.name);
+        let full = format!("{NAME_PREFIX}{name}");
+        let mut tables = self.running.template.tables.iter().map(|table| &table.name);
         let found = tables.find(|table| **table == name || **table == full);
         found.cloned().ok_or_else(|| anyhow!("no table is named {name}"))
     }
@@ -249,7 +227,7 @@ impl LocalCloud {
 
     /// Invokes a function with an event.
     pub async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<InvocationResult> {
-        self.inner.runtime.invoke(function, &event).await
+        self.running.runtime.invoke(function, &event).await
     }
 
     /// Runs a function's schedule now, with this input or that of its first schedule, by name, in the template.
@@ -258,29 +236,29 @@ impl LocalCloud {
         function: &str,
         input: Option<Value>,
     ) -> anyhow::Result<InvocationResult> {
-        self.inner.run_schedule(function, input).await
+        self.running.run_schedule(function, input).await
     }
 
     /// Kills all processes of a function and says how many there were; what they worked on ends as a function error.
     pub async fn kill(&self, function: &str) -> anyhow::Result<usize> {
-        self.inner.runtime.kill(function).await
+        self.running.runtime.kill(function).await
     }
 
     /// Sets a variable for the processes of a function that start from now on; running ones take no new invocation.
     pub fn set_function_environment(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
-        self.inner.runtime.set_environment(function, name, value)
+        self.running.runtime.set_environment(function, name, value)
     }
 
     /// Holds back, or lets through, what a queue or a table has for its functions. When it returns, nothing more is
     /// taken; what was taken before is still worked on.
     pub async fn pause_event_source(&self, source: &str, paused: bool) -> anyhow::Result<()> {
-        let name = match self.inner.queues.full_name(source) {
+        let name = match self.running.queues.full_name(source) {
             Ok(name) => name.to_owned(),
             Err(_) => self
                 .table(source)
                 .map_err(|_| anyhow!("no queue or table is named {source}"))?,
         };
-        let sources = self.inner.sources();
+        let sources = self.running.sources();
         let Some(sources) = sources else {
             bail!("the event sources don't run")
         };
@@ -289,99 +267,33 @@ impl LocalCloud {
 
     /// Sends the messages of a dead-letter queue back to their queue and says how many there were.
     pub async fn redrive(&self, queue: &str) -> anyhow::Result<usize> {
-        self.inner.queues.redrive(queue).await
+        self.running.queues.redrive(queue).await
     }
 
     /// The newest lines that a function wrote, the runtime's report of each invocation among them.
     pub fn logs(&self, function: &str) -> Vec<String> {
-        self.inner.logs.lines(function)
+        self.running.logs.lines(function)
     }
 
     /// Stops everything, and removes the state unless it is kept.
     pub async fn stop(self) {
         let Self {
-            inner,
+            running,
             gateway,
             sandboxes,
             connections,
             state,
         } = self;
         gateway.stop().await;
-        if let Some(sources) = crate::sync::lock(&inner.sources).take() {
+        if let Some(sources) = crate::sync::lock(&running.sources).take() {
             sources.stop();
         }
-        inner.runtime.stop().await;
+        running.runtime.stop().await;
         // The clients go first, so that the servers have no connection left to wait for.
-        drop(inner);
+        drop(running);
         sandboxes.stop().await;
         connections.stop().await;
         drop(state);
-    }
-}
-
-impl Inner {
-    /// A token with these claims; `expires_in` among them is its lifetime in seconds.
-    pub(crate) fn mint(&self, mut claims: Value) -> anyhow::Result<String> {
-        let mut options = TokenOptions::default();
-        if let Some(seconds) = claims
-            .as_object_mut()
-            .and_then(|claims| claims.remove("expires_in"))
-        {
-            options.expires_in_s = seconds
-                .as_i64()
-                .ok_or_else(|| anyhow!("expires_in is a number of seconds, not {seconds}"))?;
-        }
-        self.issuer.mint(claims, options)
-    }
-
-    pub(crate) async fn run_schedule(
-        &self,
-        function: &str,
-        input: Option<Value>,
-    ) -> anyhow::Result<InvocationResult> {
-        let input = match input {
-            Some(input) => input,
-            None => {
-                let schedule = self.schedules(function).next();
-                let schedule = schedule.ok_or_else(|| anyhow!("{function} has no schedule"))?;
-                sources::input_of(schedule, Utc::now())
-            }
-        };
-        self.runtime.invoke(function, &input).await
-    }
-
-    pub(crate) fn schedules(&self, function: &str) -> impl Iterator<Item = &Schedule> {
-        let events = self
-            .template
-            .function(function)
-            .into_iter()
-            .flat_map(|function| &function.events);
-        events.filter_map(|event| match event {
-            Event::Schedule(schedule) => Some(schedule),
-            _ => None,
-        })
-    }
-
-    /// The sources, once they run.
-    pub(crate) fn sources(&self) -> Option<Arc<Sources>> {
-        crate::sync::lock(&self.sources).clone()
-    }
-
-    async fn migrate(&self) -> anyhow::Result<()> {
-        let result = self.runtime.invoke(MIGRATE, &json!({})).await?;
-        let Some(error) = result.function_error else {
-            return Ok(());
-        };
-        let lines = self.logs.lines(MIGRATE);
-        let shown = lines
-            .iter()
-            .rev()
-            .take(LINES_SHOWN)
-            .rev()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n");
-        bail!("the database can't be brought up to date: {error}\n{shown}")
     }
 }
 

@@ -11,18 +11,18 @@ use axum::{
 };
 use serde_json::Value;
 
-use crate::cloud::Inner;
+use crate::running::Running;
 
 const PAGE: &str = include_str!("docs.html");
 
-pub(super) fn router() -> Router<Arc<Inner>> {
+pub(super) fn router() -> Router<Arc<Running>> {
     Router::new()
         .route("/docs", get(async || Html(PAGE)))
         .route("/openapi.yaml", get(yaml))
         .route("/openapi.json", get(json))
 }
 
-async fn read(cloud: &Inner) -> Result<String, Response> {
+async fn read(cloud: &Running) -> Result<String, Response> {
     let path = cloud.options.openapi();
     tokio::fs::read_to_string(&path).await.map_err(|error| {
         let text = format!(
@@ -33,14 +33,14 @@ async fn read(cloud: &Inner) -> Result<String, Response> {
     })
 }
 
-async fn yaml(State(cloud): State<Arc<Inner>>) -> Response {
+async fn yaml(State(cloud): State<Arc<Running>>) -> Response {
     match read(&cloud).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
         Err(response) => response,
     }
 }
 
-async fn json(State(cloud): State<Arc<Inner>>) -> Response {
+async fn json(State(cloud): State<Arc<Running>>) -> Response {
     let text = match read(&cloud).await {
         Ok(text) => text,
         Err(response) => return response,

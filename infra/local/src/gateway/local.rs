@@ -13,9 +13,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{cloud::Inner, sources::queues::QueueStatus};
+use crate::{running::Running, sources::queues::QueueStatus};
 
-type Cloud = State<Arc<Inner>>;
+type Cloud = State<Arc<Running>>;
 
 /// What went wrong, as a problem of RFC 9457.
 struct Problem(StatusCode, anyhow::Error);
@@ -40,7 +40,7 @@ impl IntoResponse for Problem {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-pub(super) fn router() -> Router<Arc<Inner>> {
+pub(super) fn router() -> Router<Arc<Running>> {
     Router::new()
         .route("/tokens", post(mint))
         .route("/jwks", get(jwks))
@@ -155,7 +155,7 @@ fn parse(body: &Bytes) -> Result<Option<Value>, Problem> {
         .map_err(|error| Problem(StatusCode::BAD_REQUEST, error.into()))
 }
 
-fn known(cloud: &Inner, function: &str) -> Result<(), Problem> {
+fn known(cloud: &Running, function: &str) -> Result<(), Problem> {
     match cloud.template.function(function) {
         Some(_) => Ok(()),
         None => Err(not_found(anyhow::anyhow!("no function is named {function}"))),

@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::{authorize::Denied, routes::Routes};
-use crate::{cloud::Inner, runtime::PAYLOAD_LIMIT};
+use crate::{running::Running, runtime::PAYLOAD_LIMIT};
 
 /// How long API Gateway waits for a function.
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ pub(crate) struct Gateway {
 }
 
 struct Api {
-    cloud: Arc<Inner>,
+    cloud: Arc<Running>,
     routes: Routes,
 }
 
@@ -54,7 +54,7 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn start(listener: TcpListener, cloud: Arc<Inner>) -> Self {
+    pub(crate) fn start(listener: TcpListener, cloud: Arc<Running>) -> Self {
         let api = Arc::new(Api {
             routes: Routes::new(&cloud.template),
             cloud: Arc::clone(&cloud),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::backends::QueueSpec;
+use crate::{backends::QueueSpec, template::NAME_PREFIX};
 
 /// How long a look hides the messages from others, in seconds.
 const LOOK_S: i32 = 10;
@@ -78,8 +78,8 @@ impl Queues {
         let candidates = [
             name.to_owned(),
             format!("{name}.fifo"),
-            format!("{}{name}", crate::cloud::PREFIX),
-            format!("{}{name}.fifo", crate::cloud::PREFIX),
+            format!("{}{name}", NAME_PREFIX),
+            format!("{}{name}.fifo", NAME_PREFIX),
         ];
         let found = candidates
             .iter()

@@ -23,6 +23,9 @@ use serde_json::Value;
 use self::{intrinsics::Resolver, node::Node};
 use crate::backends::{QueueSpec, REGION, TableSpec, TopicSpec};
 
+/// What the name of every queue and table begins with: the system's and the stage's.
+pub(crate) const NAME_PREFIX: &str = "moneta-local-";
+
 /// What stands in for the account that the template is deployed to.
 #[derive(Clone, Debug)]
 pub struct Locals {

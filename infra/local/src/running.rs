@@ -1,0 +1,111 @@
+//! What runs: the template, its functions with what calls them, and the issuer of tokens.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{anyhow, bail};
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use crate::{
+    keys::{LocalIssuer, TokenOptions},
+    logs::Logs,
+    options::Options,
+    runtime::{InvocationResult, Runtime},
+    sources::{self, Sources, queues::Queues},
+    template::{Event, Schedule, Template},
+};
+
+/// The function that brings the database up to date.
+const MIGRATE: &str = "migrate";
+/// How many log lines an error shows.
+const LINES_SHOWN: usize = 10;
+
+/// The parts of a running local cloud that its own HTTP routes and its handle work with.
+pub(crate) struct Running {
+    pub(crate) url: String,
+    pub(crate) options: Options,
+    pub(crate) template: Template,
+    pub(crate) issuer: LocalIssuer,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) queues: Queues,
+    pub(crate) logs: Arc<Logs>,
+    /// The addresses of the backends and sandboxes, to show.
+    pub(crate) addresses: BTreeMap<String, String>,
+    /// What calls functions by itself, once it does.
+    pub(crate) sources: Mutex<Option<Arc<Sources>>>,
+}
+
+impl Running {
+    /// A token with these claims; `expires_in` among them is its lifetime in seconds.
+    pub(crate) fn mint(&self, mut claims: Value) -> anyhow::Result<String> {
+        let mut options = TokenOptions::default();
+        if let Some(seconds) = claims
+            .as_object_mut()
+            .and_then(|claims| claims.remove("expires_in"))
+        {
+            options.expires_in_s = seconds
+                .as_i64()
+                .ok_or_else(|| anyhow!("expires_in is a number of seconds, not {seconds}"))?;
+        }
+        self.issuer.mint(claims, options)
+    }
+
+    pub(crate) async fn run_schedule(
+        &self,
+        function: &str,
+        input: Option<Value>,
+    ) -> anyhow::Result<InvocationResult> {
+        let input = match input {
+            Some(input) => input,
+            None => {
+                let schedule = self.schedules(function).next();
+                let schedule = schedule.ok_or_else(|| anyhow!("{function} has no schedule"))?;
+                sources::input_of(schedule, Utc::now())
+            }
+        };
+        self.runtime.invoke(function, &input).await
+    }
+
+    pub(crate) fn schedules(&self, function: &str) -> impl Iterator<Item = &Schedule> {
+        let events = self
+            .template
+            .function(function)
+            .into_iter()
+            .flat_map(|function| &function.events);
+        events.filter_map(|event| match event {
+            Event::Schedule(schedule) => Some(schedule),
+            _ => None,
+        })
+    }
+
+    /// The sources, once they run.
+    pub(crate) fn sources(&self) -> Option<Arc<Sources>> {
+        crate::sync::lock(&self.sources).clone()
+    }
+
+    /// Whether the template has the function that brings the database up to date.
+    pub(crate) fn migrates(&self) -> bool {
+        self.template.function(MIGRATE).is_some()
+    }
+
+    /// Brings the database up to date.
+    pub(crate) async fn migrate(&self) -> anyhow::Result<()> {
+        let result = self.runtime.invoke(MIGRATE, &json!({})).await?;
+        let Some(error) = result.function_error else {
+            return Ok(());
+        };
+        let lines = self.logs.lines(MIGRATE);
+        let shown = lines
+            .iter()
+            .rev()
+            .take(LINES_SHOWN)
+            .rev()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n");
+        bail!("the database can't be brought up to date: {error}\n{shown}")
+    }
+}
