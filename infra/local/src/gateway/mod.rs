@@ -25,7 +25,10 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::{authorize::Denied, routes::Routes};
-use crate::{running::Running, runtime::PAYLOAD_LIMIT};
+use crate::{
+    running::Running,
+    runtime::{PAYLOAD_LIMIT, Throttled, WhenBusy},
+};
 
 /// How long API Gateway waits for a function.
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
@@ -102,10 +105,16 @@ async fn serve(
         return too_large();
     };
     let event = event::build(&parts, &body, &found, identity.as_ref(), client);
-    let invocation = api.cloud.runtime.invoke(&found.route.function, &event);
+    let invocation = api
+        .cloud
+        .runtime
+        .invoke_when(&found.route.function, &event, WhenBusy::Refuse);
     match tokio::time::timeout(INTEGRATION_LIMIT, invocation).await {
         Ok(Ok(result)) if result.function_error.is_none() => answer::build(result.payload),
         Ok(Ok(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Ok(Err(error)) if error.is::<Throttled>() => {
+            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
         Ok(Err(error)) => {
             tracing::error!(function = found.route.function, "no invocation: {error:#}");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")

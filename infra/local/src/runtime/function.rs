@@ -14,11 +14,11 @@ use std::{
 use anyhow::{Context, bail};
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, TryAcquireError};
 use uuid::Uuid;
 
 use super::{
-    FunctionStatus, InvocationResult, PAYLOAD_LIMIT, Settings,
+    FunctionStatus, InvocationResult, PAYLOAD_LIMIT, Settings, Throttled, WhenBusy,
     api::Instances,
     instance::{Instance, Invocation, Reply},
 };
@@ -40,6 +40,8 @@ pub(super) struct Function {
     instances: Arc<Instances>,
     logs: Arc<Logs>,
     slots: Semaphore,
+    /// Whether the slots are the function's reserved concurrency, and not just what a laptop bears.
+    reserved: bool,
     environment: Mutex<BTreeMap<String, String>>,
     generation: AtomicU64,
     idle: Mutex<Vec<Arc<Instance>>>,
@@ -70,10 +72,10 @@ impl Function {
         instances: &Arc<Instances>,
         logs: Arc<Logs>,
     ) -> Self {
-        let limit = settings
-            .max_instances
-            .min(definition.reserved_concurrency.unwrap_or(usize::MAX))
-            .max(1);
+        let reserved = definition
+            .reserved_concurrency
+            .filter(|reserved| *reserved <= settings.max_instances);
+        let limit = reserved.unwrap_or(settings.max_instances).max(1);
         Self {
             name: definition.binary.clone(),
             binary: settings.binaries.join(&definition.binary),
@@ -88,6 +90,7 @@ impl Function {
             instances: Arc::clone(instances),
             logs,
             slots: Semaphore::new(limit),
+            reserved: reserved.is_some(),
             environment: Mutex::new(environment),
             generation: AtomicU64::new(0),
             idle: Mutex::new(Vec::new()),
@@ -98,12 +101,22 @@ impl Function {
         }
     }
 
-    pub(super) async fn invoke(&self, payload: Bytes) -> anyhow::Result<InvocationResult> {
-        let _slot = self
-            .slots
-            .acquire()
-            .await
-            .context("the local cloud is stopping")?;
+    pub(super) async fn invoke(
+        &self,
+        payload: Bytes,
+        when_busy: WhenBusy,
+    ) -> anyhow::Result<InvocationResult> {
+        let _slot = match (when_busy, self.slots.try_acquire()) {
+            (_, Ok(slot)) => slot,
+            (WhenBusy::Refuse, Err(TryAcquireError::NoPermits)) if self.reserved => {
+                return Err(Throttled(self.name.clone()).into());
+            }
+            _ => self
+                .slots
+                .acquire()
+                .await
+                .context("the local cloud is stopping")?,
+        };
         self.running.fetch_add(1, Ordering::Relaxed);
         let result = self.run(payload).await;
         self.running.fetch_sub(1, Ordering::Relaxed);

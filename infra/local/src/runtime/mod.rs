@@ -2,7 +2,8 @@
 //! Runtime API.
 //!
 //! A process starts with the first call that finds none idle, serves one invocation at a time and stays for the next.
-//! Calls above the limit wait for a process. A process that runs past the function's time limit is killed; one
+//! Calls above the laptop's limit wait for a process; above a function's reserved concurrency they are throttled as on AWS,
+//! unless the caller would try again by itself there. A process that runs past the function's time limit is killed; one
 //! that ends by itself fails its invocation at once; either way the next call starts a new one.
 
 mod api;
@@ -48,6 +49,20 @@ pub struct InvocationResult {
     /// The most memory that the process has used so far, in KiB.
     pub memory_kib: Option<u64>,
 }
+
+/// What becomes of a call when the function's reserved concurrency is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenBusy {
+    /// It waits: on AWS, asynchronous calls and streams are tried again without counting.
+    Wait,
+    /// It is throttled: API Gateway answers 503, a queue's messages come back and have been received once more.
+    Refuse,
+}
+
+/// A call was refused because the function's reserved concurrency is used up.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is throttled: its reserved concurrency is used up")]
+pub(crate) struct Throttled(pub(crate) String);
 
 /// What the runtime needs to know.
 pub(crate) struct Settings {
@@ -120,9 +135,22 @@ impl Runtime {
 
     /// Invokes a function and waits for its answer. The invocation goes on when the caller loses interest.
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> anyhow::Result<InvocationResult> {
+        self.invoke_when(function, event, WhenBusy::Wait).await
+    }
+
+    /// As [`Self::invoke`]; says what happens when the reserved concurrency is used up.
+    ///
+    /// # Errors
+    /// [`Throttled`] among others.
+    pub(crate) async fn invoke_when(
+        &self,
+        function: &str,
+        event: &Value,
+        when_busy: WhenBusy,
+    ) -> anyhow::Result<InvocationResult> {
         let function = Arc::clone(self.function(function)?);
         let payload = Bytes::from(serde_json::to_vec(event)?);
-        tokio::spawn(async move { function.invoke(payload).await })
+        tokio::spawn(async move { function.invoke(payload, when_busy).await })
             .await
             .context("the invocation was interrupted")?
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Context, filter, gate::Gate, outcome};
-use crate::{json::set, template::QueueSource};
+use crate::{json::set, runtime::WhenBusy, template::QueueSource};
 
 /// How long one receive waits for messages, in seconds. Closing the gate waits for it.
 const LONG_POLL_S: i32 = 2;
@@ -133,10 +133,12 @@ impl Poller {
             .iter()
             .filter_map(|message| message.message_id.clone())
             .collect();
-        let result = self
+        let event = json!({ "Records": records });
+        let invocation = self
             .context
-            .invoke(&self.function, &json!({ "Records": records }))
-            .await;
+            .runtime
+            .invoke_when(&self.function, &event, WhenBusy::Refuse);
+        let result = invocation.await;
         let failed = match outcome::read(&result, &ids, self.source.partial_responses) {
             outcome::Failures::Some(failed) => failed,
             outcome::Failures::All(reason) => {

@@ -56,6 +56,14 @@ Resources:
       Timeout: 10
       Events:
         Jobs: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn, FunctionResponseTypes: [ReportBatchItemFailures]}}
+  Single:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: ../target/lambda/single/
+      Timeout: 10
+      ReservedConcurrentExecutions: 1
+      Events:
+        Single: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: "/single/{name}", Auth: {Authorizer: NONE}}}
   Follower:
     Type: AWS::Serverless::Function
     Properties:
@@ -80,7 +88,7 @@ struct Fixture {
 async fn start(change: impl FnOnce(&mut Options)) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("template.yaml"), TEMPLATE).unwrap();
-    for name in ["tiny", "worker", "follower"] {
+    for name in ["tiny", "worker", "single", "follower"] {
         function::install(&folder.path().join(name));
     }
     let mut options = Options::for_tests(folder.path());
@@ -170,6 +178,36 @@ async fn a_process_is_reused_and_more_are_started_for_concurrent_calls() {
     );
     assert_eq!(cloud.kill("tiny").await.unwrap(), 2);
     cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_whose_reserved_concurrency_is_used_up_throttles_the_gateway() {
+    let Fixture { cloud, folder } = start(|_| {}).await;
+    let cloud = Arc::new(cloud);
+    let meeting = folder.path().join("meeting");
+    std::fs::create_dir(&meeting).unwrap();
+    let event = json!({ "action": "meet", "folder": meeting, "count": 2 });
+    let busy = tokio::spawn({
+        let cloud = Arc::clone(&cloud);
+        async move { cloud.invoke("single", event).await.unwrap() }
+    });
+    let arrived = || std::fs::read_dir(&meeting).unwrap().count() == 1;
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !arrived() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let call = async || {
+        let request = client().post(format!("{}/single/x", cloud.url()));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(call().await, 503);
+    std::fs::write(meeting.join("another"), "").unwrap();
+    assert!(busy.await.unwrap().function_error.is_none());
+    assert_eq!(call().await, 200);
+    Arc::into_inner(cloud).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,7 +463,7 @@ async fn the_gateway_answers_as_the_real_one() {
         .json()
         .await
         .unwrap();
-    assert_eq!(status["functions"].as_array().unwrap().len(), 3);
+    assert_eq!(status["functions"].as_array().unwrap().len(), 4);
     let page = http.get(format!("{url}/docs")).send().await.unwrap();
     assert_eq!(page.status(), 200);
 
