@@ -28,6 +28,10 @@ fn main() -> ExitCode {
             lost_account_state,
         ),
         Scenario::alone("a_flow_that_lags_behind_its_payment_is_found", lagging_flow),
+        Scenario::alone(
+            "what_the_broker_says_now_counts_though_its_time_is_old",
+            same_time,
+        ),
         Scenario::alone("a_payment_of_another_amount_is_parked", other_amount),
         Scenario::alone("a_payment_that_the_broker_has_not_is_reported", missing_payment),
         Scenario::alone("an_account_that_is_found_open_is_told_of", found_open),
@@ -199,6 +203,21 @@ async fn lagging_flow(fixture: Arc<Fixture>) -> Result {
     ensure_eq!(report["differences"], json!(1), "{report}");
     ensure_eq!(tester.flow(id).await?["status"], json!("success"));
     fixture.tells(id, &SUCCEEDED).await
+}
+
+/// The broker doesn't always give a redemption a new time when it is approved.
+async fn same_time(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let id = tester.withdraw(10_000).await?.expect(201)?.number("id")?;
+    ensure_eq!(tester.flow(id).await?["status"], json!("approved"));
+    let waits = "WITH flow AS (UPDATE trading_money_flow SET status = 'pending' WHERE id = $1) \
+                 UPDATE drivewealth_redemptions SET status_code = 11 WHERE money_flow_id = $1";
+    ensure_eq!(fixture.database.change(waits, id).await?, 1);
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["differences"], json!(1), "{report}");
+    ensure_eq!(tester.flow(id).await?["status"], json!("approved"));
+    Ok(())
 }
 
 async fn other_amount(fixture: Arc<Fixture>) -> Result {

@@ -126,12 +126,15 @@ impl Attempts {
         let Some(usual) = self.spacing.next() else {
             return false;
         };
-        let wait = asked.unwrap_or(*usual / 2) + up_to(*usual / 2);
-        if Instant::now() + wait >= self.deadline {
-            return false;
+        let wait = asked.unwrap_or(*usual / 2).saturating_add(up_to(*usual / 2));
+        // The other side may ask for more than a clock can count.
+        match Instant::now().checked_add(wait) {
+            Some(end) if end < self.deadline => {
+                tokio::time::sleep_until(end).await;
+                true
+            }
+            _ => false,
         }
-        tokio::time::sleep(wait).await;
-        true
     }
 }
 
@@ -156,5 +159,7 @@ mod tests {
         assert!(begun.elapsed() >= asked);
         let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_millis(20));
         assert!(!attempts.later(Some(asked)).await);
+        let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_secs(5));
+        assert!(!attempts.later(Some(Duration::from_secs(u64::MAX))).await);
     }
 }

@@ -153,6 +153,59 @@ pub(super) async fn doubtful_refusals(fixture: Arc<Fixture>) -> Result {
     arrived_once(&fixture, &tester, id, 5_100).await
 }
 
+/// A deposit that is written down and surely not made.
+async fn intended(fixture: &Fixture) -> Result<(Tester, i64)> {
+    let tester = fixture.customer().await?;
+    let limited = Fault::new("POST", AT_THE_BROKER, Effect::RateLimit { retry_after_s: 0 });
+    fixture.cloud.drivewealth().fault(limited.times(3));
+    let answer = tester.deposit_under("key", 5_300).await?.expect(202)?;
+    let id = answer.number("id")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "intended");
+    Ok((tester, id))
+}
+
+pub(super) async fn asker_died(fixture: Arc<Fixture>) -> Result {
+    let refuse = || {
+        let fault = Fault::new("POST", AT_THE_BROKER, refusal(400));
+        fixture.cloud.drivewealth().fault(fault);
+    };
+    let (tester, id) = intended(&fixture).await?;
+    let died = "UPDATE trading_money_flow SET asked_until = now() - interval '1 second' WHERE id = $1";
+    fixture.database.change(died, id).await?;
+    refuse();
+    tester.deposit_under("key", 5_300).await?.expect(202)?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "unknown");
+    tester.deposit_under("key", 5_300).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_300).await?;
+
+    // When nobody has died, the broker's word counts.
+    let (tester, id) = intended(&fixture).await?;
+    refuse();
+    let answer = tester.deposit_under("key", 5_300).await?;
+    answer.expect_problem(422, "declined-by-bank-or-broker")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "declined");
+    Ok(())
+}
+
+pub(super) async fn one_asks(fixture: Arc<Fixture>) -> Result {
+    let (tester, id) = intended(&fixture).await?;
+    let asked = calls_for_deposits(&fixture);
+    let asking = "UPDATE trading_money_flow SET asked_until = now() + interval '1 hour', \
+                  next_lookup_at = now() WHERE id = $1";
+    fixture.database.change(asking, id).await?;
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
+    tester.deposit_under("key", 5_300).await?.expect(202)?;
+    ensure_eq!(calls_for_deposits(&fixture), asked, "calls for deposits");
+    ensure_eq!(fixture.database.flow(id).await?.lookups, 0);
+    // Whoever waits gets the answer of the one who asks.
+    let soon = "UPDATE trading_money_flow SET asked_until = now() + interval '1 second' WHERE id = $1";
+    fixture.database.change(soon, id).await?;
+    tester.deposit_under("key", 5_300).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_300).await
+}
+
 /// The broker says that it has a payment of a flow which is written down as declined.
 pub(super) async fn payment_of_a_declined_deposit(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();

@@ -72,6 +72,11 @@ fn main() -> ExitCode {
             lost_answers::doubtful_refusals,
         ),
         Scenario::alone(
+            "a_refusal_after_an_asker_died_declines_nothing",
+            lost_answers::asker_died,
+        ),
+        Scenario::alone("one_at_a_time_asks_for_a_deposit", lost_answers::one_asks),
+        Scenario::alone(
             "a_payment_of_a_declined_deposit_is_parked",
             lost_answers::payment_of_a_declined_deposit,
         ),

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ),
         Scenario::new("a_status_nobody_knows_is_kept_and_moves_nothing", unknown_status),
         Scenario::new("a_type_nobody_knows_is_kept", unknown_type),
+        Scenario::new("numbers_are_kept_to_the_last_digit", exact_numbers),
         Scenario::new("a_payment_that_disagrees_with_its_flow_is_parked", disagreement),
         Scenario::new(
             "payments_that_are_not_ours_are_kept_and_harmless",
@@ -418,6 +419,27 @@ async fn unknown_type(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(kept.payload, event["payload"]);
     }
     Ok(())
+}
+
+async fn exact_numbers(fixture: Arc<Fixture>) -> Result {
+    let id = format!("event_{}", Uuid::now_v7());
+    // More digits than a float has.
+    let amount = "12345678901234567890.12";
+    let event = format!(
+        r#"{{"id":"{id}","type":"orders.completed","timestamp":"{}","payload":{{"amount":{amount}}}}}"#,
+        Utc::now().to_rfc3339()
+    );
+    fixture.send("drivewealth-events", &event).await?;
+    eventually("the event is kept", async || {
+        let kept: Option<String> =
+            sqlx::query_scalar("SELECT payload ->> 'amount' FROM inbox_events WHERE event_id = $1")
+                .bind(&id)
+                .fetch_optional(fixture.database.pool())
+                .await?;
+        ensure_eq!(kept.as_deref(), Some(amount));
+        Ok(())
+    })
+    .await
 }
 
 async fn disagreement(fixture: Arc<Fixture>) -> Result {

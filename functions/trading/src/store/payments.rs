@@ -117,7 +117,7 @@ macro_rules! keep_newest {
             $payment.status_updated_at,
             $payment.status.finality(),
             Json(&*$payment.raw) as _,
-            $payment.told == Told::WhenAsked,
+            $payment.told == Told::AsItStands,
         )
         .execute(&mut *$connection)
         .await?;

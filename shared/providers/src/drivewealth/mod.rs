@@ -101,19 +101,20 @@ pub struct Payment {
     pub status_comment: Option<String>,
     /// When the payment came into this status.
     pub status_updated_at: DateTime<Utc>,
-    /// How we came to know.
+    /// How fresh this is.
     pub told: Told,
     /// The answer as it came.
     pub raw: Arc<RawValue>,
 }
 
-/// How we came to know of a payment's status.
+/// How fresh a word about a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// DriveWealth was asked: this is how it stands, even if its time is that of another word.
-    WhenAsked,
-    /// By an event, which may have been on its way for long.
-    Unasked,
+    /// DriveWealth was asked how it stands: this counts even if an earlier word has the same time.
+    AsItStands,
+    /// By an event, which may have been on its way for long, or in answer to an order, which is the first answer again
+    /// when the order is repeated.
+    AsItStood,
 }
 
 /// A user's payments.

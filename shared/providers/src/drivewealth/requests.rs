@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::call::{DriveWealth, Request};
 use super::session::SessionStore;
-use super::{AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, wire};
+use super::{AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, Told, wire};
 use crate::outcome::Outcome;
 
 impl<S: SessionStore> DriveWealth<S> {
@@ -37,9 +37,14 @@ impl<S: SessionStore> DriveWealth<S> {
             body: Some(body),
             idempotency_key: Some(order.idempotency_key),
         };
-        self.call(request, deadline)
-            .await
-            .read(|body| wire::payment(&body))
+        let created = self.call(request, deadline).await;
+        created.read(|body| {
+            let payment = wire::payment(&body)?;
+            Ok(Payment {
+                told: Told::AsItStood,
+                ..payment
+            })
+        })
     }
 
     /// A deposit as it is now.

@@ -106,7 +106,7 @@ fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
         status_message,
         status_comment: object.status.comment,
         status_updated_at: object.status.updated,
-        told: Told::WhenAsked,
+        told: Told::AsItStands,
         raw,
     })
 }
@@ -128,7 +128,7 @@ pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Resul
         status_message,
         status_comment: event.failure_reason.or(event.status_comment),
         status_updated_at: occurred_at,
-        told: Told::Unasked,
+        told: Told::AsItStood,
         raw: Arc::from(payload.to_owned()),
     })
 }
