@@ -38,6 +38,8 @@ const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6d6f_6e65_7461_4d46_8c1d_3f1e_52a0
 const RECORDING_TIME: Duration = Duration::from_secs(3);
 /// The longest that the broker is asked in one go.
 const ASKING_TIME: Duration = Duration::from_secs(20);
+/// With less than this left, nobody begins to ask: what the broker says would come too late.
+const LEAST_ASKING_TIME: Duration = Duration::from_secs(1);
 /// A request waits about this long for another one that asks for the same flow.
 const TURN_POLL: Duration = Duration::from_millis(200);
 const TURN_TRIES: u32 = 25;
@@ -105,13 +107,17 @@ impl Settlement {
             if is_forgotten(&flow) {
                 return self.forgotten(id).await;
             }
+            let open = || Ok(Answer::Open(MoneyFlowView::from(&flow)));
             let asking_time = deadline.earlier_by(RECORDING_TIME).left().min(ASKING_TIME);
+            if asking_time < LEAST_ASKING_TIME {
+                return open();
+            }
             if let Some(turn) = self.begin_asking(id, asking_time + RECORDING_TIME).await? {
                 let asking = Deadline::after(asking_time);
                 return self.ask_and_record(&flow, turn, keyed, asking, deadline).await;
             }
-            if tries == 0 || asking_time < TURN_POLL {
-                return Ok(Answer::Open(MoneyFlowView::from(&flow)));
+            if tries == 0 {
+                return open();
             }
             tries -= 1;
             sleep(TURN_POLL).await;

@@ -385,6 +385,28 @@ pub(super) async fn forgotten(fixture: Arc<Fixture>) -> Result {
     ensure_eq!(answer.body["under_review"], json!(true));
     ensure_eq!(calls_for_deposits(&fixture), asked, "calls for deposits");
     ensure_eq!(fixture.database.flow(id).await?.provider_state, "parked");
+    linked_by_hand(&fixture, &tester, id).await?;
+    tester.deposit_under("key", 3_200).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 3_200).await
+}
+
+/// What a person does who has found a parked flow's payment at the broker; the README says the same.
+async fn linked_by_hand(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
+    let payment = only_deposit(fixture, tester)?.id;
+    eventually("the payment is known by its events", async || {
+        let link = "UPDATE drivewealth_deposits SET money_flow_id = $1 WHERE ref_id = $2";
+        let linked = sqlx::query(link).bind(flow).bind(&payment);
+        let linked = linked.execute(fixture.database.pool()).await?.rows_affected();
+        ensure_eq!(linked, 1);
+        Ok(())
+    })
+    .await?;
+    let found = "UPDATE trading_money_flow SET provider_state = 'accepted', failure_reason = NULL, \
+                 next_lookup_at = now(), updated_at = now() WHERE id = $1 AND provider_state = 'parked'";
+    ensure_eq!(fixture.database.change(found, flow).await?, 1);
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
     Ok(())
 }
 
