@@ -31,6 +31,8 @@ fn main() -> ExitCode {
             comes_again,
         ),
         Scenario::alone("targets_whose_answer_was_lost_are_set_again", answer_lost),
+        Scenario::alone("an_account_that_is_closed_keeps_its_cash_alone", closed),
+        Scenario::new("a_portfolio_that_was_made_anew_is_followed", made_anew),
     ];
     run_scenarios("cash_changes", options(), scenarios)
 }
@@ -221,6 +223,12 @@ async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(deliver(&fixture, &tester, &event).await?, [0], "{defect:?}");
         ensure_eq!(times_set(&fixture, &tester)?, 0, "{defect:?}");
         ensure_eq!(targets(&account(&fixture, &tester)?), before, "{defect:?}");
+        // The cash is another all the same, and is shown.
+        ensure_eq!(
+            tester.profile().await?.get("cash_cents"),
+            Some(&json!(150_000)),
+            "{defect:?}"
+        );
     }
     ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());
     ensure_follows(&fixture, &tester)
@@ -275,4 +283,42 @@ async fn answer_lost(fixture: Arc<Fixture>) -> Result {
     );
     ensure_eq!(times_set(&fixture, &tester)?, 2);
     ensure_follows(&fixture, &tester)
+}
+
+async fn closed(fixture: Arc<Fixture>) -> Result {
+    fixture.cloud.drivewealth().hold_events(true);
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
+    fixture.cloud.drivewealth().set_account_status(id, "CLOSED")?;
+    let failed = deliver(&fixture, &tester, &changed(&tester)).await;
+    fixture.cloud.drivewealth().hold_events(false);
+    ensure_eq!(failed?, Vec::<usize>::new());
+    ensure_eq!(times_set(&fixture, &tester)?, 0);
+    let profile = tester.profile().await?;
+    ensure_eq!(
+        (profile.get("cash_cents"), profile.get("account_status")),
+        (Some(&json!(150_000)), Some(&json!("closed")))
+    );
+    Ok(())
+}
+
+/// The broker gave the account another portfolio than the one that is stored.
+async fn made_anew(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let event = changed(&tester);
+    ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());
+    let other = "UPDATE drivewealth_portfolios SET ref_id = 'portfolio_old_' || ref_id WHERE drivewealth_account_id = \
+                 (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
+    let account = tester.customer.trading_account_id;
+    ensure_eq!(fixture.database.change(other, account).await?, 1);
+    ensure_eq!(
+        deliver(&fixture, &tester, &changed(&tester)).await?,
+        Vec::<usize>::new()
+    );
+    let old = "SELECT count(*) FROM drivewealth_portfolios JOIN drivewealth_accounts \
+               ON drivewealth_accounts.ref_id = drivewealth_account_id \
+               WHERE trading_account_id = $1 AND drivewealth_portfolios.ref_id LIKE 'portfolio_old_%'";
+    ensure_eq!(fixture.database.count(old, account).await?, 0);
+    Ok(())
 }

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Scenario::alone("a_withdrawal_sent_back_is_in_the_account_again", sent_back),
         Scenario::alone("an_unknown_withdrawal_holds_its_cash_until_it_is_known", unknown),
         Scenario::alone("a_parked_withdrawal_holds_its_cash", parked),
+        Scenario::alone("a_redemption_of_a_declined_flow_is_never_approved", declined_flow),
         Scenario::alone("the_event_for_approval_may_come_before_the_answer", event_first),
         Scenario::alone("the_answer_may_come_before_the_events", answer_first),
         Scenario::alone(
@@ -452,10 +453,44 @@ async fn parked(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The broker's event that asks for approval is taken while its answer, which tells whose it is, is still out.
+/// The flow is written down as declined while the broker makes its redemption.
+async fn declined_flow(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let slow = Effect::Hang {
+        for_ms: 4_000,
+        after_doing: true,
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, slow));
+    let declined = async {
+        eventually("the redemption is made", async || {
+            only_redemption(&fixture, &tester)
+        })
+        .await?;
+        let decline = "UPDATE trading_money_flow SET provider_state = 'declined', status = 'failed', \
+                       settled_at = now() WHERE profile_id = $1";
+        fixture.database.change(decline, tester.customer.profile_id).await
+    };
+    let (answer, declined) = futures::future::join(tester.withdraw(10_000), declined).await;
+    declined?;
+    let answer = answer?.expect(202)?;
+    ensure_eq!(answer.body["under_review"], json!(true));
+    // Nor is it approved when its event comes.
+    fixture.cloud.drivewealth().release_events().await;
+    fixture.queue_reaches("drivewealth-events", 0).await?;
+    ensure_eq!(only_redemption(&fixture, &tester)?.path, [status::RIA_PENDING]);
+    let flow = fixture.database.flow(answer.number("id")?).await?;
+    ensure_eq!(flow.provider_state, "parked");
+    Ok(())
+}
+
 async fn event_first(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let hang = Effect::Hang {
-        for_ms: 1_500,
+        for_ms: 4_000,
         after_doing: true,
     };
     fixture

@@ -134,6 +134,8 @@ impl Bank {
 pub(crate) struct LinkedBankAccount {
     pub(crate) item_id: String,
     pub(crate) access_token_sealed: Vec<u8>,
+    /// The bank is known to want its customer to sign in again.
+    pub(crate) needs_sign_in: bool,
     pub(crate) plaid_account_id: PlaidAccountId,
 }
 
@@ -142,8 +144,8 @@ pub fn token_place(item_id: &str) -> String {
     format!("plaid_items.access_token:{item_id}")
 }
 
-/// A read from the broker that has to be there.
-pub(crate) fn expect<T>(outcome: Outcome<T>) -> Result<T, Error> {
+/// The broker's answer, where nothing else will do.
+pub(crate) fn answered<T>(outcome: Outcome<T>) -> Result<T, Error> {
     match outcome {
         Outcome::Done(answer) => Ok(answer),
         Outcome::Declined(decline) => Err(Error::Refused {

@@ -3,20 +3,24 @@
 
 use std::sync::Arc;
 
-use domain::clock::Clock;
-use domain::trading::portfolio::Portfolio;
-use platform::clock::SystemClock;
+use chrono::{DateTime, Utc};
+use domain::ids::DriveWealthAccountId;
+use domain::trading::portfolio::{Portfolio, Targets};
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
+use platform::error::PlatformError;
 use platform::event::Envelope;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
+use providers::drivewealth::{AccountReading, PortfolioAnswer, is_missing, is_not_open};
+use providers::outcome::{Decline, Outcome};
+use sqlx::PgConnection;
 
-use crate::Error;
-use crate::broker::{Broker, expect};
+use crate::broker::{Broker, answered};
 use crate::events::CashChanged;
-use crate::store::{accounts, portfolios};
+use crate::store::{self, accounts, portfolios};
+use crate::{Error, account_state};
 
 /// The inbox's name of the sender.
 const SOURCE: &str = "portfolio-changes";
@@ -39,11 +43,11 @@ impl CashChanges {
         })
     }
 
-    /// Sets the targets of the account's portfolio to its actual weights, once per event. A repetition after a crash
-    /// between setting and recording sets them again from a fresh answer, which is the same.
+    /// Keeps the account's cash and sets the targets of its portfolio to its actual weights, once per event. A repetition
+    /// after a crash between setting and recording sets them again from a fresh answer, which is the same.
     ///
     /// An answer that doesn't hold together is not used; an older one wouldn't show the new cash, so the message
-    /// comes again instead.
+    /// comes again instead. Without a portfolio, or in an account that isn't open, there is nothing to follow.
     ///
     /// # Errors
     /// Transient when the broker doesn't answer or its answer isn't to be trusted.
@@ -53,18 +57,11 @@ impl CashChanges {
             return Ok(());
         }
         let account = &event.data.drivewealth_account_id;
-        let client = self.broker.client().await?;
-        let as_of = SystemClock.now();
-        let answer = expect(client.portfolio(account, deadline.instant()).await)?;
-        let portfolio = Portfolio::check(answer.reading.clone()).inspect_err(|reason| {
-            tracing::error!(%reason, "a portfolio's answer is not used");
-            metrics::count("InvalidPortfolios", 1);
-        })?;
-        let cash = expect(client.cash(account, deadline.instant()).await)?;
-        let targets = portfolio.targets_as_they_are()?;
-        expect(client.set_targets(&answer.id, &targets, deadline.instant()).await)?;
+        // Kept whatever becomes of the portfolio: it is what the app shows.
+        self.keep_cash(account, deadline).await?;
+        let followed = self.set_targets(account, deadline).await?;
 
-        let payload = serde_json::to_value(event).map_err(platform::error::PlatformError::from)?;
+        let payload = serde_json::value::to_raw_value(event).map_err(PlatformError::from)?;
         let arrival = Arrival {
             source: SOURCE,
             event_id: &event_id,
@@ -74,14 +71,105 @@ impl CashChanges {
         };
         let mut transaction = self.database.begin().await?;
         if inbox::take(&mut transaction, &arrival).await? {
-            accounts::keep_cash(&mut transaction, account, &cash, as_of).await?;
-            portfolios::keep(&mut transaction, account, &answer, &portfolio, &targets, as_of).await?;
+            followed.keep(&mut transaction, account).await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    async fn keep_cash(&self, account: &DriveWealthAccountId, deadline: Deadline) -> Result<(), Error> {
+        let client = self.broker.client().await?;
+        let as_of = self.time().await?;
+        let cash = answered(client.cash(account, deadline.instant()).await)?;
+        let mut connection = self.database.pool().await?.acquire().await?;
+        accounts::keep_cash(&mut connection, account, &cash, as_of).await
+    }
+
+    async fn set_targets(
+        &self,
+        account: &DriveWealthAccountId,
+        deadline: Deadline,
+    ) -> Result<Followed, Error> {
+        let client = self.broker.client().await?;
+        let as_of = self.time().await?;
+        let answer = match client.portfolio(account, deadline.instant()).await {
+            Outcome::Declined(decline) if has_nothing(&decline) => {
+                return self.nothing(account, deadline).await;
+            }
+            outcome => answered(outcome)?,
+        };
+        let portfolio = Portfolio::check(answer.reading.clone()).inspect_err(|reason| {
+            tracing::error!(%reason, "a portfolio's answer is not used");
+            metrics::count("InvalidPortfolios", 1);
+        })?;
+        let targets = portfolio.targets_as_they_are()?;
+        match client.set_targets(&answer.id, &targets, deadline.instant()).await {
+            Outcome::Declined(decline) if has_nothing(&decline) => self.nothing(account, deadline).await,
+            outcome => {
+                answered(outcome)?;
+                Ok(Followed::Targets(Box::new(SetTargets {
+                    answer,
+                    portfolio,
+                    targets,
+                    as_of,
+                })))
+            }
+        }
+    }
+
+    async fn nothing(&self, account: &DriveWealthAccountId, deadline: Deadline) -> Result<Followed, Error> {
+        tracing::warn!("there is no portfolio to follow, or its account is not open");
+        metrics::count("PortfoliosNotFollowed", 1);
+        let client = self.broker.client().await?;
+        let reading = answered(client.account(account, deadline.instant()).await)?;
+        Ok(Followed::Nothing(reading))
     }
 
     async fn was_taken(&self, event_id: &str) -> Result<bool, Error> {
         let mut connection = self.database.pool().await?.acquire().await?;
         Ok(inbox::was_taken(&mut connection, SOURCE, event_id).await?)
     }
+
+    async fn time(&self) -> Result<DateTime<Utc>, Error> {
+        let mut connection = self.database.pool().await?.acquire().await?;
+        Ok(store::time(&mut connection).await?)
+    }
+}
+
+/// What following came to.
+enum Followed {
+    Targets(Box<SetTargets>),
+    /// There is nothing to follow; this is how the account stands.
+    Nothing(AccountReading),
+}
+
+struct SetTargets {
+    answer: PortfolioAnswer,
+    portfolio: Portfolio,
+    targets: Targets,
+    as_of: DateTime<Utc>,
+}
+
+impl Followed {
+    async fn keep(&self, connection: &mut PgConnection, account: &DriveWealthAccountId) -> Result<(), Error> {
+        match self {
+            Self::Targets(set) => {
+                let SetTargets {
+                    answer,
+                    portfolio,
+                    targets,
+                    as_of,
+                } = &**set;
+                portfolios::keep(connection, account, answer, portfolio, targets, *as_of).await
+            }
+            Self::Nothing(reading) => {
+                account_state::take_over(connection, reading).await?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether the refusal says that there is no portfolio, or none whose targets could be set.
+fn has_nothing(decline: &Decline) -> bool {
+    is_missing(decline) || is_not_open(decline)
 }

@@ -14,14 +14,12 @@ use platform::inbox::{self, Arrival};
 use platform::metrics;
 use providers::drivewealth::{account_of_event, payment_of_event};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::Error;
-use crate::broker::expect;
-use crate::events::{self, TradingAccountOpened};
+use crate::account_state;
+use crate::broker::answered;
 use crate::settlement::Settlement;
-use crate::store::accounts;
 
 /// The inbox's name of the sender.
 const SOURCE: &str = "drivewealth";
@@ -62,14 +60,12 @@ impl DriveWealthEvents {
         if self.was_taken(event).await? {
             return Ok(());
         }
-        let payload: Value =
-            serde_json::from_str(event.payload.get()).map_err(|error| unreadable(event, &error))?;
         let arrival = Arrival {
             source: SOURCE,
             event_id: &event.id,
             kind: &event.kind,
             occurred_at: event.timestamp,
-            payload: &payload,
+            payload: &event.payload,
         };
         match event.kind.as_str() {
             "deposits.created" | "deposits.updated" => {
@@ -103,19 +99,12 @@ impl DriveWealthEvents {
     ) -> Result<(), Error> {
         let id = account_of_event(&event.payload).map_err(|reason| unreadable(event, &reason))?;
         let client = self.settlement.broker().client().await?;
-        let reading = expect(client.account(&id, deadline.instant()).await)?;
+        let reading = answered(client.account(&id, deadline.instant()).await)?;
         let mut transaction = self.database.begin().await?;
         if !inbox::take(&mut transaction, arrival).await? {
             return Ok(());
         }
-        let kept = accounts::keep_status(&mut transaction, &reading).await?;
-        if let Some(account) = kept.filter(|account| account.is_newly_open) {
-            let opened = TradingAccountOpened {
-                trading_account_id: account.trading_account_id,
-                profile_id: account.profile_id,
-            };
-            events::trading_account_opened(&mut transaction, reading.updated_at, opened).await?;
-        }
+        account_state::take_over(&mut transaction, &reading).await?;
         Ok(transaction.commit().await?)
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong in trading, with its lane.
 
+use domain::currency::Currency;
 use domain::lane::{Lane, Laned, Rejection};
 use domain::money::MoneyError;
 use domain::rate::WeightError;
@@ -37,6 +38,12 @@ pub enum Error {
     /// The bank wants its customer to sign in again.
     #[error("the bank account needs to be linked again: sign in to the bank and repeat the request")]
     BankNeedsSignIn,
+    /// The bank account is in a currency that we don't take.
+    #[error("the bank account is in {currency}; only USD can be deposited")]
+    BankCurrency {
+        /// Its currency.
+        currency: Currency,
+    },
     /// An outside party gives no answer at the moment.
     #[error("{party} is not available: {reason}")]
     Unavailable {
@@ -100,7 +107,7 @@ impl Laned for Error {
             }
             Self::Amount(AmountRefusal::NotEnough { .. }) => Lane::Rejected(Rejection::Conflict),
             Self::Amount(AmountRefusal::Money(_)) => Lane::Fatal,
-            Self::Amount(_) => Lane::Rejected(Rejection::Unprocessable),
+            Self::Amount(_) | Self::BankCurrency { .. } => Lane::Rejected(Rejection::Unprocessable),
             Self::Unavailable { .. } | Self::InvalidPortfolio(_) => Lane::Transient,
             Self::Refused { .. } | Self::Event { .. } | Self::Weights(_) | Self::Money(_) => Lane::Fatal,
             Self::Platform(error) => error.lane(),
@@ -118,6 +125,7 @@ impl Laned for Error {
             Self::Amount(AmountRefusal::NotEnough { .. }) => "insufficient-funds",
             Self::DepositsSuspended { .. } => "deposits-suspended",
             Self::BankNeedsSignIn => "bank-account-needs-reauth",
+            Self::BankCurrency { .. } => "bank-account-currency-not-supported",
             Self::Unavailable { .. } => "unavailable",
             Self::InvalidPortfolio(_) => "invalid-portfolio",
             Self::Refused { .. } => "refused-by-provider",
@@ -130,7 +138,9 @@ impl Laned for Error {
     fn field(&self) -> Option<&str> {
         match self {
             Self::TradingAccountNotFound | Self::AccountNotOpen { .. } => Some("trading_account_id"),
-            Self::BankAccountNotFound | Self::BankNeedsSignIn => Some("bank_account_id"),
+            Self::BankAccountNotFound | Self::BankNeedsSignIn | Self::BankCurrency { .. } => {
+                Some("bank_account_id")
+            }
             Self::Amount(_) => Some("amount_cents"),
             Self::Platform(error) => error.field(),
             _ => None,

@@ -1,7 +1,6 @@
 //! The list of a profile's deposits and withdrawals.
 
 use domain::ids::{MoneyFlowId, ProfileId};
-use domain::trading::money_flow::{Direction, MoneyFlowStatus};
 use platform::config::Environment;
 use platform::cursor::{self, Page};
 use platform::database::Database;
@@ -9,28 +8,7 @@ use platform::error::PlatformError;
 
 use crate::Error;
 use crate::answer::MoneyFlowView;
-use crate::store::money_flow::{self, HistoryRow};
-use crate::store::{id, money};
-
-impl TryFrom<HistoryRow> for MoneyFlowView {
-    type Error = Error;
-
-    fn try_from(row: HistoryRow) -> Result<Self, Error> {
-        let amount = money(row.amount_cents, &row.currency)?.checked_abs()?;
-        Ok(Self {
-            id: id(row.id)?,
-            direction: Direction::of(row.amount_cents),
-            trading_account_id: id(row.trading_account_id)?,
-            bank_account_id: id(row.bank_account_id)?,
-            amount_cents: amount.minor(),
-            currency: amount.currency().code().to_owned(),
-            status: MoneyFlowStatus::parse(&row.status).ok_or(PlatformError::Stored("status"))?,
-            failure_code: row.failure_code,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-}
+use crate::store::money_flow;
 
 /// The history of money flows.
 #[derive(Debug)]
@@ -59,14 +37,10 @@ impl MoneyFlowHistory {
         let mut connection = self.database.pool().await?.acquire().await?;
         let before = after.map_or(i64::MAX, |flow| flow.get());
         // One more than asked for tells whether there is a next page.
-        let rows = money_flow::history(&mut connection, profile, before, i64::from(limit) + 1).await?;
+        let flows = money_flow::history(&mut connection, profile, before, i64::from(limit) + 1).await?;
         let size = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = rows.len() > size;
-        let items: Vec<MoneyFlowView> = rows
-            .into_iter()
-            .take(size)
-            .map(MoneyFlowView::try_from)
-            .collect::<Result<_, _>>()?;
+        let has_more = flows.len() > size;
+        let items: Vec<MoneyFlowView> = flows.iter().take(size).map(MoneyFlowView::from).collect();
         let last = items.last().filter(|_| has_more).map(|entry| entry.id);
         let next_cursor = last
             .map(|id| cursor::encode(&id))

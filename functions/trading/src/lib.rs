@@ -9,12 +9,14 @@
 //! | `on_cash_changed` | [`cash_change`] |
 //! | `reconcile_trading` | [`reconcile`] |
 
+mod account_state;
 pub mod answer;
 pub mod broker;
 pub mod cash_change;
 pub mod drivewealth_events;
 pub mod error;
 pub mod events;
+mod flow_state;
 pub mod history;
 pub mod money_flow;
 pub mod profile;

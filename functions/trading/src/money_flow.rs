@@ -23,9 +23,10 @@ use sqlx::PgConnection;
 
 use crate::Error;
 use crate::answer::Answer;
-use crate::broker::{Bank, expect};
+use crate::broker::{Bank, LinkedBankAccount, answered};
 use crate::settlement::Settlement;
 use crate::store::accounts::{self, Parties};
+use crate::store::bank_accounts;
 use crate::store::money_flow::{self, NewFlow};
 
 /// What is asked for.
@@ -108,8 +109,7 @@ impl Deposits {
         let amount = Money::new(request.amount_cents, Currency::USD);
         check_amount(amount, self.limit)?;
         let parties = parties(&self.database, profile, &request).await?;
-        let balance = self.bank.balance(&parties.bank, deadline).await?;
-        check_cover(amount, balance, Money::zero(Currency::USD))?;
+        let balance = self.balance(&parties.bank, deadline).await?;
 
         let mut transaction = self.database.begin().await?;
         if let Some(start) = claim(&mut transaction, keyed).await? {
@@ -124,10 +124,35 @@ impl Deposits {
                 status: account.status.to_string(),
             });
         }
+        // The account is locked, so no other deposit passes on the same balance.
+        let currency = Currency::USD.code();
+        let promised = money_flow::not_taken_yet(&mut transaction, request.bank_account_id, currency).await?;
+        check_cover(amount, balance, promised)?;
         let flow = new_flow(profile, request, Direction::Deposit, amount);
         let id = intend(&mut transaction, keyed, &flow).await?;
         transaction.commit().await?;
         Ok(Start::Flow(id))
+    }
+
+    /// What can be taken from the bank account now. Whether the bank wants a new sign-in is noted on the way.
+    async fn balance(&self, account: &LinkedBankAccount, deadline: Deadline) -> Result<Money, Error> {
+        let balance = self.bank.balance(account, deadline).await;
+        let mut connection = self.database.pool().await?.acquire().await?;
+        match &balance {
+            Err(Error::BankNeedsSignIn) => {
+                bank_accounts::set_needs_sign_in(&mut connection, &account.item_id).await?;
+            }
+            Ok(_) if account.needs_sign_in => {
+                bank_accounts::set_signed_in(&mut connection, &account.item_id).await?;
+            }
+            _ => {}
+        }
+        match balance? {
+            balance if balance.currency() == Currency::USD => Ok(balance),
+            other => Err(Error::BankCurrency {
+                currency: other.currency(),
+            }),
+        }
     }
 }
 
@@ -176,7 +201,7 @@ impl Withdrawals {
         check_amount(amount, self.limit)?;
         let parties = parties(&self.database, profile, &request).await?;
         let client = self.settlement.broker().client().await?;
-        let cash = expect(
+        let cash = answered(
             client
                 .cash(&parties.drivewealth_account_id, deadline.instant())
                 .await,
@@ -254,7 +279,7 @@ async fn parties(
 
 fn new_flow(profile: ProfileId, request: MoneyFlowRequest, direction: Direction, amount: Money) -> NewFlow {
     let now = SystemClock.now();
-    let next_lookup_at = match LookupLadder::STANDARD.next(0, now) {
+    let next_lookup_at = match LookupLadder::STANDARD.next(0, now, now) {
         Next::At(at) => at,
         Next::Park => now,
     };

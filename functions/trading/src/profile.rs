@@ -75,8 +75,8 @@ impl TradingProfiles {
 }
 
 fn present(view: AccountView) -> Result<TradingProfile, Error> {
-    let cash = view.portfolio_cash.or(view.cash_balance);
-    let buying_power = cash
+    let buying_power = view
+        .cash
         .map(|cash| {
             cash.checked_add(view.pending_deposits)?
                 .checked_sub(view.pending_withdrawals)
@@ -96,7 +96,7 @@ fn present(view: AccountView) -> Result<TradingProfile, Error> {
         kyc_status: view.kyc_status,
         currency: view.currency,
         equity_cents: view.equity.map(|equity| equity.minor()),
-        cash_cents: cash.map(|cash| cash.minor()),
+        cash_cents: view.cash.map(|cash| cash.minor()),
         pending_cash_cents: view.pending_deposits.minor(),
         pending_withdrawals_cents: view.pending_withdrawals.minor(),
         buying_power_cents: buying_power.map(|amount| amount.minor()),

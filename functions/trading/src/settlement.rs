@@ -6,41 +6,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::clock::Clock;
 use domain::ids::{DriveWealthPaymentId, MoneyFlowId};
-use domain::lookup::{LookupLadder, Next};
-use domain::trading::money_flow::{Consequences, Direction, MoneyFlowStatus, ProviderState, consequences};
+use domain::trading::money_flow::{Direction, ProviderState};
 use domain::trading::payment::PaymentStatus;
-use domain::transition::Transition;
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::idempotency::{self, KeptAnswer, KeyedRequest};
+use platform::idempotency::KeyedRequest;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
 use platform::nudge::Nudge;
-use platform::problem::Problem;
-use providers::drivewealth::{BAD_BODY, BANK_TOKEN_INVALID, DAILY_LIMIT_MESSAGE, Payment, PaymentOrder};
+use platform::problem::chain;
+use providers::drivewealth::{BAD_BODY, KEY_MEMORY, Payment, PaymentOrder};
 use providers::outcome::{Decline, Outcome, Reason};
-use sqlx::PgConnection;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::answer::{Answer, MoneyFlowView};
-use crate::broker::{Broker, expect};
-use crate::events::{self, CashChanged, MoneyFlowEnded};
-use crate::store::accounts;
-use crate::store::money_flow::{self, Flow};
-use crate::store::payments::{self, KnownPayment};
+use crate::answer::{self, Answer, MoneyFlowView};
+use crate::broker::{Broker, answered};
+use crate::flow_state::{apply, declined, give_up, link, look_again};
+use crate::store::money_flow::{self, Flow, Turn};
+use crate::store::payments;
 
 /// Namespace of the idempotency keys that the broker gets.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6d6f_6e65_7461_4d46_8c1d_3f1e_52a0_9b77);
 /// Kept back from a request's time to record what the broker said, or that it said nothing.
 const RECORDING_TIME: Duration = Duration::from_secs(3);
-/// A redemption that waits for our approval is looked at again after this.
-const APPROVAL_LOOKUP: TimeDelta = TimeDelta::minutes(5);
+/// The longest that the broker is asked in one go.
+const ASKING_TIME: Duration = Duration::from_secs(20);
+/// With less than this left, nobody begins to ask: what the broker says would come too late.
+const LEAST_ASKING_TIME: Duration = Duration::from_secs(1);
+/// A request waits about this long for another one that asks for the same flow.
+const TURN_POLL: Duration = Duration::from_millis(200);
+const TURN_TRIES: u32 = 25;
+/// Towards the end of the broker's memory of a key nobody relies on it: clocks differ.
+const MEMORY_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// What takes part in carrying out and settling.
 #[derive(Debug)]
@@ -53,13 +57,15 @@ pub struct Settlement {
 /// What the broker's word came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// The payment belongs to no flow that is known, or the event was taken before.
+    /// The event was taken before: nothing is done.
+    Repeated,
+    /// The payment belongs to no flow that is known.
     NotOurs,
     /// The flow stays as it is.
     Unchanged,
     /// The flow's status is another now.
     Changed,
-    /// The payment disagrees with the flow: a person has to look at it, nothing moves until then.
+    /// The payment contradicts the flow: a person has to look at it, nothing moves until then.
     Parked,
 }
 
@@ -82,6 +88,8 @@ impl Settlement {
     /// Asks the broker to carry the flow out, unless it is known to have it, and records what it says. `keyed` is the
     /// request that waits for the answer.
     ///
+    /// One at a time asks for a flow: two answers to one key that cross each other could be a yes and a no.
+    ///
     /// # Errors
     /// When the database fails. The broker's failures are states of the flow.
     pub async fn carry_out(
@@ -90,46 +98,91 @@ impl Settlement {
         keyed: Option<&KeyedRequest>,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let flow = self.load(id).await?;
-        if !flow.provider_state.needs_asking() {
-            return self.answer_from(&flow, keyed).await;
+        let mut tries = if keyed.is_some() { TURN_TRIES } else { 0 };
+        loop {
+            let flow = self.load(id).await?;
+            if !flow.provider_state.needs_asking() {
+                return self.answer_from(&flow, keyed).await;
+            }
+            if is_forgotten(&flow) {
+                return self.forgotten(id).await;
+            }
+            let open = || Ok(Answer::Open(MoneyFlowView::from(&flow)));
+            let asking_time = deadline.earlier_by(RECORDING_TIME).left().min(ASKING_TIME);
+            if asking_time < LEAST_ASKING_TIME {
+                return open();
+            }
+            if let Some(turn) = self.begin_asking(id, asking_time + RECORDING_TIME).await? {
+                let asking = Deadline::after(asking_time);
+                return self.ask_and_record(&flow, turn, keyed, asking, deadline).await;
+            }
+            if tries == 0 {
+                return open();
+            }
+            tries -= 1;
+            sleep(TURN_POLL).await;
         }
-        let outcome = self.ask(&flow, deadline.earlier_by(RECORDING_TIME)).await?;
+    }
+
+    async fn begin_asking(&self, id: MoneyFlowId, lease: Duration) -> Result<Option<Turn>, Error> {
+        let mut connection = self.database.pool().await?.acquire().await?;
+        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        money_flow::begin_asking(&mut connection, id, lease_ms).await
+    }
+
+    /// A flow under a key that the broker may have forgotten isn't asked for any more: it could be done twice.
+    async fn forgotten(&self, id: MoneyFlowId) -> Result<Answer, Error> {
+        let mut transaction = self.database.begin().await?;
+        give_up(&mut transaction, id, "the broker has forgotten the request's key").await?;
+        let flow = money_flow::load(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok(Answer::Open(MoneyFlowView::from(&flow)))
+    }
+
+    async fn ask_and_record(
+        &self,
+        flow: &Flow,
+        turn: Turn,
+        keyed: Option<&KeyedRequest>,
+        asking: Deadline,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let outcome = beyond_doubt(turn, self.ask(flow, asking).await);
         let awaits_approval = match &outcome {
             Outcome::Done(payment) if payment.status == PaymentStatus::AwaitingApproval => {
                 Some(payment.id.clone())
             }
             _ => None,
         };
-        let answer = self.record(&flow, outcome, keyed).await?;
-        if let (Some(payment), Answer::Kept { .. }) = (awaits_approval, &answer) {
+        let answer = self.record(flow, outcome, keyed).await?;
+        if let Some(payment) = awaits_approval {
             // The event that asks for approval may have come before the answer told whose payment it is.
             if let Err(error) = self.approve(&payment, deadline).await {
-                tracing::warn!(
-                    error = platform::problem::chain(&error),
-                    "the approval is left to the next look-up"
-                );
+                tracing::warn!(error = chain(&error), "the approval is left to the next look-up");
             }
         }
         self.nudge.send().await;
         Ok(answer)
     }
 
-    async fn ask(&self, flow: &Flow, deadline: Deadline) -> Result<Outcome<Payment>, Error> {
+    async fn ask(&self, flow: &Flow, deadline: Deadline) -> Outcome<Payment> {
         let client = match self.broker.client().await {
             Ok(client) => client,
-            Err(error) => return Ok(Outcome::Retryable(Reason(error.to_string()))),
+            Err(error) => return Outcome::Retryable(Reason(error.to_string())),
+        };
+        let Some(bank_account) = flow.drivewealth_bank_account_id.clone() else {
+            return Outcome::Retryable(Reason("the bank account was removed at the broker".to_owned()));
         };
         let order = PaymentOrder {
             account_no: flow.account_no.clone(),
-            bank_account: flow.drivewealth_bank_account_id.clone(),
+            bank_account,
             amount: flow.amount,
             idempotency_key: idempotency_key(flow.id),
         };
-        Ok(match flow.direction {
+        match flow.direction {
             Direction::Deposit => client.create_deposit(&order, deadline.instant()).await,
             Direction::Withdrawal => client.create_redemption(&order, deadline.instant()).await,
-        })
+        }
     }
 
     async fn record(
@@ -140,33 +193,29 @@ impl Settlement {
     ) -> Result<Answer, Error> {
         let mut transaction = self.database.begin().await?;
         match outcome {
-            Outcome::Done(payment) => {
-                link(&mut transaction, flow, &payment).await?;
-            }
-            Outcome::Declined(decline) => {
-                declined(&mut transaction, flow, &decline).await?;
-            }
+            Outcome::Done(payment) => link(&mut transaction, flow, &payment).await?,
+            Outcome::Declined(decline) => declined(&mut transaction, flow, &decline).await?,
             Outcome::Retryable(reason) => {
                 tracing::warn!(flow = flow.id.get(), %reason, "the broker was not reached; the flow stays pending");
-                look_again(&mut transaction, flow).await?;
+                look_again(&mut transaction, flow, &reason.0).await?;
             }
             Outcome::Unknown(reason) => {
                 tracing::error!(flow = flow.id.get(), %reason, "the broker's answer is unknown");
                 metrics::count_with("UnknownOutcomes", 1, &[("provider", "drivewealth")]);
                 money_flow::set_provider_state(&mut transaction, flow.id, ProviderState::Unknown, None)
                     .await?;
-                look_again(&mut transaction, flow).await?;
+                look_again(&mut transaction, flow, &reason.0).await?;
             }
         }
         let recorded = money_flow::load(&mut transaction, flow.id).await?;
-        let answer = keep_answer(&mut transaction, &recorded, keyed).await?;
+        let answer = answer::keep(&mut transaction, &recorded, keyed).await?;
         transaction.commit().await?;
         Ok(answer)
     }
 
     async fn answer_from(&self, flow: &Flow, keyed: Option<&KeyedRequest>) -> Result<Answer, Error> {
         let mut transaction = self.database.begin().await?;
-        let answer = keep_answer(&mut transaction, flow, keyed).await?;
+        let answer = answer::keep(&mut transaction, flow, keyed).await?;
         transaction.commit().await?;
         Ok(answer)
     }
@@ -191,7 +240,7 @@ impl Settlement {
         if let Some(arrival) = arrival
             && !inbox::take(&mut transaction, arrival).await?
         {
-            return Ok(Settled::NotOurs);
+            return Ok(Settled::Repeated);
         }
         let known = payments::keep_newest(&mut transaction, direction, payment, None).await?;
         let settled = match known.money_flow_id {
@@ -216,34 +265,43 @@ impl Settlement {
         deadline: Deadline,
     ) -> Result<Settled, Error> {
         let client = self.broker.client().await?;
-        let redemption = expect(client.redemption(id, deadline.instant()).await)?;
+        let redemption = answered(client.redemption(id, deadline.instant()).await)?;
         if redemption.status != PaymentStatus::AwaitingApproval {
             return self.settle(Direction::Withdrawal, &redemption, arrival).await;
         }
-        // Kept first: only a redemption that is known to be ours is approved.
-        let settled = self.settle(Direction::Withdrawal, &redemption, None).await?;
-        if !matches!(settled, Settled::Unchanged | Settled::Changed) {
-            return self.settle(Direction::Withdrawal, &redemption, arrival).await;
-        }
-        let approved = self.approved(id, deadline).await?;
-        self.settle(Direction::Withdrawal, &approved, arrival).await
+        // Kept first: only a redemption that is known to be ours and under way is approved.
+        self.settle(Direction::Withdrawal, &redemption, None).await?;
+        let newest = self.approved(id, deadline).await?.unwrap_or(redemption);
+        self.settle(Direction::Withdrawal, &newest, arrival).await
     }
 
     async fn approve(&self, id: &DriveWealthPaymentId, deadline: Deadline) -> Result<(), Error> {
-        let approved = self.approved(id, deadline).await?;
-        self.settle(Direction::Withdrawal, &approved, None).await?;
+        if let Some(approved) = self.approved(id, deadline).await? {
+            self.settle(Direction::Withdrawal, &approved, None).await?;
+        }
         Ok(())
     }
 
-    /// Approves; a redemption that does not wait any more is re-read instead.
-    async fn approved(&self, id: &DriveWealthPaymentId, deadline: Deadline) -> Result<Payment, Error> {
-        let client = self.broker.client().await?;
-        match client.approve_redemption(id, deadline.instant()).await {
-            Outcome::Declined(Decline { code, .. }) if code == BAD_BODY => {
-                expect(client.redemption(id, deadline.instant()).await)
+    /// Approves, where we may; a redemption that does not wait any more is re-read instead.
+    async fn approved(
+        &self,
+        id: &DriveWealthPaymentId,
+        deadline: Deadline,
+    ) -> Result<Option<Payment>, Error> {
+        {
+            let mut connection = self.database.pool().await?.acquire().await?;
+            if !money_flow::may_be_approved(&mut connection, id).await? {
+                return Ok(None);
             }
-            outcome => expect(outcome),
         }
+        let client = self.broker.client().await?;
+        let approved = match client.approve_redemption(id, deadline.instant()).await {
+            Outcome::Declined(Decline { code, .. }) if code == BAD_BODY => {
+                client.redemption(id, deadline.instant()).await
+            }
+            outcome => outcome,
+        };
+        answered(approved).map(Some)
     }
 }
 
@@ -252,231 +310,19 @@ fn idempotency_key(flow: MoneyFlowId) -> Uuid {
     Uuid::new_v5(&KEY_NAMESPACE, format!("money-flow/{flow}").as_bytes())
 }
 
-/// Links the broker's payment to the flow and takes over the newest that is known of it.
-async fn link(connection: &mut PgConnection, flow: &Flow, payment: &Payment) -> Result<(), Error> {
-    let known = payments::keep_newest(connection, flow.direction, payment, Some(flow.id)).await?;
-    if known.money_flow_id != Some(flow.id) {
-        return park_disagreement(connection, flow.id).await;
-    }
-    money_flow::set_provider_state(connection, flow.id, ProviderState::Accepted, lookup_after(&known))
-        .await?;
-    apply(connection, flow.id, &known, payment).await?;
-    Ok(())
+fn is_forgotten(flow: &Flow) -> bool {
+    SystemClock.now() - flow.created_at >= KEY_MEMORY - MEMORY_MARGIN
 }
 
-async fn park_disagreement(connection: &mut PgConnection, flow: MoneyFlowId) -> Result<(), Error> {
-    tracing::error!(flow = flow.get(), "the broker's payment disagrees with the flow");
-    metrics::count("ParkedPayments", 1);
-    money_flow::park(
-        connection,
-        flow,
-        "the broker's payment disagrees with the request",
-    )
-    .await
-}
-
-/// Whether amount, currency and account of a payment are the flow's. Some answers leave the account out.
-fn agrees(flow: &Flow, known: &KnownPayment, payment: &Payment) -> bool {
-    let same_account = |id: &str| id == flow.drivewealth_account_id.as_str();
-    known.amount == flow.amount
-        && payment.amount == flow.amount
-        && known.account_id.as_deref().is_none_or(same_account)
-        && payment
-            .account_id
-            .as_ref()
-            .is_none_or(|id| same_account(id.as_str()))
-}
-
-fn lookup_after(known: &KnownPayment) -> Option<DateTime<Utc>> {
-    (known.status == PaymentStatus::AwaitingApproval).then(|| SystemClock.now() + APPROVAL_LOOKUP)
-}
-
-/// Applies the broker's word to the flow. A payment of another amount, currency or account moves nothing.
-async fn apply(
-    connection: &mut PgConnection,
-    id: MoneyFlowId,
-    known: &KnownPayment,
-    payment: &Payment,
-) -> Result<Settled, Error> {
-    let flow = money_flow::lock(connection, id).await?;
-    if flow.provider_state == ProviderState::Parked {
-        return Ok(Settled::Parked);
+/// After an attempt of which nothing is known only a payment is an answer: a refusal may be about that attempt, and one
+/// that was not made says nothing about it.
+fn beyond_doubt(turn: Turn, outcome: Outcome<Payment>) -> Outcome<Payment> {
+    match outcome {
+        Outcome::Declined(decline) if turn.is_doubtful => Outcome::Unknown(Reason(format!(
+            "an earlier attempt may have gone through; this one was refused with code {} (status {})",
+            decline.code, decline.status
+        ))),
+        Outcome::Retryable(reason) if turn.is_doubtful => Outcome::Unknown(reason),
+        outcome => outcome,
     }
-    if !agrees(&flow, known, payment) {
-        park_disagreement(connection, id).await?;
-        return Ok(Settled::Parked);
-    }
-    if flow.provider_state == ProviderState::Accepted {
-        money_flow::set_provider_state(connection, id, ProviderState::Accepted, lookup_after(known)).await?;
-    }
-    let next = match flow.status.after(known.status) {
-        Transition::Applied(next) => next,
-        Transition::AlreadyApplied => return Ok(Settled::Unchanged),
-        Transition::Rejected(refusal) => {
-            tracing::error!(flow = id.get(), status = %flow.status, code = %refusal.code, "the broker's word is refused");
-            metrics::count("RefusedTransitions", 1);
-            return Ok(Settled::Unchanged);
-        }
-    };
-    let failure = failure_code(next, known.status);
-    money_flow::set_status(connection, id, next, failure).await?;
-    let consequences = consequences(flow.direction, flow.status, next, known.status);
-    follow(connection, &flow, consequences, failure).await?;
-    Ok(Settled::Changed)
-}
-
-fn failure_code(status: MoneyFlowStatus, payment: PaymentStatus) -> Option<&'static str> {
-    match (status, payment) {
-        (MoneyFlowStatus::Failed, PaymentStatus::Returned) => Some("returned-by-bank"),
-        (MoneyFlowStatus::Failed, _) => Some("declined-by-bank-or-broker"),
-        _ => None,
-    }
-}
-
-/// Writes what follows from a change, in the transaction of the change.
-async fn follow(
-    connection: &mut PgConnection,
-    flow: &Flow,
-    consequences: Consequences,
-    failure: Option<&str>,
-) -> Result<(), Error> {
-    let now = SystemClock.now();
-    let ended = MoneyFlowEnded::new(
-        flow.id,
-        flow.profile_id,
-        flow.trading_account_id,
-        flow.direction,
-        flow.amount,
-        failure.map(str::to_owned),
-    );
-    if consequences.succeeded {
-        events::money_flow_ended(connection, events::MONEY_FLOW_SUCCEEDED, now, ended.clone()).await?;
-    }
-    if consequences.failed {
-        events::money_flow_ended(connection, events::MONEY_FLOW_FAILED, now, ended).await?;
-    }
-    if consequences.cash_changed {
-        let drivewealth_account_id = flow.drivewealth_account_id.clone();
-        let changed = CashChanged {
-            drivewealth_account_id,
-            money_flow_id: flow.id,
-            profile_id: flow.profile_id,
-        };
-        events::cash_changed(connection, now, changed).await?;
-    }
-    if consequences.suspend_deposits {
-        accounts::suspend_deposits(connection, flow.profile_id, "a deposit was returned by the bank").await?;
-        metrics::count("SuspendedProfiles", 1);
-    }
-    Ok(())
-}
-
-/// Records the broker's refusal.
-async fn declined(connection: &mut PgConnection, flow: &Flow, decline: &Decline) -> Result<(), Error> {
-    tracing::warn!(
-        flow = flow.id.get(),
-        code = decline.code,
-        status = decline.status,
-        "the broker declined"
-    );
-    let flow = money_flow::lock(connection, flow.id).await?;
-    let code = decline_code(decline);
-    if !money_flow::decline(connection, flow.id, code, &decline.code).await? {
-        return Ok(());
-    }
-    let failed = Consequences {
-        failed: true,
-        ..Consequences::default()
-    };
-    follow(connection, &flow, failed, Some(code)).await
-}
-
-fn decline_code(decline: &Decline) -> &'static str {
-    if decline.message.contains(DAILY_LIMIT_MESSAGE) {
-        "daily-deposit-limit"
-    } else if decline.code == BANK_TOKEN_INVALID {
-        "bank-account-needs-reauth"
-    } else {
-        "declined-by-bank-or-broker"
-    }
-}
-
-/// Keeps the flow open and says when it is looked up again; after the last look-up it is parked for a person.
-async fn look_again(connection: &mut PgConnection, flow: &Flow) -> Result<(), Error> {
-    match LookupLadder::STANDARD.next(flow.lookups, flow.created_at) {
-        Next::At(at) => money_flow::set_next_lookup(connection, flow.id, at).await,
-        Next::Park => give_up(connection, flow.id, "the broker's answer stayed unknown").await,
-    }
-}
-
-/// Parks a flow whose outcome stays unknown, unless it has become known meanwhile.
-pub(crate) async fn give_up(
-    connection: &mut PgConnection,
-    flow: MoneyFlowId,
-    reason: &str,
-) -> Result<(), Error> {
-    if money_flow::set_provider_state(connection, flow, ProviderState::Parked, None).await? {
-        tracing::error!(flow = flow.get(), reason, "the flow is parked for a person");
-        metrics::count("ParkedPayments", 1);
-    }
-    Ok(())
-}
-
-/// The answer to the request that waits: kept once the broker's word is known, open until then.
-async fn keep_answer(
-    connection: &mut PgConnection,
-    flow: &Flow,
-    keyed: Option<&KeyedRequest>,
-) -> Result<Answer, Error> {
-    let view = MoneyFlowView::from(flow);
-    let answer = match flow.provider_state {
-        ProviderState::Accepted => KeptAnswer {
-            status: 201,
-            body: to_json(&view)?,
-        },
-        ProviderState::Declined => KeptAnswer {
-            status: 422,
-            body: to_json(&declined_problem(flow))?,
-        },
-        ProviderState::Intended | ProviderState::Unknown | ProviderState::Parked => {
-            return Ok(Answer::Open(view));
-        }
-    };
-    let Some(keyed) = keyed else {
-        return Ok(Answer::Kept {
-            answer,
-            replayed: false,
-        });
-    };
-    let kept = idempotency::keep(connection, keyed, answer).await?;
-    Ok(Answer::Kept {
-        answer: kept,
-        replayed: false,
-    })
-}
-
-fn declined_problem(flow: &Flow) -> Problem {
-    let (field, detail) = match flow.failure_code.as_deref() {
-        Some("daily-deposit-limit") => (
-            "amount_cents",
-            "The daily limit for deposits is reached. Try again tomorrow, or with a smaller amount.",
-        ),
-        Some("bank-account-needs-reauth") => (
-            "bank_account_id",
-            "The bank account needs to be linked again before money can be moved.",
-        ),
-        _ => (
-            "bank_account_id",
-            "The bank or the broker declined this. Check the account, or use another one.",
-        ),
-    };
-    let code = flow
-        .failure_code
-        .as_deref()
-        .unwrap_or("declined-by-bank-or-broker");
-    Problem::new(422, code, detail).at(field, detail)
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, Error> {
-    serde_json::to_value(value).map_err(|error| Error::Platform(error.into()))
 }

@@ -1,23 +1,24 @@
 //! What an error means for whoever waits for the answer.
 //!
-//! Every error of the house has a [`Lane`], and the lane alone decides which answer a caller gets and whether
-//! a queue delivers again. No one who handles an error has to know which one it was.
+//! Every error of the house has a [`Lane`], and the lane alone decides which HTTP status a caller gets and whether
+//! repeating the request can help. No one who handles an error has to know which one it was. A queue gives a failed
+//! item again whatever its lane, and sets it aside in its dead-letter queue after the last time; there the lane decides
+//! how loudly it is logged.
 
 use std::error::Error;
 
 /// Whose turn it is after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// The caller's fault: the same request will fail again. An answer of the 400s, never delivered again.
+    /// The caller's fault: the same request will fail again (an answer of the 400s).
     Rejected(Rejection),
-    /// The caller isn't allowed to (403). Never delivered again. What merely belongs to someone else isn't
-    /// denied but [`Rejection::NotFound`], so that nobody learns that it exists.
+    /// The caller isn't allowed to (403). What merely belongs to someone else isn't denied but [`Rejection::NotFound`], so that nobody learns that it exists.
     Denied,
     /// It may work later without anybody's doing: a timeout, a lost connection, a conflict of two
-    /// transactions (503 with `Retry-After`). A queue delivers again.
+    /// transactions (503 with `Retry-After`).
     Transient,
     /// Our fault: a bug, broken data, a wrong configuration (500, without details). Trying again changes
-    /// nothing; a queue sets the message aside for a person.
+    /// nothing.
     Fatal,
 }
 
@@ -48,7 +49,7 @@ pub trait Laned: Error {
     /// Whose turn it is.
     fn lane(&self) -> Lane;
 
-    /// The reason as a stable code in snake_case, part of the contract with callers.
+    /// The reason as a stable code in kebab-case, part of the contract with callers.
     fn code(&self) -> &'static str;
 
     /// The field of the request that is wrong, as the caller wrote it (`amount_cents`, `items[2].symbol`), if
@@ -86,7 +87,7 @@ mod tests {
         }
 
         fn code(&self) -> &'static str {
-            "amount_too_large"
+            "amount-too-large"
         }
 
         fn field(&self) -> Option<&str> {
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(error.lane(), Lane::Rejected(Rejection::Unprocessable));
         assert_eq!(
             (error.code(), error.field()),
-            ("amount_too_large", Some("amount_cents"))
+            ("amount-too-large", Some("amount_cents"))
         );
     }
 }

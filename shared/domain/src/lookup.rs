@@ -27,13 +27,21 @@ impl LookupLadder {
         steps: &[TimeDelta::minutes(5), TimeDelta::hours(1), TimeDelta::days(1)],
     };
 
-    /// What comes after `attempts` look-ups that found nothing, when the outcome is unknown since `since`.
-    pub fn next(&self, attempts: u32, since: DateTime<Utc>) -> Next {
+    /// What comes after `attempts` look-ups that found nothing, when the outcome is unknown since `since`. A look-up
+    /// that is late isn't followed by the next one at once: the other side may be down for all of them.
+    pub fn next(&self, attempts: u32, since: DateTime<Utc>, now: DateTime<Utc>) -> Next {
         let step = usize::try_from(attempts)
             .ok()
             .and_then(|attempts| self.steps.get(attempts));
-        let at = step.and_then(|step| since.checked_add_signed(*step));
-        at.map_or(Next::Park, Next::At)
+        let planned = step.and_then(|step| since.checked_add_signed(*step));
+        let soonest = self
+            .steps
+            .first()
+            .and_then(|first| now.checked_add_signed(*first));
+        match (planned, soonest) {
+            (Some(planned), Some(soonest)) => Next::At(planned.max(soonest)),
+            _ => Next::Park,
+        }
     }
 }
 
@@ -45,15 +53,25 @@ mod tests {
     fn looks_up_three_times_and_parks() {
         let since: DateTime<Utc> = "2026-03-08T06:30:00Z".parse().unwrap();
         let at = |text: &str| Next::At(text.parse().unwrap());
-        assert_eq!(LookupLadder::STANDARD.next(0, since), at("2026-03-08T06:35:00Z"));
-        assert_eq!(LookupLadder::STANDARD.next(1, since), at("2026-03-08T07:30:00Z"));
-        assert_eq!(LookupLadder::STANDARD.next(2, since), at("2026-03-09T06:30:00Z"));
+        let next = |attempts| LookupLadder::STANDARD.next(attempts, since, since);
+        assert_eq!(next(0), at("2026-03-08T06:35:00Z"));
+        assert_eq!(next(1), at("2026-03-08T07:30:00Z"));
+        assert_eq!(next(2), at("2026-03-09T06:30:00Z"));
         for attempts in [3, 4, u32::MAX] {
-            assert_eq!(LookupLadder::STANDARD.next(attempts, since), Next::Park);
+            assert_eq!(next(attempts), Next::Park);
         }
-        assert_eq!(
-            LookupLadder::STANDARD.next(0, DateTime::<Utc>::MAX_UTC),
-            Next::Park
-        );
+        let end = DateTime::<Utc>::MAX_UTC;
+        assert_eq!(LookupLadder::STANDARD.next(0, end, end), Next::Park);
+    }
+
+    #[test]
+    fn late_look_ups_do_not_follow_each_other_at_once() {
+        let since: DateTime<Utc> = "2026-03-08T06:30:00Z".parse().unwrap();
+        let now: DateTime<Utc> = "2026-03-10T00:00:00Z".parse().unwrap();
+        let soonest = Next::At("2026-03-10T00:05:00Z".parse().unwrap());
+        for attempts in 0..3 {
+            assert_eq!(LookupLadder::STANDARD.next(attempts, since, now), soonest);
+        }
+        assert_eq!(LookupLadder::STANDARD.next(3, since, now), Next::Park);
     }
 }

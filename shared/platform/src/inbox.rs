@@ -1,8 +1,9 @@
 //! The inbox: an event from outside is taken once, in the transaction of its effect.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::error::PlatformError;
 
@@ -17,8 +18,8 @@ pub struct Arrival<'a> {
     pub kind: &'a str,
     /// When it happened, as the sender says.
     pub occurred_at: DateTime<Utc>,
-    /// The event as it came.
-    pub payload: &'a Value,
+    /// The event as it came: as text, so that its numbers stay what they are.
+    pub payload: &'a RawValue,
 }
 
 /// Takes the event; `false` when it was taken before. Waits for a concurrent taker to commit or roll back.
@@ -33,7 +34,7 @@ pub async fn take(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Resul
         arrival.event_id,
         arrival.kind,
         arrival.occurred_at,
-        arrival.payload,
+        Json(arrival.payload) as _,
     )
     .execute(connection)
     .await?;

@@ -120,19 +120,46 @@ impl Attempts {
         self.spacing.next().is_some() && Instant::now() < self.deadline
     }
 
-    /// Waits for the next attempt, as long as the other side asked for or as usual: half of it for sure, up to the
-    /// other half by chance. `false` when there is none, or no time for it.
+    /// Waits for the next attempt: at least as long as the other side asked for, or about as long as usual. `false` when
+    /// there is none, or no time for it.
     pub(crate) async fn later(&mut self, asked: Option<Duration>) -> bool {
         let Some(usual) = self.spacing.next() else {
             return false;
         };
-        let half = asked.unwrap_or(*usual) / 2;
-        let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
-        let wait = half + Duration::from_millis(rand::random_range(0..=half_ms));
-        if Instant::now() + wait >= self.deadline {
-            return false;
+        let wait = asked.unwrap_or(*usual / 2).saturating_add(up_to(*usual / 2));
+        // The other side may ask for more than a clock can count.
+        match Instant::now().checked_add(wait) {
+            Some(end) if end < self.deadline => {
+                tokio::time::sleep_until(end).await;
+                true
+            }
+            _ => false,
         }
-        tokio::time::sleep(wait).await;
-        true
+    }
+}
+
+/// A time by chance, so that those who failed together don't come again together.
+fn up_to(longest: Duration) -> Duration {
+    let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(rand::random_range(0..=longest_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPACING: [Duration; 2] = [Duration::from_millis(2); 2];
+
+    #[tokio::test]
+    async fn what_the_other_side_asked_for_is_waited_whole_or_not_at_all() {
+        let asked = Duration::from_millis(40);
+        let begun = Instant::now();
+        let mut attempts = Attempts::new(&SPACING, begun + Duration::from_secs(5));
+        assert!(attempts.later(Some(asked)).await);
+        assert!(begun.elapsed() >= asked);
+        let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_millis(20));
+        assert!(!attempts.later(Some(asked)).await);
+        let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_secs(5));
+        assert!(!attempts.later(Some(Duration::from_secs(u64::MAX))).await);
     }
 }

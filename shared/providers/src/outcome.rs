@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Outcome<T> {
     /// It was done; this is the answer.
     Done(T),
-    /// It was refused and will be refused again.
+    /// The party itself refused it, in its own form, and nothing speaks for it having been done all the same.
     Declined(Decline),
     /// It was certainly not done and can be tried again.
     Retryable(Reason),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use domain::currency::Currency;
 use domain::ids::PlaidAccountId;
 use domain::money::{Money, Rounding};
@@ -17,6 +18,8 @@ use crate::http::{self, Attempts, NoAnswer, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SPACING: [Duration; 1] = [Duration::from_millis(300)];
+/// A balance may be this old where the bank gives none on the spot; some (Capital One) want to be told.
+const OLDEST_BALANCE: TimeDelta = TimeDelta::days(7);
 
 /// What signs us in. The secret's JSON has these fields.
 #[derive(Clone, Deserialize)]
@@ -90,7 +93,9 @@ impl Plaid {
     /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
     /// tell the available one. Rounded down to a cent.
     pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
-        let body = json!({"access_token": token, "options": {"account_ids": [account]}});
+        let oldest = (Utc::now() - OLDEST_BALANCE).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let options = json!({"account_ids": [account], "min_last_updated_datetime": oldest});
+        let body = json!({"access_token": token, "options": options});
         let answer = self.post("/accounts/balance/get", body, deadline).await;
         answer.read(|body| balance_of(&body, account))
     }
@@ -182,7 +187,8 @@ fn balance_of(body: &[u8], account: &PlaidAccountId) -> Result<Money, String> {
         .as_deref()
         .ok_or("no currency is told")?;
     let currency = Currency::parse(code).map_err(|error| error.to_string())?;
-    Money::from_decimal(amount.0, currency, Rounding::Floor).map_err(|error| error.to_string())
+    Money::from_decimal(exact::without_noise(amount.0), currency, Rounding::Floor)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

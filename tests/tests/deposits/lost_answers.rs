@@ -89,6 +89,154 @@ async fn unknown_deposits(fixture: &Fixture) -> Result<Vec<(Tester, i64)>> {
     Ok(unknown)
 }
 
+/// A refusal like DriveWealth's own.
+fn refusal(status: u16) -> Effect {
+    Effect::Refuse {
+        status,
+        error_code: "E032".to_owned(),
+        message: "refused".to_owned(),
+    }
+}
+
+/// Ends unknown, though the last that was heard is a refusal; asked again, the broker tells what it has.
+async fn stays_unknown(fixture: &Fixture, effects: Vec<Effect>, is_made: bool) -> Result<(Tester, i64)> {
+    let tester = fixture.customer().await?;
+    let context = format!("{effects:?}");
+    for effect in effects {
+        fixture
+            .cloud
+            .drivewealth()
+            .fault(Fault::new("POST", AT_THE_BROKER, effect));
+    }
+    let answer = tester.deposit_under("key", 5_100).await?;
+    fixture.cloud.drivewealth().clear_faults();
+    ensure_eq!(answer.status, 202, "{context}: {}", answer.text);
+    let id = answer.number("id")?;
+    let flow = fixture.database.flow(id).await?;
+    ensure_eq!(
+        (flow.status.as_str(), flow.provider_state.as_str()),
+        ("pending", "unknown"),
+        "{context}"
+    );
+    ensure_eq!(
+        fixture.deposits_of(&tester).len(),
+        usize::from(is_made),
+        "{context}"
+    );
+    Ok((tester, id))
+}
+
+pub(super) async fn doubtful_refusals(fixture: Arc<Fixture>) -> Result {
+    let lost = Effect::Reset { after_doing: true };
+    let gateway = |status, after_doing| Effect::Gateway { status, after_doing };
+    for effects in [
+        vec![lost.clone(), refusal(400)],
+        vec![gateway(403, true), gateway(403, false), refusal(422)],
+        vec![Effect::FailAfter { status: 409 }, refusal(409), refusal(409)],
+        vec![gateway(400, true), gateway(400, false), gateway(400, false)],
+    ] {
+        let (tester, id) = stays_unknown(&fixture, effects, true).await?;
+        let answer = tester.deposit_under("key", 5_100).await?.expect(201)?;
+        ensure_eq!(answer.number("id")?, id);
+        arrived_once(&fixture, &tester, id, 5_100).await?;
+    }
+    // Not even a plain refusal of a later request says what became of the first.
+    let never = Effect::Reset { after_doing: false };
+    let (tester, id) = stays_unknown(&fixture, vec![never; 3], false).await?;
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, refusal(400)));
+    tester.deposit_under("key", 5_100).await?.expect(202)?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "unknown");
+    tester.deposit_under("key", 5_100).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_100).await
+}
+
+/// A deposit that is written down and surely not made.
+async fn intended(fixture: &Fixture) -> Result<(Tester, i64)> {
+    let tester = fixture.customer().await?;
+    let limited = Fault::new("POST", AT_THE_BROKER, Effect::RateLimit { retry_after_s: 0 });
+    fixture.cloud.drivewealth().fault(limited.times(3));
+    let answer = tester.deposit_under("key", 5_300).await?.expect(202)?;
+    let id = answer.number("id")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "intended");
+    Ok((tester, id))
+}
+
+pub(super) async fn asker_died(fixture: Arc<Fixture>) -> Result {
+    let refuse = || {
+        let fault = Fault::new("POST", AT_THE_BROKER, refusal(400));
+        fixture.cloud.drivewealth().fault(fault);
+    };
+    let (tester, id) = intended(&fixture).await?;
+    let died = "UPDATE trading_money_flow SET asked_until = now() - interval '1 second' WHERE id = $1";
+    fixture.database.change(died, id).await?;
+    refuse();
+    tester.deposit_under("key", 5_300).await?.expect(202)?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "unknown");
+    tester.deposit_under("key", 5_300).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_300).await?;
+
+    // When nobody has died, the broker's word counts.
+    let (tester, id) = intended(&fixture).await?;
+    refuse();
+    let answer = tester.deposit_under("key", 5_300).await?;
+    answer.expect_problem(422, "declined-by-bank-or-broker")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "declined");
+    Ok(())
+}
+
+pub(super) async fn one_asks(fixture: Arc<Fixture>) -> Result {
+    let (tester, id) = intended(&fixture).await?;
+    let asked = calls_for_deposits(&fixture);
+    let asking = "UPDATE trading_money_flow SET asked_until = now() + interval '1 hour', \
+                  next_lookup_at = now() WHERE id = $1";
+    fixture.database.change(asking, id).await?;
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
+    tester.deposit_under("key", 5_300).await?.expect(202)?;
+    ensure_eq!(calls_for_deposits(&fixture), asked, "calls for deposits");
+    ensure_eq!(fixture.database.flow(id).await?.lookups, 0);
+    // Whoever waits gets the answer of the one who asks.
+    let soon = "UPDATE trading_money_flow SET asked_until = now() + interval '1 second' WHERE id = $1";
+    fixture.database.change(soon, id).await?;
+    tester.deposit_under("key", 5_300).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_300).await
+}
+
+/// The broker says that it has a payment of a flow which is written down as declined.
+pub(super) async fn payment_of_a_declined_deposit(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let slow = Effect::Hang {
+        for_ms: 1_500,
+        after_doing: true,
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", AT_THE_BROKER, slow));
+    let declined = async {
+        eventually("the deposit is made", async || only_deposit(&fixture, &tester)).await?;
+        let decline = "UPDATE trading_money_flow SET provider_state = 'declined', status = 'failed', \
+                       settled_at = now() WHERE profile_id = $1";
+        fixture.database.change(decline, tester.customer.profile_id).await
+    };
+    let (answer, declined) = join(tester.deposit(5_200), declined).await;
+    declined?;
+    let answer = answer?.expect(202)?;
+    ensure_eq!(answer.body["under_review"], json!(true));
+    let flow = fixture.database.flow(answer.number("id")?).await?;
+    ensure_eq!(
+        (flow.status.as_str(), flow.provider_state.as_str()),
+        ("failed", "parked")
+    );
+    ensure!(flow.failure_reason.is_some(), "no reason: {flow:?}");
+    Ok(())
+}
+
 pub(super) async fn found_out_by_repetition(fixture: Arc<Fixture>) -> Result {
     for (tester, id) in unknown_deposits(&fixture).await? {
         let answer = tester.deposit_under("key", 5_000).await?.expect(201)?;
@@ -170,7 +318,11 @@ pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
         fixture.cloud.drivewealth().fault(fault.times(times));
     };
     reset(false, 6);
-    let deposits = join(tester.deposit_under("key", 3_000), forgotten.deposit(3_100)).await;
+    let deposits = join(
+        tester.deposit_under("key", 3_000),
+        forgotten.deposit_under("key", 3_100),
+    )
+    .await;
     let id = deposits.0?.expect(202)?.number("id")?;
     let too_late = deposits.1?.expect(202)?.number("id")?;
     let last = "UPDATE trading_money_flow SET lookups = 2, next_lookup_at = now() WHERE id = $1";
@@ -196,11 +348,13 @@ pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
             ("pending", "parked")
         );
         ensure_eq!(flow.next_lookup_at, None);
+        ensure!(flow.failure_reason.is_some(), "no reason: {flow:?}");
     }
 
     // Nothing is asked any more, by nobody: a person decides.
     let answer = tester.deposit_under("key", 3_000).await?.expect(202)?;
     ensure_eq!(answer.body["status"], json!("pending"));
+    ensure_eq!(answer.body["under_review"], json!(true));
     fixture
         .run("reconcile_trading", json!({ "scope": "due" }))
         .await?;
@@ -211,6 +365,48 @@ pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
     );
     ensure_eq!(tester.flow(id).await?["status"], json!("pending"));
     ensure_eq!(tester.profile().await?["pending_cash_cents"], json!(3_000));
+    Ok(())
+}
+
+/// The customer asks again when the broker has forgotten the key: it would make another deposit.
+pub(super) async fn forgotten(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let lost = Fault::new("POST", AT_THE_BROKER, Effect::Reset { after_doing: true });
+    fixture.cloud.drivewealth().fault(lost.times(3));
+    let id = tester
+        .deposit_under("key", 3_200)
+        .await?
+        .expect(202)?
+        .number("id")?;
+    let old = "UPDATE trading_money_flow SET created_at = now() - interval '4 days' WHERE id = $1";
+    fixture.database.change(old, id).await?;
+    let asked = calls_for_deposits(&fixture);
+    let answer = tester.deposit_under("key", 3_200).await?.expect(202)?;
+    ensure_eq!(answer.body["under_review"], json!(true));
+    ensure_eq!(calls_for_deposits(&fixture), asked, "calls for deposits");
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "parked");
+    linked_by_hand(&fixture, &tester, id).await?;
+    tester.deposit_under("key", 3_200).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 3_200).await
+}
+
+/// What a person does who has found a parked flow's payment at the broker; the README says the same.
+async fn linked_by_hand(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
+    let payment = only_deposit(fixture, tester)?.id;
+    eventually("the payment is known by its events", async || {
+        let link = "UPDATE drivewealth_deposits SET money_flow_id = $1 WHERE ref_id = $2";
+        let linked = sqlx::query(link).bind(flow).bind(&payment);
+        let linked = linked.execute(fixture.database.pool()).await?.rows_affected();
+        ensure_eq!(linked, 1);
+        Ok(())
+    })
+    .await?;
+    let found = "UPDATE trading_money_flow SET provider_state = 'accepted', failure_reason = NULL, \
+                 next_lookup_at = now(), updated_at = now() WHERE id = $1 AND provider_state = 'parked'";
+    ensure_eq!(fixture.database.change(found, flow).await?, 1);
+    fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
     Ok(())
 }
 
@@ -227,7 +423,7 @@ fn calls_for_deposits(fixture: &Fixture) -> usize {
 pub(super) async fn event_first(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let hang = Effect::Hang {
-        for_ms: 2_000,
+        for_ms: 4_000,
         after_doing: true,
     };
     fixture

@@ -17,7 +17,7 @@ use end_to_end::{
 };
 use futures::future::try_join_all;
 use local_cloud::customers::NewCustomer;
-use local_cloud::sandboxes::drivewealth::Decline;
+use local_cloud::sandboxes::drivewealth::{Decline, status};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
@@ -35,12 +35,21 @@ fn main() -> ExitCode {
             "more_than_the_bank_has_is_refused_with_the_figure",
             more_than_the_bank_has,
         ),
+        Scenario::alone("deposits_at_once_do_not_pass_on_the_same_balance", one_balance),
         Scenario::new("more_than_the_limit_is_refused", above_the_limit),
         Scenario::new("a_suspended_profile_is_refused", suspended),
         Scenario::new("an_account_that_is_not_open_is_refused", account_not_open),
         Scenario::new("a_bank_that_wants_a_new_sign_in_is_refused", bank_needs_sign_in),
         Scenario::alone("without_an_answer_of_the_bank_nothing_is_written", bank_is_down),
         Scenario::new("the_brokers_daily_limit_fails_the_deposit", daily_limit),
+        Scenario::alone(
+            "an_account_that_the_broker_has_closed_is_named",
+            closed_at_the_broker,
+        ),
+        Scenario::alone(
+            "a_bank_that_the_broker_can_not_reach_is_noted",
+            bank_token_invalid,
+        ),
         Scenario::new("a_deposit_that_the_bank_rejects_fails_later", rejected),
         Scenario::alone(
             "an_answer_lost_once_is_asked_for_again",
@@ -59,6 +68,19 @@ fn main() -> ExitCode {
             lost_answers::found_out_by_repetition,
         ),
         Scenario::alone(
+            "a_refusal_that_may_be_about_an_earlier_attempt_declines_nothing",
+            lost_answers::doubtful_refusals,
+        ),
+        Scenario::alone(
+            "a_refusal_after_an_asker_died_declines_nothing",
+            lost_answers::asker_died,
+        ),
+        Scenario::alone("one_at_a_time_asks_for_a_deposit", lost_answers::one_asks),
+        Scenario::alone(
+            "a_payment_of_a_declined_deposit_is_parked",
+            lost_answers::payment_of_a_declined_deposit,
+        ),
+        Scenario::alone(
             "the_reconciler_finds_out_what_became_of_it",
             lost_answers::found_out_by_reconciler,
         ),
@@ -71,6 +93,10 @@ fn main() -> ExitCode {
             lost_answers::session_ends,
         ),
         Scenario::alone("what_stays_unknown_is_parked_for_a_person", lost_answers::parked),
+        Scenario::alone(
+            "a_key_that_the_broker_may_have_forgotten_is_not_used_again",
+            lost_answers::forgotten,
+        ),
         Scenario::alone("an_event_may_come_before_the_answer", lost_answers::event_first),
         Scenario::alone("an_answer_may_come_before_the_events", lost_answers::answer_first),
     ];
@@ -123,6 +149,7 @@ async fn whole_way(fixture: Arc<Fixture>) -> Result {
     ensure!(*status == "pending" || *status == "approved", "{}", answer.text);
     let told = json!({
         "id": id, "direction": "deposit", "currency": "USD", "status": status, "failure_code": null,
+        "under_review": false,
         "created_at": answer.body["created_at"], "updated_at": answer.body["updated_at"],
     });
     if let (Some(expected), Value::Object(told)) = (expected.as_object_mut(), told) {
@@ -308,6 +335,69 @@ async fn more_than_the_bank_has(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
+async fn one_balance(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let poor = NewCustomer {
+        bank_balance_cents: 10_000,
+        ..NewCustomer::default()
+    };
+    let tester = fixture.customer_with(&poor).await?;
+    let answers: Vec<Answer> = try_join_all((0..4).map(|_| tester.deposit(6_000))).await?;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    ensure_eq!(statuses, [201, 409, 409, 409]);
+    // What the broker has approved may be taken off the balance already.
+    let id = tester.flows().await?[0]["id"].as_i64().context("no flow")?;
+    let deposit = only_deposit(&fixture, &tester)?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&deposit.id, status::APPROVED)?;
+    fixture.cloud.drivewealth().release_events().await;
+    tester.flow_reaches(id, "approved").await?;
+    tester.deposit(6_000).await?.expect(201)?;
+    Ok(())
+}
+
+async fn bank_token_invalid(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let refuse = Effect::Refuse {
+        status: 400,
+        error_code: "K110".to_owned(),
+        message: "Plaid processor token is not valid".to_owned(),
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", "/funding/deposits", refuse));
+    tester
+        .deposit(1_000)
+        .await?
+        .expect_problem(422, "bank-account-needs-reauth")?;
+    let noted = "SELECT count(*) FROM plaid_items WHERE profile_id = $1 AND needs_reauth_since IS NOT NULL";
+    ensure_eq!(
+        fixture.database.count(noted, tester.customer.profile_id).await?,
+        1
+    );
+    Ok(())
+}
+
+async fn closed_at_the_broker(fixture: Arc<Fixture>) -> Result {
+    fixture.cloud.drivewealth().hold_events(true);
+    let tester = fixture.customer().await?;
+    let account = &tester.customer.drivewealth_account_id;
+    fixture
+        .cloud
+        .drivewealth()
+        .set_account_status(account, "CLOSED")?;
+    let answer = tester.deposit(1_000).await;
+    fixture.cloud.drivewealth().hold_events(false);
+    fixture.cloud.drivewealth().release_events().await;
+    let answer = answer?.expect_problem(422, "trading-account-not-open")?;
+    ensure_eq!(answer.body["errors"][0]["field"], json!("trading_account_id"));
+    Ok(())
+}
+
 async fn above_the_limit(fixture: Arc<Fixture>) -> Result {
     let rich = NewCustomer {
         bank_balance_cents: 100_000_000,
@@ -375,8 +465,12 @@ async fn bank_needs_sign_in(fixture: Arc<Fixture>) -> Result {
     let answer = tester.deposit_under("key", 1_000).await?;
     answer.expect_problem(409, "bank-account-needs-reauth")?;
     nothing_written(&fixture, &tester).await?;
+    let noted = "SELECT count(*) FROM plaid_items WHERE profile_id = $1 AND needs_reauth_since IS NOT NULL";
+    let profile = tester.customer.profile_id;
+    ensure_eq!(fixture.database.count(noted, profile).await?, 1);
     fixture.cloud.plaid().set_item_error(token, None)?;
     tester.deposit_under("key", 1_000).await?.expect(201)?;
+    ensure_eq!(fixture.database.count(noted, profile).await?, 0);
     Ok(())
 }
 

@@ -38,8 +38,14 @@ fn main() -> ExitCode {
         Scenario::new("an_old_word_never_overwrites_a_newer_one", old_words),
         Scenario::new("a_returned_deposit_is_taken_back_and_suspends_deposits", returned),
         Scenario::new("a_return_told_before_the_success_stays_a_return", returned_first),
+        Scenario::new("a_final_word_that_is_taken_back_is_parked", contradictions),
+        Scenario::new(
+            "a_return_of_a_failed_deposit_suspends_deposits",
+            returned_after_failing,
+        ),
         Scenario::new("a_status_nobody_knows_is_kept_and_moves_nothing", unknown_status),
         Scenario::new("a_type_nobody_knows_is_kept", unknown_type),
+        Scenario::new("numbers_are_kept_to_the_last_digit", exact_numbers),
         Scenario::new("a_payment_that_disagrees_with_its_flow_is_parked", disagreement),
         Scenario::new(
             "payments_that_are_not_ours_are_kept_and_harmless",
@@ -325,6 +331,46 @@ async fn returned_first(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
+async fn contradictions(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    for (way, stays) in [
+        ([status::SUCCESSFUL, status::FAILED], "success"),
+        ([status::FAILED, status::SUCCESSFUL], "failed"),
+    ] {
+        let flow = deposit(&fixture, &tester, 100).await?;
+        let events = bring_through(&fixture, &flow, &way)?;
+        apply(&fixture, &events).await?;
+        let row = fixture.database.flow(flow.id).await?;
+        ensure_eq!(
+            (row.status.as_str(), row.provider_state.as_str()),
+            (stays, "parked"),
+            "{way:?}"
+        );
+        ensure!(row.failure_reason.is_some(), "no reason: {row:?}");
+        ensure_eq!(tester.flow(flow.id).await?["under_review"], json!(true));
+    }
+    Ok(())
+}
+
+async fn returned_after_failing(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let flow = deposit(&fixture, &tester, 100).await?;
+    let events = bring_through(&fixture, &flow, &[status::FAILED])?;
+    apply(&fixture, &events).await?;
+    ensure_eq!(tester.profile().await?["deposits_suspended"], json!(false));
+    let events = bring_through(&fixture, &flow, &[status::RETURNED])?;
+    apply(&fixture, &events).await?;
+    ensure_eq!(tester.profile().await?["deposits_suspended"], json!(true));
+    // A person lifts it; the same word again, under another id, doesn't bring it back.
+    let lift =
+        "UPDATE profiles SET deposits_suspended_at = NULL, deposits_suspended_reason = NULL WHERE id = $1";
+    fixture.database.change(lift, tester.customer.profile_id).await?;
+    let again: Vec<Value> = events.iter().map(|event| copy(event, |_| {})).collect();
+    apply(&fixture, &again).await?;
+    ensure_eq!(tester.profile().await?["deposits_suspended"], json!(false));
+    Ok(())
+}
+
 async fn unknown_status(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
@@ -373,6 +419,27 @@ async fn unknown_type(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(kept.payload, event["payload"]);
     }
     Ok(())
+}
+
+async fn exact_numbers(fixture: Arc<Fixture>) -> Result {
+    let id = format!("event_{}", Uuid::now_v7());
+    // More digits than a float has.
+    let amount = "12345678901234567890.12";
+    let event = format!(
+        r#"{{"id":"{id}","type":"orders.completed","timestamp":"{}","payload":{{"amount":{amount}}}}}"#,
+        Utc::now().to_rfc3339()
+    );
+    fixture.send("drivewealth-events", &event).await?;
+    eventually("the event is kept", async || {
+        let kept: Option<String> =
+            sqlx::query_scalar("SELECT payload ->> 'amount' FROM inbox_events WHERE event_id = $1")
+                .bind(&id)
+                .fetch_optional(fixture.database.pool())
+                .await?;
+        ensure_eq!(kept.as_deref(), Some(amount));
+        Ok(())
+    })
+    .await
 }
 
 async fn disagreement(fixture: Arc<Fixture>) -> Result {

@@ -182,14 +182,18 @@ impl Start {
     }
 }
 
-/// A process that died while it signed in to DriveWealth is waited for as long as its claim lasts: 10 seconds, and here
-/// less.
+/// A process that died while it signed in to DriveWealth, or asked it to move money, is waited for as long as its claim
+/// lasts: 10 seconds and more, and here less.
 async fn shorten_claims(fixture: &Fixture) -> Result {
     for statement in [
         "CREATE OR REPLACE FUNCTION shorten_claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          NEW.renewing_until = LEAST(NEW.renewing_until, now() + interval '200 ms'); RETURN NEW; END $$",
         "CREATE OR REPLACE TRIGGER shorten_claim BEFORE INSERT OR UPDATE ON drivewealth_sessions \
          FOR EACH ROW EXECUTE FUNCTION shorten_claim()",
+        "CREATE OR REPLACE FUNCTION shorten_turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         NEW.asked_until = LEAST(NEW.asked_until, now() + interval '200 ms'); RETURN NEW; END $$",
+        "CREATE OR REPLACE TRIGGER shorten_turn BEFORE UPDATE ON trading_money_flow \
+         FOR EACH ROW EXECUTE FUNCTION shorten_turn()",
     ] {
         sql(fixture, statement).await?;
     }

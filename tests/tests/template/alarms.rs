@@ -98,6 +98,10 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "UnknownOutcomes",
         "ReconciliationDifferences",
         "ParkedPayments",
+        "RefusedTransitions",
+        "ForeignPayments",
+        "MissingPayments",
+        "NotReconciled",
         "OutboxOldestAgeSeconds",
     ] {
         let found = template

@@ -41,7 +41,11 @@ impl HttpOperation for WithdrawFunds {
         )
         .idempotent()
         .answer(201, "The broker has accepted the withdrawal.")
-        .answer(202, "The withdrawal is noted; repeat the request with the same key to learn the broker's word.")
+        .answer(
+            202,
+            "The withdrawal is noted. Repeat the request with the same key to learn the broker's word; while it is \
+             `under_review`, only a person of ours can find out.",
+        )
         .refusal(404, "The account is not one of the caller's.")
     }
 

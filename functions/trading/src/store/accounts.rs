@@ -41,6 +41,7 @@ pub(crate) async fn parties(
     let row = sqlx::query!(
         r#"SELECT drivewealth_accounts.ref_id AS "drivewealth_account_id?",
                   plaid_items.item_id AS "item_id?", plaid_items.access_token_sealed AS "access_token_sealed?",
+                  plaid_items.needs_reauth_since AS "needs_reauth_since?",
                   bank_accounts.plaid_account_id AS "plaid_account_id?",
                   clock_timestamp() AS "seen_at!"
            FROM (SELECT $1::BIGINT AS profile_id, $2::BIGINT AS account_id, $3::BIGINT AS bank_account_id) AS asked
@@ -71,6 +72,7 @@ pub(crate) async fn parties(
         bank: LinkedBankAccount {
             item_id,
             access_token_sealed,
+            needs_sign_in: row.needs_reauth_since.is_some(),
             plaid_account_id: PlaidAccountId::parse(&plaid_account_id).map_err(stored)?,
         },
         seen_at: row.seen_at,
@@ -166,7 +168,7 @@ pub(crate) async fn keep_status(
     let Some(before) = before else { return Ok(None) };
     let updated = sqlx::query!(
         "UPDATE drivewealth_accounts SET status = $2, status_updated_at = $3, raw_data = $4 \
-         WHERE ref_id = $1 AND status_updated_at < $3",
+         WHERE ref_id = $1 AND status_updated_at <= $3",
         reading.id.as_str(),
         reading.status.to_string(),
         reading.updated_at,
@@ -217,8 +219,8 @@ pub(crate) struct AccountView {
     pub(crate) status: AccountStatus,
     pub(crate) opened_at: Option<DateTime<Utc>>,
     pub(crate) kyc_status: Option<String>,
-    pub(crate) cash_balance: Option<Money>,
-    pub(crate) portfolio_cash: Option<Money>,
+    /// The newer of what the account and its portfolio were told to hold.
+    pub(crate) cash: Option<Money>,
     pub(crate) cash_available_for_withdrawal: Option<Money>,
     pub(crate) equity: Option<Money>,
     pub(crate) balances_as_of: Option<DateTime<Utc>>,
@@ -234,12 +236,15 @@ pub(crate) async fn view(
 ) -> Result<Option<AccountView>, Error> {
     let row = sqlx::query!(
         r#"SELECT trading_accounts.id, trading_accounts.name, trading_accounts.currency,
-                  trading_accounts.opened_at, trading_accounts.cash_balance_cents,
+                  trading_accounts.opened_at,
+                  CASE WHEN drivewealth_portfolios.as_of >= trading_accounts.balances_as_of
+                       THEN drivewealth_portfolios.cash_value_cents
+                       ELSE COALESCE(trading_accounts.cash_balance_cents, drivewealth_portfolios.cash_value_cents)
+                  END AS "cash_cents?",
                   trading_accounts.cash_available_for_withdrawal_cents,
                   COALESCE(drivewealth_portfolios.equity_cents, trading_accounts.equity_cents) AS equity_cents,
                   GREATEST(trading_accounts.balances_as_of, drivewealth_portfolios.as_of) AS balances_as_of,
                   drivewealth_accounts.status AS account_status,
-                  drivewealth_portfolios.cash_value_cents AS "cash_value_cents?",
                   profiles.deposits_suspended_reason,
                   (SELECT kyc_statuses.status FROM kyc_statuses WHERE kyc_statuses.profile_id = profiles.id
                    ORDER BY kyc_statuses.created_at DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
@@ -269,8 +274,7 @@ pub(crate) async fn view(
         status: AccountStatus::parse(&row.account_status),
         opened_at: row.opened_at,
         kyc_status: row.kyc_status,
-        cash_balance: row.cash_balance_cents.map(amount).transpose()?,
-        portfolio_cash: row.cash_value_cents.map(amount).transpose()?,
+        cash: row.cash_cents.map(amount).transpose()?,
         cash_available_for_withdrawal: row.cash_available_for_withdrawal_cents.map(amount).transpose()?,
         equity: row.equity_cents.map(amount).transpose()?,
         balances_as_of: row.balances_as_of,

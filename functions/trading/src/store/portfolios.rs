@@ -9,7 +9,8 @@ use sqlx::types::Json;
 
 use crate::Error;
 
-/// Keeps a portfolio with the targets that were set, unless a newer answer is kept.
+/// Keeps the account's portfolio with the targets that were set, unless a newer answer is kept. An account has one; the
+/// broker may have made it anew under another id.
 pub(crate) async fn keep(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
@@ -22,7 +23,8 @@ pub(crate) async fn keep(
         "INSERT INTO drivewealth_portfolios AS known \
          (ref_id, drivewealth_account_id, cash_target, cash_actual, cash_value_cents, equity_cents, as_of, raw_data) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-         ON CONFLICT (ref_id) DO UPDATE SET cash_target = EXCLUDED.cash_target, cash_actual = EXCLUDED.cash_actual, \
+         ON CONFLICT (drivewealth_account_id) DO UPDATE SET ref_id = EXCLUDED.ref_id, \
+         cash_target = EXCLUDED.cash_target, cash_actual = EXCLUDED.cash_actual, \
          cash_value_cents = EXCLUDED.cash_value_cents, equity_cents = EXCLUDED.equity_cents, \
          as_of = EXCLUDED.as_of, raw_data = EXCLUDED.raw_data \
          WHERE known.as_of IS NULL OR known.as_of <= EXCLUDED.as_of",

@@ -85,6 +85,13 @@ pub enum Effect {
         /// The HTTP status.
         status: u16,
     },
+    /// A gateway on the way answers in its own words, which are not the party's.
+    Gateway {
+        /// The HTTP status.
+        status: u16,
+        /// Whether the call had gone through before.
+        after_doing: bool,
+    },
     /// Doesn't answer for a time, then closes the connection.
     Hang {
         /// For how long, in milliseconds.
@@ -279,6 +286,12 @@ async fn suffer<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
         Effect::FailAfter { status } => {
             party.answer(call);
             party.error(status, "E999", "An unexpected error occurred")
+        }
+        Effect::Gateway { status, after_doing } => {
+            if after_doing {
+                party.answer(call);
+            }
+            Reply::text(status, format!("<html><body>{status}</body></html>"))
         }
         Effect::Hang { for_ms, after_doing } => {
             if after_doing {

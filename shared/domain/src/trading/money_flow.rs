@@ -94,26 +94,30 @@ impl MoneyFlowStatus {
         matches!(self, MoneyFlowStatus::Pending | MoneyFlowStatus::Approved)
     }
 
+    /// What a flow is whose payment stands like this; nothing for a state whose meaning nobody told us.
+    pub const fn told_by(payment: PaymentStatus) -> Option<MoneyFlowStatus> {
+        match payment {
+            PaymentStatus::Waiting | PaymentStatus::AwaitingApproval => Some(MoneyFlowStatus::Pending),
+            PaymentStatus::Approved => Some(MoneyFlowStatus::Approved),
+            PaymentStatus::Successful => Some(MoneyFlowStatus::Success),
+            PaymentStatus::Failed | PaymentStatus::Returned => Some(MoneyFlowStatus::Failed),
+            PaymentStatus::Unrecognised(_) => None,
+        }
+    }
+
     /// What the broker's word makes of the flow.
     pub fn after(self, payment: PaymentStatus) -> Transition<MoneyFlowStatus> {
-        use MoneyFlowStatus::{Approved, Failed, Pending, Success};
-        use PaymentStatus as Payment;
-        let to = match (self, payment) {
-            (_, Payment::Unrecognised(_)) => return Transition::rejected(UNRECOGNISED_STATUS),
-            (Failed, Payment::Failed | Payment::Returned) => Failed,
-            (Failed, _) => return Transition::rejected(HAS_FAILED),
-            (Success, Payment::Returned) => Failed,
-            (Success, Payment::Failed) => return Transition::rejected(HAS_SUCCEEDED),
-            (Success, _) => Success,
-            (Pending | Approved, Payment::Waiting | Payment::AwaitingApproval) => Pending,
-            (Pending | Approved, Payment::Approved) => Approved,
-            (Pending | Approved, Payment::Successful) => Success,
-            (Pending | Approved, Payment::Failed | Payment::Returned) => Failed,
+        use MoneyFlowStatus::{Failed, Success};
+        let Some(told) = MoneyFlowStatus::told_by(payment) else {
+            return Transition::rejected(UNRECOGNISED_STATUS);
         };
-        if to == self {
-            Transition::AlreadyApplied
-        } else {
-            Transition::Applied(to)
+        match (self, told) {
+            (Success, Failed) if payment != PaymentStatus::Returned => Transition::rejected(HAS_SUCCEEDED),
+            (Success, Failed) => Transition::Applied(Failed),
+            (Success, _) => Transition::AlreadyApplied,
+            (before, told) if before == told => Transition::AlreadyApplied,
+            (Failed, _) => Transition::rejected(HAS_FAILED),
+            (_, told) => Transition::Applied(told),
         }
     }
 }
@@ -135,7 +139,7 @@ pub enum ProviderState {
     Accepted,
     /// The broker refused.
     Declined,
-    /// A person has to look at it.
+    /// A person has to look at it: the outcome stayed unknown, or the broker contradicts our record or itself.
     Parked,
 }
 
@@ -191,8 +195,14 @@ pub fn consequences(
         succeeded,
         failed,
         cash_changed: succeeded || (failed && before == MoneyFlowStatus::Success),
-        suspend_deposits: failed && direction == Direction::Deposit && payment == PaymentStatus::Returned,
+        suspend_deposits: failed && suspends_deposits(direction, payment),
     }
+}
+
+/// Whether a payment that comes to stand like this suspends the profile's deposits, whatever its flow makes of it: the
+/// bank has taken money back.
+pub fn suspends_deposits(direction: Direction, payment: PaymentStatus) -> bool {
+    direction == Direction::Deposit && payment == PaymentStatus::Returned
 }
 
 /// Why an amount is not accepted.
@@ -305,6 +315,32 @@ mod tests {
                 Transition::rejected(HAS_FAILED)
             );
         }
+    }
+
+    #[test]
+    fn a_flow_agrees_with_the_payment_that_brought_it_here() {
+        for payment in [
+            PaymentStatus::Waiting,
+            PaymentStatus::AwaitingApproval,
+            PaymentStatus::Approved,
+            PaymentStatus::Successful,
+            PaymentStatus::Failed,
+            PaymentStatus::Returned,
+        ] {
+            assert_eq!(
+                Some(walk(&[payment])),
+                MoneyFlowStatus::told_by(payment),
+                "{payment:?}"
+            );
+        }
+        assert_eq!(MoneyFlowStatus::told_by(PaymentStatus::Unrecognised(99)), None);
+    }
+
+    #[test]
+    fn a_return_suspends_deposits_whatever_the_flow_was_before() {
+        assert!(suspends_deposits(Direction::Deposit, PaymentStatus::Returned));
+        assert!(!suspends_deposits(Direction::Withdrawal, PaymentStatus::Returned));
+        assert!(!suspends_deposits(Direction::Deposit, PaymentStatus::Failed));
     }
 
     #[test]

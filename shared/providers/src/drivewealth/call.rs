@@ -41,6 +41,11 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Whether it may move money: then a refusal counts only when it is beyond doubt.
+    fn is_payment(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+
     pub(super) fn get(path: String) -> Self {
         Self {
             method: Method::GET,
@@ -104,6 +109,10 @@ impl<S: SessionStore> DriveWealth<S> {
             };
             let (reason, goes_on) = match self.attempt(&request, &session, deadline).await {
                 Attempt::Answered(body) => return Outcome::Done(body),
+                // An earlier attempt may have gone through, and be what this one is refused for.
+                Attempt::Declined(decline) if doubt.is_some() && request.is_payment() => {
+                    break format!("refused with code {} after a lost answer", decline.code);
+                }
                 Attempt::Declined(decline) => return Outcome::Declined(decline),
                 Attempt::SessionRefused => {
                     stale = Some(session.version);
@@ -136,7 +145,7 @@ impl<S: SessionStore> DriveWealth<S> {
             sending = sending.json(body);
         }
         match exchange(sending, deadline).await {
-            Ok(answer) => classify(&request.method, answer),
+            Ok(answer) => classify(request, answer),
             Err(NoAnswer::NotSent(reason)) => Attempt::NotDone(reason, None),
             Err(NoAnswer::Lost(reason)) => Attempt::Doubtful(reason),
         }
@@ -196,30 +205,88 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 }
 
-fn classify(method: &Method, answer: Answer) -> Attempt {
+fn classify(request: &Request, answer: Answer) -> Attempt {
+    let method = &request.method;
     let request_id = answer
         .headers
         .get("dw-request-id")
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
     tracing::info!(%method, status = answer.status, dw_request_id = request_id, "DriveWealth answered");
-    let error = || serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
     match answer.status {
         200..=299 if serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body).is_ok() => {
             Attempt::Answered(answer.body)
         }
         200..=299 => Attempt::Doubtful("the answer is not JSON".to_owned()),
         401 => Attempt::SessionRefused,
-        408 => Attempt::Doubtful("status 408".to_owned()),
         429 => Attempt::NotDone("too many requests".to_owned(), http::retry_after(&answer.headers)),
-        status @ 400..=499 => {
-            let ErrorBody { error_code, message } = error();
-            Attempt::Declined(Decline {
-                code: error_code,
-                message,
-                status,
-            })
+        status => match refusal(request, &answer) {
+            Some(decline) => Attempt::Declined(decline),
+            None => Attempt::Doubtful(format!("status {status}")),
+        },
+    }
+}
+
+/// DriveWealth's own refusal, in its own form. Gateways on the way answer with statuses of the 400s too, and 409 may be
+/// about another attempt of the same payment, so that neither says that no money moves.
+fn refusal(request: &Request, answer: &Answer) -> Option<Decline> {
+    let is_refusal = if request.is_payment() {
+        matches!(answer.status, 400 | 422)
+    } else {
+        (400..=499).contains(&answer.status) && answer.status != 408
+    };
+    let ErrorBody { error_code, message } = serde_json::from_slice(&answer.body).ok()?;
+    (is_refusal && !error_code.is_empty()).then_some(Decline {
+        code: error_code,
+        message,
+        status: answer.status,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn is_declined(request: &Request, status: u16, body: &str) -> bool {
+        let answer = Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: body.as_bytes().to_vec(),
+        };
+        matches!(classify(request, answer), Attempt::Declined(_))
+    }
+
+    #[test]
+    fn a_payment_is_declined_by_a_plain_refusal_of_drivewealth_alone() {
+        let payment = Request {
+            method: Method::POST,
+            path: "/funding/deposits".to_owned(),
+            body: None,
+            idempotency_key: Some(Uuid::nil()),
+        };
+        let refusal = r#"{"errorCode":"E032","message":"account not found"}"#;
+        for status in [400, 422] {
+            assert!(is_declined(&payment, status, refusal), "{status}");
+            for body in ["<html>Bad Request</html>", "{}", r#"{"errorCode":""}"#, "null"] {
+                assert!(!is_declined(&payment, status, body), "{status} {body}");
+            }
         }
-        status => Attempt::Doubtful(format!("status {status}")),
+        for status in [401, 403, 404, 408, 409, 429, 500, 502] {
+            assert!(!is_declined(&payment, status, refusal), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_read_is_declined_by_drivewealth_and_not_by_a_gateway() {
+        let read = Request::get("/accounts/a".to_owned());
+        let refusal = r#"{"errorCode":"E030","message":"account not found"}"#;
+        for status in [400, 403, 404] {
+            assert!(is_declined(&read, status, refusal), "{status}");
+            assert!(!is_declined(&read, status, "<html>Forbidden</html>"), "{status}");
+        }
+        assert!(!is_declined(&read, 408, refusal));
+        assert!(!is_declined(&read, 500, refusal));
     }
 }

@@ -25,6 +25,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::outcome::Decline;
+
 pub use call::DriveWealth;
 pub use status::payment_status;
 pub use wire::{account_of_event, payment_of_event};
@@ -37,6 +39,18 @@ pub const DAILY_LIMIT_MESSAGE: &str = "exceeds maximum daily ACH deposit transac
 pub const BAD_BODY: &str = "E032";
 /// The bank account's Plaid token isn't valid any more.
 pub const BANK_TOKEN_INVALID: &str = "K110";
+/// That an account isn't open is told by the end of this message alone ("sub-account … is not open").
+const NOT_OPEN_MESSAGE: &str = "is not open";
+
+/// Whether the refusal means that the trading account is not open.
+pub fn is_not_open(decline: &Decline) -> bool {
+    decline.message.contains(NOT_OPEN_MESSAGE)
+}
+
+/// Whether the refusal means that there is no such thing.
+pub fn is_missing(decline: &Decline) -> bool {
+    decline.status == 404
+}
 
 /// What signs us in. The secret's JSON has these fields.
 #[derive(Clone, Deserialize)]
@@ -87,8 +101,29 @@ pub struct Payment {
     pub status_comment: Option<String>,
     /// When the payment came into this status.
     pub status_updated_at: DateTime<Utc>,
+    /// How fresh this is.
+    pub told: Told,
     /// The answer as it came.
     pub raw: Arc<RawValue>,
+}
+
+/// How fresh a word about a payment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// DriveWealth was asked how it stands: this counts even if an earlier word has the same time.
+    AsItStands,
+    /// By an event, which may have been on its way for long, or in answer to an order, which is the first answer again
+    /// when the order is repeated.
+    AsItStood,
+}
+
+/// A user's payments.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Those that can be read.
+    pub payments: Vec<Payment>,
+    /// What is wrong with each of the others.
+    pub unreadable: Vec<String>,
 }
 
 /// An account.
@@ -98,7 +133,7 @@ pub struct AccountReading {
     pub id: DriveWealthAccountId,
     /// Its state.
     pub status: AccountStatus,
-    /// When it was last changed.
+    /// When it was last changed; when it was asked for, where DriveWealth doesn't say.
     pub updated_at: DateTime<Utc>,
     /// The answer as it came.
     pub raw: Arc<RawValue>,

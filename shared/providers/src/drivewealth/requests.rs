@@ -1,5 +1,6 @@
 //! The calls that Moneta makes.
 
+use chrono::Utc;
 use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId};
 use domain::trading::portfolio::Targets;
 use reqwest::Method;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::call::{DriveWealth, Request};
 use super::session::SessionStore;
-use super::{AccountReading, CashReading, Payment, PaymentOrder, PortfolioAnswer, wire};
+use super::{AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, Told, wire};
 use crate::outcome::Outcome;
 
 impl<S: SessionStore> DriveWealth<S> {
@@ -36,9 +37,14 @@ impl<S: SessionStore> DriveWealth<S> {
             body: Some(body),
             idempotency_key: Some(order.idempotency_key),
         };
-        self.call(request, deadline)
-            .await
-            .read(|body| wire::payment(&body))
+        let created = self.call(request, deadline).await;
+        created.read(|body| {
+            let payment = wire::payment(&body)?;
+            Ok(Payment {
+                told: Told::AsItStood,
+                ..payment
+            })
+        })
     }
 
     /// A deposit as it is now.
@@ -58,7 +64,7 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     /// All deposits of a user.
-    pub async fn deposits_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
+    pub async fn deposits_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Listed> {
         let request = Request::get(format!("/users/{}/funding/deposits", segment(user.as_str())));
         self.call(request, deadline)
             .await
@@ -66,7 +72,7 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     /// All redemptions of a user.
-    pub async fn redemptions_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Vec<Payment>> {
+    pub async fn redemptions_of(&self, user: &DriveWealthUserId, deadline: Instant) -> Outcome<Listed> {
         let request = Request::get(format!("/users/{}/funding/redemptions", segment(user.as_str())));
         self.call(request, deadline)
             .await
@@ -90,9 +96,10 @@ impl<S: SessionStore> DriveWealth<S> {
     /// An account.
     pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<AccountReading> {
         let request = Request::get(format!("/accounts/{}", segment(id.as_str())));
+        let asked_at = Utc::now();
         self.call(request, deadline)
             .await
-            .read(|body| wire::account(&body))
+            .read(|body| wire::account(&body, asked_at))
     }
 
     /// The cash of an account.
@@ -126,7 +133,7 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 }
 
-/// Holdings without a share are left out, as DriveWealth wants it.
+/// Cash without a share is left out, as DriveWealth wants it; a fund without one stays in the portfolio.
 fn holdings(targets: &Targets) -> Vec<Value> {
     let cash = json!({"type": "CASH_RESERVE", "target": targets.cash.as_decimal().to_string()});
     let funds = targets

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::ids::{DriveWealthAccountId, DriveWealthFundId, DriveWealthPaymentId, DriveWealthPortfolioId};
-use domain::money::Money;
+use domain::money::{Money, Rounding};
 use domain::trading::portfolio::{FundReading, HoldingReading, PortfolioReading};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::status::{account_status, payment_code, payment_status};
-use super::{AccountReading, CashReading, Payment, PortfolioAnswer};
+use super::{AccountReading, CashReading, Listed, Payment, PortfolioAnswer, Told};
 use crate::exact;
 
 /// The payload of `deposits.*` and `redemptions.*` events.
@@ -80,9 +80,17 @@ pub(super) fn payment(body: &[u8]) -> Result<Payment, String> {
     payment_of(parse_raw(body)?)
 }
 
-pub(super) fn payments(body: &[u8]) -> Result<Vec<Payment>, String> {
+/// A list of payments. One that can't be read doesn't hide the others.
+pub(super) fn payments(body: &[u8]) -> Result<Listed, String> {
     let items: Vec<Box<RawValue>> = parse(body)?;
-    items.into_iter().map(|raw| payment_of(Arc::from(raw))).collect()
+    let mut listed = Listed::default();
+    for raw in items {
+        match payment_of(Arc::from(raw)) {
+            Ok(payment) => listed.payments.push(payment),
+            Err(reason) => listed.unreadable.push(reason),
+        }
+    }
+    Ok(listed)
 }
 
 fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
@@ -98,6 +106,7 @@ fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
         status_message,
         status_comment: object.status.comment,
         status_updated_at: object.status.updated,
+        told: Told::AsItStands,
         raw,
     })
 }
@@ -119,6 +128,7 @@ pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Resul
         status_message,
         status_comment: event.failure_reason.or(event.status_comment),
         status_updated_at: occurred_at,
+        told: Told::AsItStood,
         raw: Arc::from(payload.to_owned()),
     })
 }
@@ -136,7 +146,8 @@ pub fn account_of_event(payload: &RawValue) -> Result<DriveWealthAccountId, Stri
     Ok(parse::<AccountEvent>(payload.get().as_bytes())?.account_id)
 }
 
-pub(super) fn account(body: &[u8]) -> Result<AccountReading, String> {
+/// An account; one that doesn't say when it changed is as it was when it was asked for.
+pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<AccountReading, String> {
     #[derive(Deserialize)]
     struct Wrapped {
         account: Box<RawValue>,
@@ -147,7 +158,6 @@ pub(super) fn account(body: &[u8]) -> Result<AccountReading, String> {
         id: DriveWealthAccountId,
         status: Named,
         updated_when: Option<DateTime<Utc>>,
-        created_when: Option<DateTime<Utc>>,
     }
     #[derive(Deserialize)]
     struct Named {
@@ -155,14 +165,10 @@ pub(super) fn account(body: &[u8]) -> Result<AccountReading, String> {
     }
     let raw = parse::<Wrapped>(body)?.account;
     let account: Account = parse(raw.get().as_bytes())?;
-    let updated_at = account
-        .updated_when
-        .or(account.created_when)
-        .ok_or("an account without a time")?;
     Ok(AccountReading {
         id: account.id,
         status: account_status(&account.status.name),
-        updated_at,
+        updated_at: account.updated_when.unwrap_or(asked_at),
         raw: Arc::from(raw),
     })
 }
@@ -225,20 +231,16 @@ struct PartObject {
 pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
     let raw = parse_raw(body)?;
     let object: PortfolioObject = parse(body)?;
-    let mut reading = PortfolioReading {
-        equity: object.equity,
+    let mut portfolio = PortfolioReading {
+        equity: exact::without_noise(object.equity),
         cash: HoldingReading::default(),
         funds: Vec::new(),
     };
     for holding in object.holdings {
-        let part = HoldingReading {
-            target: holding.target,
-            actual: holding.actual,
-            value: holding.value,
-        };
+        let part = reading(holding.target, holding.actual, holding.value);
         match holding.kind.as_str() {
-            "CASH_RESERVE" => reading.cash = part,
-            "FUND" => reading.funds.push(FundReading {
+            "CASH_RESERVE" => portfolio.cash = part,
+            "FUND" => portfolio.funds.push(FundReading {
                 id: DriveWealthFundId::parse(holding.id.as_deref().unwrap_or_default())
                     .map_err(|error| error.to_string())?,
                 holding: part,
@@ -246,7 +248,7 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
                     .holdings
                     .unwrap_or_default()
                     .into_iter()
-                    .map(part_of)
+                    .map(|part| reading(part.target, part.actual, part.value))
                     .collect(),
             }),
             other => return Err(format!("a holding of type {other}")),
@@ -254,16 +256,16 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
     }
     Ok(PortfolioAnswer {
         id: object.id,
-        reading,
+        reading: portfolio,
         raw,
     })
 }
 
-fn part_of(part: PartObject) -> HoldingReading {
+fn reading(target: Decimal, actual: Decimal, value: Decimal) -> HoldingReading {
     HoldingReading {
-        target: part.target,
-        actual: part.actual,
-        value: part.value,
+        target: exact::without_noise(target),
+        actual: exact::without_noise(actual),
+        value: exact::without_noise(value),
     }
 }
 
@@ -276,7 +278,7 @@ fn amount(amount: Decimal, currency: Option<&CurrencyName>) -> Result<Money, Str
 
 /// Available cash carries accruals below a cent; what isn't a whole cent can't be moved.
 fn whole_cents(amount: Decimal) -> Result<Money, String> {
-    Money::from_decimal(amount, Currency::USD, domain::money::Rounding::Floor)
+    Money::from_decimal(exact::without_noise(amount), Currency::USD, Rounding::Floor)
         .map_err(|error| error.to_string())
 }
 
@@ -329,6 +331,46 @@ mod tests {
         let payload =
             RawValue::from_string(r#"{"paymentID":"D-1","amount":1.005,"status":2}"#.to_owned()).unwrap();
         assert!(payment_of_event(&payload, Utc::now()).is_err());
+    }
+
+    #[test]
+    fn a_payment_that_can_not_be_read_does_not_hide_the_others() {
+        let sound = r#"{"id":"D-1","amount":1,"status":{"id":2,"updated":"2021-02-18T18:09:50.556Z"}}"#;
+        let listed = payments(format!(r#"[{{"id":7}},{sound}]"#).as_bytes()).unwrap();
+        assert_eq!((listed.payments.len(), listed.unreadable.len()), (1, 1));
+        assert!(payments(b"{}").is_err());
+    }
+
+    #[test]
+    fn an_account_that_does_not_say_when_it_changed_is_as_it_was_when_asked_for() {
+        let asked_at = "2026-03-08T06:30:00Z".parse().unwrap();
+        let account = |times: &str| {
+            let body = format!(r#"{{"account":{{"id":"a.1","status":{{"name":"OPEN"}}{times}}}}}"#);
+            account(body.as_bytes(), asked_at).unwrap().updated_at
+        };
+        assert_eq!(account(r#","createdWhen":"2020-01-01T00:00:00Z""#), asked_at);
+        let told = account(r#","updatedWhen":"2026-03-01T00:00:00Z""#);
+        assert_eq!(told.to_rfc3339(), "2026-03-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn cash_that_floats_have_counted_is_whole_cents() {
+        let body = br#"{"cash":{"cashBalance":0.7999999999999999,"cashAvailableForTrade":-2.8E-12,
+            "cashAvailableForWithdrawal":10.019}}"#;
+        let cash = cash(body).unwrap();
+        let cents = [
+            cash.balance,
+            cash.available_for_trade,
+            cash.available_for_withdrawal,
+        ];
+        assert_eq!(cents.map(|money| money.minor()), [80, 0, 1_001]);
+    }
+
+    #[test]
+    fn weights_that_floats_have_counted_are_read() {
+        let body = br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":null,"type":"CASH_RESERVE",
+            "target":-5.551115123125783E-17,"actual":5.551115123125783E-17,"value":-2.8E-12}]}"#;
+        assert_eq!(portfolio(body).unwrap().reading.cash, HoldingReading::default());
     }
 
     #[test]
