@@ -36,6 +36,8 @@ fn main() -> ExitCode {
             "a_failure_holds_up_its_own_key_and_destination_alone",
             failure_holds_up_its_key,
         ),
+        Scenario::new("a_stuck_destination_does_not_hide_the_others", stuck_destination),
+        Scenario::alone("a_relay_that_is_cut_off_leaves_its_lock", cut_off),
         Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
         Scenario::alone("what_is_published_twice_counts_once", published_twice),
         Scenario::alone("two_relays_at_once_publish_once", two_relays),
@@ -200,14 +202,23 @@ async fn tell(fixture: &Fixture, key: &str, destination: (&str, &str), count: i6
     Ok(ids)
 }
 
+/// Runs the relay; when another is at work, again until it has had its turn.
 async fn relay(fixture: &Fixture) -> Result<Value> {
-    let result = fixture.cloud.run_schedule(RELAY, None).await?;
-    ensure!(
-        result.function_error.is_none(),
-        "the relay failed: {:?}",
-        result.function_error
-    );
-    Ok(result.payload)
+    eventually("the relay has its turn", async || {
+        let result = fixture.cloud.run_schedule(RELAY, None).await?;
+        ensure!(
+            result.function_error.is_none(),
+            "the relay failed: {:?}",
+            result.function_error
+        );
+        ensure!(
+            result.payload["left_to_another"] == false,
+            "the relay says {}",
+            result.payload
+        );
+        Ok(result.payload)
+    })
+    .await
 }
 
 async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>> {
@@ -216,6 +227,16 @@ async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>>
         .into_iter()
         .filter(|message| message.key == key)
         .collect())
+}
+
+/// Waits until the topic has just these events of a key; what others tell meanwhile can hide one from a single look.
+async fn topic_tells(fixture: &Fixture, key: &str, expected: &[Uuid]) -> Result<Vec<TopicMessage>> {
+    eventually("the topic has the key's events", async || {
+        let messages = on_the_topic(fixture, key).await?;
+        ensure_eq!(ids(&messages), expected);
+        Ok(messages)
+    })
+    .await
 }
 
 fn ids(messages: &[TopicMessage]) -> Vec<Uuid> {
@@ -227,8 +248,7 @@ async fn in_order(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
     let told = tell(&fixture, &key, ("topic", "trading.events"), 20).await?;
     relay(&fixture).await?;
-    let messages = on_the_topic(&fixture, &key).await?;
-    ensure_eq!(ids(&messages), told);
+    let messages = topic_tells(&fixture, &key, &told).await?;
     let first = messages.first().context("the topic has nothing")?;
     ensure!(
         messages
@@ -272,8 +292,8 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     ensure!(failed.0 >= 1 && !failed.1 && failed.2, "the first is {failed:?}");
     ensure_eq!([second, third], [(0, false, false); 2]);
     ensure!(topic.1, "another destination of the key is held up: {topic:?}");
-    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), elsewhere);
-    ensure_eq!(ids(&on_the_topic(&fixture, &free).await?), others);
+    topic_tells(&fixture, &stuck, &elsewhere).await?;
+    topic_tells(&fixture, &free, &others).await?;
 
     // The failure is repeated at growing distances, not at every run.
     relay(&fixture).await?;
@@ -289,7 +309,54 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     .await?;
     relay(&fixture).await?;
     let expected = [elsewhere, told].concat();
-    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), expected);
+    topic_tells(&fixture, &stuck, &expected).await?;
+    Ok(())
+}
+
+/// A destination that takes nothing has more waiting than a wave holds, and all of it is older.
+async fn stuck_destination(fixture: Arc<Fixture>) -> Result {
+    let mark = Uuid::now_v7().to_string();
+    let stuck = "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+                 SELECT gen_random_uuid(), 'probe.happened', $1 || number, '{}', 'queue', 'nobodys-queue' \
+                 FROM generate_series(1, 1200) AS number";
+    sqlx::query(stuck)
+        .bind(&mark)
+        .execute(fixture.database.pool())
+        .await?;
+    let told = tell(&fixture, &mark, ("topic", "trading.events"), 3).await?;
+    relay(&fixture).await?;
+    topic_tells(&fixture, &mark, &told).await?;
+    sqlx::query("DELETE FROM outbox_messages WHERE destination = 'nobodys-queue'")
+        .execute(fixture.database.pool())
+        .await?;
+    Ok(())
+}
+
+/// A relay that ends in the middle of its work, here because its database connection is cut, is not waited for.
+async fn cut_off(fixture: Arc<Fixture>) -> Result {
+    let mut blocker = fixture.database.pool().begin().await?;
+    let key = format!("key-{}", Uuid::now_v7());
+    let told = tell(&fixture, &key, ("topic", "trading.events"), 1).await?;
+    // The relay publishes, and then can't record it for as long as this transaction holds the row.
+    sqlx::query("SELECT id FROM outbox_messages WHERE ordering_key = $1 FOR UPDATE")
+        .bind(&key)
+        .fetch_one(&mut *blocker)
+        .await?;
+    let failed = fixture.cloud.run_schedule(RELAY, None).await?;
+    ensure!(
+        failed.function_error.is_some(),
+        "it ended well: {}",
+        failed.payload
+    );
+    blocker.rollback().await?;
+    relay(&fixture).await?;
+    let published = fixture.database.outbox_of_key(&key).await?;
+    ensure!(
+        published.iter().all(|row| row.published_at.is_some()),
+        "not published: {published:?}"
+    );
+    // At least once: the first relay's has no record.
+    topic_tells(&fixture, &key, &[told.clone(), told].concat()).await?;
     Ok(())
 }
 
@@ -374,7 +441,7 @@ async fn two_relays(fixture: Arc<Fixture>) -> Result {
     one?;
     two?;
     three?;
-    ensure_eq!(ids(&on_the_topic(&fixture, &key).await?), told);
+    topic_tells(&fixture, &key, &told).await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{Executor, Postgres, Transaction};
+use sqlx::{Executor, PgConnection, Postgres, Transaction};
 
 use crate::aws;
 use crate::config::Environment;
@@ -107,6 +107,15 @@ impl Database {
     /// When the database can't be reached.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, PlatformError> {
         Ok(self.pool().await?.begin().await?)
+    }
+
+    /// A connection outside of the pool, for what lasts as long as a session (an advisory lock, a setting). Dropping
+    /// it, whatever the reason, ends the session and all that hangs on it.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn dedicated(&self) -> Result<PgConnection, PlatformError> {
+        Ok(self.pool().await?.acquire().await?.detach())
     }
 
     async fn renew_token(&self) -> Result<(), PlatformError> {

@@ -107,6 +107,30 @@ fn a_message_stays_hidden_for_six_times_its_consumers_timeout() {
     nothing_wrong(&wrong);
 }
 
+/// A throttled receive counts as one, and the message is hidden for the whole visibility timeout.
+#[test]
+fn a_function_has_a_place_for_whatever_calls_it() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let queues = function.events_of("SQS");
+        let Some(reserved) = function.properties["ReservedConcurrentExecutions"].as_u64() else {
+            continue;
+        };
+        let from_queues = queues
+            .iter()
+            .map(|event| event.properties["ScalingConfig"]["MaximumConcurrency"].as_u64());
+        let from_queues: Option<u64> = from_queues.sum();
+        let from_schedules = u64::try_from(function.events_of("ScheduleV2").len()).expect("few");
+        if !queues.is_empty() && from_queues.is_none_or(|queues| queues + from_schedules > reserved) {
+            wrong.push(format!(
+                "{}: reserve a place for each of its queues' MaximumConcurrency and of its schedules",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
 #[test]
 fn every_queue_is_encrypted_and_carries_its_stage() {
     let mut wrong = Vec::new();
