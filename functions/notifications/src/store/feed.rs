@@ -103,8 +103,9 @@ impl Feed {
         profile: ProfileId,
         unread_only: bool,
         after: Option<String>,
-        limit: usize,
+        limit: u32,
     ) -> Result<FeedPage, Error> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut items: Vec<FeedItem> = Vec::new();
         let mut start = after.map(|id| key(profile, &format!("feed#{id}")));
         for _ in 0..QUERIES_PER_PAGE {
