@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 const EVENTS: &str = "drivewealth-events";
 const DEAD: &str = "drivewealth-events-dead";
+/// So often is a message received before it is given up.
+const RECEIVES: u32 = 10;
 const RELAY: &str = "relay_outbox";
 
 fn main() -> ExitCode {
@@ -105,7 +107,7 @@ async fn redriven(fixture: Arc<Fixture>) -> Result {
         message: "not now".to_owned(),
     };
     let fault = Fault::new("GET", &format!("/accounts/{account}"), refuse);
-    fixture.cloud.drivewealth().fault(fault.times(5));
+    fixture.cloud.drivewealth().fault(fault.times(RECEIVES));
     fixture
         .cloud
         .drivewealth()

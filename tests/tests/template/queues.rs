@@ -6,6 +6,8 @@ use crate::model::*;
 
 /// Messages that take over a batch's time, retries and throttles included, must not come back meanwhile (AWS's advice).
 const VISIBILITY_FACTOR: u64 = 6;
+/// So many seconds may a provider or the database be out of reach without a message being given up for it.
+const OUTAGE: u64 = 15 * 60;
 
 #[test]
 fn every_queue_has_a_dead_letter_queue() {
@@ -20,12 +22,12 @@ fn every_queue_has_a_dead_letter_queue() {
             ));
             continue;
         };
-        if !redrive["maxReceiveCount"]
-            .as_u64()
-            .is_some_and(|count| (3..=10).contains(&count))
-        {
+        let receives = redrive["maxReceiveCount"].as_u64().unwrap_or_default();
+        let hidden = queue["VisibilityTimeout"].as_u64().unwrap_or(30);
+        if !(3..=10).contains(&receives) || hidden * (receives - 1) <= OUTAGE {
             wrong.push(format!(
-                "{name}: set RedrivePolicy.maxReceiveCount between 3 and 10"
+                "{name}: set RedrivePolicy.maxReceiveCount between 3 and 10, and so that the last receive is more than \
+                 {OUTAGE} s after the first"
             ));
         }
         let Some(dead) = queues.get(&dead_name).filter(|_| &dead_name != name) else {
@@ -126,6 +128,27 @@ fn a_function_has_a_place_for_whatever_calls_it() {
                 "{}: reserve a place for each of its queues' MaximumConcurrency and of its schedules",
                 function.name
             ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+/// Those that wait behind a failed message of their group are reported with it, and so received as often as it.
+#[test]
+fn a_message_does_not_die_of_the_one_before_it() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        for event in function.events_of("SQS") {
+            let queue = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let is_fifo = queues[&queue]["FifoQueue"] == json!(true);
+            if is_fifo && event.properties["BatchSize"] != json!(1) {
+                wrong.push(format!(
+                    "{}.{}: set BatchSize: 1, {queue} is FIFO",
+                    function.name, event.name
+                ));
+            }
         }
     }
     nothing_wrong(&wrong);
