@@ -8,6 +8,8 @@ use crate::model::*;
 const VISIBILITY_FACTOR: u64 = 6;
 /// So many seconds may a provider or the database be out of reach without a message being given up for it.
 const OUTAGE: u64 = 15 * 60;
+/// So many seconds does a table's stream keep its records.
+const STREAM_RETENTION: u64 = 24 * 60 * 60;
 
 #[test]
 fn every_queue_has_a_dead_letter_queue() {
@@ -194,12 +196,11 @@ fn a_stream_gives_up_into_a_queue_and_does_not_block_for_ever() {
             if settings["BisectBatchOnFunctionError"] != json!(true) {
                 wrong.push(format!("{name}: set BisectBatchOnFunctionError: true"));
             }
-            if settings["MaximumRetryAttempts"]
-                .as_i64()
-                .is_none_or(|attempts| attempts < 1)
-            {
+            let age = settings["MaximumRecordAgeInSeconds"].as_u64().unwrap_or_default();
+            if !(OUTAGE..STREAM_RETENTION).contains(&age) || settings["MaximumRetryAttempts"] != json!(-1) {
                 wrong.push(format!(
-                    "{name}: set MaximumRetryAttempts; without it a bad record blocks its shard for a day"
+                    "{name}: set MaximumRecordAgeInSeconds from {OUTAGE} to what the stream keeps, {STREAM_RETENTION}, \
+                     and MaximumRetryAttempts: -1; tries are used up long before an outage ends"
                 ));
             }
             if target(&settings["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
