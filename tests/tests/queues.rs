@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
         Scenario::alone("what_is_published_twice_counts_once", published_twice),
         Scenario::alone("two_relays_at_once_publish_once", two_relays),
+        Scenario::new("no_session_holds_a_lock_for_long", session_limits),
         Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
     ];
     run_scenarios("queues", options(), scenarios)
@@ -444,6 +445,18 @@ async fn two_relays(fixture: Arc<Fixture>) -> Result {
     two?;
     three?;
     topic_tells(&fixture, &key, &told).await?;
+    Ok(())
+}
+
+/// The migrations give the functions' role its limits; the code sets none.
+async fn session_limits(fixture: Arc<Fixture>) -> Result {
+    let limits: Vec<String> = sqlx::query_scalar(
+        "SELECT current_setting(name) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', \
+         'idle_in_transaction_session_timeout', 'TimeZone']) WITH ORDINALITY AS settings (name, place) ORDER BY place",
+    )
+    .fetch_all(fixture.database.pool())
+    .await?;
+    ensure_eq!(limits, ["10s", "5s", "10s", "UTC"]);
     Ok(())
 }
 
