@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         ),
         Scenario::new("a_stuck_destination_does_not_hide_the_others", stuck_destination),
         Scenario::alone("a_relay_that_is_cut_off_leaves_its_lock", cut_off),
+        Scenario::alone("a_secret_that_does_not_come_holds_up_kafka_alone", secret_hangs),
         Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
         Scenario::alone("what_is_published_twice_counts_once", published_twice),
         Scenario::alone("two_relays_at_once_publish_once", two_relays),
@@ -360,6 +361,57 @@ async fn cut_off(fixture: Arc<Fixture>) -> Result {
     );
     // At least once: the first relay's has no record.
     topic_tells(&fixture, &key, &[told.clone(), told].concat()).await?;
+    Ok(())
+}
+
+/// What asks for Kafka's credentials waits: once for all messages, and no queue's message with them.
+async fn secret_hangs(fixture: Arc<Fixture>) -> Result {
+    // The system takes connections for it, and it never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let endpoint = format!("http://{}", silent.local_addr()?);
+    let arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:kafka";
+    let change = |name: &str, value: &str| fixture.cloud.set_function_environment(RELAY, name, value);
+    change("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoint)?;
+    change("KAFKA_SECRET_ARN", arn)?;
+    change("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")?;
+    let mark = Uuid::now_v7().to_string();
+    let outcome = while_secret_hangs(&fixture, &mark).await;
+    change("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")?;
+    outcome?;
+    eventually("the topic's messages are published too", async || {
+        relay(&fixture).await?;
+        for key in 0..4 {
+            let rows = fixture.database.outbox_of_key(&format!("{mark}-{key}")).await?;
+            ensure!(
+                rows.iter().all(|row| row.published_at.is_some()),
+                "not published: {rows:?}"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn while_secret_hangs(fixture: &Fixture, mark: &str) -> Result {
+    for key in 0..4 {
+        let key = format!("{mark}-{key}");
+        tell(fixture, &key, ("topic", "trading.events"), 1).await?;
+        tell(fixture, &key, ("queue", "domain-events"), 1).await?;
+    }
+    let report = relay(fixture).await?;
+    ensure!(
+        report["failed"] == 4 && report["published"] == 4,
+        "the relay says {report}"
+    );
+    for key in 0..4 {
+        for row in fixture.database.outbox_of_key(&format!("{mark}-{key}")).await? {
+            let is_of_queue = row.destination == "domain-events";
+            ensure!(
+                row.attempts == 1 && row.published_at.is_some() == is_of_queue,
+                "{row:?}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -83,11 +83,14 @@ impl Pusher {
             Err(error @ Error::Item(_)) => return self.given_up.add(Some(profile), Some(id), &error).await,
             Err(error) => return Err(error),
         };
-        let devices = self.feed.devices(profile).await?;
-        let missing = devices
-            .into_iter()
-            .filter(|device| !pushed.contains(&mark(device)));
-        let pushes = join_all(missing.map(|device| self.push_to(profile, &item, device, deadline))).await;
+        let mut devices = self.feed.devices(profile).await?;
+        devices.retain(|device| !pushed.contains(&mark(device)));
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let client = self.client.get(|account| self.connect(account)).await?;
+        let push_to = |device| self.push_to(&client, profile, &item, device, deadline);
+        let pushes = join_all(devices.into_iter().map(push_to)).await;
         let failures: Vec<Error> = pushes.into_iter().filter_map(Result::err).collect();
         for error in &failures {
             tracing::warn!(error = chain(error), "a device waits for its push");
@@ -97,12 +100,12 @@ impl Pusher {
 
     async fn push_to(
         &self,
+        client: &Firebase,
         profile: ProfileId,
         item: &FeedItem,
         device: String,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let client = self.client.get(|account| self.connect(account)).await?;
         let push = message(item, device);
         let until = deadline.earlier_by(RECORDING).instant();
         match client.send(&push, until).await {

@@ -118,7 +118,7 @@ fn log_failure(message: &Message, reason: &str) {
     tracing::error!(
         outbox_message_id = message.id,
         to = message.destination,
-        about = message.correlation_id(),
+        correlation_id = message.correlation_id(),
         reason,
         "not published"
     );
