@@ -17,6 +17,7 @@ use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const RECORDER: &str = "record_notification";
+const PUSHER: &str = "push_notification";
 const MESSAGES: &str = "/v1/projects";
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Scenario::new("copies_at_the_same_time_are_one_notification", copies_at_once),
         Scenario::new("many_events_at_once_are_all_counted", many_at_once),
         Scenario::new("what_is_told_fits_what_happened", words),
+        Scenario::new("a_push_is_found_by_the_id_of_its_cause", found_in_logs),
         Scenario::new("events_that_nobody_is_told_of_are_passed_over", nobodys_news),
         Scenario::new("an_unregistered_device_is_forgotten", unregistered),
         Scenario::new("without_a_device_there_is_a_feed_all_the_same", no_device),
@@ -220,6 +222,34 @@ async fn words(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(message["notification"]["body"], item["body"]);
         ensure_eq!(message["data"]["notification_id"], item["id"]);
         ensure_eq!(message["data"]["kind"], json!(kind));
+    }
+    Ok(())
+}
+
+/// What is logged about an item tells its invocation, its profile, and the work that caused it.
+async fn found_in_logs(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let event = arrival(&tester);
+    record(&fixture, std::slice::from_ref(&event)).await?;
+    for function in [RECORDER, PUSHER] {
+        let span = eventually(&format!("{function} logs the profile"), async || {
+            let spans = fixture.cloud.logs(function).into_iter().filter_map(|line| {
+                let line: Value = serde_json::from_str(&line).ok()?;
+                Some(line["span"].clone())
+            });
+            let profile = json!(tester.customer.profile_id);
+            let mut spans = spans.filter(|span| span["profile_id"] == profile);
+            spans.next().context("no line has it")
+        })
+        .await?;
+        ensure!(
+            span["request_id"].is_string() && span["item"].is_string(),
+            "{function}: the span is {span}"
+        );
+        // A queue gives the id beside the message, and this one was delivered by hand.
+        if function == PUSHER {
+            ensure_eq!(span["correlation_id"], event["correlation_id"]);
+        }
     }
     Ok(())
 }
