@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
         Scenario::alone("what_is_published_twice_counts_once", published_twice),
         Scenario::alone("two_relays_at_once_publish_once", two_relays),
+        Scenario::new("old_records_are_deleted_and_others_kept", pruned),
         Scenario::new("no_session_holds_a_lock_for_long", session_limits),
         Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
     ];
@@ -497,6 +498,39 @@ async fn two_relays(fixture: Arc<Fixture>) -> Result {
     two?;
     three?;
     topic_tells(&fixture, &key, &told).await?;
+    Ok(())
+}
+
+async fn pruned(fixture: Arc<Fixture>) -> Result {
+    let mark = Uuid::now_v7().to_string();
+    let pool = fixture.database.pool();
+    sqlx::query(
+        "INSERT INTO outbox_messages \
+             (event_id, kind, ordering_key, payload, destination_kind, destination, created_at, published_at) \
+         SELECT gen_random_uuid(), 'probe.happened', $1, to_json(days), 'queue', 'domain-events', at, at \
+         FROM (SELECT days, now() - days * interval '1 day' AS at FROM unnest(ARRAY[1, 29, 31, 400]) AS days) AS ages",
+    )
+    .bind(&mark)
+    .execute(pool)
+    .await?;
+    sqlx::query(
+        "INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload, received_at) \
+         SELECT $1, days::TEXT, 'probe.happened', now(), '{}', now() - days * interval '1 day' \
+         FROM unnest(ARRAY[1, 89, 91, 400]) AS days",
+    )
+    .bind(&mark)
+    .execute(pool)
+    .await?;
+    fixture.run("prune_records", json!({})).await?;
+    let kept = fixture.database.outbox_of_key(&mark).await?;
+    let kept: Vec<Value> = kept.into_iter().map(|row| row.payload).collect();
+    ensure_eq!(kept, [json!(1), json!(29)]);
+    let kept: Vec<String> =
+        sqlx::query_scalar("SELECT event_id FROM inbox_events WHERE source = $1 ORDER BY received_at DESC")
+            .bind(&mark)
+            .fetch_all(pool)
+            .await?;
+    ensure_eq!(kept, ["1", "89"]);
     Ok(())
 }
 
