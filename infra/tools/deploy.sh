@@ -22,5 +22,4 @@ fi
 # What is built and what Lambda is told to run must be the same.
 ARCHITECTURE=$(sed -n 's/.*"Architecture=\(.*\)".*/\1/p' <<<"$section") infra/tools/build-artifacts.sh
 "$sam" deploy --template-file infra/template.yaml --config-file "$PWD/samconfig.toml" --config-env "$stage"
-"$sam" remote invoke Migrate --stack-name "moneta-$stage" --event '{}' \
-  --config-file "$PWD/samconfig.toml" --config-env "$stage"
+.local/tools/aws-sam-cli/bin/python infra/tools/migrate-stage.py "$stage"

@@ -17,6 +17,7 @@ use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const RECORDER: &str = "record_notification";
+const PUSHER: &str = "push_notification";
 const MESSAGES: &str = "/v1/projects";
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Scenario::new("copies_at_the_same_time_are_one_notification", copies_at_once),
         Scenario::new("many_events_at_once_are_all_counted", many_at_once),
         Scenario::new("what_is_told_fits_what_happened", words),
+        Scenario::new("a_push_is_found_by_the_id_of_its_cause", found_in_logs),
         Scenario::new("events_that_nobody_is_told_of_are_passed_over", nobodys_news),
         Scenario::new("an_unregistered_device_is_forgotten", unregistered),
         Scenario::new("without_a_device_there_is_a_feed_all_the_same", no_device),
@@ -34,6 +36,11 @@ fn main() -> ExitCode {
         Scenario::alone("a_push_that_fails_is_tried_again", push_fails),
         Scenario::alone("a_token_that_ends_meanwhile_is_renewed", token_ends),
         Scenario::alone("a_push_that_is_refused_does_not_stop_the_others", push_refused),
+        Scenario::alone(
+            "a_device_that_can_not_be_reached_keeps_the_push_from_no_other",
+            one_device_of_two,
+        ),
+        Scenario::alone("what_is_wrong_with_the_set_up_is_waited_out", set_up_wrong),
     ];
     run_scenarios("notifications", options(), scenarios)
 }
@@ -198,6 +205,8 @@ async fn words(fixture: Arc<Fixture>) -> Result {
         let told = item["body"].as_str().unwrap_or_default();
         ensure!(told.contains(body), "told: {told}");
         ensure_eq!(item["read"], json!(false));
+        let kept = kept_correlation_id(&fixture, &tester, &item["id"]).await?;
+        ensure_eq!(Some(kept.as_str()), event["correlation_id"].as_str());
         ensure_eq!(
             item["data"],
             json!({ "money_flow_id": "7", "direction": direction })
@@ -215,6 +224,55 @@ async fn words(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(message["data"]["kind"], json!(kind));
     }
     Ok(())
+}
+
+/// What is logged about an item tells its invocation, its profile, and the work that caused it.
+async fn found_in_logs(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let event = arrival(&tester);
+    record(&fixture, std::slice::from_ref(&event)).await?;
+    for function in [RECORDER, PUSHER] {
+        let span = eventually(&format!("{function} logs the profile"), async || {
+            let spans = fixture.cloud.logs(function).into_iter().filter_map(|line| {
+                let line: Value = serde_json::from_str(&line).ok()?;
+                Some(line["span"].clone())
+            });
+            let profile = json!(tester.customer.profile_id);
+            let mut spans = spans.filter(|span| span["profile_id"] == profile);
+            spans.next().context("no line has it")
+        })
+        .await?;
+        ensure!(
+            span["request_id"].is_string() && span["item"].is_string(),
+            "{function}: the span is {span}"
+        );
+        // A queue gives the id beside the message, and this one was delivered by hand.
+        if function == PUSHER {
+            ensure_eq!(span["correlation_id"], event["correlation_id"]);
+        }
+    }
+    Ok(())
+}
+
+/// What the stored item keeps of the work that caused it.
+async fn kept_correlation_id(fixture: &Fixture, tester: &Tester, id: &Value) -> Result<String> {
+    let sort = format!("feed#{}", id.as_str().context("no id")?);
+    let get = fixture
+        .cloud
+        .dynamodb()
+        .get_item()
+        .table_name(fixture.cloud.table("notifications")?);
+    let answer = get
+        .key(
+            "pk",
+            AttributeValue::S(format!("profile#{}", tester.customer.profile_id)),
+        )
+        .key("sk", AttributeValue::S(sort))
+        .send()
+        .await?;
+    let item = answer.item.context("there is no item")?;
+    let kept = item.get("correlation_id").and_then(|id| id.as_s().ok());
+    kept.cloned().context("it keeps no correlation id")
 }
 
 async fn nobodys_news(fixture: Arc<Fixture>) -> Result {
@@ -409,19 +467,70 @@ async fn token_ends(fixture: Arc<Fixture>) -> Result {
 async fn push_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let fault = Fault::new("POST", MESSAGES, refuse(400, "INVALID_ARGUMENT"));
-    fixture.cloud.firebase().fault(fault.times(11));
+    fixture.cloud.firebase().fault(fault);
     record(&fixture, &[arrival(&tester)]).await?;
     fixture.queue_reaches("push-failures", 1).await?;
-    ensure_eq!(
-        fixture
-            .cloud
-            .firebase()
-            .messages_to(&tester.customer.device_token)
-            .len(),
-        0
-    );
-    fixture.cloud.firebase().clear_faults();
     stream_passes(&fixture).await?;
-    ensure_eq!(tester.feed().await?.len(), 1);
+    pushes_reach(&fixture, &tester.customer.device_token, 0).await?;
+    ensure_eq!(
+        devices(&fixture, &tester).await?,
+        std::slice::from_ref(&tester.customer.device_token)
+    );
+    let item = tester.feed().await?.pop().context("the feed is empty")?;
+    let given_up = fixture.waiting_in("push-failures").await?;
+    ensure_eq!(
+        given_up,
+        [json!({
+            "profile_id": tester.customer.profile_id,
+            "notification_id": item["id"],
+            "reason": "Firebase refused a push with code INVALID_ARGUMENT",
+        })]
+    );
+    Ok(())
+}
+
+/// One of two devices is refused for good: the other has its push, once.
+async fn one_device_of_two(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let phone = &tester.customer.device_token;
+    let tablet = format!("tablet-{}", tester.customer.profile_id);
+    add_device(&fixture, &tester, &tablet).await?;
+    let before = fixture.held_by("push-failures").await?;
+    let fault = Fault::new("POST", MESSAGES, refuse(403, "SENDER_ID_MISMATCH"));
+    fixture.cloud.firebase().fault(fault);
+    record(&fixture, &[arrival(&tester)]).await?;
+    fixture.queue_reaches("push-failures", before + 1).await?;
+    stream_passes(&fixture).await?;
+    let pushed = |device: &str| fixture.cloud.firebase().messages_to(device).len();
+    ensure_eq!(pushed(phone) + pushed(&tablet), 1);
+
+    // Whose token is none is forgotten.
+    let fault = Fault::new("POST", MESSAGES, refuse(400, "INVALID_TOKEN"));
+    fixture.cloud.firebase().fault(fault);
+    record(&fixture, &[arrival(&tester)]).await?;
+    stream_passes(&fixture).await?;
+    ensure_eq!(pushed(phone) + pushed(&tablet), 2);
+    ensure_eq!(devices(&fixture, &tester).await?.len(), 1);
+    ensure_eq!(fixture.held_by("push-failures").await?, before + 1);
+    Ok(())
+}
+
+/// More failures than any number of tries: each device has its push in the end, and once.
+async fn set_up_wrong(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let tablet = format!("tablet-{}", tester.customer.profile_id);
+    add_device(&fixture, &tester, &tablet).await?;
+    let before = fixture.held_by("push-failures").await?;
+    let fault = Fault::new("POST", MESSAGES, refuse(403, "PERMISSION_DENIED"));
+    fixture.cloud.firebase().fault(fault.times(31));
+    record(&fixture, &[arrival(&tester)]).await?;
+    for device in [&tester.customer.device_token, &tablet] {
+        pushes_reach(&fixture, device, 1).await?;
+    }
+    stream_passes(&fixture).await?;
+    for device in [&tester.customer.device_token, &tablet] {
+        pushes_reach(&fixture, device, 1).await?;
+    }
+    ensure_eq!(fixture.held_by("push-failures").await?, before);
     Ok(())
 }

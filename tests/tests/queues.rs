@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 const EVENTS: &str = "drivewealth-events";
 const DEAD: &str = "drivewealth-events-dead";
+/// So often is a message received before it is given up.
+const RECEIVES: u32 = 10;
 const RELAY: &str = "relay_outbox";
 
 fn main() -> ExitCode {
@@ -36,9 +38,14 @@ fn main() -> ExitCode {
             "a_failure_holds_up_its_own_key_and_destination_alone",
             failure_holds_up_its_key,
         ),
+        Scenario::new("a_stuck_destination_does_not_hide_the_others", stuck_destination),
+        Scenario::alone("a_relay_that_is_cut_off_leaves_its_lock", cut_off),
+        Scenario::alone("a_secret_that_does_not_come_holds_up_kafka_alone", secret_hangs),
         Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
         Scenario::alone("what_is_published_twice_counts_once", published_twice),
         Scenario::alone("two_relays_at_once_publish_once", two_relays),
+        Scenario::new("old_records_are_deleted_and_others_kept", pruned),
+        Scenario::new("no_session_holds_a_lock_for_long", session_limits),
         Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
     ];
     run_scenarios("queues", options(), scenarios)
@@ -103,7 +110,7 @@ async fn redriven(fixture: Arc<Fixture>) -> Result {
         message: "not now".to_owned(),
     };
     let fault = Fault::new("GET", &format!("/accounts/{account}"), refuse);
-    fixture.cloud.drivewealth().fault(fault.times(5));
+    fixture.cloud.drivewealth().fault(fault.times(RECEIVES));
     fixture
         .cloud
         .drivewealth()
@@ -200,14 +207,23 @@ async fn tell(fixture: &Fixture, key: &str, destination: (&str, &str), count: i6
     Ok(ids)
 }
 
+/// Runs the relay; when another is at work, again until it has had its turn.
 async fn relay(fixture: &Fixture) -> Result<Value> {
-    let result = fixture.cloud.run_schedule(RELAY, None).await?;
-    ensure!(
-        result.function_error.is_none(),
-        "the relay failed: {:?}",
-        result.function_error
-    );
-    Ok(result.payload)
+    eventually("the relay has its turn", async || {
+        let result = fixture.cloud.run_schedule(RELAY, None).await?;
+        ensure!(
+            result.function_error.is_none(),
+            "the relay failed: {:?}",
+            result.function_error
+        );
+        ensure!(
+            result.payload["left_to_another"] == false,
+            "the relay says {}",
+            result.payload
+        );
+        Ok(result.payload)
+    })
+    .await
 }
 
 async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>> {
@@ -216,6 +232,16 @@ async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>>
         .into_iter()
         .filter(|message| message.key == key)
         .collect())
+}
+
+/// Waits until the topic has just these events of a key; what others tell meanwhile can hide one from a single look.
+async fn topic_tells(fixture: &Fixture, key: &str, expected: &[Uuid]) -> Result<Vec<TopicMessage>> {
+    eventually("the topic has the key's events", async || {
+        let messages = on_the_topic(fixture, key).await?;
+        ensure_eq!(ids(&messages), expected);
+        Ok(messages)
+    })
+    .await
 }
 
 fn ids(messages: &[TopicMessage]) -> Vec<Uuid> {
@@ -227,8 +253,7 @@ async fn in_order(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
     let told = tell(&fixture, &key, ("topic", "trading.events"), 20).await?;
     relay(&fixture).await?;
-    let messages = on_the_topic(&fixture, &key).await?;
-    ensure_eq!(ids(&messages), told);
+    let messages = topic_tells(&fixture, &key, &told).await?;
     let first = messages.first().context("the topic has nothing")?;
     ensure!(
         messages
@@ -272,8 +297,8 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     ensure!(failed.0 >= 1 && !failed.1 && failed.2, "the first is {failed:?}");
     ensure_eq!([second, third], [(0, false, false); 2]);
     ensure!(topic.1, "another destination of the key is held up: {topic:?}");
-    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), elsewhere);
-    ensure_eq!(ids(&on_the_topic(&fixture, &free).await?), others);
+    topic_tells(&fixture, &stuck, &elsewhere).await?;
+    topic_tells(&fixture, &free, &others).await?;
 
     // The failure is repeated at growing distances, not at every run.
     relay(&fixture).await?;
@@ -289,7 +314,105 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     .await?;
     relay(&fixture).await?;
     let expected = [elsewhere, told].concat();
-    ensure_eq!(ids(&on_the_topic(&fixture, &stuck).await?), expected);
+    topic_tells(&fixture, &stuck, &expected).await?;
+    Ok(())
+}
+
+/// A destination that takes nothing has more waiting than a wave holds, and all of it is older.
+async fn stuck_destination(fixture: Arc<Fixture>) -> Result {
+    let mark = Uuid::now_v7().to_string();
+    let stuck = "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+                 SELECT gen_random_uuid(), 'probe.happened', $1 || number, '{}', 'queue', 'nobodys-queue' \
+                 FROM generate_series(1, 1200) AS number";
+    sqlx::query(stuck)
+        .bind(&mark)
+        .execute(fixture.database.pool())
+        .await?;
+    let told = tell(&fixture, &mark, ("topic", "trading.events"), 3).await?;
+    relay(&fixture).await?;
+    topic_tells(&fixture, &mark, &told).await?;
+    sqlx::query("DELETE FROM outbox_messages WHERE destination = 'nobodys-queue'")
+        .execute(fixture.database.pool())
+        .await?;
+    Ok(())
+}
+
+/// A relay that ends in the middle of its work, here because its database connection is cut, is not waited for.
+async fn cut_off(fixture: Arc<Fixture>) -> Result {
+    let mut blocker = fixture.database.pool().begin().await?;
+    let key = format!("key-{}", Uuid::now_v7());
+    let told = tell(&fixture, &key, ("topic", "trading.events"), 1).await?;
+    // The relay publishes, and then can't record it for as long as this transaction holds the row.
+    sqlx::query("SELECT id FROM outbox_messages WHERE ordering_key = $1 FOR UPDATE")
+        .bind(&key)
+        .fetch_one(&mut *blocker)
+        .await?;
+    let failed = fixture.cloud.run_schedule(RELAY, None).await?;
+    ensure!(
+        failed.function_error.is_some(),
+        "it ended well: {}",
+        failed.payload
+    );
+    blocker.rollback().await?;
+    relay(&fixture).await?;
+    let published = fixture.database.outbox_of_key(&key).await?;
+    ensure!(
+        published.iter().all(|row| row.published_at.is_some()),
+        "not published: {published:?}"
+    );
+    // At least once: the first relay's has no record.
+    topic_tells(&fixture, &key, &[told.clone(), told].concat()).await?;
+    Ok(())
+}
+
+/// What asks for Kafka's credentials waits: once for all messages, and no queue's message with them.
+async fn secret_hangs(fixture: Arc<Fixture>) -> Result {
+    // The system takes connections for it, and it never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let endpoint = format!("http://{}", silent.local_addr()?);
+    let arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:kafka";
+    let change = |name: &str, value: &str| fixture.cloud.set_function_environment(RELAY, name, value);
+    change("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoint)?;
+    change("KAFKA_SECRET_ARN", arn)?;
+    change("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")?;
+    let mark = Uuid::now_v7().to_string();
+    let outcome = while_secret_hangs(&fixture, &mark).await;
+    change("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")?;
+    outcome?;
+    eventually("the topic's messages are published too", async || {
+        relay(&fixture).await?;
+        for key in 0..4 {
+            let rows = fixture.database.outbox_of_key(&format!("{mark}-{key}")).await?;
+            ensure!(
+                rows.iter().all(|row| row.published_at.is_some()),
+                "not published: {rows:?}"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn while_secret_hangs(fixture: &Fixture, mark: &str) -> Result {
+    for key in 0..4 {
+        let key = format!("{mark}-{key}");
+        tell(fixture, &key, ("topic", "trading.events"), 1).await?;
+        tell(fixture, &key, ("queue", "domain-events"), 1).await?;
+    }
+    let report = relay(fixture).await?;
+    ensure!(
+        report["failed"] == 4 && report["published"] == 4,
+        "the relay says {report}"
+    );
+    for key in 0..4 {
+        for row in fixture.database.outbox_of_key(&format!("{mark}-{key}")).await? {
+            let is_of_queue = row.destination == "domain-events";
+            ensure!(
+                row.attempts == 1 && row.published_at.is_some() == is_of_queue,
+                "{row:?}"
+            );
+        }
+    }
     Ok(())
 }
 
@@ -374,7 +497,52 @@ async fn two_relays(fixture: Arc<Fixture>) -> Result {
     one?;
     two?;
     three?;
-    ensure_eq!(ids(&on_the_topic(&fixture, &key).await?), told);
+    topic_tells(&fixture, &key, &told).await?;
+    Ok(())
+}
+
+async fn pruned(fixture: Arc<Fixture>) -> Result {
+    let mark = Uuid::now_v7().to_string();
+    let pool = fixture.database.pool();
+    sqlx::query(
+        "INSERT INTO outbox_messages \
+             (event_id, kind, ordering_key, payload, destination_kind, destination, created_at, published_at) \
+         SELECT gen_random_uuid(), 'probe.happened', $1, to_json(days), 'queue', 'domain-events', at, at \
+         FROM (SELECT days, now() - days * interval '1 day' AS at FROM unnest(ARRAY[1, 29, 31, 400]) AS days) AS ages",
+    )
+    .bind(&mark)
+    .execute(pool)
+    .await?;
+    sqlx::query(
+        "INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload, received_at) \
+         SELECT $1, days::TEXT, 'probe.happened', now(), '{}', now() - days * interval '1 day' \
+         FROM unnest(ARRAY[1, 89, 91, 400]) AS days",
+    )
+    .bind(&mark)
+    .execute(pool)
+    .await?;
+    fixture.run("prune_records", json!({})).await?;
+    let kept = fixture.database.outbox_of_key(&mark).await?;
+    let kept: Vec<Value> = kept.into_iter().map(|row| row.payload).collect();
+    ensure_eq!(kept, [json!(1), json!(29)]);
+    let kept: Vec<String> =
+        sqlx::query_scalar("SELECT event_id FROM inbox_events WHERE source = $1 ORDER BY received_at DESC")
+            .bind(&mark)
+            .fetch_all(pool)
+            .await?;
+    ensure_eq!(kept, ["1", "89"]);
+    Ok(())
+}
+
+/// The migrations give the functions' role its limits; the code sets none.
+async fn session_limits(fixture: Arc<Fixture>) -> Result {
+    let limits: Vec<String> = sqlx::query_scalar(
+        "SELECT current_setting(name) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', \
+         'idle_in_transaction_session_timeout', 'TimeZone']) WITH ORDINALITY AS settings (name, place) ORDER BY place",
+    )
+    .fetch_all(fixture.database.pool())
+    .await?;
+    ensure_eq!(limits, ["10s", "5s", "10s", "UTC"]);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub enum Error {
     /// Firebase gives no answer at the moment.
     #[error("Firebase is not available: {0}")]
     FirebaseUnavailable(String),
-    /// Firebase refuses a push.
+    /// Firebase refuses whatever is pushed: something is wrong with what it was set up with.
     #[error("Firebase refused a push with code {0}")]
     FirebaseRefused(String),
     /// The platform failed.

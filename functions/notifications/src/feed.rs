@@ -91,7 +91,7 @@ impl FeedReader {
         profile: ProfileId,
         unread_only: bool,
         after: Option<FeedPosition>,
-        limit: usize,
+        limit: u32,
     ) -> Result<Page<Notification>, Error> {
         let after = after.map(|position| position.0.to_string());
         let page = self.feed.page(profile, unread_only, after, limit).await?;

@@ -11,6 +11,7 @@
 pub mod error;
 pub mod events;
 pub mod feed;
+mod given_up;
 pub mod push;
 pub mod record;
 mod store;

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::Clock;
 use platform::clock::SystemClock;
 use platform::config::Environment;
+use platform::telemetry;
 use ulid::Ulid;
 
 use crate::Error;
@@ -38,6 +39,7 @@ impl Recorder {
             tracing::debug!(kind = event.kind, "nobody is told of this event");
             return Ok(());
         };
+        telemetry::identify(profile.get());
         let words = words(&news);
         let item = FeedItem {
             id: Ulid::from(event.id.as_uuid()).to_string(),
@@ -47,6 +49,7 @@ impl Recorder {
             data: words.data,
             created_at: event.occurred_at,
             event_id: event.id.to_string(),
+            correlation_id: Some(event.correlation_id.clone()),
             read: false,
             expires_at: expiry(event.occurred_at),
         };

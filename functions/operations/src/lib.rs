@@ -3,10 +3,12 @@
 //! | operation | use case |
 //! |---|---|
 //! | `relay_outbox` | [`relay`] |
+//! | `prune_records` | [`pruning`] |
 //! | `migrate` | [`migrations`] |
 
 pub mod error;
 pub mod migrations;
+pub mod pruning;
 mod publish;
 pub mod relay;
 mod store;

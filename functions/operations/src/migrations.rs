@@ -38,12 +38,13 @@ impl Migrations {
     /// # Errors
     /// Fatal when a migration fails, or one that was applied has been changed since.
     pub async fn apply(&self) -> Result<Report, Error> {
-        let mut connection = self.database.pool().await?.acquire().await?;
-        // A migration may take longer than a request may.
+        let mut connection = self.database.dedicated().await?;
+        // A migration may take longer than a request may. The proxy keeps a connection that says SET for it alone, so
+        // this one ends with the run.
         connection
             .execute("SET statement_timeout = 0; SET lock_timeout = '60s'")
             .await?;
-        MIGRATOR.run(&mut *connection).await?;
+        MIGRATOR.run(&mut connection).await?;
         let version = MIGRATOR
             .iter()
             .map(|migration| migration.version)

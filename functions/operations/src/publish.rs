@@ -1,17 +1,20 @@
-//! Sending a message of the outbox to where it goes.
+//! Sending messages of the outbox to where they go.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
+use futures::future::{join, join_all};
 use platform::config::Environment;
 use platform::correlation;
 use platform::problem::chain;
-use platform::secret::SecretSource;
+use platform::secret::{Rotating, SecretSource};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Error;
 use crate::store::outbox::Message;
@@ -19,116 +22,102 @@ use crate::store::outbox::Message;
 /// How long one message may take to be acknowledged.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What became of one message: the reason when it was not acknowledged.
+type Outcome = Result<(), String>;
+
 /// Sends messages to queues and topics.
+#[derive(Debug)]
 pub(crate) struct Publisher {
-    domain_events: String,
-    portfolio_changes: String,
-    brokers: String,
-    security_protocol: String,
-    kafka_secret: Option<SecretSource>,
-    producer: OnceCell<FutureProducer>,
+    /// Addresses by the names that their variables have: `PORTFOLIO_CHANGES`.
+    queues: BTreeMap<String, String>,
+    kafka: Kafka,
+    producer: Rotating<FutureProducer>,
 }
 
-impl std::fmt::Debug for Publisher {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Publisher")
-            .field("brokers", &self.brokers)
-            .finish_non_exhaustive()
-    }
+/// How Kafka is spoken to.
+#[derive(Debug)]
+struct Kafka {
+    brokers: String,
+    security_protocol: String,
+    certificates: String,
 }
 
 #[derive(Deserialize)]
-struct KafkaCredentials {
+struct Credentials {
     username: String,
     password: String,
 }
 
 impl Publisher {
-    /// Reads the queues' addresses and `KAFKA_*`. The secret is needed unless `KAFKA_SECURITY_PROTOCOL` is PLAINTEXT.
+    /// Reads the queues' addresses, `QUEUE_*_URL`, and `KAFKA_*`. The secret is needed unless
+    /// `KAFKA_SECURITY_PROTOCOL` is PLAINTEXT.
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
-        let domain_events = environment.required("QUEUE_DOMAIN_EVENTS_URL");
-        let portfolio_changes = environment.required("QUEUE_PORTFOLIO_CHANGES_URL");
-        let brokers = environment.required("KAFKA_BROKERS");
-        let security_protocol: Option<String> = environment.required("KAFKA_SECURITY_PROTOCOL");
-        let is_plain = security_protocol.as_deref() == Some("PLAINTEXT");
-        let kafka_secret = if is_plain {
-            None
-        } else {
-            SecretSource::read(environment, "KAFKA_SECRET")
+        let queues = environment.between("QUEUE_", "_URL");
+        if queues.is_empty() {
+            environment.problem("no QUEUE_…_URL is set".to_owned());
+        }
+        let kafka = Kafka::read(environment);
+        let secret = match &kafka {
+            Some(kafka) if kafka.security_protocol == "PLAINTEXT" => Some(SecretSource::none("KAFKA_SECRET")),
+            _ => SecretSource::read(environment, "KAFKA_SECRET"),
         };
         Some(Self {
-            domain_events: domain_events?,
-            portfolio_changes: portfolio_changes?,
-            brokers: brokers?,
-            security_protocol: security_protocol?,
-            kafka_secret,
-            producer: OnceCell::new(),
+            queues,
+            kafka: kafka?,
+            producer: Rotating::new(secret?),
         })
     }
 
-    /// Sends one message; the reason when it was not acknowledged.
-    pub(crate) async fn publish(&self, message: &Message) -> Result<(), String> {
-        match message.destination_kind.as_str() {
-            "topic" => self.to_topic(message).await,
-            _ => self.to_queue(message).await,
+    /// Sends the messages side by side; what has no answer `until` then has failed.
+    pub(crate) async fn publish<'a>(
+        &self,
+        wave: &'a [Message],
+        until: Instant,
+    ) -> Vec<(&'a Message, Outcome)> {
+        let (to_topics, to_queues): (Vec<_>, Vec<_>) = wave
+            .iter()
+            .partition(|message| message.destination_kind == "topic");
+        let of_queues = join_all(
+            to_queues
+                .iter()
+                .map(|message| within(until, self.to_queue(message))),
+        );
+        let (of_topics, of_queues) = join(self.to_topics(&to_topics, until), of_queues).await;
+        let messages = to_topics.into_iter().chain(to_queues);
+        messages.zip(of_topics.into_iter().chain(of_queues)).collect()
+    }
+
+    async fn to_topics(&self, messages: &[&Message], until: Instant) -> Vec<Outcome> {
+        if messages.is_empty() {
+            return Vec::new();
         }
-    }
-
-    async fn to_topic(&self, message: &Message) -> Result<(), String> {
-        let producer = self
-            .producer
-            .get_or_try_init(|| self.connect())
-            .await
-            .map_err(|error| chain(&error))?;
-        let payload = message.payload.to_string();
-        let event_id = message.event_id.to_string();
-        let headers = [("event-id", event_id.as_str()), ("event-type", &message.kind)]
-            .into_iter()
-            .chain(message.correlation_id().map(|id| (correlation::HEADER, id)))
-            .fold(OwnedHeaders::new(), |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value),
-                })
-            });
-        let record = FutureRecord::to(&message.destination)
-            .key(&message.ordering_key)
-            .payload(&payload)
-            .headers(headers);
-        producer
-            .send(record, DELIVERY_TIMEOUT)
-            .await
-            .map(|_| ())
-            .map_err(|(error, _)| error.to_string())
-    }
-
-    async fn connect(&self) -> Result<FutureProducer, Error> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", &self.brokers)
-            .set("security.protocol", &self.security_protocol)
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("linger.ms", "2")
-            .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
-            // A typo in a topic's name has to be an error, not a new topic.
-            .set("allow.auto.create.topics", "false");
-        if let Some(secret) = &self.kafka_secret {
-            let credentials: KafkaCredentials = secret.load().await?;
-            config
-                .set("sasl.mechanisms", "SCRAM-SHA-512")
-                .set("sasl.username", credentials.username)
-                .set("sasl.password", credentials.password);
+        let connecting = async {
+            let made = self
+                .producer
+                .get(|credentials| self.kafka.producer(credentials))
+                .await;
+            made.map_err(|error| chain(&error))
+        };
+        // Once for all of them: each would wait for the secret and fail by itself.
+        let producer = match within(until, connecting).await {
+            Ok(producer) => producer,
+            Err(reason) => return messages.iter().map(|_| Err(reason.clone())).collect(),
+        };
+        let sending = messages
+            .iter()
+            .map(|message| within(until, to_topic(&producer, message)));
+        let outcomes = join_all(sending).await;
+        if outcomes.iter().all(Result::is_err) {
+            // librdkafka keeps trying with credentials that were replaced, and says no more than that time ran out.
+            self.producer.look_again().await;
         }
-        config.create().map_err(|error| Error::Kafka(error.to_string()))
+        outcomes
     }
 
-    async fn to_queue(&self, message: &Message) -> Result<(), String> {
-        let (url, is_fifo) = match message.destination.as_str() {
-            "domain-events" => (&self.domain_events, false),
-            "portfolio-changes" => (&self.portfolio_changes, true),
-            other => return Err(format!("no queue {other} is configured")),
+    async fn to_queue(&self, message: &Message) -> Outcome {
+        let name = message.destination.to_uppercase().replace('-', "_");
+        let Some(url) = self.queues.get(&name) else {
+            return Err(format!("QUEUE_{name}_URL is not set"));
         };
         let mut sending = platform::aws::sqs()
             .await
@@ -143,11 +132,134 @@ impl Publisher {
             let attribute = attribute.map_err(|error| error.to_string())?;
             sending = sending.message_attributes(correlation::ATTRIBUTE, attribute);
         }
-        if is_fifo {
+        if url.ends_with(".fifo") {
             sending = sending
                 .message_group_id(&message.ordering_key)
                 .message_deduplication_id(message.event_id.to_string());
         }
         sending.send().await.map(|_| ()).map_err(|error| chain(&error))
+    }
+}
+
+impl Kafka {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let brokers = environment.required("KAFKA_BROKERS");
+        let security_protocol = environment.required("KAFKA_SECURITY_PROTOCOL");
+        // OpenSSL is linked statically and looks for certificates where no system has them. `probe` has librdkafka
+        // try where systems do, /etc/pki/tls/certs/ca-bundle.crt of Amazon Linux first.
+        let certificates = environment.optional("KAFKA_CA_LOCATION");
+        Some(Self {
+            brokers: brokers?,
+            security_protocol: security_protocol?,
+            certificates: certificates.unwrap_or_else(|| "probe".to_owned()),
+        })
+    }
+
+    fn producer(&self, credentials: Option<Credentials>) -> Result<FutureProducer, Error> {
+        self.settings(credentials)
+            .create()
+            .map_err(|error| Error::Kafka(error.to_string()))
+    }
+
+    fn settings(&self, credentials: Option<Credentials>) -> ClientConfig {
+        let mut settings = ClientConfig::new();
+        settings
+            .set("bootstrap.servers", &self.brokers)
+            .set("security.protocol", &self.security_protocol)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "2")
+            .set("delivery.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string())
+            // A typo in a topic's name has to be an error, not a new topic.
+            .set("allow.auto.create.topics", "false");
+        if self.security_protocol.ends_with("SSL") {
+            settings.set("ssl.ca.location", &self.certificates);
+        }
+        if let Some(credentials) = credentials {
+            settings
+                .set("sasl.mechanisms", "SCRAM-SHA-512")
+                .set("sasl.username", credentials.username)
+                .set("sasl.password", credentials.password);
+        }
+        settings
+    }
+}
+
+async fn to_topic(producer: &FutureProducer, message: &Message) -> Outcome {
+    let payload = message.payload.to_string();
+    let event_id = message.event_id.to_string();
+    let headers = [("event-id", event_id.as_str()), ("event-type", &message.kind)]
+        .into_iter()
+        .chain(message.correlation_id().map(|id| (correlation::HEADER, id)))
+        .fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        });
+    let record = FutureRecord::to(&message.destination)
+        .key(&message.ordering_key)
+        .payload(&payload)
+        .headers(headers);
+    producer
+        .send(record, DELIVERY_TIMEOUT)
+        .await
+        .map(|_| ())
+        .map_err(|(error, _)| error.to_string())
+}
+
+async fn within<T>(until: Instant, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout_at(until, work)
+        .await
+        .unwrap_or_else(|_| Err("it took too long".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(security_protocol: &str, more: &[(&str, &str)]) -> Environment {
+        let own = [
+            ("QUEUE_DOMAIN_EVENTS_URL", "http://queues/domain-events"),
+            ("KAFKA_BROKERS", "broker:9096"),
+            ("KAFKA_SECURITY_PROTOCOL", security_protocol),
+        ];
+        let all = own.iter().chain(more);
+        Environment::of(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn brokers_are_verified_with_the_systems_certificates() {
+        let kafka = Kafka::read(&mut environment("SASL_SSL", &[])).unwrap();
+        let credentials = Credentials {
+            username: "moneta".to_owned(),
+            password: "secret".to_owned(),
+        };
+        let settings = kafka.settings(Some(credentials));
+        assert_eq!(settings.get("ssl.ca.location"), Some("probe"));
+        assert_eq!(settings.get("sasl.username"), Some("moneta"));
+    }
+
+    #[test]
+    fn a_company_may_have_its_own_authority() {
+        let own = [("KAFKA_CA_LOCATION", "/opt/ca.pem")];
+        let kafka = Kafka::read(&mut environment("SSL", &own)).unwrap();
+        assert_eq!(kafka.settings(None).get("ssl.ca.location"), Some("/opt/ca.pem"));
+    }
+
+    #[test]
+    fn plain_kafka_needs_neither_certificates_nor_a_secret() {
+        let mut environment = environment("PLAINTEXT", &[]);
+        let publisher = Publisher::read(&mut environment).unwrap();
+        assert_eq!(publisher.kafka.settings(None).get("ssl.ca.location"), None);
+        assert!(environment.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn without_plain_kafka_the_secret_is_asked_for() {
+        let mut environment = environment("SASL_SSL", &[]);
+        assert!(Publisher::read(&mut environment).is_none());
+        let error = environment.finish(Some(())).unwrap_err();
+        assert!(error.to_string().contains("KAFKA_SECRET_ARN"), "{error}");
     }
 }

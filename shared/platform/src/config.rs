@@ -55,6 +55,15 @@ impl Environment {
         self.parse(name, &text)
     }
 
+    /// The variables whose names begin and end like this, by what stands between.
+    pub fn between(&self, start: &str, end: &str) -> BTreeMap<String, String> {
+        let middle = |name: &String| Some(name.strip_prefix(start)?.strip_suffix(end)?.to_owned());
+        self.variables
+            .keys()
+            .filter_map(|name| Some((middle(name)?, self.text(name)?)))
+            .collect()
+    }
+
     /// Whether the variable is set and not empty.
     pub fn has(&self, name: &str) -> bool {
         self.text(name).is_some()

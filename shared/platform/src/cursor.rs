@@ -15,6 +15,25 @@ use crate::problem::Problem;
 /// Longest cursor that is read, in characters.
 const MAX_LENGTH: usize = 512;
 
+/// Items of a page unless a caller asks for another number.
+pub const DEFAULT_LIMIT: u32 = 20;
+/// Most items of a page.
+pub const MAX_LIMIT: u32 = 100;
+
+/// The number of items that a page is to have.
+///
+/// # Errors
+/// 400 naming `limit` when a caller asks for none or for more than [`MAX_LIMIT`].
+pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        _ => Err(Problem::malformed(
+            "limit",
+            &format!("has to be between 1 and {MAX_LIMIT}"),
+        )),
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Serialize)]
 pub struct Page<T> {

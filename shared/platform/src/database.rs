@@ -1,5 +1,8 @@
 //! PostgreSQL: one connection per instance, made on first use. In AWS through RDS Proxy with a short-lived IAM
 //! token as password; elsewhere by `DATABASE_URL`.
+//!
+//! A session's limits (a statement 10 s, a lock 5 s, an idle transaction 10 s) are settings of the role in the database,
+//! made by its migrations: a `SET` would pin the connection at the proxy, and start-up options it refuses.
 
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -9,7 +12,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{Executor, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::aws;
 use crate::config::Environment;
@@ -19,10 +22,6 @@ use crate::error::PlatformError;
 const TOKEN_RENEWAL: Duration = Duration::from_secs(10 * 60);
 /// How long a request waits for a connection before it is told to come again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The limits of every connection: no statement and no forgotten transaction holds a lock for long.
-const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'";
 
 /// The database of this instance.
 #[derive(Debug)]
@@ -109,6 +108,15 @@ impl Database {
         Ok(self.pool().await?.begin().await?)
     }
 
+    /// A connection outside of the pool, for what lasts as long as a session (an advisory lock, a setting). Dropping
+    /// it, whatever the reason, ends the session and all that hangs on it.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn dedicated(&self) -> Result<PgConnection, PlatformError> {
+        Ok(self.pool().await?.acquire().await?.detach())
+    }
+
     async fn renew_token(&self) -> Result<(), PlatformError> {
         let SignIn::Iam(iam) = &self.sign_in else {
             return Ok(());
@@ -138,12 +146,6 @@ fn pool(options: PgConnectOptions) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(SESSION).await?;
-                Ok(())
-            })
-        })
         .connect_lazy_with(options)
 }
 

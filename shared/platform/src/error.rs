@@ -74,13 +74,7 @@ impl Laned for PlatformError {
 /// Errors that the same statement would meet again: a broken constraint, a missing table, a wrong type.
 fn is_permanent(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => {
-            // Classes 40 (rollback), 53 (resources), 57 (operator) and 08 (connection) go away by themselves.
-            let code = error.code().unwrap_or_default().into_owned();
-            !["40", "53", "57", "08", "55"]
-                .iter()
-                .any(|class| code.starts_with(class))
-        }
+        sqlx::Error::Database(error) => !error.code().is_some_and(|code| goes_away(&code)),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
@@ -88,5 +82,31 @@ fn is_permanent(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => false,
         _ => true,
+    }
+}
+
+/// Whether what this SQLSTATE tells of goes away by itself.
+fn goes_away(code: &str) -> bool {
+    // Connection, sign-in (the next one has a new token), rollback, resources, locks, operator; and a transaction
+    // that was ended because it was idle for too long.
+    ["08", "28", "40", "53", "55", "57", "25P03"]
+        .iter()
+        .any(|start| code.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_away_by_itself_is_told_from_what_does_not() {
+        for code in [
+            "08006", "28P01", "28000", "40001", "53300", "55P03", "57P01", "25P03",
+        ] {
+            assert!(goes_away(code), "{code}");
+        }
+        for code in ["23505", "42P01", "22003", "25P02", "25006"] {
+            assert!(!goes_away(code), "{code}");
+        }
     }
 }

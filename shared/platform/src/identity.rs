@@ -1,8 +1,9 @@
 //! Who is asking: the claims of the JWT which API Gateway's authorizer has checked.
 
 use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
 
-use domain::ids::ProfileId;
+use domain::ids::{ClientId, ProfileId, UserId};
 
 use crate::error::PlatformError;
 
@@ -10,8 +11,8 @@ use crate::error::PlatformError;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     profile_id: Option<ProfileId>,
-    user_id: Option<String>,
-    client_id: Option<String>,
+    user_id: Option<UserId>,
+    client_id: Option<ClientId>,
     groups: BTreeSet<String>,
     scopes: BTreeSet<String>,
 }
@@ -19,11 +20,10 @@ pub struct Identity {
 impl Identity {
     /// The identity in the authorizer's claims. API Gateway writes lists as `[a b]`.
     pub fn from_claims(claims: &HashMap<String, String>) -> Self {
-        let text = |name: &str| claims.get(name).filter(|value| !value.is_empty()).cloned();
         Self {
-            profile_id: text("profile_id").and_then(|value| value.parse().ok()),
-            user_id: text("user_id"),
-            client_id: text("client_id"),
+            profile_id: id(claims, "profile_id"),
+            user_id: id(claims, "user_id"),
+            client_id: id(claims, "client_id"),
             groups: words(claims.get("groups")),
             scopes: words(claims.get("scope")),
         }
@@ -41,19 +41,18 @@ impl Identity {
         Ok(profile)
     }
 
-    /// The trader's user id.
+    /// The trader.
     ///
     /// # Errors
     /// Denied (403) for a token that carries none.
-    pub fn user(&self) -> Result<&str, PlatformError> {
+    pub fn user(&self) -> Result<UserId, PlatformError> {
         self.user_id
-            .as_deref()
             .ok_or(PlatformError::Denied("a token of a trader (claim user_id)"))
     }
 
     /// The wallet client, where the token belongs to one.
-    pub fn client(&self) -> Option<&str> {
-        self.client_id.as_deref()
+    pub fn client(&self) -> Option<ClientId> {
+        self.client_id
     }
 
     /// Passes administrators only.
@@ -79,6 +78,10 @@ impl Identity {
             Err(PlatformError::Denied(scope))
         }
     }
+}
+
+fn id<T: FromStr>(claims: &HashMap<String, String>, name: &str) -> Option<T> {
+    claims.get(name)?.parse().ok()
 }
 
 fn words(value: Option<&String>) -> BTreeSet<String> {
@@ -128,5 +131,15 @@ mod tests {
         assert!(identity(&[("profile_id", "-7")]).profile().is_err());
         assert!(identity(&[("profile_id", "7 or 8")]).profile().is_err());
         assert!(identity(&[]).profile().is_err());
+    }
+
+    #[test]
+    fn traders_and_wallet_clients_have_ids_of_their_own() {
+        let trader = identity(&[("user_id", "12")]);
+        assert_eq!(trader.user().unwrap().get(), 12);
+        assert!(trader.profile().is_err() && trader.client().is_none());
+        let client = identity(&[("client_id", "3")]).client();
+        assert_eq!(client.map(|client| client.get()), Some(3));
+        assert!(identity(&[("user_id", "")]).user().is_err());
     }
 }

@@ -69,13 +69,14 @@ impl Problem {
         )
     }
 
-    /// 503: the deadline passed before there was an answer.
-    pub fn timed_out() -> Self {
-        Self::new(
-            503,
-            "timed-out",
-            "This took too long. Repeat the request with the same Idempotency-Key.",
-        )
+    /// 503: the deadline passed before there was an answer to a request, which came with an `Idempotency-Key` or not.
+    pub fn timed_out(has_key: bool) -> Self {
+        let detail = if has_key {
+            "This took too long. Repeat the request with the same Idempotency-Key."
+        } else {
+            "This took too long. Please repeat the request."
+        };
+        Self::new(503, "timed-out", detail)
     }
 
     /// The answer to an error, by its lane alone. Internals are logged, not shown.

@@ -3,13 +3,23 @@
 //! Setting `DRIVEWEALTH_SECRET` to the secret's text stands in for `DRIVEWEALTH_SECRET_ARN`.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::aws;
 use crate::config::Environment;
 use crate::error::PlatformError;
+use crate::problem::chain;
+
+/// How long a secret that was read counts as the present one.
+const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long what is at hand has to do when the secret can't be read.
+const WITHOUT_ANSWER: Duration = Duration::from_secs(30);
 
 /// A value that never shows in logs or errors.
 #[derive(Clone, Deserialize)]
@@ -69,17 +79,32 @@ impl SecretSource {
         }
     }
 
+    /// No secret, where none is needed: it reads as `null`.
+    pub fn none(name: &'static str) -> Self {
+        Self {
+            name,
+            place: Place::Environment(Redacted::new("null".to_owned())),
+        }
+    }
+
     /// Reads the secret, a JSON document, into its type.
     ///
     /// # Errors
     /// [`PlatformError::Secret`] when it can't be fetched or doesn't have the shape of `T`.
     pub async fn load<T: DeserializeOwned>(&self) -> Result<T, PlatformError> {
-        let text = match &self.place {
-            Place::Environment(text) => text.reveal().clone(),
-            Place::SecretsManager(arn) => self.fetch(arn).await?,
-        };
+        self.parse(self.text().await?.reveal())
+    }
+
+    async fn text(&self) -> Result<Redacted<String>, PlatformError> {
+        match &self.place {
+            Place::Environment(text) => Ok(text.clone()),
+            Place::SecretsManager(arn) => self.fetch(arn).await.map(Redacted::new),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, PlatformError> {
         // serde_json's message could quote the secret: only its position is kept.
-        serde_json::from_str(&text).map_err(|error| {
+        serde_json::from_str(text).map_err(|error| {
             self.failure(format!(
                 "it is not of the expected shape (line {}, column {})",
                 error.line(),
@@ -95,7 +120,7 @@ impl SecretSource {
             .secret_id(arn)
             .send()
             .await
-            .map_err(|error| self.failure(crate::problem::chain(&error)))?;
+            .map_err(|error| self.failure(chain(&error)))?;
         answer
             .secret_string
             .ok_or_else(|| self.failure("it holds no text".to_owned()))
@@ -106,5 +131,157 @@ impl SecretSource {
             name: self.name.to_owned(),
             reason,
         }
+    }
+}
+
+/// What was made with a secret, a client for instance. A warm instance outlives a rotation: the secret is looked at
+/// again every few minutes, and what was made with another one is made anew.
+pub struct Rotating<T> {
+    source: SecretSource,
+    made: Mutex<Option<Made<T>>>,
+}
+
+struct Made<T> {
+    value: Arc<T>,
+    text: Redacted<String>,
+    fresh_until: Instant,
+}
+
+impl<T> fmt::Debug for Rotating<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Rotating")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Rotating<T> {
+    /// Nothing is read before it is needed.
+    pub fn new(source: SecretSource) -> Self {
+        Self {
+            source,
+            made: Mutex::new(None),
+        }
+    }
+
+    /// What was made with the present secret, by `make` where the secret is new.
+    ///
+    /// # Errors
+    /// As `make`; or when the secret can't be read and nothing was made before.
+    pub async fn get<S, E>(&self, make: impl FnOnce(S) -> Result<T, E>) -> Result<Arc<T>, E>
+    where
+        S: DeserializeOwned,
+        E: From<PlatformError>,
+    {
+        let mut made = self.made.lock().await;
+        match made.as_ref() {
+            Some(made) if Instant::now() < made.fresh_until => Ok(made.value.clone()),
+            _ => self.renew(&mut made, self.source.text().await, make),
+        }
+    }
+
+    /// Has the secret looked at before it is used again: it was refused, or is suspected.
+    pub async fn look_again(&self) {
+        if let Some(made) = self.made.lock().await.as_mut() {
+            made.fresh_until = Instant::now();
+        }
+    }
+
+    fn renew<S, E>(
+        &self,
+        made: &mut Option<Made<T>>,
+        read: Result<Redacted<String>, PlatformError>,
+        make: impl FnOnce(S) -> Result<T, E>,
+    ) -> Result<Arc<T>, E>
+    where
+        S: DeserializeOwned,
+        E: From<PlatformError>,
+    {
+        let text = match (read, made.as_mut()) {
+            (Ok(text), Some(old)) if text.reveal() == old.text.reveal() => return Ok(old.keep_for(FRESH_FOR)),
+            (Ok(text), _) => text,
+            (Err(error), Some(old)) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the secret is not looked at; the one at hand may still be good"
+                );
+                return Ok(old.keep_for(WITHOUT_ANSWER));
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        let value = Arc::new(make(self.source.parse(text.reveal())?)?);
+        *made = Some(Made {
+            value: value.clone(),
+            text,
+            fresh_until: Instant::now() + FRESH_FOR,
+        });
+        Ok(value)
+    }
+}
+
+impl<T> Made<T> {
+    fn keep_for(&mut self, time: Duration) -> Arc<T> {
+        self.fresh_until = Instant::now() + time;
+        self.value.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Read = Result<Redacted<String>, PlatformError>;
+
+    fn renew(
+        rotating: &Rotating<u32>,
+        made: &mut Option<Made<u32>>,
+        read: Read,
+    ) -> Result<u32, PlatformError> {
+        rotating
+            .renew(made, read, |secret: u32| Ok::<_, PlatformError>(secret))
+            .map(|value| *value)
+    }
+
+    fn text(text: &str) -> Read {
+        Ok(Redacted::new(text.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_changed_secret_makes_a_new_client_and_the_same_one_does_not() {
+        let rotating = Rotating::new(SecretSource::none("TEST"));
+        let mut made = None;
+        assert_eq!(renew(&rotating, &mut made, text("1")).unwrap(), 1);
+        let first = made.as_ref().unwrap().value.clone();
+        assert_eq!(renew(&rotating, &mut made, text("1")).unwrap(), 1);
+        assert!(Arc::ptr_eq(&first, &made.as_ref().unwrap().value));
+        assert_eq!(renew(&rotating, &mut made, text("2")).unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_at_hand_does_while_the_secret_can_not_be_read() {
+        let rotating = Rotating::new(SecretSource::none("TEST"));
+        let mut made = None;
+        assert!(renew(&rotating, &mut made, Err(PlatformError::Sealed)).is_err());
+        assert_eq!(renew(&rotating, &mut made, text("1")).unwrap(), 1);
+        assert_eq!(
+            renew(&rotating, &mut made, Err(PlatformError::Sealed)).unwrap(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_once_until_it_is_suspected() {
+        let rotating = Rotating::new(SecretSource::none("TEST"));
+        let get = async || {
+            let made = rotating.get(|_: Option<u32>| Ok::<_, PlatformError>(7)).await;
+            made.unwrap()
+        };
+        let (first, second) = (get().await, get().await);
+        assert!(Arc::ptr_eq(&first, &second));
+        rotating.look_again().await;
+        let looked_at = rotating.made.lock().await.as_ref().unwrap().fresh_until;
+        assert!(looked_at <= Instant::now());
+        assert!(Arc::ptr_eq(&first, &get().await), "it has not changed");
     }
 }

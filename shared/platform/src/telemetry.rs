@@ -27,7 +27,17 @@ pub fn invocation_span(request_id: &str, correlation_id: &str) -> Span {
         request_id,
         correlation_id,
         profile_id = tracing::field::Empty,
-        item = tracing::field::Empty,
+    )
+}
+
+/// The span of one item of a batch. It repeats the invocation's id, because a line shows its innermost span only.
+pub fn item_span(request_id: &str, item: &str, correlation_id: &str) -> Span {
+    tracing::info_span!(
+        "item",
+        request_id,
+        item,
+        correlation_id,
+        profile_id = tracing::field::Empty,
     )
 }
 

@@ -23,6 +23,9 @@ const SPACING: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(
 
 /// The device's token is not registered any more; the device is to be forgotten.
 pub const UNREGISTERED: &str = "UNREGISTERED";
+/// The device's token is none; the device is to be forgotten. Firebase's own code, `INVALID_ARGUMENT`, is that of any
+/// other mistake in a message as well.
+pub const INVALID_TOKEN: &str = "INVALID_TOKEN";
 
 /// A Google service account, as its JSON key file has it.
 #[derive(Clone, Deserialize)]
@@ -222,11 +225,22 @@ fn classify(answer: &Answer) -> Attempt {
 fn error_code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let details = body.pointer("/error/details").and_then(Value::as_array);
-    let code = details
+    let mut details = details.into_iter().flatten();
+    if details.clone().any(is_about_token) {
+        return Some(INVALID_TOKEN.to_owned());
+    }
+    let code = details.find_map(|detail| detail.get("errorCode")?.as_str().map(str::to_owned));
+    code.or_else(|| body.pointer("/error/status")?.as_str().map(str::to_owned))
+}
+
+/// Whether a detail of a refusal blames the device's token.
+fn is_about_token(detail: &Value) -> bool {
+    let violations = detail.get("fieldViolations").and_then(Value::as_array);
+    let fields = violations
         .into_iter()
         .flatten()
-        .find_map(|detail| detail.get("errorCode")?.as_str().map(str::to_owned));
-    code.or_else(|| body.pointer("/error/status")?.as_str().map(str::to_owned))
+        .filter_map(|one| one.get("field"));
+    fields.into_iter().any(|field| field == "message.token")
 }
 
 #[cfg(test)]
@@ -243,5 +257,19 @@ mod tests {
             Some("NOT_FOUND")
         );
         assert_eq!(error_code(b"oops"), None);
+    }
+
+    #[test]
+    fn a_token_that_is_none_is_told_from_a_message_that_is_none() {
+        let refusal = |field: &str| {
+            let details = json!([
+                {"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "INVALID_ARGUMENT"},
+                {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": field}]},
+            ]);
+            let body = json!({"error": {"status": "INVALID_ARGUMENT", "details": details}});
+            error_code(body.to_string().as_bytes())
+        };
+        assert_eq!(refusal("message.token").as_deref(), Some(INVALID_TOKEN));
+        assert_eq!(refusal("message.data").as_deref(), Some("INVALID_ARGUMENT"));
     }
 }

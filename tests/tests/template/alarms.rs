@@ -90,6 +90,16 @@ fn every_queue_has_an_alarm() {
     nothing_wrong(&wrong);
 }
 
+/// Behind the API a panic, a fault or a missed deadline is an answer like any other, and no error of the function.
+#[test]
+fn failed_requests_raise_an_alarm() {
+    let watched = watched(&Template::load());
+    assert!(
+        watched.contains(&("5xx".to_owned(), "Api".to_owned())),
+        "add ApiFails, an alarm over 5xx (an HTTP API's name for it) of AWS/ApiGateway with the dimension ApiId"
+    );
+}
+
 #[test]
 fn what_people_have_to_look_at_raises_an_alarm() {
     let template = Template::load();
@@ -103,6 +113,7 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "MissingPayments",
         "NotReconciled",
         "OutboxOldestAgeSeconds",
+        "InternalErrors",
     ] {
         let found = template
             .resources("AWS::CloudWatch::Alarm")

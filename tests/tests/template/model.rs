@@ -124,11 +124,16 @@ impl Function {
         variables.into_iter().collect()
     }
 
-    /// The statements of its policies.
+    /// The statements of its policies, those of a condition as if it held.
     pub(crate) fn statements(&self) -> Vec<Value> {
+        let if_held = |statement: Value| match statement["Fn::If"].get(1) {
+            Some(then) => then.clone(),
+            None => statement,
+        };
         list(&self.properties["Policies"])
             .iter()
             .flat_map(|policy| list(&policy["Statement"]))
+            .map(if_held)
             .collect()
     }
 

@@ -6,6 +6,10 @@ use crate::model::*;
 
 /// Messages that take over a batch's time, retries and throttles included, must not come back meanwhile (AWS's advice).
 const VISIBILITY_FACTOR: u64 = 6;
+/// So many seconds may a provider or the database be out of reach without a message being given up for it.
+const OUTAGE: u64 = 15 * 60;
+/// So many seconds does a table's stream keep its records.
+const STREAM_RETENTION: u64 = 24 * 60 * 60;
 
 #[test]
 fn every_queue_has_a_dead_letter_queue() {
@@ -20,12 +24,12 @@ fn every_queue_has_a_dead_letter_queue() {
             ));
             continue;
         };
-        if !redrive["maxReceiveCount"]
-            .as_u64()
-            .is_some_and(|count| (3..=10).contains(&count))
-        {
+        let receives = redrive["maxReceiveCount"].as_u64().unwrap_or_default();
+        let hidden = queue["VisibilityTimeout"].as_u64().unwrap_or(30);
+        if !(3..=10).contains(&receives) || hidden * (receives - 1) <= OUTAGE {
             wrong.push(format!(
-                "{name}: set RedrivePolicy.maxReceiveCount between 3 and 10"
+                "{name}: set RedrivePolicy.maxReceiveCount between 3 and 10, and so that the last receive is more than \
+                 {OUTAGE} s after the first"
             ));
         }
         let Some(dead) = queues.get(&dead_name).filter(|_| &dead_name != name) else {
@@ -107,6 +111,51 @@ fn a_message_stays_hidden_for_six_times_its_consumers_timeout() {
     nothing_wrong(&wrong);
 }
 
+/// A throttled receive counts as one, and the message is hidden for the whole visibility timeout.
+#[test]
+fn a_function_has_a_place_for_whatever_calls_it() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let queues = function.events_of("SQS");
+        let Some(reserved) = function.properties["ReservedConcurrentExecutions"].as_u64() else {
+            continue;
+        };
+        let from_queues = queues
+            .iter()
+            .map(|event| event.properties["ScalingConfig"]["MaximumConcurrency"].as_u64());
+        let from_queues: Option<u64> = from_queues.sum();
+        let from_schedules = u64::try_from(function.events_of("ScheduleV2").len()).expect("few");
+        if !queues.is_empty() && from_queues.is_none_or(|queues| queues + from_schedules > reserved) {
+            wrong.push(format!(
+                "{}: reserve a place for each of its queues' MaximumConcurrency and of its schedules",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+/// Those that wait behind a failed message of their group are reported with it, and so received as often as it.
+#[test]
+fn a_message_does_not_die_of_the_one_before_it() {
+    let template = Template::load();
+    let queues = queues(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        for event in function.events_of("SQS") {
+            let queue = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let is_fifo = queues[&queue]["FifoQueue"] == json!(true);
+            if is_fifo && event.properties["BatchSize"] != json!(1) {
+                wrong.push(format!(
+                    "{}.{}: set BatchSize: 1, {queue} is FIFO",
+                    function.name, event.name
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
 #[test]
 fn every_queue_is_encrypted_and_carries_its_stage() {
     let mut wrong = Vec::new();
@@ -147,12 +196,11 @@ fn a_stream_gives_up_into_a_queue_and_does_not_block_for_ever() {
             if settings["BisectBatchOnFunctionError"] != json!(true) {
                 wrong.push(format!("{name}: set BisectBatchOnFunctionError: true"));
             }
-            if settings["MaximumRetryAttempts"]
-                .as_i64()
-                .is_none_or(|attempts| attempts < 1)
-            {
+            let age = settings["MaximumRecordAgeInSeconds"].as_u64().unwrap_or_default();
+            if !(OUTAGE..STREAM_RETENTION).contains(&age) || settings["MaximumRetryAttempts"] != json!(-1) {
                 wrong.push(format!(
-                    "{name}: set MaximumRetryAttempts; without it a bad record blocks its shard for a day"
+                    "{name}: set MaximumRecordAgeInSeconds from {OUTAGE} to what the stream keeps, {STREAM_RETENTION}, \
+                     and MaximumRetryAttempts: -1; tries are used up long before an outage ends"
                 ));
             }
             if target(&settings["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {

@@ -94,6 +94,13 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
                     continue;
                 }
                 table if table.starts_with("dynamodb:") => "table",
+                // The key of a secret, and only to read it: nothing that a variable names.
+                "kms:Decrypt"
+                    if text(&statement["Condition"]["StringEquals"]["kms:ViaService"])
+                        .starts_with("secretsmanager.") =>
+                {
+                    continue;
+                }
                 _ => "",
             };
             match target(&resource).filter(|_| !what.is_empty()) {

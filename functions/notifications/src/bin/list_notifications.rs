@@ -10,9 +10,6 @@ use platform::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-const DEFAULT_LIMIT: usize = 20;
-const MAX_LIMIT: usize = 100;
-
 /// Which page.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +21,7 @@ struct FeedQuery {
     cursor: Option<String>,
     /// Notifications of a page; 20 unless given.
     #[schema(minimum = 1, maximum = 100)]
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 struct ListNotifications(FeedReader);
@@ -48,10 +45,7 @@ impl HttpOperation for ListNotifications {
 
     async fn handle(&self, call: Call<FeedQuery>) -> Result<Reply<Page<Notification>>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = call.input.limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MAX_LIMIT {
-            return Err(Problem::malformed("limit", "has to be between 1 and 100"));
-        }
+        let limit = cursor::limit(call.input.limit)?;
         let after: Option<FeedPosition> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
         let unread_only = call.input.unread.unwrap_or(false);
         Reply::ok(&self.0.page(profile, unread_only, after, limit).await?)

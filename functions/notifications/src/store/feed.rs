@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use chrono::{DateTime, Utc};
-use domain::ids::ProfileId;
+use domain::ids::{CorrelationId, ProfileId};
 use platform::aws;
 use platform::config::Environment;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub(crate) struct FeedItem {
     pub(crate) data: BTreeMap<String, String>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) event_id: String,
+    /// The work that caused it: a push is found by the id of its deposit.
+    pub(crate) correlation_id: Option<CorrelationId>,
     pub(crate) read: bool,
     /// Seconds since 1970, for TTL.
     pub(crate) expires_at: i64,
@@ -103,8 +105,9 @@ impl Feed {
         profile: ProfileId,
         unread_only: bool,
         after: Option<String>,
-        limit: usize,
+        limit: u32,
     ) -> Result<FeedPage, Error> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut items: Vec<FeedItem> = Vec::new();
         let mut start = after.map(|id| key(profile, &format!("feed#{id}")));
         for _ in 0..QUERIES_PER_PAGE {
@@ -143,13 +146,14 @@ impl Feed {
         Ok(FeedPage { items, last })
     }
 
-    /// The profile's count of unread items.
+    /// The profile's count of unread items, with all that was recorded before.
     pub(crate) async fn unread(&self, profile: ProfileId) -> Result<i64, Error> {
         let answer = aws::dynamodb()
             .await
             .get_item()
             .table_name(&self.table)
             .set_key(Some(key(profile, "counter")))
+            .consistent_read(true)
             .send()
             .await
             .map_err(|error| Error::dynamodb(&error))?;
@@ -203,7 +207,7 @@ impl Feed {
         Ok(items.iter().filter_map(token).collect())
     }
 
-    /// Notes that a device has the item.
+    /// Notes that the item needs no push to a device any more.
     pub(crate) async fn mark_pushed(&self, profile: ProfileId, id: &str, mark: &str) -> Result<(), Error> {
         aws::dynamodb()
             .await

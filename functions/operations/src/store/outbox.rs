@@ -8,6 +8,8 @@ use crate::Error;
 
 /// The advisory lock that one relay at a time holds.
 const RELAY_LOCK: i64 = 0x6f75_7462_6f78;
+/// SQLSTATE of a lock that was waited for too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// A message to publish.
 #[derive(Debug)]
@@ -19,8 +21,6 @@ pub(crate) struct Message {
     pub(crate) payload: Value,
     pub(crate) destination_kind: String,
     pub(crate) destination: String,
-    /// It doesn't wait after a failure.
-    pub(crate) is_due: bool,
 }
 
 impl Message {
@@ -30,30 +30,42 @@ impl Message {
     }
 }
 
-/// Waits until no other relay works; the session's lock time-out bounds the wait.
-pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_lock($1)", RELAY_LOCK)
+/// Takes the relay's lock for the rest of the session; `false` when another relay holds on to it.
+///
+/// A relay that has just found nothing more is done in far less than the second that is waited, so that what was
+/// written behind its back is not left to the schedule. One that holds on longer looks again after its wave.
+pub(crate) async fn lock(connection: &mut PgConnection) -> Result<bool, Error> {
+    sqlx::query!("SELECT set_config('lock_timeout', '1s', false)")
+        .fetch_one(&mut *connection)
+        .await?;
+    let waited = sqlx::query!("SELECT pg_advisory_lock($1)", RELAY_LOCK)
         .execute(connection)
-        .await?;
-    Ok(())
+        .await;
+    match waited {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Lets the next relay work.
-pub(crate) async fn unlock(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!("SELECT pg_advisory_unlock($1)", RELAY_LOCK)
-        .fetch_one(connection)
-        .await?;
-    Ok(())
-}
-
-/// The oldest messages that are not published.
-pub(crate) async fn unpublished(connection: &mut PgConnection, limit: i64) -> Result<Vec<Message>, Error> {
+/// What can go out now: the oldest message of each key and destination, unless it waits after a failure. No more than
+/// `share` of a destination, those first that have been due for longest.
+pub(crate) async fn due(connection: &mut PgConnection, share: i64) -> Result<Vec<Message>, Error> {
     let messages = sqlx::query_as!(
         Message,
-        r#"SELECT id, event_id, kind, ordering_key, payload, destination_kind, destination,
-                  next_attempt_at <= now() AS "is_due!"
-           FROM outbox_messages WHERE published_at IS NULL ORDER BY id LIMIT $1"#,
-        limit,
+        "WITH first_of_key AS ( \
+             SELECT DISTINCT ON (destination_kind, destination, ordering_key) \
+                 id, destination_kind, destination, next_attempt_at \
+             FROM outbox_messages WHERE published_at IS NULL \
+             ORDER BY destination_kind, destination, ordering_key, id \
+         ), due AS ( \
+             SELECT id, row_number() OVER \
+                 (PARTITION BY destination_kind, destination ORDER BY next_attempt_at, id) AS place \
+             FROM first_of_key WHERE next_attempt_at <= now() \
+         ) \
+         SELECT id, event_id, kind, ordering_key, payload, destination_kind, destination \
+         FROM outbox_messages WHERE id IN (SELECT id FROM due WHERE place <= $1)",
+        share,
     )
     .fetch_all(connection)
     .await?;
@@ -91,17 +103,6 @@ pub(crate) async fn mark(
         published,
         failed,
         reasons,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Deletes what was published a month ago, some at a time.
-pub(crate) async fn prune(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query!(
-        "DELETE FROM outbox_messages WHERE id IN (SELECT id FROM outbox_messages \
-         WHERE published_at < now() - interval '30 days' ORDER BY id LIMIT 1000)",
     )
     .execute(connection)
     .await?;

@@ -7,54 +7,112 @@ use std::panic::AssertUnwindSafe;
 use domain::ids::CorrelationId;
 use domain::lane::{Lane, Laned};
 use futures::FutureExt;
+use lambda_runtime::Context;
 use serde::de::DeserializeOwned;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::correlation;
 use crate::deadline::Deadline;
 use crate::metrics;
 use crate::problem::chain;
+use crate::telemetry;
 
 /// An item that was not done and has to come again.
 #[derive(Debug)]
 pub(crate) struct ItemFailed;
 
-/// Runs the work of one item under its correlation id.
-pub(crate) async fn run<E, F>(
-    item: &str,
-    id: CorrelationId,
-    deadline: Deadline,
-    work: F,
-) -> Result<(), ItemFailed>
-where
-    E: Laned,
-    F: Future<Output = Result<(), E>>,
-{
-    let span = tracing::info_span!("item", item, correlation_id = %id, profile_id = tracing::field::Empty);
-    let guarded = AssertUnwindSafe(correlation::within(id, work)).catch_unwind();
-    let outcome = tokio::time::timeout_at(deadline.instant(), guarded)
-        .instrument(span.clone())
-        .await;
-    let _entered = span.enter();
-    match outcome {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(report(&error)),
-        Ok(Err(_)) => Err(failed("the handler panicked")),
-        Err(_) => Err(failed("the deadline passed")),
+/// The invocation that a batch came with.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    request_id: String,
+    /// When all items have to be done.
+    pub(crate) deadline: Deadline,
+}
+
+impl Invocation {
+    pub(crate) fn of(context: &Context) -> Self {
+        Self {
+            request_id: context.request_id.clone(),
+            deadline: Deadline::of(context),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(time: std::time::Duration) -> Self {
+        Self {
+            request_id: "test".to_owned(),
+            deadline: Deadline::after(time),
+        }
+    }
+
+    /// An item of the batch, and the work it belongs to.
+    pub(crate) fn item(&self, name: &str, correlation_id: CorrelationId) -> Item {
+        Item {
+            span: telemetry::item_span(&self.request_id, name, correlation_id.as_ref()),
+            correlation_id,
+            deadline: self.deadline,
+        }
     }
 }
 
-/// Reads an item's JSON.
-pub(crate) fn decode<T: DeserializeOwned>(item: &str, text: &str) -> Result<T, ItemFailed> {
+/// An item of a batch.
+#[derive(Debug)]
+pub(crate) struct Item {
+    span: Span,
+    correlation_id: CorrelationId,
+    deadline: Deadline,
+}
+
+impl Item {
+    /// Reads the item's JSON and handles it.
+    pub(crate) async fn run_message<M, E, F>(
+        self,
+        text: Option<&str>,
+        handle: impl FnOnce(M) -> F,
+    ) -> Result<(), ItemFailed>
+    where
+        M: DeserializeOwned,
+        E: Laned,
+        F: Future<Output = Result<(), E>>,
+    {
+        let message = self.span.in_scope(|| decode(text))?;
+        self.run(handle(message)).await
+    }
+
+    /// Does the item's work.
+    pub(crate) async fn run<E, F>(self, work: F) -> Result<(), ItemFailed>
+    where
+        E: Laned,
+        F: Future<Output = Result<(), E>>,
+    {
+        let guarded = AssertUnwindSafe(correlation::within(self.correlation_id, work)).catch_unwind();
+        let outcome = tokio::time::timeout_at(self.deadline.instant(), guarded)
+            .instrument(self.span.clone())
+            .await;
+        let _entered = self.span.enter();
+        match outcome {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(report(&error)),
+            Ok(Err(_)) => Err(failed("the handler panicked")),
+            Err(_) => Err(failed("the deadline passed")),
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(text: Option<&str>) -> Result<T, ItemFailed> {
+    let text = text.ok_or_else(|| unreadable("", "no text"))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // Only where and what kind: the value itself may be somebody's data.
-        let field = error.path().to_string();
         let category = format!("{:?}", error.inner().classify());
-        tracing::error!(item, field, category, "an item can't be read");
-        metrics::count("UnreadableItems", 1);
-        ItemFailed
+        unreadable(&error.path().to_string(), &category)
     })
+}
+
+fn unreadable(field: &str, category: &str) -> ItemFailed {
+    tracing::error!(field, category, "an item can't be read");
+    metrics::count("UnreadableItems", 1);
+    ItemFailed
 }
 
 fn report<E: Laned>(error: &E) -> ItemFailed {

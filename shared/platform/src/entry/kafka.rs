@@ -20,11 +20,11 @@ use serde_json::{Value, json};
 use crate::config::Environment;
 use crate::correlation;
 use crate::deadline::Deadline;
-use crate::entry::item::{self, ItemFailed};
+use crate::entry::item::{Invocation, ItemFailed};
 
 /// A function that consumes a topic.
 pub trait TopicConsumer: Send + Sync + Sized + 'static {
-    /// The value of a record, as JSON.
+    /// The value of a record, as JSON; an `Option` where a key may be deleted.
     type Message: DeserializeOwned + Send;
     /// Why a record wasn't handled.
     type Error: Laned;
@@ -49,11 +49,11 @@ async fn answer<C: TopicConsumer>(
     consumer: Arc<C>,
     event: LambdaEvent<KafkaEvent>,
 ) -> Result<Value, lambda_runtime::Error> {
-    let deadline = Deadline::of(&event.context);
+    let invocation = Invocation::of(&event.context);
     let partitions: BTreeMap<String, Vec<KafkaRecord>> = event.payload.records.into_iter().collect();
     let mut failures = Vec::new();
     for (partition, records) in partitions {
-        if let Some(offset) = first_failure(consumer.as_ref(), &partition, records, deadline).await {
+        if let Some(offset) = first_failure(consumer.as_ref(), &partition, records, &invocation).await {
             failures.push(json!({"itemIdentifier": {"partition": partition, "offset": offset}}));
         }
     }
@@ -64,11 +64,11 @@ async fn first_failure<C: TopicConsumer>(
     consumer: &C,
     partition: &str,
     records: Vec<KafkaRecord>,
-    deadline: Deadline,
+    invocation: &Invocation,
 ) -> Option<i64> {
     for record in records {
         let item = format!("{partition}@{}", record.offset);
-        if handle_record(consumer, &item, &record, deadline).await.is_err() {
+        if handle_record(consumer, &item, &record, invocation).await.is_err() {
             return Some(record.offset);
         }
     }
@@ -79,19 +79,22 @@ async fn handle_record<C: TopicConsumer>(
     consumer: &C,
     item: &str,
     record: &KafkaRecord,
-    deadline: Deadline,
+    invocation: &Invocation,
 ) -> Result<(), ItemFailed> {
-    let bytes = STANDARD
-        .decode(record.value.as_deref().unwrap_or_default())
-        .map_err(|_| ItemFailed)?;
-    let message: C::Message = item::decode(item, &String::from_utf8_lossy(&bytes))?;
-    item::run(
-        item,
-        correlation_of(record),
-        deadline,
-        consumer.handle(message, deadline),
-    )
+    let item = invocation.item(item, correlation_of(record));
+    item.run_message(text_of(record).as_deref(), |message| {
+        consumer.handle(message, invocation.deadline)
+    })
     .await
+}
+
+/// The record's value, which Lambda gives as base64. A tombstone has none and reads as JSON's `null`: a consumer that
+/// knows what it means takes an `Option`.
+fn text_of(record: &KafkaRecord) -> Option<String> {
+    match &record.value {
+        None => Some("null".to_owned()),
+        Some(value) => String::from_utf8(STANDARD.decode(value).ok()?).ok(),
+    }
 }
 
 fn correlation_of(record: &KafkaRecord) -> CorrelationId {
@@ -114,15 +117,15 @@ mod tests {
     struct Refuses;
 
     impl TopicConsumer for Refuses {
-        type Message = u32;
+        type Message = Option<u32>;
         type Error = PlatformError;
 
         fn configure(_: &mut Environment) -> Option<Self> {
             None
         }
 
-        async fn handle(&self, message: u32, _: Deadline) -> Result<(), PlatformError> {
-            if message == 13 {
+        async fn handle(&self, message: Option<u32>, _: Deadline) -> Result<(), PlatformError> {
+            if message == Some(13) {
                 Err(PlatformError::InFlight)
             } else {
                 Ok(())
@@ -133,6 +136,19 @@ mod tests {
     fn record(partition: i64, offset: i64, value: &str) -> Value {
         json!({"topic": "t", "partition": partition, "offset": offset, "timestamp": 1_700_000_000_000_i64,
                "timestampType": "CREATE_TIME", "value": STANDARD.encode(value), "headers": []})
+    }
+
+    #[test]
+    fn a_value_is_told_from_none_and_from_nonsense() {
+        let read = |value: Value| {
+            let mut record = record(0, 1, "");
+            record["value"] = value;
+            text_of(&serde_json::from_value(record).unwrap())
+        };
+        assert_eq!(read(json!(STANDARD.encode("7"))).as_deref(), Some("7"));
+        assert_eq!(read(Value::Null).as_deref(), Some("null"));
+        assert_eq!(read(json!("no base64!")), None);
+        assert_eq!(read(json!(STANDARD.encode([0xff, 0xfe]))), None);
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::config::Environment;
 use crate::correlation;
 use crate::deadline::Deadline;
-use crate::entry::item::{self, ItemFailed};
+use crate::entry::item::{Invocation, ItemFailed};
 
 /// A function that consumes a queue.
 pub trait QueueConsumer: Send + Sync + Sized + 'static {
@@ -47,8 +47,8 @@ async fn answer<C: QueueConsumer>(
     consumer: Arc<C>,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<Value, lambda_runtime::Error> {
-    let deadline = Deadline::of(&event.context);
-    let failed = handle_batch(consumer.as_ref(), event.payload.records, deadline).await?;
+    let invocation = Invocation::of(&event.context);
+    let failed = handle_batch(consumer.as_ref(), event.payload.records, &invocation).await?;
     Ok(
         json!({ "batchItemFailures": failed.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>() }),
     )
@@ -61,7 +61,7 @@ async fn answer<C: QueueConsumer>(
 pub(crate) async fn handle_batch<C: QueueConsumer>(
     consumer: &C,
     messages: Vec<SqsMessage>,
-    deadline: Deadline,
+    invocation: &Invocation,
 ) -> Result<Vec<String>, lambda_runtime::Error> {
     let mut failed = Vec::new();
     let mut stopped_groups = BTreeSet::new();
@@ -73,7 +73,7 @@ pub(crate) async fn handle_batch<C: QueueConsumer>(
             .ok_or("a message has no id")?;
         let group = fifo_group(&message);
         let waits = group.as_ref().is_some_and(|group| stopped_groups.contains(group));
-        if waits || handle_message(consumer, &id, message, deadline).await.is_err() {
+        if waits || handle_message(consumer, &id, message, invocation).await.is_err() {
             failed.push(id);
             stopped_groups.extend(group);
         }
@@ -85,15 +85,18 @@ async fn handle_message<C: QueueConsumer>(
     consumer: &C,
     id: &str,
     message: SqsMessage,
-    deadline: Deadline,
+    invocation: &Invocation,
 ) -> Result<(), ItemFailed> {
     let correlation_id = message
         .message_attributes
         .get(correlation::ATTRIBUTE)
         .and_then(|attribute| attribute.string_value.as_deref())
         .map_or_else(correlation::new, correlation::accept);
-    let body: C::Message = item::decode(id, message.body.as_deref().unwrap_or_default())?;
-    item::run(id, correlation_id, deadline, consumer.handle(body, deadline)).await
+    let item = invocation.item(id, correlation_id);
+    item.run_message(message.body.as_deref(), |body| {
+        consumer.handle(body, invocation.deadline)
+    })
+    .await
 }
 
 /// The message's group on a FIFO queue; groups on a standard queue (fair queues) order nothing.
@@ -164,9 +167,13 @@ mod tests {
 
     async fn run(messages: Vec<SqsMessage>) -> (Vec<String>, Vec<String>) {
         let recorder = Recorder::default();
-        let failed = handle_batch(&recorder, messages, Deadline::after(Duration::from_millis(200)))
-            .await
-            .unwrap();
+        let failed = handle_batch(
+            &recorder,
+            messages,
+            &Invocation::for_tests(Duration::from_millis(200)),
+        )
+        .await
+        .unwrap();
         (failed, recorder.0.into_inner().unwrap())
     }
 
@@ -216,9 +223,13 @@ mod tests {
         let mut nameless = message("1", "{}", None);
         nameless.message_id = None;
         assert!(
-            handle_batch(&recorder, vec![nameless], Deadline::after(Duration::from_secs(1)))
-                .await
-                .is_err()
+            handle_batch(
+                &recorder,
+                vec![nameless],
+                &Invocation::for_tests(Duration::from_secs(1))
+            )
+            .await
+            .is_err()
         );
     }
 }

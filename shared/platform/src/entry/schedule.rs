@@ -52,16 +52,17 @@ async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value,
     let span = telemetry::invocation_span(&event.context.request_id, id.as_ref());
     let work = AssertUnwindSafe(correlation::within(id, job.run(input, deadline))).catch_unwind();
     let outcome = tokio::time::timeout_at(deadline.instant(), work)
-        .instrument(span)
+        .instrument(span.clone())
         .await;
+    let _entered = span.enter();
     let report = match outcome {
         Ok(Ok(Ok(report))) => serde_json::to_value(report)?,
         Ok(Ok(Err(error))) => {
             tracing::error!(error = chain(&error), code = error.code(), "the job failed");
             return Err(error.code().into());
         }
-        Ok(Err(_)) => return Err("the job panicked".into()),
-        Err(_) => return Err("the deadline passed".into()),
+        Ok(Err(_)) => return Err(given_up("the job panicked")),
+        Err(_) => return Err(given_up("the deadline passed")),
     };
     tracing::info!(%report, "the job is done");
     Ok(if nudged {
@@ -69,6 +70,11 @@ async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value,
     } else {
         report
     })
+}
+
+fn given_up(reason: &'static str) -> lambda_runtime::Error {
+    tracing::error!(reason, "the job failed");
+    reason.into()
 }
 
 /// A nudge carries nothing; a schedule or a person may give an input.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
+use domain::ids::CorrelationId;
 use domain::lane::Laned;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use crate::config::Environment;
 use crate::correlation;
 use crate::deadline::Deadline;
-use crate::entry::item;
+use crate::entry::item::Invocation;
 
 /// A change of an item in a table.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ async fn answer<C: StreamConsumer>(
     consumer: Arc<C>,
     event: LambdaEvent<Event>,
 ) -> Result<Value, lambda_runtime::Error> {
-    let deadline = Deadline::of(&event.context);
+    let invocation = Invocation::of(&event.context);
     for record in event.payload.records {
         let number = record
             .change
@@ -67,8 +68,10 @@ async fn answer<C: StreamConsumer>(
             .clone()
             .filter(|number| !number.is_empty());
         let number = number.ok_or("a stream record has no sequence number")?;
-        let work = consumer.handle(change(record), deadline);
-        if item::run(&number, correlation::new(), deadline, work)
+        let change = change(record);
+        let item = invocation.item(&number, correlation_of(&change));
+        if item
+            .run(consumer.handle(change, invocation.deadline))
             .await
             .is_err()
         {
@@ -76,6 +79,14 @@ async fn answer<C: StreamConsumer>(
         }
     }
     Ok(json!({ "batchItemFailures": [] }))
+}
+
+/// The work that wrote the item, where the item keeps it in `correlation_id`.
+fn correlation_of(change: &Change) -> CorrelationId {
+    match change.new.get("correlation_id") {
+        Some(serde_dynamo::AttributeValue::S(id)) => correlation::accept(id),
+        _ => correlation::new(),
+    }
 }
 
 fn change(record: EventRecord) -> Change {
@@ -142,6 +153,16 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(outcome, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+    }
+
+    #[test]
+    fn a_change_belongs_to_the_work_that_its_item_names() {
+        let record = event(&["1"]).payload.records.remove(0);
+        let mut change = change(record);
+        assert_ne!(correlation_of(&change), correlation_of(&change), "a new one each");
+        let id = serde_dynamo::AttributeValue::S("deposit-1".to_owned());
+        change.new.insert("correlation_id".to_owned(), id);
+        assert_eq!(correlation_of(&change).as_ref(), "deposit-1");
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ pub struct About {
     description: &'static str,
     answers: Vec<(u16, &'static str)>,
     problems: Vec<(u16, &'static str)>,
-    needs_idempotency_key: bool,
+    pub(super) needs_idempotency_key: bool,
 }
 
 impl About {
@@ -146,6 +146,9 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
         if about.needs_idempotency_key && *status == 422 {
             add_header(&mut answer, "idempotency-replayed", replayed());
         }
+        if *status == 503 {
+            add_header(&mut answer, "retry-after", retry_after());
+        }
         responses.insert(status.to_string(), answer);
     }
     Value::Object(responses)
@@ -167,6 +170,13 @@ fn replayed() -> Value {
     json!({
         "description": "`true` when this answers a repetition; the request was done before.",
         "schema": {"type": "string", "enum": ["true"]},
+    })
+}
+
+fn retry_after() -> Value {
+    json!({
+        "description": "Seconds after which to ask again.",
+        "schema": {"type": "integer", "minimum": 0},
     })
 }
 

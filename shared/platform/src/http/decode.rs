@@ -43,17 +43,9 @@ pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Re
 
 /// Reads the query string.
 pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let parsed: Vec<(String, String)> =
-        serde_urlencoded::from_str(query).map_err(|_| Problem::malformed("query", "can't be read"))?;
-    let canonical =
-        serde_urlencoded::to_string(&parsed).map_err(|_| Problem::malformed("query", "can't be read"))?;
-    let deserializer = serde_urlencoded::Deserializer::new(form_pairs(&canonical));
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "query"))
-}
-
-fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
-    form_urlencoded::parse(query.as_bytes())
 }
 
 fn check_content_type(request: &ApiGatewayV2httpRequest) -> Result<(), Problem> {

@@ -27,6 +27,7 @@ use crate::correlation;
 use crate::deadline::Deadline;
 use crate::idempotency::IdempotencyKey;
 use crate::identity::Identity;
+use crate::metrics;
 use crate::problem::Problem;
 use crate::telemetry;
 
@@ -104,7 +105,19 @@ async fn answer<O: HttpOperation>(
     if let Ok(value) = http::HeaderValue::from_str(id.as_ref()) {
         response.headers.insert(correlation::HEADER, value);
     }
+    for failure in failures(response.status_code) {
+        metrics::count(failure, 1);
+    }
     Ok(response)
+}
+
+/// What is counted of an answer. To Lambda every answer is a success, so its own count of errors stays at zero.
+fn failures(status: i64) -> &'static [&'static str] {
+    match status {
+        500 => &["ServerErrors", "InternalErrors"],
+        501.. => &["ServerErrors"],
+        _ => &[],
+    }
 }
 
 async fn guarded<O: HttpOperation>(
@@ -130,7 +143,7 @@ async fn guarded<O: HttpOperation>(
         }
         Err(_) => {
             tracing::error!("the deadline passed");
-            reply::problem(&Problem::timed_out())
+            reply::problem(&Problem::timed_out(O::about().needs_idempotency_key))
         }
     }
 }
@@ -167,4 +180,16 @@ fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
         .and_then(|authorizer| authorizer.jwt.as_ref())
         .map(|jwt| &jwt.claims);
     claims.map(Identity::from_claims).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_ours_is_counted_and_a_refusal_is_not() {
+        assert_eq!(failures(500), ["ServerErrors", "InternalErrors"]);
+        assert_eq!(failures(503), ["ServerErrors"]);
+        assert!(failures(201).is_empty() && failures(422).is_empty());
+    }
 }

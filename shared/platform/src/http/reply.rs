@@ -6,7 +6,7 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// With what isn't possible at the moment: in seconds, longer than most hiccups last.
+const SHORTLY: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer whose body is a `T`.
 #[derive(Debug)]
@@ -80,9 +82,24 @@ fn response(status: u16, content_type: HeaderValue, body: String) -> ApiGatewayV
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == 503 {
+        headers.insert(RETRY_AFTER, SHORTLY);
+    }
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(status);
     response.headers = headers;
     response.body = Some(Body::Text(body));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_work_later_says_when() {
+        let retry_after = |answer: &Problem| problem(answer).headers.get(RETRY_AFTER).cloned();
+        assert_eq!(retry_after(&Problem::timed_out(false)), Some(SHORTLY));
+        assert_eq!(retry_after(&Problem::internal()), None);
+    }
 }

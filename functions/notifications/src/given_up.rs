@@ -1,0 +1,61 @@
+//! Pushes that no further try will change: they wait, like what a stream gives up, for a person to look at them.
+
+use domain::ids::ProfileId;
+use platform::aws;
+use platform::config::Environment;
+use platform::error::PlatformError;
+use platform::metrics;
+use platform::problem::chain;
+use serde::Serialize;
+
+use crate::Error;
+
+/// The queue of what was given up.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    queue_url: String,
+}
+
+/// A push that was given up. The device is not named: its token is as good as an address.
+#[derive(Debug, Serialize)]
+struct LostPush<'a> {
+    profile_id: Option<ProfileId>,
+    notification_id: Option<&'a str>,
+    reason: String,
+}
+
+impl GivenUp {
+    /// Reads `QUEUE_PUSH_FAILURES_URL`.
+    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+        Some(Self {
+            queue_url: environment.required("QUEUE_PUSH_FAILURES_URL")?,
+        })
+    }
+
+    /// Sets a push aside, and says why.
+    pub(crate) async fn add(
+        &self,
+        profile_id: Option<ProfileId>,
+        notification_id: Option<&str>,
+        error: &Error,
+    ) -> Result<(), Error> {
+        tracing::error!(error = chain(error), notification_id, "a push is given up");
+        metrics::count("PushesGivenUp", 1);
+        let lost = LostPush {
+            profile_id,
+            notification_id,
+            reason: error.to_string(),
+        };
+        let body = serde_json::to_string(&lost).map_err(PlatformError::from)?;
+        let sending = aws::sqs()
+            .await
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(body)
+            .send();
+        sending
+            .await
+            .map(|_| ())
+            .map_err(|error| PlatformError::Queue(chain(&error)).into())
+    }
+}
