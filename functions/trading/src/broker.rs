@@ -1,4 +1,5 @@
-//! The broker and the bank, ready to be asked: secrets are fetched and clients made on first use.
+//! The broker and the bank, ready to be asked: secrets are fetched and clients made on first use, and anew within
+//! minutes of a secret's rotation.
 
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use domain::money::Money;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
+use platform::error::PlatformError;
 use platform::sealed::DataKey;
-use platform::secret::SecretSource;
+use platform::secret::{Rotating, SecretSource};
 use providers::drivewealth::DriveWealth;
 use providers::outcome::Outcome;
 use providers::plaid::{Plaid, needs_sign_in};
@@ -24,10 +26,9 @@ pub(crate) type Client = DriveWealth<SharedSessions>;
 #[derive(Debug)]
 pub struct Broker {
     base: String,
-    credentials: SecretSource,
-    data_key: SecretSource,
+    data_key: LazyDataKey,
     database: Arc<Database>,
-    client: OnceCell<Client>,
+    client: Rotating<Client>,
 }
 
 impl Broker {
@@ -35,23 +36,21 @@ impl Broker {
     pub fn read(environment: &mut Environment, database: Option<&Arc<Database>>) -> Option<Self> {
         let base = environment.required("DRIVEWEALTH_API_BASE");
         let credentials = SecretSource::read(environment, "DRIVEWEALTH_SECRET");
-        let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
+        let data_key = LazyDataKey::read(environment);
         let database = database?.clone();
         Some(Self {
             base: base?,
-            credentials: credentials?,
             data_key: data_key?,
             database,
-            client: OnceCell::new(),
+            client: Rotating::new(credentials?),
         })
     }
 
-    pub(crate) async fn client(&self) -> Result<&Client, Error> {
+    pub(crate) async fn client(&self) -> Result<Arc<Client>, Error> {
+        let key = self.data_key.get().await?;
         self.client
-            .get_or_try_init(|| async {
-                let credentials: providers::drivewealth::Credentials = self.credentials.load().await?;
-                let key = DataKey::load(&self.data_key).await?;
-                let sessions = SharedSessions::new(self.database.clone(), key, &credentials.app_key);
+            .get(|credentials: providers::drivewealth::Credentials| {
+                let sessions = SharedSessions::new(self.database.clone(), key.clone(), &credentials.app_key);
                 DriveWealth::new(self.base.clone(), credentials, sessions).map_err(|error| {
                     Error::Unavailable {
                         party: "DriveWealth",
@@ -67,9 +66,8 @@ impl Broker {
 #[derive(Debug)]
 pub struct Bank {
     base: String,
-    credentials: SecretSource,
-    data_key: SecretSource,
-    client: OnceCell<(Plaid, DataKey)>,
+    data_key: LazyDataKey,
+    client: Rotating<Plaid>,
 }
 
 impl Bank {
@@ -77,12 +75,11 @@ impl Bank {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let base = environment.required("PLAID_API_BASE");
         let credentials = SecretSource::read(environment, "PLAID_SECRET");
-        let data_key = SecretSource::read(environment, "DATA_KEY_SECRET");
+        let data_key = LazyDataKey::read(environment);
         Some(Self {
             base: base?,
-            credentials: credentials?,
             data_key: data_key?,
-            client: OnceCell::new(),
+            client: Rotating::new(credentials?),
         })
     }
 
@@ -92,8 +89,12 @@ impl Bank {
         account: &LinkedBankAccount,
         deadline: Deadline,
     ) -> Result<Money, Error> {
-        let (plaid, key) = self.client().await?;
-        let token = key.open(&token_place(&account.item_id), &account.access_token_sealed)?;
+        let plaid = self.client().await?;
+        let token = self
+            .data_key
+            .get()
+            .await?
+            .open(&token_place(&account.item_id), &account.access_token_sealed)?;
         match plaid
             .balance(&token, &account.plaid_account_id, deadline.instant())
             .await
@@ -112,20 +113,35 @@ impl Bank {
         }
     }
 
-    async fn client(&self) -> Result<&(Plaid, DataKey), Error> {
+    async fn client(&self) -> Result<Arc<Plaid>, Error> {
         self.client
-            .get_or_try_init(|| async {
-                let key = DataKey::load(&self.data_key).await?;
-                let plaid =
-                    Plaid::new(self.base.clone(), self.credentials.load().await?).map_err(|error| {
-                        Error::Unavailable {
-                            party: "Plaid",
-                            reason: error.to_string(),
-                        }
-                    })?;
-                Ok((plaid, key))
+            .get(|credentials| {
+                Plaid::new(self.base.clone(), credentials).map_err(|error| Error::Unavailable {
+                    party: "Plaid",
+                    reason: error.to_string(),
+                })
             })
             .await
+    }
+}
+
+/// The key that seals what is stored, loaded on first use; it isn't rotated.
+#[derive(Debug)]
+struct LazyDataKey {
+    secret: SecretSource,
+    key: OnceCell<DataKey>,
+}
+
+impl LazyDataKey {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        Some(Self {
+            secret: SecretSource::read(environment, "DATA_KEY_SECRET")?,
+            key: OnceCell::new(),
+        })
+    }
+
+    async fn get(&self) -> Result<&DataKey, PlatformError> {
+        self.key.get_or_try_init(|| DataKey::load(&self.secret)).await
     }
 }
 

@@ -13,6 +13,7 @@ use platform::error::PlatformError;
 use platform::event::Envelope;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
+use platform::telemetry;
 use providers::drivewealth::{AccountReading, PortfolioAnswer, is_missing, is_not_open};
 use providers::outcome::{Decline, Outcome};
 use sqlx::PgConnection;
@@ -52,6 +53,7 @@ impl CashChanges {
     /// # Errors
     /// Transient when the broker doesn't answer or its answer isn't to be trusted.
     pub async fn follow(&self, event: &Envelope<CashChanged>, deadline: Deadline) -> Result<(), Error> {
+        telemetry::identify(event.data.profile_id.get());
         let event_id = event.id.to_string();
         if self.was_taken(&event_id).await? {
             return Ok(());

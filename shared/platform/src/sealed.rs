@@ -3,6 +3,8 @@
 //! Layout: one byte of version (1), 12 bytes of nonce, ciphertext with its tag. The place a value belongs to
 //! (table, column, row) is authenticated along, so that one row's value doesn't open in another.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -15,7 +17,8 @@ use crate::secret::SecretSource;
 const VERSION: u8 = 1;
 
 /// The key with which values are sealed.
-pub struct DataKey(LessSafeKey);
+#[derive(Clone)]
+pub struct DataKey(Arc<LessSafeKey>);
 
 #[derive(Deserialize)]
 struct DataKeySecret {
@@ -45,7 +48,7 @@ impl DataKey {
     /// For any other length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PlatformError> {
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| PlatformError::Sealed)?;
-        Ok(Self(LessSafeKey::new(key)))
+        Ok(Self(Arc::new(LessSafeKey::new(key))))
     }
 
     /// Seals a value for its place, for instance `plaid_items.access_token:item-1`.

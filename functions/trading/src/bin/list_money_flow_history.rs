@@ -12,9 +12,6 @@ use trading::answer::MoneyFlowView;
 use trading::history::MoneyFlowHistory;
 use utoipa::ToSchema;
 
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
-
 /// Which page.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,10 +45,7 @@ impl HttpOperation for ListMoneyFlowHistory {
 
     async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = call.input.limit.unwrap_or(DEFAULT_LIMIT);
-        if limit == 0 || limit > MAX_LIMIT {
-            return Err(Problem::malformed("limit", "has to be between 1 and 100"));
-        }
+        let limit = cursor::limit(call.input.limit)?;
         let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
         Reply::ok(&self.0.page(profile, after, limit).await?)
     }
