@@ -100,6 +100,36 @@ fn failed_requests_raise_an_alarm() {
     );
 }
 
+/// What a queue's or a function's alarm wants is the same for all of them.
+const OF_MANY: [(&str, &str); 3] = [
+    ("-fails", "FUNCTION-fails"),
+    ("-dead-not-empty", "QUEUE-dead-not-empty"),
+    ("-late", "…-late"),
+];
+
+#[test]
+fn the_runbook_names_every_alarm() {
+    let runbook = read("infra/RUNBOOK.md");
+    let mut wrong = Vec::new();
+    for alarm in Template::load().resources("AWS::CloudWatch::Alarm") {
+        let full = alarm.properties["AlarmName"]["Fn::Sub"]
+            .as_str()
+            .unwrap_or_default();
+        let name = full.trim_start_matches("moneta-${Stage}-");
+        let by_itself = runbook.contains(&format!("`{name}`"));
+        let among_many = OF_MANY
+            .iter()
+            .any(|(end, of_all)| name.ends_with(end) && runbook.contains(&format!("`{of_all}`")));
+        if !by_itself && !among_many {
+            wrong.push(format!(
+                "{}: say in infra/RUNBOOK.md what to do at `{name}`",
+                alarm.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
 #[test]
 fn what_people_have_to_look_at_raises_an_alarm() {
     let template = Template::load();
