@@ -15,7 +15,8 @@ static SECRETS: OnceCell<aws_sdk_secretsmanager::Client> = OnceCell::const_new()
 
 /// Region, credentials and HTTP client, as the environment gives them.
 pub async fn config() -> &'static SdkConfig {
-    CONFIG.get_or_init(load).await
+    // Boxed: the SDK's futures stand deep within each other, and the compiler works out no more than so many.
+    CONFIG.get_or_init(|| Box::pin(load())).await
 }
 
 /// The SQS client.

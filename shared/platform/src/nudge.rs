@@ -30,7 +30,8 @@ impl Nudge {
             .queue_url(&self.queue_url)
             .message_body(BODY)
             .send();
-        match tokio::time::timeout(TIMEOUT, sending).await {
+        // Boxed, as in `aws`.
+        match tokio::time::timeout(TIMEOUT, Box::pin(sending)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = crate::problem::chain(&error), "the nudge was not sent"),
             Err(_) => tracing::warn!("the nudge took too long"),

@@ -98,7 +98,8 @@ impl SecretSource {
     async fn text(&self) -> Result<Redacted<String>, PlatformError> {
         match &self.place {
             Place::Environment(text) => Ok(text.clone()),
-            Place::SecretsManager(arn) => self.fetch(arn).await.map(Redacted::new),
+            // Boxed, as in `aws`.
+            Place::SecretsManager(arn) => Box::pin(self.fetch(arn)).await.map(Redacted::new),
         }
     }
 

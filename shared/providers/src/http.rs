@@ -55,7 +55,8 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
 /// Sends a request and reads its answer whole, within the attempt's time-out and the deadline.
 pub(crate) async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, NoAnswer> {
     let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
-    match tokio::time::timeout_at(until, send(request)).await {
+    // Boxed: a request's futures stand deep within each other, and the compiler works out no more than so many.
+    match tokio::time::timeout_at(until, Box::pin(send(request))).await {
         Ok(outcome) => outcome,
         Err(_) => Err(NoAnswer::Lost("no answer in time".to_owned())),
     }
