@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use end_to_end::{
-    Fixture, Result, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event, options,
-    run_scenarios,
+    Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event,
+    options, run_scenarios,
 };
 use futures::future::try_join_all;
 use local_cloud::customers::NewCustomer;
@@ -197,7 +197,7 @@ async fn only_cash(fixture: Arc<Fixture>) -> Result {
     tester.flow_reaches(id, "success").await?;
     // Now there is nothing at all: no weights to speak of, and nothing to set.
     let id = tester.deposit(5_000).await?.expect(201)?.number("id")?;
-    tester.flow_reaches(id, "success").await?;
+    fixture.tells(id, &SUCCEEDED).await?;
     fixture.queue_reaches(QUEUE, 0).await?;
     ensure_eq!(fixture.held_by("portfolio-changes-dead").await?, 0);
     ensure_eq!(targets(&account(&fixture, &tester)?), [10_000]);
