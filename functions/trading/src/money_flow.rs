@@ -137,12 +137,13 @@ impl Deposits {
     /// What can be taken from the bank account now. Whether the bank wants a new sign-in is noted on the way.
     async fn balance(&self, account: &LinkedBankAccount, deadline: Deadline) -> Result<Money, Error> {
         let balance = self.bank.balance(account, deadline).await;
-        let mut connection = self.database.pool().await?.acquire().await?;
         match &balance {
             Err(Error::BankNeedsSignIn) => {
+                let mut connection = self.database.pool().await?.acquire().await?;
                 bank_accounts::set_needs_sign_in(&mut connection, &account.item_id).await?;
             }
             Ok(_) if account.needs_sign_in => {
+                let mut connection = self.database.pool().await?.acquire().await?;
                 bank_accounts::set_signed_in(&mut connection, &account.item_id).await?;
             }
             _ => {}
