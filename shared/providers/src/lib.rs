@@ -4,6 +4,7 @@
 //! [`outcome::Outcome`]: done, declined, retryable, or unknown. It decides nothing and stores nothing.
 
 pub mod drivewealth;
+pub mod ecb;
 mod exact;
 pub mod firebase;
 mod http;
