@@ -23,7 +23,7 @@ use crate::{
     progress::Progress,
     running::Running,
     runtime::{InvocationResult, Runtime, Settings},
-    sandboxes::{DriveWealthSandbox, FirebaseSandbox, PlaidSandbox, Sandboxes},
+    sandboxes::{DriveWealthSandbox, EcbSandbox, FirebaseSandbox, PlaidSandbox, Sandboxes},
     sources::{self, Sources, queues::Queues},
     template::{Locals, NAME_PREFIX, Template},
 };
@@ -223,6 +223,11 @@ impl LocalCloud {
     /// The sandbox of Firebase.
     pub fn firebase(&self) -> FirebaseSandbox {
         self.sandboxes.firebase()
+    }
+
+    /// The sandbox of the European Central Bank.
+    pub fn ecb(&self) -> EcbSandbox {
+        self.sandboxes.ecb()
     }
 
     /// Invokes a function with an event.

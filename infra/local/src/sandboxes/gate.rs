@@ -118,12 +118,18 @@ pub enum Effect {
         /// In which way.
         defect: PortfolioDefect,
     },
+    /// The ECB only: the feed arrives whole, but is broken itself.
+    InvalidFeed {
+        /// In which way.
+        defect: FeedDefect,
+    },
 }
 
 impl Effect {
     fn concerns(&self, call: &Call) -> bool {
         match self {
             Self::InvalidPortfolio { .. } => call.path.ends_with("/portfolio"),
+            Self::InvalidFeed { .. } => call.path.ends_with(".xml"),
             _ => true,
         }
     }
@@ -139,6 +145,20 @@ pub enum PortfolioDefect {
     Sum,
     /// The numbers of the cash are missing.
     Nulls,
+}
+
+/// In which way a feed of rates is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedDefect {
+    /// It ends in the middle.
+    Truncated,
+    /// It has not one byte.
+    Empty,
+    /// The day has no rates.
+    NoRates,
+    /// The first rate is zero.
+    ZeroRate,
 }
 
 /// A call that a sandbox has got.
@@ -259,6 +279,11 @@ pub(super) trait Party: Clone + Send + Sync + 'static {
         self.answer(call)
     }
 
+    /// The broken feed of rates.
+    fn answer_broken_feed(&self, call: &Call, _defect: FeedDefect) -> Reply {
+        self.answer(call)
+    }
+
     /// Does what a person or a test asks for under `/control`.
     fn control(&self, call: &Call) -> impl Future<Output = Reply> + Send;
 }
@@ -318,6 +343,7 @@ async fn suffer<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
             party.answer(call)
         }
         Effect::InvalidPortfolio { defect } => party.answer_defective(call, defect),
+        Effect::InvalidFeed { defect } => party.answer_broken_feed(call, defect),
     }
 }
 

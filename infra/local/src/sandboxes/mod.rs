@@ -1,4 +1,5 @@
-//! The sandboxes of the outside parties: DriveWealth, Plaid and Firebase, behind one listener on the loopback interface.
+//! The sandboxes of the outside parties: DriveWealth, Plaid, Firebase and the European Central Bank, behind one listener
+//! on the loopback interface.
 //!
 //! They behave like the real ones as far as Moneta uses them, and can be told to fail. A test drives them through the
 //! handles, a person with curl: `GET /` on the listener lists what there is, and each sandbox's module describes its
@@ -6,6 +7,7 @@
 
 mod call;
 pub mod drivewealth;
+pub mod ecb;
 pub mod firebase;
 mod gate;
 mod numbers;
@@ -16,8 +18,9 @@ mod store;
 mod tests;
 
 pub use drivewealth::DriveWealthSandbox;
+pub use ecb::EcbSandbox;
 pub use firebase::FirebaseSandbox;
-pub use gate::{CallRecord, Effect, Fault, PortfolioDefect};
+pub use gate::{CallRecord, Effect, Fault, FeedDefect, PortfolioDefect};
 pub use plaid::PlaidSandbox;
 
 use std::collections::BTreeMap;
@@ -55,6 +58,7 @@ struct Parties {
     drivewealth: DriveWealthSandbox,
     plaid: PlaidSandbox,
     firebase: FirebaseSandbox,
+    ecb: EcbSandbox,
 }
 
 /// The running sandboxes.
@@ -83,20 +87,23 @@ impl Sandboxes {
                 .as_ref()
                 .map(|state| state.join("sandboxes").join(name))
         };
-        let (drivewealth_file, plaid_file, firebase_file) = (
+        let (drivewealth_file, plaid_file, firebase_file, ecb_file) = (
             file("drivewealth.json"),
             file("plaid.json"),
             file("firebase.json"),
+            file("ecb.json"),
         );
         let parties = Parties {
             drivewealth: DriveWealthSandbox::start(options.events, drivewealth_file.as_deref())?,
             plaid: PlaidSandbox::start(plaid_file.as_deref())?,
             firebase: FirebaseSandbox::start(&account, token_uri.clone(), firebase_file.as_deref())?,
+            ecb: EcbSandbox::start(ecb_file.as_deref())?,
         };
         let savers = [
             drivewealth_file.map(|file| parties.drivewealth.save_to(file)),
             plaid_file.map(|file| parties.plaid.save_to(file)),
             firebase_file.map(|file| parties.firebase.save_to(file)),
+            ecb_file.map(|file| parties.ecb.save_to(file)),
         ];
         Ok(Self {
             firebase_secret: account.secret(firebase::PROJECT_ID, &token_uri),
@@ -127,6 +134,11 @@ impl Sandboxes {
         self.parties.firebase.clone()
     }
 
+    /// The ECB sandbox.
+    pub fn ecb(&self) -> EcbSandbox {
+        self.parties.ecb.clone()
+    }
+
     /// The variables with which a function finds the sandboxes; `keys::local_secrets` has the other secrets.
     pub fn environment(&self) -> BTreeMap<String, String> {
         [
@@ -136,6 +148,7 @@ impl Sandboxes {
             ("FIREBASE_API_BASE", format!("{}/firebase", self.url)),
             ("FIREBASE_PROJECT_ID", firebase::PROJECT_ID.to_owned()),
             ("FIREBASE_SECRET", self.firebase_secret.clone()),
+            ("RATES_FEED_URL", format!("{}/ecb{}", self.url, ecb::FEED_PATH)),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -22,6 +22,7 @@ The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
   /drivewealth   DriveWealth: accounts, deposits, redemptions, portfolios
   /plaid         Plaid: balances of bank accounts
   /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
+  /ecb           the European Central Bank: the euro's reference rates (GET /ecb/stats/eurofxref/eurofxref-daily.xml)
 
 What they hold, and how to drive them or let them fail:
 
@@ -32,10 +33,14 @@ What they hold, and how to drive them or let them fail:
   GET  /control/plaid                            items and balances
   POST /control/plaid/items/balance              {\"access_token\", \"account_id\", \"available_cents\", \"current_cents\"}
   GET  /control/firebase/messages                messages that devices have got
+  GET  /control/ecb                              the day and its rates
+  POST /control/ecb/rates                        {\"currency\": \"USD\", \"rate\": \"1.0845\"}
+  POST /control/ecb/date                         {\"date\": \"2026-11-24\"}
   GET  /control/{party}/calls                    what was called
   POST /control/{party}/faults                   {\"method\": \"POST\", \"path\": \"/funding/deposits\", \"times\": 1, \"effect\": {\"kind\": \"hang\", \"for_ms\": 20000, \"after_doing\": true}}
                                                  kinds: refuse {status, error_code, message}, fail_after {status}, hang {for_ms, after_doing}, reset {after_doing},
-                                                 truncate, rate_limit {retry_after_s}, expire_token, invalid_portfolio {defect: negative|sum|nulls}
+                                                 truncate, rate_limit {retry_after_s}, expire_token, invalid_portfolio {defect: negative|sum|nulls},
+                                                 invalid_feed {defect: truncated|empty|no_rates|zero_rate}
 ";
 
 /// Accepts connections as long as the task lives; they end with it.
@@ -91,9 +96,11 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["drivewealth", path @ ..] => detached(&parties.drivewealth, call(path)).await,
         ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
         ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
+        ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
         ["control", "drivewealth", path @ ..] => parties.drivewealth.control(&call(path)).await,
         ["control", "plaid", path @ ..] => parties.plaid.control(&call(path)).await,
         ["control", "firebase", path @ ..] => parties.firebase.control(&call(path)).await,
+        ["control", "ecb", path @ ..] => parties.ecb.control(&call(path)).await,
         _ => Reply::control_error(404, "GET / lists what there is"),
     };
     reply.into_response()
