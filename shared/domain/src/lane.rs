@@ -27,13 +27,15 @@ pub enum Lane {
 pub enum Rejection {
     /// It can't be read: not JSON, an unknown field, a wrong type (400).
     Malformed,
+    /// There isn't enough money for it (402).
+    PaymentRequired,
     /// What it asks for doesn't exist, or belongs to someone else (404).
     NotFound,
     /// It doesn't go with the state that things are in, or with an earlier request of the same key (409).
     Conflict,
     /// It is larger than the limit (413).
     TooLarge,
-    /// It is well formed, but what it asks for isn't possible: a value out of range, not enough money (422).
+    /// It is well formed, but what it asks for isn't possible: a value out of range (422).
     Unprocessable,
 }
 
@@ -98,7 +100,12 @@ mod tests {
     #[test]
     fn only_the_transient_is_tried_again() {
         assert!(Lane::Transient.retries());
-        for lane in [Lane::Rejected(Rejection::Conflict), Lane::Denied, Lane::Fatal] {
+        for lane in [
+            Lane::Rejected(Rejection::Conflict),
+            Lane::Rejected(Rejection::PaymentRequired),
+            Lane::Denied,
+            Lane::Fatal,
+        ] {
             assert!(!lane.retries(), "{lane:?}");
         }
     }

@@ -128,6 +128,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 fn rejected(rejection: Rejection) -> u16 {
     match rejection {
         Rejection::Malformed => 400,
+        Rejection::PaymentRequired => 402,
         Rejection::NotFound => 404,
         Rejection::Conflict => 409,
         Rejection::TooLarge => 413,
@@ -138,6 +139,7 @@ fn rejected(rejection: Rejection) -> u16 {
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Malformed request",
+        402 => "Payment required",
         403 => "Not allowed",
         404 => "Not found",
         409 => "Conflict",
@@ -154,5 +156,57 @@ fn sentence(text: &str) -> String {
     match characters.next() {
         Some(first) => first.to_uppercase().chain(characters).collect(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the wallet holds 12.50 USD")]
+    struct Refused(Lane);
+
+    impl Laned for Refused {
+        fn lane(&self) -> Lane {
+            self.0
+        }
+
+        fn code(&self) -> &'static str {
+            "refused"
+        }
+
+        fn field(&self) -> Option<&str> {
+            Some("amount")
+        }
+    }
+
+    #[test]
+    fn a_rejection_has_a_status_and_a_title_of_its_own() {
+        for (rejection, status, title) in [
+            (Rejection::Malformed, 400, "Malformed request"),
+            (Rejection::PaymentRequired, 402, "Payment required"),
+            (Rejection::NotFound, 404, "Not found"),
+            (Rejection::Conflict, 409, "Conflict"),
+            (Rejection::TooLarge, 413, "Too large"),
+            (Rejection::Unprocessable, 422, "Not acceptable"),
+        ] {
+            let problem = Problem::of(&Refused(Lane::Rejected(rejection)));
+            assert_eq!((problem.status, problem.title), (status, title), "{rejection:?}");
+            assert_eq!(problem.detail, "The wallet holds 12.50 USD");
+            assert_eq!(problem.errors[0].field, "amount");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_callers_fault_shows_no_internals() {
+        for (lane, status) in [(Lane::Transient, 503), (Lane::Fatal, 500)] {
+            let problem = Problem::of(&Refused(lane));
+            assert_eq!(problem.status, status);
+            assert!(
+                !problem.detail.contains("12.50") && problem.errors.is_empty(),
+                "{problem:?}"
+            );
+        }
     }
 }
