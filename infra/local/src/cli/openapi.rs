@@ -116,6 +116,7 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
         }
         for event in &function.events {
             if let Event::Http(route) = event {
+                check_path(function, route, &description.operation)?;
                 areas.insert(area(route).to_owned());
                 let operation = operation(function, route, &description.operation);
                 paths
@@ -145,6 +146,29 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
             },
         },
     }))
+}
+
+/// The path says what has to be in it twice, in the template and in the function: both have to agree.
+fn check_path(function: &Function, route: &HttpRoute, described: &Value) -> anyhow::Result<()> {
+    let named = route.path.split('/').filter_map(|segment| {
+        let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+        Some(name.trim_end_matches('+'))
+    });
+    let parameters = described.get("parameters").and_then(Value::as_array);
+    let described = parameters
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter.get("in").is_some_and(|place| place == "path"))
+        .filter_map(|parameter| parameter.get("name")?.as_str());
+    let (named, described): (BTreeSet<&str>, BTreeSet<&str>) = (named.collect(), described.collect());
+    if named != described {
+        bail!(
+            "{}: the path {} has the parts {named:?}, its description has {described:?}",
+            function.binary,
+            route.path
+        );
+    }
+    Ok(())
 }
 
 /// A function's operation with what the gateway adds to it.
@@ -298,13 +322,18 @@ Resources:
 "#;
 
     fn document(summary: &str) -> Value {
-        let template = Template::parse(TEMPLATE, &Locals::default()).unwrap();
+        let operation = json!({ "summary": summary, "responses": { "200": { "description": "Paid" } } });
+        merged(TEMPLATE, operation).unwrap()
+    }
+
+    fn merged(template: &str, operation: Value) -> anyhow::Result<Value> {
+        let template = Template::parse(template, &Locals::default()).unwrap();
         let description = json!({
-            "operation": { "summary": summary, "responses": { "200": { "description": "Paid" } } },
+            "operation": operation,
             "components": { "schemas": { "Payment": { "type": "object" } } },
         });
         let descriptions = [("pay".to_owned(), serde_json::from_value(description).unwrap())].into();
-        merge(&template, &descriptions).unwrap()
+        merge(&template, &descriptions)
     }
 
     #[test]
@@ -317,6 +346,34 @@ Resources:
         assert_eq!(answers, ["200", "401", "403", "413", "429", "500", "503"]);
         assert_eq!(document["paths"]["/hook"]["post"]["security"], json!([]));
         assert!(document["components"]["schemas"].get("Payment").is_some());
+    }
+
+    #[test]
+    fn the_parts_of_a_path_are_those_of_the_description() {
+        let template = TEMPLATE
+            .replace("/wallets/pay", "'/clients/{client_id}/wallets/{wallet_id}'")
+            .replace("/hook", "'/{wallet_id}/{client_id+}'");
+        let operation = |names: &[&str]| {
+            let path = names.iter().map(|name| json!({ "name": name, "in": "path" }));
+            let query = json!({ "name": "wallet_id", "in": "query" });
+            json!({ "parameters": path.chain([query]).collect::<Vec<_>>() })
+        };
+        let merged = |names: &[&str]| merged(&template, operation(names));
+        assert!(merged(&["wallet_id", "client_id"]).is_ok());
+        for (names, listed) in [
+            (vec!["client_id"], r#"{"client_id"}"#),
+            (
+                vec!["client_id", "wallet_id", "id"],
+                r#"{"client_id", "id", "wallet_id"}"#,
+            ),
+        ] {
+            let error = merged(&names).unwrap_err().to_string();
+            let expected = format!(
+                "pay: the path /{{wallet_id}}/{{client_id+}} has the parts {{\"client_id\", \"wallet_id\"}}, \
+                 its description has {listed}"
+            );
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]

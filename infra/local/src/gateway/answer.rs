@@ -118,6 +118,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_goes_on_unharmed() {
+        let headers = [
+            ("cache-control", "no-store"),
+            ("content-disposition", "attachment; filename=\"statement.csv\""),
+            ("content-type", "text/csv; charset=utf-8; header=present"),
+        ];
+        let text = "at,amount\r\n2026-11-01,\"1,50 €\"\r\n";
+        let answer = json!({
+            "statusCode": 200,
+            "headers": headers.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "body": text,
+            "isBase64Encoded": false,
+        });
+        let (status, mut got, body) = read(answer).await;
+        got.sort();
+        assert_eq!((status.as_u16(), body.as_str()), (200, text));
+        assert_eq!(
+            got,
+            headers.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[tokio::test]
     async fn an_answer_without_a_status_is_the_body() {
         let (status, _, body) = read(json!({ "ok": true })).await;
         assert_eq!((status.as_u16(), body.as_str()), (200, r#"{"ok":true}"#));

@@ -36,6 +36,8 @@ pub struct About {
     description: &'static str,
     answers: Vec<(u16, &'static str)>,
     problems: Vec<(u16, &'static str)>,
+    path: Vec<Value>,
+    has_csv: bool,
     pub(super) needs_idempotency_key: bool,
 }
 
@@ -53,8 +55,52 @@ impl About {
                 (500, "Something broke on our side."),
                 (503, "Not possible at the moment; try again."),
             ],
+            path: Vec::new(),
+            has_csv: false,
             needs_idempotency_key: false,
         }
+    }
+
+    /// A part of the path, the template's `{name}`, with its JSON schema. What doesn't fit the schema is 404.
+    #[must_use]
+    pub fn path(mut self, name: &'static str, schema: Value, description: &'static str) -> Self {
+        self.path.push(json!({
+            "name": name, "in": "path", "required": true, "description": description, "schema": schema,
+        }));
+        if self.problems.iter().any(|(status, _)| *status == 404) {
+            return self;
+        }
+        self.refusal(404, "There is nothing of this path, or it is someone else's.")
+    }
+
+    /// A part of the path that is the id of a row.
+    #[must_use]
+    pub fn path_id(self, name: &'static str, description: &'static str) -> Self {
+        let schema = json!({"type": "integer", "format": "int64", "minimum": 1});
+        self.path(name, schema, description)
+    }
+
+    /// A part of the path that is a UUID.
+    #[must_use]
+    pub fn path_uuid(self, name: &'static str, description: &'static str) -> Self {
+        self.path(name, json!({"type": "string", "format": "uuid"}), description)
+    }
+
+    /// A part of the path that is a currency's ISO 4217 code.
+    #[must_use]
+    pub fn path_currency(self, name: &'static str, description: &'static str) -> Self {
+        self.path(
+            name,
+            json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
+            description,
+        )
+    }
+
+    /// The answer of 200 comes as CSV too ([`Reply::csv`](crate::http::Reply::csv)).
+    #[must_use]
+    pub fn also_csv(mut self) -> Self {
+        self.has_csv = true;
+        self
     }
 
     /// An answer of this operation with its output as body.
@@ -101,11 +147,12 @@ pub(super) fn print<O: HttpOperation>() -> ExitCode {
 
 fn describe<O: HttpOperation>() -> Value {
     let about = O::about();
-    let mut parameters = vec![json!({
+    let mut parameters = about.path.clone();
+    parameters.push(json!({
         "name": correlation::HEADER, "in": "header", "required": false,
         "description": "Names this request in the logs; one that can't be written there is replaced.",
         "schema": {"type": "string"},
-    })];
+    }));
     if about.needs_idempotency_key {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": true,
@@ -137,9 +184,19 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
         if about.needs_idempotency_key {
             add_header(&mut answer, "idempotency-replayed", replayed());
         }
+        if about.has_csv && *status == 200 {
+            add(
+                &mut answer,
+                "content",
+                "text/csv",
+                json!({"schema": {"type": "string"}}),
+            );
+            add_header(&mut answer, "content-disposition", attachment());
+        }
         responses.insert(status.to_string(), answer);
     }
-    let of_bodies = [(413, "The body is too large."), (415, "The body is not JSON.")];
+    let too_large = format!("The body is larger than {} bytes.", O::BODY_LIMIT_BYTES);
+    let of_bodies = [(413, too_large.as_str()), (415, "The body is not JSON.")];
     let of_bodies = of_bodies.iter().filter(|_| about.takes_body());
     for (status, when) in about.problems.iter().chain(of_bodies) {
         let mut answer = response(when, "application/problem+json", reference::<Problem>());
@@ -180,9 +237,20 @@ fn retry_after() -> Value {
     })
 }
 
+fn attachment() -> Value {
+    json!({
+        "description": "With CSV: the name of the file.",
+        "schema": {"type": "string"},
+    })
+}
+
 fn add_header(response: &mut Value, name: &str, header: Value) {
-    if let Some(headers) = response.get_mut("headers").and_then(Value::as_object_mut) {
-        headers.insert(name.to_owned(), header);
+    add(response, "headers", name, header);
+}
+
+fn add(response: &mut Value, part: &str, name: &str, value: Value) {
+    if let Some(part) = response.get_mut(part).and_then(Value::as_object_mut) {
+        part.insert(name.to_owned(), value);
     }
 }
 
@@ -245,4 +313,118 @@ fn reference<T: ToSchema>() -> Value {
 
 fn to_json(schema: &RefOr<Schema>) -> Value {
     serde_json::to_value(schema).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config::Environment;
+    use crate::http::{Call, Reply};
+
+    #[derive(Debug, Deserialize, ToSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Period {
+        /// The first moment.
+        from: Option<String>,
+    }
+
+    struct Statement;
+
+    impl HttpOperation for Statement {
+        type Input = Period;
+        type Output = String;
+
+        fn about() -> About {
+            About::new(Method::Get, "A statement", "What happened.")
+                .path_id("client_id", "The client.")
+                .path_uuid("transaction_id", "The transaction.")
+                .path_currency("currency", "The currency.")
+                .answer(200, "The statement.")
+                .also_csv()
+        }
+
+        fn configure(_: &mut Environment) -> Option<Self> {
+            Some(Self)
+        }
+
+        async fn handle(&self, _: Call<Period>) -> Result<Reply<String>, Problem> {
+            Ok(Reply::csv("statement.csv", String::new()))
+        }
+    }
+
+    struct Upload;
+
+    impl HttpOperation for Upload {
+        type Input = Period;
+        type Output = String;
+
+        const BODY_LIMIT_BYTES: usize = 1_000_000;
+
+        fn about() -> About {
+            About::new(Method::Post, "Upload", "Takes much.").answer(201, "Taken.")
+        }
+
+        fn configure(_: &mut Environment) -> Option<Self> {
+            Some(Self)
+        }
+
+        async fn handle(&self, _: Call<Period>) -> Result<Reply<String>, Problem> {
+            Err(Problem::internal())
+        }
+    }
+
+    #[test]
+    fn parts_of_the_path_are_required_and_may_lead_nowhere() {
+        let operation = &describe::<Statement>()["operation"];
+        let parameter = |index: usize| {
+            let parameter = &operation["parameters"][index];
+            assert_eq!(
+                (&parameter["in"], &parameter["required"]),
+                (&json!("path"), &json!(true))
+            );
+            (parameter["name"].clone(), parameter["schema"].clone())
+        };
+        let id = json!({"type": "integer", "format": "int64", "minimum": 1});
+        assert_eq!(parameter(0), (json!("client_id"), id));
+        let uuid = json!({"type": "string", "format": "uuid"});
+        assert_eq!(parameter(1), (json!("transaction_id"), uuid));
+        let code = json!({"type": "string", "pattern": "^[A-Z]{3}$"});
+        assert_eq!(parameter(2), (json!("currency"), code));
+        assert_eq!(operation["parameters"][0]["description"], "The client.");
+        assert_eq!(operation["parameters"][4]["in"], "query");
+        assert!(operation["responses"]["404"].is_object());
+        assert!(describe::<Upload>()["operation"]["responses"]["404"].is_null());
+    }
+
+    #[test]
+    fn an_operation_says_of_404_what_it_wants() {
+        let about = About::new(Method::Get, "", "").path_id("client_id", "");
+        let after = about.clone().refusal(404, "No such client.");
+        let before = About::new(Method::Get, "", "").refusal(404, "No such client.");
+        for about in [after, before.path_id("client_id", "")] {
+            let responses = responses::<Statement>(&about);
+            assert_eq!(responses["404"]["description"], "No such client.");
+        }
+    }
+
+    #[test]
+    fn csv_is_described_beside_json() {
+        let answer = &describe::<Statement>()["operation"]["responses"]["200"];
+        assert_eq!(
+            answer["content"]["text/csv"],
+            json!({"schema": {"type": "string"}})
+        );
+        assert!(answer["content"]["application/json"].is_object());
+        assert!(answer["headers"]["content-disposition"].is_object());
+        let answer = &describe::<Upload>()["operation"]["responses"]["201"];
+        assert!(answer["content"]["text/csv"].is_null());
+    }
+
+    #[test]
+    fn the_limit_of_a_body_is_said() {
+        let answer = &describe::<Upload>()["operation"]["responses"]["413"];
+        assert_eq!(answer["description"], "The body is larger than 1000000 bytes.");
+    }
 }

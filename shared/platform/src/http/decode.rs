@@ -7,15 +7,15 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 
-/// Largest body that is read, in bytes. Operations with larger ones (documents) come with their own limit.
-const MAX_BODY: usize = 64 * 1024;
-
-/// Reads the JSON body.
-pub(super) fn body<T: DeserializeOwned>(request: &ApiGatewayV2httpRequest) -> Result<T, Problem> {
+/// Reads the JSON body, which has at most `limit_bytes`.
+pub(super) fn body<T: DeserializeOwned>(
+    request: &ApiGatewayV2httpRequest,
+    limit_bytes: usize,
+) -> Result<T, Problem> {
     check_content_type(request)?;
     let text = request.body.as_deref().unwrap_or_default();
-    if text.len() > MAX_BODY {
-        let message = format!("is {} bytes long; at most {MAX_BODY} are read", text.len());
+    if text.len() > limit_bytes {
+        let message = format!("is {} bytes long; at most {limit_bytes} are read", text.len());
         return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
     }
     let bytes = if request.is_base64_encoded {
@@ -132,6 +132,8 @@ mod tests {
         cursor: Option<String>,
     }
 
+    const LIMIT: usize = 1000;
+
     fn request(body: &str) -> ApiGatewayV2httpRequest {
         serde_json::from_value(json!({
             "version": "2.0", "headers": {"content-type": "application/json"}, "body": body,
@@ -141,7 +143,7 @@ mod tests {
     }
 
     fn refused(text: &str) -> (u16, String) {
-        let problem = body::<Input>(&request(text)).unwrap_err();
+        let problem = body::<Input>(&request(text), LIMIT).unwrap_err();
         (problem.status, problem.errors[0].field.clone())
     }
 
@@ -197,8 +199,19 @@ mod tests {
 
     #[test]
     fn a_large_body_is_refused() {
-        let (status, field) = refused(&" ".repeat(MAX_BODY + 1));
+        let (status, field) = refused(&" ".repeat(LIMIT + 1));
         assert_eq!((status, field.as_str()), (413, "body"));
+    }
+
+    #[test]
+    fn the_limit_that_holds_is_named() {
+        let long = request(&" ".repeat(2001));
+        let problem = body::<Input>(&long, 2000).unwrap_err();
+        assert_eq!(
+            problem.errors[0].message,
+            "is 2001 bytes long; at most 2000 are read"
+        );
+        assert_eq!(body::<Input>(&long, 2001).unwrap_err().status, 400);
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub trait HttpOperation: Send + Sync + Sized + 'static {
     /// The body of the answer.
     type Output: Serialize + ToSchema;
 
+    /// Largest body that is read. What takes many things at once has a limit of its own.
+    const BODY_LIMIT_BYTES: usize = 64 * 1024;
+
     /// What the API's description says of this operation.
     fn about() -> About;
 
@@ -158,7 +161,7 @@ async fn handle<O: HttpOperation>(
         Method::Get | Method::Delete => {
             decode::query(request.raw_query_string.as_deref().unwrap_or_default())?
         }
-        Method::Post | Method::Put | Method::Patch => decode::body(&request)?,
+        Method::Post | Method::Put | Method::Patch => decode::body(&request, O::BODY_LIMIT_BYTES)?,
     };
     let idempotency_key = request
         .headers
@@ -184,7 +187,66 @@ fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
 
 #[cfg(test)]
 mod tests {
+    use aws_lambda_events::encodings::Body;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// Answers with how long its body's longest value is.
+    struct Measure;
+
+    impl HttpOperation for Measure {
+        type Input = HashMap<String, String>;
+        type Output = usize;
+
+        const BODY_LIMIT_BYTES: usize = 200_000;
+
+        fn about() -> About {
+            About::new(Method::Put, "Measure", "Measures.").path_id("client_id", "The client.")
+        }
+
+        fn configure(_: &mut Environment) -> Option<Self> {
+            Some(Self)
+        }
+
+        async fn handle(&self, call: Call<Self::Input>) -> Result<Reply<usize>, Problem> {
+            call.path::<u32>("client_id")?;
+            Reply::ok(&call.input.values().map(String::len).max().unwrap_or_default())
+        }
+    }
+
+    async fn measured(client: &str, length: usize) -> (i64, Value) {
+        let request = json!({
+            "version": "2.0", "headers": {}, "body": json!({"text": "x".repeat(length)}).to_string(),
+            "pathParameters": {"client_id": client},
+            "isBase64Encoded": false, "requestContext": {"http": {"method": "PUT"}},
+        });
+        let mut context = Context::default();
+        let in_a_minute = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        let since = in_a_minute.duration_since(std::time::UNIX_EPOCH).unwrap();
+        context.deadline = u64::try_from(since.as_millis()).unwrap();
+        let event = LambdaEvent::new(serde_json::from_value(request).unwrap(), context);
+        let response = answer(Arc::new(Measure), event).await.unwrap();
+        let Some(Body::Text(text)) = response.body else {
+            panic!("no text: {:?}", response.body);
+        };
+        (response.status_code, serde_json::from_str(&text).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_operation_sets_the_limit_of_its_bodies() {
+        assert_eq!(measured("1", 150_000).await, (200, json!(150_000)));
+        let (status, problem) = measured("1", 200_000).await;
+        assert_eq!((status, &problem["code"]), (413, &json!("body-too-large")));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.ends_with("at most 200000 are read."), "{detail}");
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_under_a_path_that_is_none() {
+        let (status, problem) = measured("one", 1).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("not-found")));
+    }
 
     #[test]
     fn a_fault_of_ours_is_counted_and_a_refusal_is_not() {

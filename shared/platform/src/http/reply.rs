@@ -6,7 +6,7 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,17 +14,24 @@ use crate::idempotency::KeptAnswer;
 use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// With what isn't possible at the moment: in seconds, longer than most hiccups last.
 const SHORTLY: HeaderValue = HeaderValue::from_static("5");
 
-/// An answer whose body is a `T`.
+/// An answer whose body is a `T`, or a file that says the same.
 #[derive(Debug)]
 pub struct Reply<T> {
     status: u16,
-    body: Value,
+    body: Content,
     replayed: bool,
     of: PhantomData<T>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Json(Value),
+    Csv { file_name: String, text: String },
 }
 
 impl<T: Serialize> Reply<T> {
@@ -44,7 +51,7 @@ impl<T: Serialize> Reply<T> {
         let body = serde_json::to_value(body).map_err(|_| Problem::internal())?;
         Ok(Self {
             status,
-            body,
+            body: Content::Json(body),
             replayed: false,
             of: PhantomData,
         })
@@ -54,20 +61,51 @@ impl<T: Serialize> Reply<T> {
     pub fn kept(answer: KeptAnswer, replayed: bool) -> Self {
         Self {
             status: answer.status,
-            body: answer.body,
+            body: Content::Json(answer.body),
             replayed,
             of: PhantomData,
         }
     }
 
+    /// 200 with a file of comma-separated values, the first line its header. In the file's name everything but ASCII
+    /// letters, digits, `.`, `-` and `_` becomes `_`, so that it can't end the header it stands in.
+    pub fn csv(file_name: &str, text: String) -> Self {
+        let file_name = file_name.chars().map(plain).collect();
+        Self {
+            status: 200,
+            body: Content::Csv { file_name, text },
+            replayed: false,
+            of: PhantomData,
+        }
+    }
+
     pub(super) fn into_response(self) -> ApiGatewayV2httpResponse {
-        let content_type = if self.status >= 400 { PROBLEM } else { JSON };
-        let mut response = response(self.status, content_type, self.body.to_string());
+        let mut response = match self.body {
+            Content::Json(body) => {
+                let content_type = if self.status >= 400 { PROBLEM } else { JSON };
+                response(self.status, content_type, body.to_string())
+            }
+            Content::Csv { file_name, text } => {
+                let mut response = response(self.status, CSV, text);
+                let disposition = format!("attachment; filename=\"{file_name}\"");
+                if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+                    response.headers.insert(CONTENT_DISPOSITION, disposition);
+                }
+                response
+            }
+        };
         if self.replayed {
             let name = HeaderName::from_static("idempotency-replayed");
             response.headers.insert(name, HeaderValue::from_static("true"));
         }
         response
+    }
+}
+
+fn plain(character: char) -> char {
+    match character {
+        'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '-' | '_' => character,
+        _ => '_',
     }
 }
 
@@ -101,5 +139,27 @@ mod tests {
         let retry_after = |answer: &Problem| problem(answer).headers.get(RETRY_AFTER).cloned();
         assert_eq!(retry_after(&Problem::timed_out(false)), Some(SHORTLY));
         assert_eq!(retry_after(&Problem::internal()), None);
+    }
+
+    #[test]
+    fn a_file_of_values_is_an_attachment_that_nobody_keeps() {
+        let text = "at,amount\r\n2026-11-01,\"1,50 €\"\r\n";
+        let response = Reply::<Value>::csv("statement-7_2026.csv", text.to_owned()).into_response();
+        assert_eq!(response.status_code, 200);
+        assert_eq!(
+            response.headers[CONTENT_TYPE],
+            "text/csv; charset=utf-8; header=present"
+        );
+        let disposition = "attachment; filename=\"statement-7_2026.csv\"";
+        assert_eq!(response.headers[CONTENT_DISPOSITION], disposition);
+        assert_eq!(response.headers[CACHE_CONTROL], "no-store");
+        assert_eq!(response.body, Some(Body::Text(text.to_owned())));
+    }
+
+    #[test]
+    fn a_file_name_can_not_leave_its_quotes() {
+        let response = Reply::<Value>::csv("a\"; b=/ü\r\n.csv", String::new()).into_response();
+        let disposition = "attachment; filename=\"a___b_____.csv\"";
+        assert_eq!(response.headers[CONTENT_DISPOSITION], disposition);
     }
 }
