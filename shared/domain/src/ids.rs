@@ -140,6 +140,55 @@ macro_rules! outside_id {
     };
 }
 
+/// Makes an id that crosses systems: a UUID. Whoever makes the thing makes the UUID (version 7, so that ids sort by
+/// time).
+macro_rules! uuid_id {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id of a UUID.
+            pub const fn from_uuid(id: Uuid) -> $name {
+                $name(id)
+            }
+
+            /// The UUID.
+            pub const fn as_uuid(&self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<$name, InvalidId> {
+                text.parse().map($name).map_err(|_| InvalidId::NotUuid)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> $name {
+                $name(id)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Uuid {
+                id.0
+            }
+        }
+    };
+}
+
 typed_id! {
     /// A user of the app.
     ProfileId
@@ -175,6 +224,15 @@ typed_id! {
 typed_id! {
     /// A connection to a bank that a profile has made through Plaid.
     PlaidItemId
+}
+
+typed_id! {
+    /// A wallet of a client, in one currency.
+    WalletId
+}
+typed_id! {
+    /// One client's row of a payment.
+    PaymentId
 }
 
 outside_id! {
@@ -214,48 +272,13 @@ outside_id! {
     CorrelationId
 }
 
-/// An event that areas tell each other; consumers recognise a repeated one by it. Whoever makes the event
-/// makes the UUID (version 7, so that ids sort by time).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EventId(Uuid);
-
-impl EventId {
-    /// The id of a UUID.
-    pub const fn from_uuid(id: Uuid) -> EventId {
-        EventId(id)
-    }
-
-    /// The UUID.
-    pub const fn as_uuid(&self) -> Uuid {
-        self.0
-    }
+uuid_id! {
+    /// An event that areas tell each other; consumers recognise a repeated one by it.
+    EventId
 }
-
-impl fmt::Display for EventId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl FromStr for EventId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<EventId, InvalidId> {
-        text.parse().map(EventId).map_err(|_| InvalidId::NotUuid)
-    }
-}
-
-impl From<Uuid> for EventId {
-    fn from(id: Uuid) -> EventId {
-        EventId(id)
-    }
-}
-
-impl From<EventId> for Uuid {
-    fn from(id: EventId) -> Uuid {
-        id.0
-    }
+uuid_id! {
+    /// A transaction between wallets: the same in the payments of both sides.
+    TransactionId
 }
 
 fn check_outside_id(id: &str) -> Result<(), InvalidId> {

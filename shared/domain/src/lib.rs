@@ -25,14 +25,15 @@ pub mod money;
 pub mod rate;
 pub mod trading;
 pub mod transition;
+pub mod wallets;
 
 pub use clock::{Clock, ManualClock};
 pub use currency::{Currency, UnknownCurrency};
 pub use ids::{
     BankAccountId, ClientId, CollectionId, CollectionVersionId, CorrelationId, DriveWealthAccountId,
     DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthFundId, DriveWealthPaymentId,
-    DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, MoneyFlowId, PlaidAccountId, PlaidItemId,
-    ProfileId, TradingAccountId, UserId,
+    DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, MoneyFlowId, PaymentId, PlaidAccountId,
+    PlaidItemId, ProfileId, TradingAccountId, TransactionId, UserId, WalletId,
 };
 pub use lane::{Lane, Laned, Rejection};
 pub use lookup::{LookupLadder, Next};

@@ -211,6 +211,20 @@ impl Money {
         Money::zero(to).with_minor(round(self.is_negative(), division, divisor, rounding))
     }
 
+    /// The amount that gives this one when it is converted at the rate: so many major units of this currency for one
+    /// major unit of `from`. Rounded once, from the exact quotient.
+    pub fn convert_back(&self, rate: Rate, from: Currency, rounding: Rounding) -> Result<Money, MoneyError> {
+        let rate = rate.as_decimal();
+        let power = |exponent| exact::power_of_ten(exponent).ok_or(MoneyError::Overflow);
+        let multiplier = power(rate.scale() + from.exponent())?;
+        let divisor = power(self.currency.exponent())?
+            .checked_mul(rate.mantissa().unsigned_abs())
+            .ok_or(MoneyError::Overflow)?;
+        let division = exact::multiply_divide(self.minor.unsigned_abs(), multiplier, divisor)
+            .ok_or(MoneyError::Overflow)?;
+        Money::zero(from).with_minor(round(self.is_negative(), division, divisor, rounding))
+    }
+
     /// Distributes the whole amount in proportion to `shares`, which needn't sum to one. What rounding leaves
     /// over goes to the largest remainders, ties to the earlier share: the parts sum to exactly this amount,
     /// each is within one minor unit of its exact part, and a share of zero gets nothing.
