@@ -25,13 +25,22 @@ pub const MAX_LIMIT: u32 = 100;
 /// # Errors
 /// 400 naming `limit` when a caller asks for none or for more than [`MAX_LIMIT`].
 pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    match asked.unwrap_or(DEFAULT_LIMIT) {
-        limit @ 1..=MAX_LIMIT => Ok(limit),
-        _ => Err(Problem::malformed(
-            "limit",
-            &format!("has to be between 1 and {MAX_LIMIT}"),
-        )),
+    limit_of(asked, DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+/// The same, of a list with a usual and a largest number of its own.
+///
+/// # Errors
+/// 400 naming `limit` when a caller asks for none or for more than `largest`.
+pub fn limit_of(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, Problem> {
+    let limit = asked.unwrap_or(usual);
+    if (1..=largest).contains(&limit) {
+        return Ok(limit);
     }
+    Err(Problem::malformed(
+        "limit",
+        &format!("has to be between 1 and {largest}"),
+    ))
 }
 
 /// A page of a list.

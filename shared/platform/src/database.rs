@@ -12,7 +12,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::aws;
 use crate::config::Environment;
@@ -22,12 +22,23 @@ use crate::error::PlatformError;
 const TOKEN_RENEWAL: Duration = Duration::from_secs(10 * 60);
 /// How long a request waits for a connection before it is told to come again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is asked whether it still lives: an instance may have been frozen meanwhile. One
+/// that was just used isn't, which saves every statement of a busy instance a round trip.
+const ASSUMED_ALIVE: Duration = Duration::from_secs(5);
 
 /// The database of this instance.
 #[derive(Debug)]
 pub struct Database {
     pool: PgPool,
     sign_in: SignIn,
+    kept: tokio::sync::Mutex<Option<Kept>>,
+}
+
+/// The connection of [`Database::lend`], between two uses.
+#[derive(Debug)]
+struct Kept {
+    connection: PgConnection,
+    used_at: Instant,
 }
 
 #[derive(Debug)]
@@ -53,6 +64,7 @@ impl Database {
             return Some(Self {
                 pool: pool(options),
                 sign_in: SignIn::Password,
+                kept: tokio::sync::Mutex::default(),
             });
         }
         let host = environment.required::<String>("DATABASE_HOST");
@@ -77,6 +89,7 @@ impl Database {
                 user,
                 signed_at,
             })),
+            kept: tokio::sync::Mutex::default(),
         })
     }
 
@@ -88,6 +101,7 @@ impl Database {
         Ok(Self {
             pool: pool(PgConnectOptions::from_str(url)?),
             sign_in: SignIn::Password,
+            kept: tokio::sync::Mutex::default(),
         })
     }
 
@@ -115,6 +129,41 @@ impl Database {
     /// When the database can't be reached.
     pub async fn dedicated(&self) -> Result<PgConnection, PlatformError> {
         Ok(self.pool().await?.acquire().await?.detach())
+    }
+
+    /// Lends a connection for work whose every statement is a transaction of its own, one borrower at a time. It costs no
+    /// round trip beyond the statements themselves, while the pool asks a connection whether it lives whenever it comes
+    /// back. After a failure, or work that was given up, the connection isn't used again.
+    ///
+    /// # Errors
+    /// The work's, and when the database can't be reached.
+    pub async fn lend<T, E>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<PlatformError>,
+    {
+        let mut place = self.kept.lock().await;
+        let mut connection = match place.take() {
+            Some(kept) => self.alive(kept).await?,
+            None => self.dedicated().await?,
+        };
+        let outcome = work(&mut connection).await;
+        if outcome.is_ok() {
+            let used_at = Instant::now();
+            *place = Some(Kept { connection, used_at });
+        }
+        outcome
+    }
+
+    /// The connection that was kept, or a new one when it lives no more.
+    async fn alive(&self, kept: Kept) -> Result<PgConnection, PlatformError> {
+        let Kept {
+            mut connection,
+            used_at,
+        } = kept;
+        if used_at.elapsed() <= ASSUMED_ALIVE || connection.ping().await.is_ok() {
+            return Ok(connection);
+        }
+        self.dedicated().await
     }
 
     async fn renew_token(&self) -> Result<(), PlatformError> {
@@ -146,6 +195,15 @@ fn pool(options: PgConnectOptions) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > ASSUMED_ALIVE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options)
 }
 

@@ -26,16 +26,38 @@ impl IdempotencyKey {
     /// # Errors
     /// 400 naming the header when the key is missing, too long or not visible ASCII.
     pub fn parse(header: Option<&str>) -> Result<Self, Problem> {
-        let refused = |message: &str| Err(Problem::malformed("Idempotency-Key", message));
-        match header.map(str::trim) {
-            None | Some("") => refused("is missing; send a new unique key (a UUID) with every new request"),
-            Some(key) if key.len() > MAX_LENGTH => refused("is longer than 128 characters"),
-            Some(key) if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Self::parse_field("Idempotency-Key", header.unwrap_or_default())
+    }
+
+    /// Reads the key of a part of a request, which stands in a field of its own.
+    ///
+    /// # Errors
+    /// 400 naming the field when the key is missing, too long or not visible ASCII.
+    pub fn parse_field(field: &str, key: &str) -> Result<Self, Problem> {
+        let refused = |message: &str| Err(Problem::malformed(field, message));
+        match key.trim() {
+            "" => refused("is missing; send a new unique key (a UUID) with every new request"),
+            key if key.len() > MAX_LENGTH => refused("is longer than 128 characters"),
+            key if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 refused("may hold visible ASCII characters only")
             }
-            Some(key) => Ok(Self(key.to_owned())),
+            key => Ok(Self(key.to_owned())),
         }
     }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What tells one request from another under the same key. `request` is the validated input: what means the same
+/// hashes the same.
+///
+/// # Errors
+/// When the request can't be written as JSON.
+pub fn request_hash<T: Serialize>(request: &T) -> Result<Vec<u8>, PlatformError> {
+    Ok(Sha256::digest(serde_json::to_vec(request)?).to_vec())
 }
 
 /// A request under a key: who sent what to which operation.
@@ -48,7 +70,7 @@ pub struct KeyedRequest {
 }
 
 impl KeyedRequest {
-    /// The request of a profile. `request` is the validated input: what means the same hashes the same.
+    /// The request of a profile; see [`request_hash`].
     ///
     /// # Errors
     /// When the request can't be written as JSON.
@@ -58,12 +80,11 @@ impl KeyedRequest {
         key: IdempotencyKey,
         request: &T,
     ) -> Result<Self, PlatformError> {
-        let request_hash = Sha256::digest(serde_json::to_vec(request)?).to_vec();
         Ok(Self {
             owner: format!("profile:{profile}"),
             operation,
             key,
-            request_hash,
+            request_hash: request_hash(request)?,
         })
     }
 }

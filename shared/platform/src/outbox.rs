@@ -2,7 +2,9 @@
 //! relay at least once, in order per key and destination.
 
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::PlatformError;
 use crate::event::Envelope;
@@ -40,17 +42,39 @@ pub async fn publish<T: Serialize>(
     event: &Envelope<T>,
     destinations: &[Destination],
 ) -> Result<(), PlatformError> {
-    let kinds: Vec<String> = destinations.iter().map(|to| to.kind().to_owned()).collect();
+    publish_all(connection, std::slice::from_ref(event), destinations).await
+}
+
+/// Writes many events for each of their destinations, in their order, in one statement.
+///
+/// # Errors
+/// When an event can't be written as JSON or the database fails.
+pub async fn publish_all<T: Serialize>(
+    connection: &mut PgConnection,
+    events: &[Envelope<T>],
+    destinations: &[Destination],
+) -> Result<(), PlatformError> {
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id.as_uuid()).collect();
+    let kinds: Vec<String> = events.iter().map(|event| event.kind.clone()).collect();
+    let keys: Vec<String> = events.iter().map(|event| event.key.clone()).collect();
+    let payloads: Vec<Value> = events
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()?;
+    let destination_kinds: Vec<String> = destinations.iter().map(|to| to.kind().to_owned()).collect();
     let names: Vec<String> = destinations.iter().map(|to| to.name().to_owned()).collect();
     sqlx::query!(
         "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
-         SELECT $1, $2, $3, $4, destination_kind, destination \
-         FROM unnest($5::TEXT[], $6::TEXT[]) AS to_publish (destination_kind, destination)",
-        event.id.as_uuid(),
-        event.kind,
-        event.key,
-        serde_json::to_value(event)?,
+         SELECT event_id, kind, ordering_key, payload, destination_kind, destination \
+         FROM unnest($1::UUID[], $2::TEXT[], $3::TEXT[], $4::JSONB[]) WITH ORDINALITY \
+              AS event (event_id, kind, ordering_key, payload, place) \
+         CROSS JOIN unnest($5::TEXT[], $6::TEXT[]) AS to_publish (destination_kind, destination) \
+         ORDER BY place",
+        &ids,
         &kinds,
+        &keys,
+        &payloads,
+        &destination_kinds,
         &names,
     )
     .execute(connection)

@@ -77,6 +77,8 @@ fn misfit(path: &str, message: &str, whole: &str) -> Problem {
         .iter()
         .find_map(|start| message.strip_prefix(start))
         .and_then(|rest| rest.split('`').next());
+    // Where the document breaks off, the name of the field isn't known.
+    let path = path.trim_end_matches(".?");
     let parent = if path == "." || path == "?" { "" } else { path };
     let field = match named {
         Some(name) if parent.is_empty() || parent == name || parent.ends_with(&format!(".{name}")) => {
@@ -190,6 +192,10 @@ mod tests {
         assert_eq!(
             field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"x":5}}"#),
             "note.x"
+        );
+        assert_eq!(
+            field(r#"{"trading_account_id":1,"amount_cents":1,"note":{"text":"a",}}"#),
+            "note"
         );
         assert_eq!(field(r#"{"trading_account_id":1,"amount_cents":1} {}"#), "body");
         assert_eq!(field("[1,2"), "body");

@@ -2,6 +2,7 @@
 
 mod about;
 mod decode;
+mod input;
 mod reply;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use tracing::Instrument;
 use utoipa::ToSchema;
 
 pub use about::{About, Method};
+pub use input::{Object, optional_time};
 pub use reply::Reply;
 
 use crate::config::Environment;

@@ -67,6 +67,12 @@ impl<T: Serialize> Reply<T> {
         }
     }
 
+    /// The same answer, marked as a repetition of an earlier one or not.
+    #[must_use]
+    pub fn replayed(self, replayed: bool) -> Self {
+        Self { replayed, ..self }
+    }
+
     /// 200 with a file of comma-separated values, the first line its header. In the file's name everything but ASCII
     /// letters, digits, `.`, `-` and `_` becomes `_`, so that it can't end the header it stands in.
     pub fn csv(file_name: &str, text: String) -> Self {
