@@ -119,17 +119,16 @@ SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    clients BIGINT[];
-    ids BIGINT[];
-    currencies SMALLINT[];
-    balances BIGINT[];
-    codes TEXT[];
-    exponents SMALLINT[];
-    payer INT;
-    receiver INT;
-    paid BIGINT := payer_amount;
-    received BIGINT := receiver_amount;
-    rate NUMERIC := 1;
+    payer_code TEXT;
+    payer_exponent SMALLINT;
+    receiver_code TEXT;
+    receiver_exponent SMALLINT;
+    receiver_clients BIGINT[];
+    receiver_wallets BIGINT[];
+    receiver_currencies SMALLINT[];
+    chosen INT;
+    paid BIGINT;
+    received BIGINT;
     payer_entry BIGINT;
     receiver_entry BIGINT;
     receiver_balance BIGINT;
@@ -139,32 +138,46 @@ BEGIN
         outcome := 'request-in-flight';
         RETURN;
     END IF;
-    SELECT array_agg(found.client_id), array_agg(found.id), array_agg(found.currency), array_agg(found.balance),
-           array_agg(iso.code), array_agg(iso.exponent)
-      INTO clients, ids, currencies, balances, codes, exponents
-      FROM (SELECT client_id, id, currency, balance FROM wallets
-             WHERE client_id = ANY (ARRAY[payer_client, receiver_client]) ORDER BY client_id, id) AS found
-      JOIN currencies AS iso ON iso.numeric_code = found.currency;
-    payer := array_position(ids, payer_wallet);
-    IF payer IS NULL OR clients[payer] <> payer_client THEN
+    -- What nearly every transfer needs, in one look: the wallet of the named currency, else of the payer's.
+    SELECT payer.currency, payer.balance, iso.code, iso.exponent, receiver.id, receiver.currency
+      INTO currency, balance, payer_code, payer_exponent, partner_wallet_id, partner_currency
+      FROM wallets AS payer
+      JOIN currencies AS iso ON iso.numeric_code = payer.currency
+      LEFT JOIN wallets AS receiver
+        ON receiver.client_id = receiver_client AND receiver.currency = coalesce(named_currency, payer.currency)
+     WHERE payer.client_id = payer_client AND payer.id = payer_wallet;
+    IF currency IS NULL THEN
         outcome := 'wallet-not-found';
         RETURN;
     END IF;
-    SELECT refusal, chosen INTO outcome, receiver
-      FROM choose_receiver_wallet(clients, currencies, receiver_client, named_currency, currencies[payer]);
-    IF receiver = payer THEN
-        outcome := 'same-wallet';
-    ELSIF currencies[payer] = currencies[receiver] THEN
+    IF partner_wallet_id IS NULL THEN
+        SELECT array_agg(found.client_id), array_agg(found.id), array_agg(found.currency)
+          INTO receiver_clients, receiver_wallets, receiver_currencies
+          FROM wallets AS found WHERE found.client_id = receiver_client;
+        SELECT choice.refusal, choice.chosen INTO outcome, chosen
+          FROM choose_receiver_wallet(receiver_clients, receiver_currencies, receiver_client, named_currency, currency) AS choice;
+        partner_wallet_id := receiver_wallets[chosen];
+        partner_currency := receiver_currencies[chosen];
+    END IF;
+    IF partner_currency = currency THEN
         paid := coalesce(payer_amount, receiver_amount);
         received := paid;
+        exchange_rate := 1;
+        receiver_code := payer_code;
+        IF payer_wallet = partner_wallet_id AND payer_client = receiver_client THEN
+            outcome := 'same-wallet';
+        ELSIF balance < paid THEN
+            outcome := 'insufficient-funds';
+        END IF;
     ELSIF outcome IS NULL THEN
-        rate := newest_exchange_rate(currencies[payer], currencies[receiver]);
+        exchange_rate := newest_exchange_rate(currency, partner_currency);
+        SELECT iso.code, iso.exponent INTO receiver_code, receiver_exponent
+          FROM currencies AS iso WHERE iso.numeric_code = partner_currency;
         SELECT converted.refusal, converted.paid, converted.received INTO outcome, paid, received
-          FROM convert_payment(rate, exponents[payer], exponents[receiver], payer_amount, receiver_amount) AS converted;
-    END IF;
-    balance := balances[payer];
-    IF outcome IS NULL AND balance < paid THEN
-        outcome := 'insufficient-funds';
+          FROM convert_payment(exchange_rate, payer_exponent, receiver_exponent, payer_amount, receiver_amount) AS converted;
+        IF outcome IS NULL AND balance < paid THEN
+            outcome := 'insufficient-funds';
+        END IF;
     END IF;
     IF outcome IS NULL THEN
         INSERT INTO payment_requests (client_id, operation, key, request_hash, payment_id)
@@ -174,6 +187,7 @@ BEGIN
 
     IF payment_id IS NULL THEN
         -- Refused, or asked before: then it is answered as it was, whatever has become of the balance since.
+        SELECT NULL, NULL, NULL INTO partner_wallet_id, partner_currency, exchange_rate;
         SELECT asked.request_hash, asked.payment_id INTO kept_digest, payment_id FROM payment_requests AS asked
          WHERE asked.client_id = payer_client AND asked.operation = 3 AND asked.key = request_key;
         IF payment_id IS NULL THEN
@@ -193,38 +207,34 @@ BEGIN
     -- Each update locks its wallet, the first of the two first. The balance was looked at without a lock: if it has
     -- gone down since, the wallet's constraint undoes everything, and the caller asks again.
     FOR step IN 1 .. 2 LOOP
-        IF (payer < receiver) = (step = 1) THEN
+        IF ((payer_client, payer_wallet) < (receiver_client, partner_wallet_id)) = (step = 1) THEN
             UPDATE wallets AS wallet SET balance = wallet.balance - paid, entries = wallet.entries + 1
              WHERE wallet.client_id = payer_client AND wallet.id = payer_wallet
             RETURNING wallet.balance, wallet.entries INTO balance, payer_entry;
         ELSE
             UPDATE wallets AS wallet SET balance = wallet.balance + received, entries = wallet.entries + 1
-             WHERE wallet.client_id = receiver_client AND wallet.id = ids[receiver]
+             WHERE wallet.client_id = receiver_client AND wallet.id = partner_wallet_id
             RETURNING wallet.balance, wallet.entries INTO receiver_balance, receiver_entry;
         END IF;
     END LOOP;
     outcome := 'done';
     transaction_id := transfer;
-    currency := currencies[payer];
     amount := -paid;
-    partner_wallet_id := ids[receiver];
-    partner_currency := currencies[receiver];
     partner_amount := received;
-    exchange_rate := rate;
     created_at := clock_timestamp();
     INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount,
                           partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate,
                           entry, balance_after, created_at, updated_at)
-    VALUES (payer_client, payment_id, transfer, 3, 2, payer_wallet, currencies[payer], -paid,
-            receiver_client, ids[receiver], currencies[receiver], received, rate,
+    VALUES (payer_client, payment_id, transfer, 3, 2, payer_wallet, currency, amount,
+            receiver_client, partner_wallet_id, partner_currency, received, exchange_rate,
             payer_entry, balance, created_at, created_at),
-           (receiver_client, payment_id + 1, transfer, 3, 2, ids[receiver], currencies[receiver], received,
-            payer_client, payer_wallet, currencies[payer], -paid, rate,
+           (receiver_client, payment_id + 1, transfer, 3, 2, partner_wallet_id, partner_currency, received,
+            payer_client, payer_wallet, currency, amount, exchange_rate,
             receiver_entry, receiver_balance, created_at, created_at);
     INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination)
     VALUES (event, 'transfer.done', 'client-' || payer_client,
-            transfer_event(event, correlation_id, created_at, transfer, rate, payer_client, payer_wallet, codes[payer], paid,
-                           receiver_client, ids[receiver], codes[receiver], received),
+            transfer_event(event, correlation_id, created_at, transfer, exchange_rate, payer_client, payer_wallet, payer_code,
+                           paid, receiver_client, partner_wallet_id, receiver_code, received),
             'topic', 'wallets.events');
 END
 $$;

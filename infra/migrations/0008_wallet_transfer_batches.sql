@@ -32,6 +32,8 @@ DECLARE
     -- Of the items, in their order. first_of is the item whose key it is: itself, or an earlier one of the same key.
     outcomes TEXT[] := array_fill(NULL::TEXT, ARRAY[size]);
     first_of INT[];
+    -- Ids for new payments, in the order of the items. A key that has one of them in the table was written by this call.
+    offered CONSTANT BIGINT[] := ARRAY(SELECT nextval('payment_ids') FROM generate_series(1, size));
     made BIGINT[];
     kept_digests BYTEA[];
     is_new BOOLEAN[];
@@ -40,6 +42,7 @@ DECLARE
     paid BIGINT[] := payer_amounts;
     received BIGINT[] := receiver_amounts;
     rates NUMERIC[] := array_fill(1::NUMERIC, ARRAY[size]);
+    payer_currencies SMALLINT[] := array_fill(NULL::SMALLINT, ARRAY[size]);
     payer_balances BIGINT[] := array_fill(NULL::BIGINT, ARRAY[size]);
     receiver_balances BIGINT[] := array_fill(NULL::BIGINT, ARRAY[size]);
     payer_entries BIGINT[] := array_fill(NULL::BIGINT, ARRAY[size]);
@@ -57,28 +60,30 @@ DECLARE
     refused BOOLEAN := FALSE;
 BEGIN
     INSERT INTO payment_requests (client_id, operation, key, request_hash, payment_id)
-    SELECT item.client_id, 3, item.key, item.digest, nextval('payment_ids')
+    SELECT item.client_id, 3, item.key, item.digest, item.offered
       FROM (SELECT DISTINCT ON (asked.client_id, asked.key) asked.*
-              FROM unnest(payer_clients, request_keys, request_digests) WITH ORDINALITY AS asked (client_id, key, digest, n)
+              FROM unnest(payer_clients, request_keys, request_digests, offered) WITH ORDINALITY
+                   AS asked (client_id, key, digest, offered, n)
              ORDER BY asked.client_id, asked.key, asked.n) AS item
         ON CONFLICT DO NOTHING;
     SELECT array_agg(asked.first_n ORDER BY asked.n), array_agg(request.payment_id ORDER BY asked.n),
            array_agg(request.request_hash ORDER BY asked.n),
-           -- What this very transaction wrote is new.
-           array_agg(request.is_new ORDER BY asked.n)
+           array_agg(request.payment_id = asked.offered ORDER BY asked.n)
       INTO first_of, made, kept_digests, is_new
-      FROM (SELECT item.*, min(item.n) OVER (PARTITION BY item.client_id, item.key) AS first_n
-              FROM unnest(payer_clients, request_keys) WITH ORDINALITY AS item (client_id, key, n)) AS asked
-     CROSS JOIN LATERAL (SELECT kept.payment_id, kept.request_hash, kept.xmin = pg_current_xact_id()::XID AS is_new
+      FROM (SELECT item.client_id, item.key, item.n, min(item.n) OVER same_key AS first_n,
+                   min(item.offered) OVER same_key AS offered
+              FROM unnest(payer_clients, request_keys, offered) WITH ORDINALITY AS item (client_id, key, offered, n)
+            WINDOW same_key AS (PARTITION BY item.client_id, item.key)) AS asked
+     CROSS JOIN LATERAL (SELECT kept.payment_id, kept.request_hash
                            FROM payment_requests AS kept
-                          WHERE kept.client_id = asked.client_id AND kept.operation = 3 AND kept.key = asked.key
-                            AND kept.client_id = ANY (payer_clients) OFFSET 0) AS request;
+                          WHERE kept.client_id = asked.client_id AND kept.operation = 3 AND kept.key = asked.key OFFSET 0) AS request;
 
     SELECT array_agg(locked.client_id), array_agg(locked.id), array_agg(locked.currency), array_agg(locked.balance),
            array_agg(locked.entries), array_agg(iso.code), array_agg(iso.exponent)
       INTO clients, ids, currencies, balances, entry_counts, codes, exponents
-      FROM (SELECT client_id, id, currency, balance, entries FROM wallets
-             WHERE client_id = ANY (named) ORDER BY client_id, id FOR UPDATE) AS locked
+      FROM (SELECT wallet.* FROM (SELECT DISTINCT one.client_id FROM unnest(named) AS one (client_id) ORDER BY 1) AS client
+             CROSS JOIN LATERAL (SELECT client_id, id, currency, balance, entries FROM wallets
+                                  WHERE client_id = client.client_id ORDER BY id FOR UPDATE) AS wallet) AS locked
       JOIN currencies AS iso ON iso.numeric_code = locked.currency;
     moment := clock_timestamp();
     IF EXISTS (SELECT FROM unnest(currencies) AS one (currency) WHERE one.currency <> currencies[1]) THEN
@@ -97,6 +102,7 @@ BEGIN
         ELSIF first_of[n] < n THEN
             -- The same item again: what it made, or why it didn't.
             outcomes[n] := CASE outcomes[first_of[n]] WHEN 'done' THEN 'replayed' ELSE outcomes[first_of[n]] END;
+            payer_currencies[n] := payer_currencies[first_of[n]];
             payer_balances[n] := payer_balances[first_of[n]];
         ELSE
             refusal := NULL;
@@ -105,6 +111,7 @@ BEGIN
             IF payer IS NULL OR clients[payer] <> payer_clients[n] THEN
                 refusal := 'wallet-not-found';
             ELSE
+                payer_currencies[n] := currencies[payer];
                 payer_balances[n] := balances[payer];
                 SELECT choice.refusal, choice.chosen INTO refusal, receiver
                   FROM choose_receiver_wallet(clients, currencies, receiver_clients[n], named_currencies[n], currencies[payer]) AS choice;
@@ -153,22 +160,19 @@ BEGIN
         DELETE FROM payment_requests AS request
          USING unnest(payer_clients, request_keys, outcomes, is_new, first_of) WITH ORDINALITY AS item (client_id, key, outcome, is_new, first_of, n)
          WHERE request.client_id = item.client_id AND request.operation = 3 AND request.key = item.key
-           AND request.client_id = ANY (payer_clients)
            AND item.is_new AND item.first_of = item.n AND (all_or_none OR item.outcome <> 'done');
         IF all_or_none THEN
-            RETURN QUERY SELECT CASE WHEN item.is_new AND item.outcome IN ('done', 'replayed') THEN 'not-done'
-                                     ELSE item.outcome END,
-                                NULL::BIGINT, NULL::UUID, NULL::SMALLINT, NULL::BIGINT, NULL::BIGINT, NULL::SMALLINT,
+            RETURN QUERY SELECT CASE WHEN item.outcome IN ('done', 'replayed') THEN 'not-done' ELSE item.outcome END,
+                                NULL::BIGINT, NULL::UUID, item.currency, NULL::BIGINT, NULL::BIGINT, NULL::SMALLINT,
                                 NULL::BIGINT, NULL::NUMERIC, item.balance, NULL::TIMESTAMPTZ
-                           FROM unnest(outcomes, is_new, payer_balances) AS item (outcome, is_new, balance);
+                           FROM unnest(outcomes, payer_currencies, payer_balances) AS item (outcome, currency, balance);
             RETURN;
         END IF;
     END IF;
 
     UPDATE wallets AS wallet SET balance = changed.balance, entries = changed.entries
       FROM unnest(clients, ids, balances, entry_counts) AS changed (client_id, id, balance, entries)
-     WHERE wallet.client_id = changed.client_id AND wallet.id = changed.id AND wallet.entries <> changed.entries
-       AND wallet.client_id = ANY (named);
+     WHERE wallet.client_id = changed.client_id AND wallet.id = changed.id AND wallet.entries <> changed.entries;
     INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount,
                           partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate,
                           entry, balance_after, created_at, updated_at)
@@ -190,13 +194,22 @@ BEGIN
       FROM generate_series(1, size) AS item (n) WHERE outcomes[n] = 'done';
 
     RETURN QUERY
-    SELECT item.outcome, item.made, payment.transaction_id, payment.currency, payment.amount,
+    SELECT item.outcome, item.made, payment.transaction_id, coalesce(payment.currency, item.currency), payment.amount,
            payment.partner_wallet_id, payment.partner_currency, payment.partner_amount, payment.exchange_rate,
            coalesce(payment.balance_after, item.balance), payment.created_at
-      FROM unnest(outcomes, payer_clients, made, payer_balances) WITH ORDINALITY AS item (outcome, client_id, made, balance, n)
-      LEFT JOIN LATERAL (SELECT kept.* FROM payments AS kept
-                          WHERE kept.client_id = item.client_id AND kept.id = item.made AND item.outcome IN ('done', 'replayed')
-                            AND kept.client_id = ANY (payer_clients) OFFSET 0) AS payment ON TRUE
+      FROM unnest(outcomes, payer_clients, made, payer_currencies, payer_balances) WITH ORDINALITY
+           AS item (outcome, client_id, made, currency, balance, n)
+      LEFT JOIN LATERAL (
+            SELECT transfers[n] AS transaction_id, item.currency, -paid[n] AS amount, ids[receivers[n]] AS partner_wallet_id,
+                   currencies[receivers[n]] AS partner_currency, received[n] AS partner_amount,
+                   rates[n]::NUMERIC(28, 12) AS exchange_rate, item.balance AS balance_after, moment AS created_at
+             WHERE item.outcome = 'done'
+             UNION ALL
+            SELECT kept.transaction_id, kept.currency, kept.amount, kept.partner_wallet_id,
+                   kept.partner_currency, kept.partner_amount,
+                   kept.exchange_rate, kept.balance_after, kept.created_at
+              FROM payments AS kept
+             WHERE kept.client_id = item.client_id AND kept.id = item.made AND item.outcome = 'replayed') AS payment ON TRUE
      ORDER BY item.n;
 END
 $$;

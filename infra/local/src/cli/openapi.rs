@@ -134,7 +134,8 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
         "info": {
             "title": "Moneta",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The money back end of a trading company. Money is in cents, times are RFC 3339 in UTC.",
+            "description": "The money back end of a trading company. Money is in minor units of its \
+                            currency (cents), times are RFC 3339 in UTC.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "tags": areas.into_iter().map(|area| json!({ "name": area })).collect::<Vec<_>>(),

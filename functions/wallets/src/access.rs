@@ -1,0 +1,42 @@
+//! Who may do what: a service with scope `wallets` acts for every client, a client's own token for that client alone.
+//!
+//! A claim `client_id` that is no number above zero belongs to no client of ours: Cognito puts the id of the application
+//! there into the tokens of services.
+
+use domain::ids::ClientId;
+use platform::error::PlatformError;
+use platform::identity::Identity;
+
+use crate::Error;
+
+/// The scope of services that work with wallets.
+pub const SCOPE: &str = "wallets";
+
+/// Passes whoever may read and move the client's money.
+///
+/// # Errors
+/// Another client's is not found (404), as if it didn't exist; a token that is neither a client's nor a service's is
+/// denied (403).
+pub fn acting_for(identity: &Identity, client: ClientId) -> Result<ClientId, Error> {
+    match identity.client() {
+        Some(own) if own == client => Ok(client),
+        Some(_) => Err(Error::ClientNotFound),
+        None => {
+            identity.require_scope(SCOPE)?;
+            Ok(client)
+        }
+    }
+}
+
+/// Passes services only: a client doesn't bring in money, settle withdrawals or register others by itself.
+///
+/// # Errors
+/// Denied (403) for all others.
+pub fn service(identity: &Identity) -> Result<(), Error> {
+    if identity.client().is_some() {
+        return Err(
+            PlatformError::Denied("a service's token; this one is a client's (claim client_id)").into(),
+        );
+    }
+    Ok(identity.require_scope(SCOPE)?)
+}

@@ -1,0 +1,52 @@
+//! `GET /clients/{client_id}/wallets`: the client's wallets with their balances.
+
+use std::process::ExitCode;
+
+use platform::config::Environment;
+use platform::cursor::Page;
+use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::problem::Problem;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use wallets::access;
+use wallets::answer::WalletView;
+use wallets::clients::Clients;
+
+/// Nothing to choose.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WalletsQuery {}
+
+struct GetWallets(Clients);
+
+impl HttpOperation for GetWallets {
+    type Input = WalletsQuery;
+    type Output = Page<WalletView>;
+
+    fn about() -> About {
+        About::new(
+            Method::Get,
+            "Get wallets",
+            "All wallets of the client with their balances, in the order in which they were opened.",
+        )
+        .path_id("client_id", "The client.")
+        .answer(200, "The wallets, on one page.")
+        .refusal(404, "There is no such client, or it is another.")
+    }
+
+    fn configure(environment: &mut Environment) -> Option<Self> {
+        Clients::read(environment).map(Self)
+    }
+
+    async fn handle(&self, call: Call<WalletsQuery>) -> Result<Reply<Page<WalletView>>, Problem> {
+        let client = access::acting_for(&call.identity, call.path("client_id")?)?;
+        Reply::ok(&Page {
+            items: self.0.wallets(client).await?,
+            next_cursor: None,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    http::serve::<GetWallets>()
+}

@@ -1,0 +1,199 @@
+//! What is compared: each wallet with its payments, and each side of a transfer with the other. Clients come in groups, so
+//! that time and memory of a statement have a limit.
+
+use chrono::{DateTime, Utc};
+use domain::ids::ClientId;
+use sqlx::PgConnection;
+
+use super::id;
+use crate::Error;
+
+/// A difference that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) client_id: i64,
+    pub(crate) wallet_id: i64,
+    pub(crate) payment_id: Option<i64>,
+    pub(crate) kind: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+/// The clients that were reconciled longest ago, or never, of those that this run hasn't reached.
+pub(crate) async fn next_clients(
+    connection: &mut PgConnection,
+    begun: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<ClientId>, Error> {
+    let rows = sqlx::query_scalar!(
+        "SELECT client_id FROM clients WHERE created_at < $1 AND COALESCE(reconciled_at, '-infinity') < $1 \
+         ORDER BY COALESCE(reconciled_at, '-infinity'), client_id LIMIT $2",
+        begun,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(id).collect::<Result<_, _>>()?)
+}
+
+/// How many clients this run hasn't reached.
+pub(crate) async fn clients_left(connection: &mut PgConnection, begun: DateTime<Utc>) -> Result<i64, Error> {
+    let left = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "left!" FROM clients
+            WHERE created_at < $1 AND COALESCE(reconciled_at, '-infinity') < $1"#,
+        begun,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(left)
+}
+
+/// Notes that the clients were looked at.
+pub(crate) async fn set_reconciled(
+    connection: &mut PgConnection,
+    clients: &[i64],
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE clients SET reconciled_at = $2 WHERE client_id = ANY ($1)",
+        clients,
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Entries that don't follow from the one before: a gap in the numbers, or a balance that isn't the one before plus the
+/// amount.
+pub(crate) async fn broken_entries(
+    connection: &mut PgConnection,
+    clients: &[i64],
+) -> Result<Vec<Difference>, Error> {
+    let found = sqlx::query_as!(
+        Difference,
+        r#"WITH entry AS (
+               SELECT client_id, wallet_id, entry AS number, id, amount, balance_after AS balance
+                 FROM payments WHERE client_id = ANY ($1)
+                UNION ALL
+               SELECT client_id, wallet_id, return_entry, id, -amount, return_balance_after
+                 FROM payments WHERE client_id = ANY ($1) AND return_entry IS NOT NULL
+           ), chained AS (
+               SELECT *, lag(number, 1, 0::BIGINT) OVER wallet AS number_before,
+                      lag(balance, 1, 0::BIGINT) OVER wallet AS balance_before
+                 FROM entry WINDOW wallet AS (PARTITION BY client_id, wallet_id ORDER BY number)
+           )
+           SELECT client_id AS "client_id!", wallet_id AS "wallet_id!", id AS payment_id,
+                  CASE WHEN number <> number_before + 1 THEN 'missing-entry' ELSE 'balance-after' END AS "kind!",
+                  CASE WHEN number <> number_before + 1 THEN 'entry ' || number_before + 1
+                       ELSE (balance_before::NUMERIC + amount)::TEXT END AS "expected!",
+                  CASE WHEN number <> number_before + 1 THEN 'entry ' || number ELSE balance::TEXT END AS "found!"
+             FROM chained
+            WHERE number <> number_before + 1 OR balance::NUMERIC <> balance_before::NUMERIC + amount"#,
+        clients,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Wallets whose balance isn't the sum of their payments that count (those that are pending or done), with the payment of
+/// the newest entry.
+pub(crate) async fn wrong_balances(
+    connection: &mut PgConnection,
+    clients: &[i64],
+) -> Result<Vec<Difference>, Error> {
+    let found = sqlx::query_as!(
+        Difference,
+        r#"SELECT wallet.client_id AS "client_id!", wallet.id AS "wallet_id!", booked.newest AS payment_id,
+                  'balance' AS "kind!", booked.balance::TEXT AS "expected!", wallet.balance::TEXT AS "found!"
+             FROM wallets AS wallet
+            CROSS JOIN LATERAL (
+                  SELECT COALESCE(sum(amount) FILTER (WHERE payment_status <> 3), 0) AS balance,
+                         (array_agg(id ORDER BY GREATEST(entry, return_entry) DESC))[1] AS newest
+                    FROM payments
+                   WHERE client_id = wallet.client_id AND wallet_id = wallet.id) AS booked
+            WHERE wallet.client_id = ANY ($1) AND wallet.balance <> booked.balance"#,
+        clients,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Transfers whose other side is missing or doesn't mirror this one, and amounts that don't follow from the rate.
+pub(crate) async fn wrong_sides(
+    connection: &mut PgConnection,
+    clients: &[i64],
+) -> Result<Vec<Difference>, Error> {
+    let found = sqlx::query_as!(
+        Difference,
+        r#"SELECT own.client_id AS "client_id!", own.wallet_id AS "wallet_id!", own.id AS payment_id,
+                  compared.kind AS "kind!", compared.expected AS "expected!", compared.found AS "found!"
+             FROM payments AS own
+             JOIN currencies AS iso ON iso.numeric_code = own.currency
+             JOIN currencies AS partner_iso ON partner_iso.numeric_code = own.partner_currency
+             -- The payer's payment has an odd id, the receiver's the next one.
+             LEFT JOIN payments AS other ON other.client_id = own.partner_client_id
+                   AND other.id = own.id + CASE WHEN own.amount < 0 THEN 1 ELSE -1 END
+            CROSS JOIN LATERAL (
+                  SELECT CASE
+                      WHEN other.transaction_id IS DISTINCT FROM own.transaction_id THEN 'one-sided'
+                      WHEN (other.wallet_id, other.currency, other.amount, other.partner_client_id, other.partner_wallet_id,
+                            other.partner_currency, other.partner_amount, other.exchange_rate)
+                           IS DISTINCT FROM
+                           (own.partner_wallet_id, own.partner_currency, own.partner_amount, own.client_id, own.wallet_id,
+                            own.currency, own.amount, own.exchange_rate) THEN 'sides-differ'
+                      WHEN own.amount < 0 AND own.partner_amount <> divide_half_even(
+                           -own.amount * own.exchange_rate * ('1e' || 12 + partner_iso.exponent)::NUMERIC,
+                           ('1e' || 12 + iso.exponent)::NUMERIC) THEN 'conversion'
+                      END AS kind,
+                      format('%s of payment %s', -own.partner_amount, own.id) AS expected,
+                      CASE WHEN other.id IS NULL THEN 'nothing'
+                           ELSE format('%s at %s', other.amount, trim_scale(other.exchange_rate)) END AS found
+                  ) AS compared
+            WHERE own.client_id = ANY ($1) AND own.payment_type = 3 AND compared.kind IS NOT NULL"#,
+        clients,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Keeps differences, and gives those that nobody knew of yet.
+#[expect(
+    clippy::as_conversions,
+    reason = "sqlx is told so that the elements may be null; nothing is converted"
+)]
+pub(crate) async fn keep(
+    connection: &mut PgConnection,
+    differences: &[Difference],
+) -> Result<Vec<Difference>, Error> {
+    let clients: Vec<i64> = differences.iter().map(|one| one.client_id).collect();
+    let wallets: Vec<i64> = differences.iter().map(|one| one.wallet_id).collect();
+    let payments: Vec<Option<i64>> = differences.iter().map(|one| one.payment_id).collect();
+    let kinds: Vec<String> = differences.iter().map(|one| one.kind.clone()).collect();
+    let expected: Vec<String> = differences.iter().map(|one| one.expected.clone()).collect();
+    let found: Vec<String> = differences.iter().map(|one| one.found.clone()).collect();
+    let new = sqlx::query_as!(
+        Difference,
+        r#"INSERT INTO wallet_differences (client_id, wallet_id, payment_id, kind, expected, found)
+           SELECT one.* FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+                  AS one (client_id, wallet_id, payment_id, kind, expected, found)
+            WHERE NOT EXISTS (
+                  SELECT FROM wallet_differences AS known
+                   WHERE known.client_id = one.client_id AND known.client_id = ANY ($1) AND known.wallet_id = one.wallet_id
+                     AND known.payment_id IS NOT DISTINCT FROM one.payment_id AND known.kind = one.kind
+                     AND known.resolved_at IS NULL)
+           RETURNING client_id, wallet_id, payment_id, kind, expected, found"#,
+        &clients,
+        &wallets,
+        &payments as &[Option<i64>],
+        &kinds,
+        &expected,
+        &found,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(new)
+}
