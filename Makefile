@@ -18,16 +18,18 @@ up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
 	@$(BUILD)
 	@$(CLOUD) up --no-build
 
-demo: prerequisites ## A deposit and a withdrawal from end to end, told step by step and checked
+demo: prerequisites ## Deposits, withdrawals and payments from end to end, told step by step and checked
 	@$(BUILD)
 	@$(CLOUD) demo --no-build
 
 test: prerequisites ## All tests
 	@infra/tools/test.sh
 
-bench: prerequisites ## Cold starts, warm latency and memory on the local cloud
-	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds
+# Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second
+	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds transfer
 	@cargo bench --package end-to-end --bench latency --profile dev
+	@cargo bench --package end-to-end --bench transfers
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh

@@ -136,11 +136,13 @@ impl Fixture {
         self.cloud.drivewealth().hold_events(true);
     }
 
-    /// The sandboxes as they begin: no faults, payments move by themselves, events are sent.
+    /// The sandboxes as they begin: no faults, payments move by themselves, events are sent, rates are the first ones.
     pub(crate) fn put_back(&self) {
         self.cloud.drivewealth().clear_faults();
         self.cloud.plaid().clear_faults();
         self.cloud.firebase().clear_faults();
+        self.cloud.ecb().clear_faults();
+        self.cloud.ecb().reset();
         self.cloud.drivewealth().drop_held_events();
         self.cloud.drivewealth().hold_events(false);
         self.cloud.drivewealth().auto_advance(Some(PACE));

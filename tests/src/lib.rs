@@ -16,6 +16,7 @@ mod rest;
 mod runner;
 mod tester;
 pub mod traces;
+pub mod wallets;
 pub mod wire;
 
 pub use api::{Answer, Api};

@@ -18,7 +18,15 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'outbox_messages', count(*) FROM outbox_messages \
      UNION ALL SELECT 'trading_money_flow', count(*) FROM trading_money_flow \
      UNION ALL SELECT 'drivewealth_deposits', count(*) FROM drivewealth_deposits \
-     UNION ALL SELECT 'drivewealth_redemptions', count(*) FROM drivewealth_redemptions ORDER BY 1";
+     UNION ALL SELECT 'drivewealth_redemptions', count(*) FROM drivewealth_redemptions \
+     UNION ALL SELECT 'clients', count(*) FROM clients \
+     UNION ALL SELECT 'client_references', count(*) FROM client_references \
+     UNION ALL SELECT 'wallets', count(*) FROM wallets \
+     UNION ALL SELECT 'balances', (COALESCE(sum(balance), 0) % 9223372036854775807)::BIGINT FROM wallets \
+     UNION ALL SELECT 'payments', count(*) FROM payments \
+     UNION ALL SELECT 'withdrawals that wait', count(*) FROM payments WHERE payment_status = 1 \
+     UNION ALL SELECT 'payment_requests', count(*) FROM payment_requests \
+     UNION ALL SELECT 'exchange_rates', count(*) FROM exchange_rates ORDER BY 1";
 
 impl Traces {
     /// What there is now, once no event waits any more.

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, options, root, run_scenarios};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, options, root, run_scenarios};
+use serde_json::json;
 
 fn main() -> ExitCode {
     let scenarios = vec![Scenario::alone(
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
 /// The account and the redemption of the files, which the broker here knows under ids of its own.
 const ACCOUNT: &str = "cc07f91b-7ee1-4868-b8fc-823c70a1b932.1407775317759";
 const REDEMPTION: &str = "MNTA000001-1795184890777-R2KQP";
+/// The withdrawal from a wallet that the files settle.
+const WITHDRAWAL: &str = "01a1f95d-46ff-75c1-9a2b-3c4d5e6f7081";
 
 async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
     // The files speak of the profile, account and bank account with id 1.
@@ -34,6 +37,7 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
         .context("there is no redemption")?
         .id
         .clone();
+    let withdrawal = wallets(&fixture).await?;
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
@@ -41,7 +45,8 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
             .with_context(|| format!("{} has no event file", function.binary))?;
         let text = text
             .replace(ACCOUNT, &customer.customer.drivewealth_account_id)
-            .replace(REDEMPTION, &redemption);
+            .replace(REDEMPTION, &redemption)
+            .replace(WITHDRAWAL, &withdrawal);
         let result = fixture
             .cloud
             .invoke(&function.binary, serde_json::from_str(&text)?)
@@ -61,4 +66,33 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
         refused.join("\n")
     );
     Ok(())
+}
+
+/// The clients and wallets of the files, with money and a withdrawal that is not settled; gives its transaction.
+async fn wallets(fixture: &Fixture) -> Result<String> {
+    let service = fixture.api(Some(json!({ "scope": "wallets" })))?;
+    let first = json!({ "external_ref": "shop-1001", "currencies": ["USD", "EUR"] });
+    let second = json!({ "external_ref": "shop-1002", "currencies": ["USD"] });
+    let registered = [
+        service.post("/clients", "unused", &first).await?.expect(201)?,
+        service.post("/clients", "unused", &second).await?.expect(201)?,
+    ];
+    let ids = registered
+        .iter()
+        .map(|answer| (&answer.body["client_id"], &answer.body["wallets"][0]["wallet_id"]));
+    ensure_eq!(
+        ids.collect::<Vec<_>>(),
+        [(&json!(1), &json!(1)), (&json!(2), &json!(3))],
+        "the ids that the files speak of"
+    );
+    let recharge = json!({ "wallet_id": 1, "amount": 10_000 });
+    let recharged = service.post("/clients/1/recharges", "first", &recharge).await?;
+    recharged.expect(201)?;
+    let withdrawal = json!({ "wallet_id": 1, "amount": 1_000 });
+    let withdrawn = service
+        .post("/clients/1/withdrawals", "first", &withdrawal)
+        .await?
+        .expect(201)?;
+    let transaction = withdrawn.body["transaction_id"].as_str();
+    Ok(transaction.context("no transaction")?.to_owned())
 }

@@ -94,6 +94,15 @@ fn routes() -> Result {
     Ok(())
 }
 
+/// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
+const FOUND_AGAIN: [(&str, &str); 2] = [
+    ("POST /clients", "the client's external_ref"),
+    (
+        "POST /clients/{client_id}/wallets",
+        "the client's one wallet in the currency",
+    ),
+];
+
 fn complete() -> Result {
     let document = document()?;
     ensure_eq!(document["openapi"], "3.1.0");
@@ -141,9 +150,18 @@ fn complete() -> Result {
                 parameter["name"]
             );
         }
-        let moves_money = operation["requestBody"].is_object() && name.starts_with("POST");
+        let found_again = FOUND_AGAIN.iter().any(|(known, _)| *known == name);
+        let makes_anew = operation["requestBody"].is_object() && name.starts_with("POST") && !found_again;
         let keyed = names(&operation["parameters"], "name").contains("Idempotency-Key");
-        ensure!(keyed || !moves_money, "{name} has no Idempotency-Key");
+        ensure_eq!(keyed, makes_anew, "{name} has an Idempotency-Key");
+        let has_scope = operation["security"][0]["token"]
+            .as_array()
+            .is_some_and(|scopes| !scopes.is_empty());
+        let forbidden = &responses["403"]["content"];
+        ensure!(
+            forbidden["application/json"].is_object() == has_scope,
+            "{name}: the gateway stops at 403 what lacks the scope, and nothing else"
+        );
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub struct Options {
     pub redelivery_after: Option<Duration>,
     /// The most processes of one function at the same time.
     pub max_instances: usize,
+    /// Whether the database survives a crash of the machine, as a deployed one does; otherwise it is quicker.
+    pub durable_database: bool,
     /// Whether schedules run by the clock.
     pub schedules: bool,
     /// Whether queues and streams call their functions.
@@ -108,6 +110,7 @@ impl Options {
             function_environment: BTreeMap::new(),
             redelivery_after: None,
             max_instances: MAX_INSTANCES,
+            durable_database: false,
             schedules: false,
             event_sources: true,
             progress: false,
@@ -122,7 +125,7 @@ impl Options {
 }
 
 /// Variables of the outside parties that the caller's own environment may replace, to talk to their real test systems.
-const REPLACEABLE: [&str; 9] = [
+const REPLACEABLE: [&str; 10] = [
     "DRIVEWEALTH_API_BASE",
     "DRIVEWEALTH_RIA_USER_ID",
     "DRIVEWEALTH_SECRET",
@@ -131,5 +134,6 @@ const REPLACEABLE: [&str; 9] = [
     "FIREBASE_API_BASE",
     "FIREBASE_PROJECT_ID",
     "FIREBASE_SECRET",
+    "RATES_FEED_URL",
     "RUST_LOG",
 ];

@@ -10,6 +10,7 @@
 
 mod messages;
 mod money_flows;
+mod wallets;
 
 use std::{collections::BTreeMap, io::Write, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
 
@@ -63,6 +64,10 @@ fn main() -> ExitCode {
         trial(
             "a_killed_change_of_targets_is_made_when_its_message_comes_again",
             |fixture| Box::pin(messages::targets(fixture)),
+        ),
+        trial(
+            "a_killed_payment_between_wallets_is_done_once_by_its_repetition",
+            |fixture| Box::pin(wallets::all(fixture)),
         ),
         trial(
             "a_killed_notification_is_recorded_once_when_its_message_comes_again",

@@ -10,8 +10,8 @@ mod sqs;
 
 pub use dynamodb::DynamoDb;
 pub use kafka::Kafka;
-pub use postgres::Postgres;
 pub(crate) use postgres::elsewhere as postgres_elsewhere;
+pub use postgres::{Postgres, find_programs as postgres_programs};
 pub use sqs::Sqs;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

@@ -32,18 +32,22 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 const START_ATTEMPTS: usize = 5;
 
-/// Durability against a crash of the machine isn't worth the time here; a crash of the server itself loses nothing.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 5] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "max_connections=300",
-    "shared_buffers=64MB",
     "timezone=UTC",
     "log_timezone=UTC",
 ];
+/// Durability against a crash of the machine isn't worth the time here; a crash of the server itself loses nothing.
+const QUICK: [&str; 4] = [
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "shared_buffers=64MB",
+];
+/// For measuring: the server's own defaults, and checkpoints as rare as on a server that is set up for writing.
+const DURABLE: [&str; 1] = ["max_wal_size=2GB"];
 
 /// A running PostgreSQL with the database `moneta`, which the role `moneta` owns.
 #[derive(Debug)]
@@ -59,8 +63,18 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server on the data in `state_dir/postgres`, which it makes on first use.
     pub async fn start(state_dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(state_dir, &QUICK).await
+    }
+
+    /// As [`Self::start`], but nothing that was committed is lost even when the machine crashes.
+    pub async fn start_durable(state_dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(state_dir, &DURABLE).await
+    }
+
+    async fn start_with(state_dir: &Path, settings: &'static [&str]) -> anyhow::Result<Self> {
         let state_dir = state_dir.to_owned();
-        let (server, lock) = tokio::task::spawn_blocking(move || prepare(&state_dir)).await??;
+        let (mut server, lock) = tokio::task::spawn_blocking(move || prepare(&state_dir)).await??;
+        server.settings = settings;
         let (port, stop, thread) = server.start().await?;
         let address = format!("127.0.0.1:{port}");
         let postgres = Self {
@@ -101,6 +115,8 @@ struct Server {
     user: Option<u32>,
     /// The folder with the data directory and the server's log.
     base: PathBuf,
+    /// Beside those of every server.
+    settings: &'static [&'static str],
 }
 
 fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
@@ -118,6 +134,7 @@ fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
         programs: find_programs()?,
         user,
         base,
+        settings: &QUICK,
     };
     server.make_folders()?;
     server.initialize()?;
@@ -150,7 +167,11 @@ pub(crate) fn elsewhere(state_dir: &Path) -> PathBuf {
     PathBuf::from(format!("/var/tmp/moneta-postgres-{name}"))
 }
 
-fn find_programs() -> anyhow::Result<PathBuf> {
+/// The folder of the server's programs, and of those that come with it.
+///
+/// # Errors
+/// When the server isn't installed.
+pub fn find_programs() -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
@@ -318,7 +339,7 @@ impl Server {
         let log = File::create(self.base.join("postgres.log"))?;
         let mut command = self.command();
         command.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().chain(self.settings) {
             command.args(["-c", setting]);
         }
         command

@@ -147,9 +147,12 @@ async fn database(options: &Options, progress: Progress) -> anyhow::Result<(Stri
         progress.ready(begun, "PostgreSQL", "the one of DATABASE_URL");
         return Ok((url.clone(), None));
     }
-    let postgres = Postgres::start(&options.state)
-        .await
-        .context("PostgreSQL doesn't start")?;
+    let started = if options.durable_database {
+        Postgres::start_durable(&options.state).await
+    } else {
+        Postgres::start(&options.state).await
+    };
+    let postgres = started.context("PostgreSQL doesn't start")?;
     let url = postgres.url().to_owned();
     progress.ready(begun, "PostgreSQL", &url);
     Ok((url, Some(postgres)))

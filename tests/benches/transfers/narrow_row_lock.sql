@@ -1,0 +1,1 @@
+SELECT narrow_transfer(:payer, :receiver, 10);

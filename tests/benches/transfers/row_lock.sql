@@ -1,0 +1,1 @@
+SELECT bare_transfer(:payer, :receiver, 10);

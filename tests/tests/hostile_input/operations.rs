@@ -1,0 +1,330 @@
+//! The API's operations as its description has them, each with a body that it would take.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
+use end_to_end::{Answer, Api, Fixture, Result, Tester, ensure_eq, traces::routes};
+use serde_json::{Value, json};
+
+pub(crate) const JSON: &str = "application/json";
+
+/// An operation.
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    /// As the template has it.
+    pub(crate) route: String,
+    /// With ids in it that lead somewhere.
+    pub(crate) path: String,
+    /// The parts of the path, with their schemas.
+    pub(crate) parts: Vec<(String, Value)>,
+    /// The parameters of its query, with their schemas.
+    pub(crate) parameters: Vec<(String, Value)>,
+    /// A body that it would take were nothing changed in it, or none when it takes none.
+    pub(crate) body: Option<Value>,
+    /// The places in that body where a value stands.
+    pub(crate) spots: Vec<Spot>,
+    /// The largest body that it reads.
+    pub(crate) limit: usize,
+    /// Whether it asks for an Idempotency-Key.
+    pub(crate) keyed: bool,
+}
+
+/// A place for a value in a body.
+pub(crate) struct Spot {
+    /// The list whose first item it is in, if it is in one.
+    list: Option<String>,
+    field: String,
+    pub(crate) schema: Value,
+    pub(crate) required: bool,
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.route)
+    }
+}
+
+/// Somebody who may use every operation, and what there is to use it on.
+pub(crate) struct Caller {
+    pub(crate) api: Api,
+    tester: Tester,
+    client: i64,
+    wallet: i64,
+    payee: i64,
+    withdrawal: String,
+}
+
+impl Caller {
+    /// A customer, an administrator and a service in one.
+    pub(crate) async fn new(fixture: &Fixture) -> Result<Self> {
+        let tester = fixture.customer().await?;
+        let api = fixture.api(Some(json!({
+            "profile_id": tester.customer.profile_id, "scope": "wallets", "groups": ["admin"],
+        })))?;
+        let (client, wallet) = new_client(&api).await?;
+        let (payee, _) = new_client(&api).await?;
+        let post = async |what: &str, amount: i64| {
+            let body = json!({ "wallet_id": wallet, "amount": amount });
+            let path = format!("/clients/{client}/{what}");
+            api.post(&path, "good", &body).await?.expect(201)
+        };
+        post("recharges", 10_000).await?;
+        let withdrawn = post("withdrawals", 1_000).await?;
+        let withdrawal = withdrawn.body["transaction_id"]
+            .as_str()
+            .context("no transaction")?;
+        Ok(Self {
+            withdrawal: withdrawal.to_owned(),
+            api,
+            tester,
+            client,
+            wallet,
+            payee,
+        })
+    }
+
+    /// A body that the operation would take.
+    fn good_body(&self, operation: &str) -> Result<Value> {
+        let (client, wallet, payee) = (self.client, self.wallet, self.payee);
+        Ok(match operation {
+            "deposit_funds" | "withdraw_funds" => self.tester.request(100),
+            "register_client" => json!({ "external_ref": "good", "currencies": ["USD"] }),
+            "open_wallet" => json!({ "currency": "JPY" }),
+            "recharge_wallet" | "withdraw_from_wallet" => json!({ "wallet_id": wallet, "amount": 100 }),
+            "settle_withdrawal" => json!({ "outcome": "done" }),
+            "transfer" => json!({
+                "wallet_id": wallet, "receiver_client_id": payee, "receiver_currency": "USD", "amount": 100,
+            }),
+            // Where one refusal is that of the whole.
+            "transfer_batch" => json!({ "mode": "atomic", "transfers": [{
+                "client_id": client, "wallet_id": wallet, "receiver_client_id": payee, "receiver_currency": "USD",
+                "amount": 100, "idempotency_key": "good",
+            }] }),
+            "set_exchange_rate" => json!({ "rate": "0.9", "as_of": "2026-01-01T00:00:00Z" }),
+            _ => anyhow::bail!("{operation} needs a good body of its own here"),
+        })
+    }
+
+    /// The route's path, with ids that lead somewhere.
+    fn path(&self, route: &str) -> String {
+        route
+            .replace("{client_id}", &self.client.to_string())
+            .replace("{wallet_id}", &self.wallet.to_string())
+            .replace("{transaction_id}", &self.withdrawal)
+            .replace("{base}", "USD")
+            .replace("{quote}", "EUR")
+    }
+
+    /// The path of the wallet's statement.
+    pub(crate) fn statement(&self) -> String {
+        self.path("/clients/{client_id}/wallets/{wallet_id}/statement")
+    }
+
+    /// Sends a body to an operation.
+    pub(crate) async fn send(&self, operation: &Operation, body: impl Into<Vec<u8>>) -> Result<Answer> {
+        let headers: [(&str, &[u8]); 2] =
+            [("Content-Type", JSON.as_bytes()), ("Idempotency-Key", b"hostile")];
+        self.send_with(operation, &headers, body).await
+    }
+
+    /// Sends a body with these headers and no others.
+    pub(crate) async fn send_with(
+        &self,
+        operation: &Operation,
+        headers: &[(&str, &[u8])],
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Answer> {
+        let request = self.api.request(operation.method.parse()?, &operation.path);
+        let request = headers
+            .iter()
+            .fold(request.body(body.into()), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        self.api.send(request).await
+    }
+}
+
+async fn new_client(service: &Api) -> Result<(i64, i64)> {
+    let body = json!({ "currencies": ["USD"] });
+    let answer = service.post("/clients", "unused", &body).await?.expect(201)?;
+    let wallet = answer.body["wallets"][0]["wallet_id"].as_i64();
+    Ok((answer.number("client_id")?, wallet.context("no wallet")?))
+}
+
+/// All operations, which are those of the template.
+pub(crate) async fn operations(fixture: &Fixture, caller: &Caller) -> Result<Vec<Operation>> {
+    let document = fixture.api(None)?.get("/openapi.json").await?.expect(200)?.body;
+    let paths = document["paths"].as_object().context("no paths")?;
+    let mut operations = Vec::new();
+    for (route, methods) in paths {
+        for (method, described) in methods.as_object().into_iter().flatten() {
+            operations.push(operation(&document, caller, (method, route), described)?);
+        }
+    }
+    let described: BTreeSet<String> = operations.iter().map(Operation::to_string).collect();
+    let template: BTreeSet<String> = routes(fixture).into_iter().map(|(name, ..)| name).collect();
+    ensure_eq!(
+        described,
+        template,
+        "the described operations and the template's routes"
+    );
+    Ok(operations)
+}
+
+fn operation(
+    document: &Value,
+    caller: &Caller,
+    (method, route): (&str, &str),
+    described: &Value,
+) -> Result<Operation> {
+    let id = described["operationId"].as_str().context("no operationId")?;
+    let schema = &described["requestBody"]["content"][JSON]["schema"];
+    let takes_body = schema.is_object();
+    let spots = spots(document, None, referred(document, schema));
+    let body = takes_body.then(|| caller.good_body(id)).transpose()?;
+    for spot in &spots {
+        // A receiver's amount stands in the place of the payer's.
+        let has_place = body.as_ref().is_some_and(|body| spot.is_in(body)) || spot.field == "receiver_amount";
+        ensure!(has_place, "{id}: its good body here lacks {}", spot.name());
+    }
+    let too_large = described["responses"]["413"]["description"]
+        .as_str()
+        .unwrap_or_default();
+    let limit = too_large.split(' ').find_map(|word| word.parse().ok());
+    ensure!(limit.is_some() == takes_body, "{id} says no limit: {too_large:?}");
+    let parameters = |place: &str| {
+        let all = described["parameters"].as_array().into_iter().flatten();
+        all.filter(|parameter| parameter["in"] == place)
+            .map(|parameter| {
+                let name = parameter["name"].as_str().unwrap_or_default();
+                (name.to_owned(), parameter["schema"].clone())
+            })
+            .collect::<Vec<_>>()
+    };
+    Ok(Operation {
+        method: method.to_uppercase(),
+        route: route.to_owned(),
+        path: caller.path(route),
+        parts: parameters("path"),
+        parameters: parameters("query"),
+        keyed: parameters("header")
+            .iter()
+            .any(|(name, _)| name == "Idempotency-Key"),
+        limit: limit.unwrap_or_default(),
+        body,
+        spots,
+    })
+}
+
+/// What a schema refers to, or itself.
+fn referred<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let name = schema["$ref"]
+        .as_str()
+        .and_then(|target| target.rsplit('/').next());
+    name.map_or(schema, |name| &document["components"]["schemas"][name])
+}
+
+/// The places of an object's values, and those in the items of its lists.
+fn spots(document: &Value, list: Option<&str>, schema: &Value) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    for (field, own) in schema["properties"].as_object().into_iter().flatten() {
+        let required = schema["required"]
+            .as_array()
+            .is_some_and(|names| names.contains(&json!(field)));
+        spots.push(Spot {
+            list: list.map(str::to_owned),
+            field: field.clone(),
+            schema: own.clone(),
+            required,
+        });
+        if list.is_none() && own["items"].is_object() {
+            spots.extend(self::spots(
+                document,
+                Some(field),
+                referred(document, &own["items"]),
+            ));
+        }
+    }
+    spots
+}
+
+impl Spot {
+    /// How a problem names it.
+    pub(crate) fn name(&self) -> String {
+        self.named(&self.field)
+    }
+
+    /// How a problem names the field beside it.
+    pub(crate) fn named(&self, field: &str) -> String {
+        match &self.list {
+            Some(list) => format!("{list}[0].{field}"),
+            None => field.to_owned(),
+        }
+    }
+
+    /// How a problem names what it is a part of.
+    pub(crate) fn around(&self) -> String {
+        let list = self.list.as_ref();
+        list.map_or_else(|| "body".to_owned(), |list| format!("{list}[0]"))
+    }
+
+    /// The field's own name.
+    pub(crate) fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The object that it is a part of.
+    fn object<'a>(&self, body: &'a Value) -> &'a Value {
+        match &self.list {
+            Some(list) => &body[list][0],
+            None => body,
+        }
+    }
+
+    fn is_in(&self, body: &Value) -> bool {
+        self.object(body).get(&self.field).is_some()
+    }
+
+    /// The body's text with one value replaced by a text that may be no JSON.
+    pub(crate) fn with(&self, body: &Value, text: &str) -> String {
+        self.rewritten(body, |object| {
+            let kept = without(object, &self.field, self.field == "receiver_amount");
+            format!("{{{}\"{}\":{text}}}", kept, self.field)
+        })
+    }
+
+    /// The body's text with another value of the same name before it.
+    pub(crate) fn doubled(&self, body: &Value) -> String {
+        let once = self.with(body, "1");
+        once.replacen(
+            &format!("\"{}\":1", self.field),
+            &format!("\"{0}\":1,\"{0}\":1", self.field),
+            1,
+        )
+    }
+
+    /// The body's text without it.
+    pub(crate) fn missing(&self, body: &Value) -> String {
+        self.rewritten(body, |object| {
+            format!(
+                "{{{}}}",
+                without(object, &self.field, false).trim_end_matches(',')
+            )
+        })
+    }
+
+    fn rewritten(&self, body: &Value, write: impl FnOnce(&Value) -> String) -> String {
+        let object = write(self.object(body));
+        match &self.list {
+            None => object,
+            Some(list) => format!("{{{}\"{list}\":[{object}]}}", without(body, list, false)),
+        }
+    }
+}
+
+/// The fields of an object but one, each with a comma behind it.
+fn without(object: &Value, field: &str, or_amount: bool) -> String {
+    let fields = object.as_object().into_iter().flatten();
+    let kept = fields.filter(|(name, _)| *name != field && !(or_amount && *name == "amount"));
+    kept.map(|(name, value)| format!("\"{name}\":{value},")).collect()
+}

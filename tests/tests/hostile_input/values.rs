@@ -1,0 +1,416 @@
+//! Values that nobody should send, by the kind of the field that they are sent for.
+
+use end_to_end::Result;
+use serde_json::Value;
+
+/// What an answer to a value may be: its status, and what it names instead of the field itself.
+pub(crate) struct Expected {
+    pub(crate) statuses: &'static [u16],
+    pub(crate) named: Option<&'static str>,
+}
+
+/// A value as JSON text, and how it is refused.
+pub(crate) type Hostile = (String, Expected);
+
+/// Values of every wrong kind, for a field of a text.
+const NO_TEXTS: &[&str] = &[
+    "12",
+    "0.5",
+    "true",
+    "false",
+    "[]",
+    "[\"USD\"]",
+    "{}",
+    "{\"a\":\"USD\"}",
+];
+
+/// Values that no field of whole numbers takes.
+const NO_NUMBERS: &[&str] = &[
+    "\"12\"",
+    "\"\"",
+    "\"twelve\"",
+    "\"\\u0000\"",
+    "\"\\u202e\\u0665\"",
+    "\"' OR 1=1 --\"",
+    "true",
+    "false",
+    "[]",
+    "[12]",
+    "{}",
+    "{\"amount\":12}",
+    "12.5",
+    "12.0",
+    "0.1",
+    "-0.5",
+    "1e3",
+    "1E400",
+    "-1e400",
+    "1e-400",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551616",
+    "100000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+];
+
+/// Texts that are neither a word of a list nor the code of a currency.
+const NO_WORDS: &[&str] = &[
+    "",
+    " ",
+    "usd",
+    "US",
+    "USDD",
+    "USD ",
+    "XXX",
+    "XAU",
+    "840",
+    "DONE",
+    "Atomic",
+    "pending",
+    "ÄÖÜ",
+    "ＵＳＤ",
+    "USD\\u0000",
+    "\\u202eUSD",
+    "' OR 1=1 --",
+    "../../etc/passwd",
+];
+
+const NO_DECIMALS: &[&str] = &[
+    "",
+    " ",
+    "rate",
+    "NaN",
+    "inf",
+    "-inf",
+    "1e3",
+    "1E-3",
+    "+1",
+    "1,5",
+    "1_000",
+    "0x10",
+    ".5",
+    "5.",
+    "1.2.3",
+    " 1",
+    "1 ",
+    "٣",
+    "1\\u0000",
+    "--1",
+    "0",
+    "0.0",
+    "-0",
+    "-1",
+    "-0.000000000001",
+    "99999999999999999999999999999999999999",
+];
+
+/// More digits than are stored.
+const LONG_DECIMALS: &[&str] = &[
+    "12345678901234567",
+    "0.0000000000001",
+    "9999999999999999999999999999",
+    "1.1234567890123",
+];
+
+const NO_TIMES: &[&str] = &[
+    "",
+    "now",
+    "2026-11-24",
+    "2026-11-24T09:30:00",
+    "2026-13-01T00:00:00Z",
+    "2026-02-30T00:00:00Z",
+    "2026-11-24T25:00:00Z",
+    "2026-11-24T09:30:00+99:00",
+    "1795512600",
+    "-5000-01-01T00:00:00Z",
+    "-262143-01-01T00:00:00Z",
+    "+262142-12-31T23:59:59Z",
+    "10000-01-01T00:00:00Z",
+    "２０２６-11-24T09:30:00Z",
+    "2026-11-24T09:30:00Z\\u0000",
+];
+
+/// One of too many.
+const TRANSFER: &str = "{\"client_id\":1,\"wallet_id\":1,\"receiver_client_id\":1,\"amount\":1}";
+
+const NO_KEYS: &[&str] = &["", " ", "a b", "a\\tb", "ключ", "\\u0000", "k\\u202e"];
+
+/// The hostile values for a field of this name and schema.
+///
+/// # Errors
+/// When nobody has thought of this kind of field yet.
+pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
+    let kind = kinds(schema).find(|kind| *kind != "null").unwrap_or_default();
+    let texts = |texts: &[&str], statuses| quoted(texts, statuses);
+    let no_texts = || plain(NO_TEXTS, &[400]);
+    Ok(match (kind, field) {
+        ("integer", _) => [plain(NO_NUMBERS, &[400]), numbers(field)].concat_all(),
+        ("array", "currencies") => [
+            plain(
+                &[
+                    "12",
+                    "\"USD\"",
+                    "{}",
+                    "true",
+                    "[12]",
+                    "[null]",
+                    "[[\"USD\"]]",
+                    "[{}]",
+                ],
+                &[400],
+            ),
+            NO_WORDS
+                .iter()
+                .map(|word| (format!("[\"{word}\"]"), refused(&[400])))
+                .collect(),
+            vec![(format!("[{}]", vec!["\"USD\""; 51].join(",")), refused(&[422]))],
+        ]
+        .concat_all(),
+        ("array", "transfers") => [
+            plain(
+                &[
+                    "12",
+                    "\"\"",
+                    "{}",
+                    "true",
+                    "[12]",
+                    "[null]",
+                    "[[]]",
+                    "[\"\"]",
+                    "[[1,1,2,null,100,null,null]]",
+                ],
+                &[400],
+            ),
+            vec![
+                ("[]".to_owned(), refused(&[422])),
+                (format!("[{}]", vec![TRANSFER; 501].join(",")), refused(&[422])),
+            ],
+        ]
+        .concat_all(),
+        ("string", "external_ref") => [
+            no_texts(),
+            texts(NO_KEYS, &[422]),
+            vec![(format!("\"{}\"", "r".repeat(129)), refused(&[422]))],
+        ]
+        .concat_all(),
+        ("string", "idempotency_key") => [
+            no_texts(),
+            texts(NO_KEYS, &[400]),
+            vec![(format!("\"{}\"", "k".repeat(129)), refused(&[400]))],
+        ]
+        .concat_all(),
+        ("string", "rate") => [
+            no_texts(),
+            texts(NO_DECIMALS, &[400]),
+            texts(LONG_DECIMALS, &[422]),
+        ]
+        .concat_all(),
+        ("string", _) if schema["format"] == "date-time" => [
+            no_texts(),
+            texts(NO_TIMES, &[400]),
+            texts(&["9999-12-31T23:59:59Z", "2999-01-01T00:00:00+14:00"], &[422]),
+        ]
+        .concat_all(),
+        ("string", _) if schema["pattern"].is_string() => [no_texts(), texts(NO_WORDS, &[400])].concat_all(),
+        _ => anyhow::bail!("{field} of {schema} needs hostile values of its kind here"),
+    })
+}
+
+/// Numbers that are read, and refused for what they say.
+fn numbers(field: &str) -> Vec<Hostile> {
+    let is_amount = ["amount", "amount_cents", "receiver_amount"].contains(&field);
+    // An id that can't be one isn't read; an amount is read, and refused.
+    let mut all = plain(
+        &["0", "-1", "-100", "-9223372036854775808"],
+        if is_amount { &[422] } else { &[400] },
+    );
+    let (statuses, named): (&[u16], _) = match field {
+        "amount_cents" => (&[422], None),
+        // More than there is, or more than fits beside what there is.
+        "amount" => (&[402, 422], None),
+        "receiver_amount" => (&[402], Some("amount")),
+        // What is looked for is the payer's wallet.
+        "client_id" => (&[404], Some("wallet_id")),
+        _ => (&[404], None),
+    };
+    all.push(("9223372036854775807".to_owned(), Expected { statuses, named }));
+    all
+}
+
+/// The kinds of a schema.
+fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
+    let one = schema["type"].as_str().into_iter();
+    one.chain(
+        schema["type"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str),
+    )
+}
+
+/// Whether null fits a schema.
+pub(crate) fn may_be_null(schema: &Value) -> bool {
+    kinds(schema).any(|kind| kind == "null")
+}
+
+/// Values of a query's parameter that it doesn't take, as they stand in the query.
+///
+/// # Errors
+/// When nobody has thought of this kind of parameter yet.
+pub(crate) fn of_query(name: &str, schema: &Value) -> Result<Vec<String>> {
+    let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+    let encoded = |values: &[&str]| {
+        values
+            .iter()
+            .map(|value| percent_encoded(value))
+            .collect::<Vec<_>>()
+    };
+    let numbers = [
+        "0",
+        "-1",
+        "many",
+        "",
+        "1.5",
+        "1e1",
+        "%31%20",
+        "0x10",
+        "99999999999999999999",
+        "%ff",
+        "null",
+        "1,2",
+    ];
+    Ok(match (name, schema["type"].as_str()) {
+        ("limit", _) => {
+            let largest = schema["maximum"].as_i64().unwrap_or_default();
+            let mut values = owned(&numbers);
+            values.push((largest + 1).to_string());
+            values
+        }
+        (_, Some("integer")) => owned(&numbers),
+        (_, Some("boolean")) => owned(&["yes", "", "1", "TRUE", "null", "%00"]),
+        ("cursor", _) => owned(&[
+            "garbage",
+            "",
+            "%00",
+            "%ff",
+            "null",
+            "0",
+            "-1",
+            "'%20OR%201%3D1%20--",
+            "../../etc/passwd",
+        ]),
+        _ if schema["format"] == "date-time" => encoded(NO_TIMES),
+        _ if schema["pattern"].is_string() => {
+            let wrong: Vec<&str> = NO_WORDS
+                .iter()
+                .filter(|word| **word != "pending")
+                .copied()
+                .collect();
+            encoded(&wrong)
+        }
+        (name, kind) => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
+    })
+}
+
+/// Values of a part of a path under which there is nothing, as they stand in the path.
+///
+/// # Errors
+/// When nobody has thought of this kind of part yet.
+pub(crate) fn of_path(name: &str, schema: &Value) -> Result<Vec<String>> {
+    let mut values: Vec<String> = [
+        "%00",
+        "%ff",
+        "null",
+        "%27%20OR%201%3D1%20--",
+        "a%2Fb",
+        "%EF%BC%91",
+        "%20",
+    ]
+    .map(str::to_owned)
+    .into();
+    values.push("x".repeat(3_000));
+    let more: &[&str] = match schema["type"].as_str() {
+        Some("integer") => &[
+            "0",
+            "-1",
+            "+1",
+            "01",
+            "1.0",
+            "1e3",
+            "0x1",
+            "1%20",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551617",
+        ],
+        Some("string") if schema["format"] == "uuid" => &[
+            "0",
+            "00000000-0000-0000-0000-000000000000",
+            "01a1f95d-46ff-75c1-9a2b-3c4d5e6f708",
+            "01a1f95d-46ff-75c1-9a2b-3c4d5e6f708g",
+        ],
+        Some("string") if schema["pattern"].is_string() => &["usd", "US", "USDD", "XXX", "840", "USD%20"],
+        kind => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
+    };
+    values.extend(more.iter().map(|value| (*value).to_owned()));
+    Ok(values)
+}
+
+/// A value that a query's parameter takes.
+pub(crate) fn good_in_query(schema: &Value) -> &str {
+    let words = schema["pattern"].as_str().unwrap_or_default();
+    match schema["type"].as_str() {
+        Some("integer") => "1",
+        _ if schema["format"] == "date-time" => "2026-01-01T00:00:00Z",
+        _ if words.contains('|') => words
+            .trim_start_matches("^(")
+            .split('|')
+            .next()
+            .unwrap_or_default(),
+        _ => "true",
+    }
+}
+
+/// The text as it stands in a query; escapes of JSON stand for what they mean.
+fn percent_encoded(text: &str) -> String {
+    let text = text.replace("\\u0000", "\0").replace("\\u202e", "\u{202e}");
+    let encode = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(encode).collect()
+}
+
+fn refused(statuses: &'static [u16]) -> Expected {
+    Expected {
+        statuses,
+        named: None,
+    }
+}
+
+fn plain(values: &[&str], statuses: &'static [u16]) -> Vec<Hostile> {
+    let values = values.iter();
+    values
+        .map(|value| ((*value).to_owned(), refused(statuses)))
+        .collect()
+}
+
+fn quoted(texts: &[&str], statuses: &'static [u16]) -> Vec<Hostile> {
+    let texts = texts.iter();
+    texts
+        .map(|text| (format!("\"{text}\""), refused(statuses)))
+        .collect()
+}
+
+trait ConcatAll<T> {
+    fn concat_all(self) -> Vec<T>;
+}
+
+impl<T, const N: usize> ConcatAll<T> for [Vec<T>; N] {
+    fn concat_all(self) -> Vec<T> {
+        self.into_iter().flatten().collect()
+    }
+}

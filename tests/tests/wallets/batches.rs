@@ -1,0 +1,305 @@
+//! Batches: all or none, or each by itself; keys, repetitions, and the same outcome as one by one.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq};
+use serde_json::{Value, json};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("each_transfer_of_a_batch_has_its_own_result", each),
+        Scenario::alone("an_atomic_batch_is_done_whole_or_not_at_all", atomic),
+        Scenario::new("the_same_key_twice_in_a_batch_pays_once", same_key_twice),
+        Scenario::new("a_batch_and_its_transfers_share_their_keys", shared_keys),
+        Scenario::new("a_batch_does_what_its_transfers_one_by_one_would", one_by_one),
+        Scenario::new("a_batch_has_its_limits", limits),
+    ]
+}
+
+async fn send(client: &WalletClient, key: &str, mode: &str, transfers: &[Value]) -> Result<Answer> {
+    let body = json!({ "mode": mode, "transfers": transfers });
+    client.service.post("/transfers/batch", key, &body).await
+}
+
+fn item(payer: &WalletClient, currency: &str, receiver: &WalletClient, more: Value) -> Result<Value> {
+    let mut item = payer.order(currency, receiver, more)?;
+    item["client_id"] = json!(payer.id);
+    Ok(item)
+}
+
+fn codes(answer: &Answer) -> Result<Vec<String>> {
+    let items = answer.body["items"].as_array().context("no items")?;
+    let code = |item: &Value| match item["problem"]["code"].as_str() {
+        Some(code) => code.to_owned(),
+        None if item["replayed"] == true => "replayed".to_owned(),
+        None => "done".to_owned(),
+    };
+    Ok(items.iter().map(code).collect())
+}
+
+async fn each(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("BRL", "MXN", "3.5").await?;
+    let alice = fixture.wallet_client(&[("BRL", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("BRL", 0)]).await?;
+    let clara = fixture.wallet_client(&[("MXN", 0)]).await?;
+    let transfers = [
+        item(&alice, "BRL", &bob, json!({ "amount": 600 }))?,
+        item(&alice, "BRL", &bob, json!({ "amount": 600 }))?,
+        // What the first brought is there already.
+        item(&bob, "BRL", &clara, json!({ "amount": 600 }))?,
+        item(&alice, "BRL", &clara, json!({ "receiver_amount": 350 }))?,
+        item(&alice, "BRL", &alice, json!({ "amount": 1 }))?,
+        item(&alice, "BRL", &bob, json!({ "amount": 0 }))?,
+        item(
+            &alice,
+            "BRL",
+            &bob,
+            json!({ "amount": 300, "receiver_currency": "EUR" }),
+        )?,
+    ];
+    let key = new_key();
+    let answer = send(&alice, &key, "each", &transfers).await?.expect(200)?;
+    let expected = [
+        "done",
+        "insufficient-funds",
+        "done",
+        "done",
+        "same-wallet",
+        "amount-not-positive",
+        "receiver-wallet-not-found",
+    ];
+    ensure_eq!(codes(&answer)?, expected);
+    ensure_eq!(answer.body["items"][1]["problem"]["status"], json!(402));
+    ensure_eq!(answer.body["items"][2]["payment"]["partner_amount"], json!(2_100));
+    ensure_eq!((alice.balance("BRL").await?, bob.balance("BRL").await?), (300, 0));
+    ensure_eq!(clara.balance("MXN").await?, 2_450);
+    // Sent again, what was done is answered as it was; what was refused is tried again.
+    alice.recharge("BRL", 1_000).await?.expect(201)?;
+    let again = send(&alice, &key, "each", &transfers).await?.expect(200)?;
+    let expected_again = [
+        "replayed",
+        "done",
+        "replayed",
+        "replayed",
+        "same-wallet",
+        "amount-not-positive",
+        "receiver-wallet-not-found",
+    ];
+    ensure_eq!(codes(&again)?, expected_again);
+    for position in [0, 2, 3] {
+        ensure_eq!(
+            again.body["items"][position]["payment"],
+            answer.body["items"][position]["payment"]
+        );
+    }
+    ensure_eq!(
+        (alice.balance("BRL").await?, bob.balance("BRL").await?),
+        (700, 600)
+    );
+    Ok(())
+}
+
+async fn atomic(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let good = [
+        item(&alice, "USD", &bob, json!({ "amount": 400 }))?,
+        item(&bob, "USD", &alice, json!({ "amount": 100 }))?,
+    ];
+    let bad = item(&alice, "USD", &bob, json!({ "amount": 701 }))?;
+    fixture.rest().await?;
+    let before = wallet_rows(fixture.database.pool()).await?;
+    let key = new_key();
+    let refused = send(&alice, &key, "atomic", &[good[0].clone(), good[1].clone(), bad]).await?;
+    let refused = refused.expect_problem(402, "insufficient-funds")?;
+    ensure_eq!(refused.body["errors"][0]["field"], json!("transfers[2].amount"));
+    ensure_eq!(
+        wallet_rows(fixture.database.pool()).await?,
+        before,
+        "rows of the wallets"
+    );
+    // The keys of what was not done are free.
+    let done = send(&alice, &key, "atomic", &good).await?.expect(200)?;
+    ensure_eq!(codes(&done)?, ["done", "done"]);
+    let again = send(&alice, &key, "atomic", &good).await?.expect(200)?;
+    ensure_eq!(codes(&again)?, ["replayed", "replayed"]);
+    ensure_eq!(
+        (alice.balance("USD").await?, bob.balance("USD").await?),
+        (700, 300)
+    );
+    Ok(())
+}
+
+async fn same_key_twice(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let transfers = [
+        item(
+            &alice,
+            "USD",
+            &bob,
+            json!({ "amount": 10, "idempotency_key": key }),
+        )?,
+        item(
+            &alice,
+            "USD",
+            &bob,
+            json!({ "amount": 10, "idempotency_key": key }),
+        )?,
+        item(
+            &alice,
+            "USD",
+            &bob,
+            json!({ "amount": 11, "idempotency_key": key }),
+        )?,
+        item(&alice, "USD", &bob, json!({ "amount": 10 }))?,
+    ];
+    let answer = send(&alice, &new_key(), "each", &transfers).await?.expect(200)?;
+    ensure_eq!(
+        codes(&answer)?,
+        ["done", "replayed", "idempotency-key-reused", "done"]
+    );
+    ensure_eq!(
+        answer.body["items"][0]["payment"],
+        answer.body["items"][1]["payment"]
+    );
+    ensure_eq!(bob.balance("USD").await?, 20);
+    let refused = send(&alice, &new_key(), "atomic", &transfers).await?;
+    let refused = refused.expect_problem(422, "idempotency-key-reused")?;
+    ensure_eq!(
+        refused.body["errors"][0]["field"],
+        json!("transfers[2].idempotency_key")
+    );
+    // A refused transfer and its copy are refused alike.
+    let key = new_key();
+    let order = item(
+        &alice,
+        "USD",
+        &bob,
+        json!({ "amount": 5_000, "idempotency_key": key }),
+    )?;
+    let answer = send(&alice, &new_key(), "each", &[order.clone(), order])
+        .await?
+        .expect(200)?;
+    ensure_eq!(codes(&answer)?, ["insufficient-funds", "insufficient-funds"]);
+    Ok(())
+}
+
+async fn shared_keys(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let single = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 10 }))
+        .await?
+        .expect(201)?;
+    let order = item(
+        &alice,
+        "USD",
+        &bob,
+        json!({ "amount": 10, "idempotency_key": key }),
+    )?;
+    let answer = send(&alice, &new_key(), "each", &[order]).await?.expect(200)?;
+    ensure_eq!(codes(&answer)?, ["replayed"]);
+    ensure_eq!(answer.body["items"][0]["payment"], single.body);
+    ensure_eq!(bob.balance("USD").await?, 10);
+    Ok(())
+}
+
+/// The part of a payment that two runs have in common.
+fn essence(payment: &Value) -> Value {
+    let fields = [
+        "currency",
+        "amount",
+        "partner_currency",
+        "partner_amount",
+        "exchange_rate",
+        "balance_after",
+    ];
+    fields.iter().map(|field| payment[*field].clone()).collect()
+}
+
+async fn one_by_one(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("THB", "SGD", "0.0385").await?;
+    fixture.set_rate("SGD", "THB", "25.97").await?;
+    let orders = [
+        (0, 1, json!({ "amount": 700 })),
+        (1, 2, json!({ "amount": 650 })),
+        (2, 0, json!({ "amount": 12 })),
+        (0, 2, json!({ "receiver_amount": 20 })),
+        (1, 2, json!({ "receiver_amount": 9 })),
+        (2, 1, json!({ "receiver_amount": 260 })),
+        (0, 1, json!({ "amount": 5_000 })),
+        (2, 0, json!({ "amount": 40 })),
+    ];
+    let currencies = ["THB", "THB", "SGD"];
+    let people = async || {
+        let first = fixture.wallet_client(&[("THB", 1_000)]).await?;
+        let second = fixture.wallet_client(&[("THB", 0)]).await?;
+        let third = fixture.wallet_client(&[("SGD", 0)]).await?;
+        Result::<_>::Ok([first, second, third])
+    };
+    let singly = people().await?;
+    let mut outcomes = Vec::new();
+    for (payer, receiver, more) in &orders {
+        let answer = singly[*payer]
+            .pay(currencies[*payer], &singly[*receiver], more.clone())
+            .await?;
+        outcomes.push(match answer.status {
+            201 => essence(&answer.body),
+            _ => answer.body["code"].clone(),
+        });
+    }
+    let together = people().await?;
+    let items: Vec<Value> = orders
+        .iter()
+        .map(|(payer, receiver, more)| {
+            item(
+                &together[*payer],
+                currencies[*payer],
+                &together[*receiver],
+                more.clone(),
+            )
+        })
+        .collect::<Result<_>>()?;
+    let answer = send(&together[0], &new_key(), "each", &items)
+        .await?
+        .expect(200)?;
+    for (position, expected) in outcomes.iter().enumerate() {
+        let item = &answer.body["items"][position];
+        let seen = match &item["payment"] {
+            Value::Null => item["problem"]["code"].clone(),
+            payment => essence(payment),
+        };
+        ensure_eq!(seen, *expected, "transfer {position}");
+    }
+    ensure!(outcomes.iter().any(Value::is_string), "none was refused");
+    Ok(())
+}
+
+async fn limits(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let order = item(&alice, "USD", &bob, json!({ "amount": 1 }))?;
+    for size in [0, 501] {
+        let refused = send(&alice, &new_key(), "each", &vec![order.clone(); size]).await?;
+        let refused = refused.expect_problem(422, "invalid-value")?;
+        ensure_eq!(refused.body["errors"][0]["field"], json!("transfers"));
+    }
+    let answer = send(&alice, &new_key(), "atomic", &vec![order; 500])
+        .await?
+        .expect(200)?;
+    ensure!(
+        codes(&answer)?.iter().all(|code| code == "done"),
+        "{}",
+        answer.text
+    );
+    ensure_eq!(
+        (alice.balance("USD").await?, bob.balance("USD").await?),
+        (500, 500)
+    );
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! Many at once: no deadlock, no money made or lost, and what a simple model says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use domain::currency::Currency;
+use domain::ids::{ClientId, WalletId};
+use domain::wallets::payment::Settlement;
+use end_to_end::wallets::{WalletClient, new_key};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq};
+use futures::future::try_join_all;
+use platform::config::Environment;
+use platform::database::Database;
+use platform::idempotency::IdempotencyKey;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
+use wallets::Error;
+use wallets::recharge::{MovementRequest, Recharges};
+use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
+use wallets::withdrawal::Withdrawals;
+
+use crate::books;
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::alone("ten_thousand_random_operations_keep_the_books", ten_thousand),
+        // The last: it leaves more events to publish than another scenario should wait for.
+        Scenario::alone("opposite_transfers_of_32_connections_never_deadlock", opposite),
+    ]
+}
+
+const CONNECTIONS: usize = 32;
+const OPPOSITE_FOR: Duration = Duration::from_secs(10);
+
+fn key() -> Result<IdempotencyKey> {
+    IdempotencyKey::parse(Some(&new_key())).map_err(|problem| anyhow::anyhow!("{problem:?}"))
+}
+
+fn client_id(client: &WalletClient) -> Result<ClientId> {
+    ClientId::new(client.id).context("no client")
+}
+
+fn wallet_id(client: &WalletClient, currency: &str) -> Result<WalletId> {
+    WalletId::new(client.wallet(currency)?).context("no wallet")
+}
+
+async fn opposite(fixture: Arc<Fixture>) -> Result {
+    const STOCK: i64 = 1_000_000;
+    let alice = fixture.wallet_client(&[("USD", STOCK)]).await?;
+    let bob = fixture.wallet_client(&[("USD", STOCK)]).await?;
+    let done = AtomicU64::new(0);
+    let end = Instant::now() + OPPOSITE_FOR;
+    let pay = async |number: usize| {
+        // A connection of its own, as an instance has.
+        let transfers = Transfers::at(Database::at(fixture.cloud.database_url())?);
+        let (payer, receiver) = if number.is_multiple_of(2) {
+            (&alice, &bob)
+        } else {
+            (&bob, &alice)
+        };
+        let transfer = TransferRequest {
+            wallet_id: wallet_id(payer, "USD")?,
+            receiver_client_id: client_id(receiver)?,
+            receiver_currency: None,
+            amount: Some(i64::try_from(number)? + 1),
+            receiver_amount: None,
+        };
+        let item = BatchItem {
+            client: client_id(payer)?,
+            key: None,
+            transfer,
+        };
+        while Instant::now() < end {
+            // Every fourth sends batches, whose wallets are locked in the same order.
+            if number.is_multiple_of(4) {
+                for answer in transfers
+                    .batch(&key()?, BatchMode::Each, vec![item.clone(); 3])
+                    .await?
+                {
+                    answer?;
+                }
+            } else {
+                transfers.transfer(item.client, &key()?, transfer).await?;
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Result::<()>::Ok(())
+    };
+    try_join_all((0..CONNECTIONS).map(pay)).await?;
+    ensure!(done.load(Ordering::Relaxed) > 100, "only {done:?} were done");
+    ensure_eq!(alice.balance("USD").await? + bob.balance("USD").await?, 2 * STOCK);
+    books::agree(&fixture, &[&alice, &bob]).await
+}
+
+/// Currencies of the model and the rates between them, which stay what they are.
+const CURRENCIES: [&str; 3] = ["USD", "JPY", "KWD"];
+const RATES: [(&str, &str, &str); 6] = [
+    ("USD", "JPY", "151.235"),
+    ("JPY", "USD", "0.006612226"),
+    ("USD", "KWD", "0.30715"),
+    ("KWD", "USD", "3.2557"),
+    ("JPY", "KWD", "0.0020311"),
+    ("KWD", "JPY", "492.34"),
+];
+const CLIENTS: usize = 12;
+const OPERATIONS: usize = 10_000;
+const WORKERS: usize = 16;
+
+/// What one worker knows to have happened, by currency: money in, money out for good, and what conversions made of it.
+#[derive(Default)]
+struct Ledger {
+    recharged: BTreeMap<Currency, i64>,
+    withdrawn: BTreeMap<Currency, i64>,
+    converted: BTreeMap<Currency, i64>,
+    /// Per wallet, what it gained or lost.
+    wallets: BTreeMap<(i64, i64), i64>,
+    refused: usize,
+}
+
+impl Ledger {
+    fn moved(&mut self, client: ClientId, wallet: WalletId, amount: i64) {
+        *self.wallets.entry((client.get(), wallet.get())).or_default() += amount;
+    }
+}
+
+fn add(sums: &mut BTreeMap<Currency, i64>, more: &BTreeMap<Currency, i64>) {
+    for (currency, amount) in more {
+        *sums.entry(*currency).or_default() += amount;
+    }
+}
+
+struct Worker<'a> {
+    clients: &'a [WalletClient],
+    recharges: Recharges,
+    withdrawals: Withdrawals,
+    transfers: Transfers,
+    random: StdRng,
+    ledger: Ledger,
+}
+
+impl<'a> Worker<'a> {
+    fn new(fixture: &Fixture, clients: &'a [WalletClient], seed: u64) -> Result<Self> {
+        let url = fixture.cloud.database_url().to_owned();
+        let nudges = fixture.cloud.queue_url("outbox-nudges")?;
+        let mut environment = Environment::of([
+            ("DATABASE_URL".to_owned(), url.clone()),
+            ("QUEUE_OUTBOX_NUDGES_URL".to_owned(), nudges),
+        ]);
+        Ok(Self {
+            clients,
+            recharges: Recharges::read(&mut environment).context("the recharges")?,
+            withdrawals: Withdrawals::read(&mut environment).context("the withdrawals")?,
+            transfers: Transfers::at(Database::at(&url)?),
+            random: StdRng::seed_from_u64(seed),
+            ledger: Ledger::default(),
+        })
+    }
+
+    fn somebody(&mut self) -> &'a WalletClient {
+        &self.clients[self.random.random_range(0..self.clients.len())]
+    }
+
+    fn currency(&mut self) -> &'static str {
+        CURRENCIES[self.random.random_range(0..CURRENCIES.len())]
+    }
+
+    /// Small sums and, now and then, more than anybody has.
+    fn amount(&mut self) -> i64 {
+        if self.random.random_ratio(1, 40) {
+            100_000_000
+        } else {
+            self.random.random_range(1..=5_000)
+        }
+    }
+
+    async fn operate(&mut self) -> Result {
+        match self.random.random_range(0..100) {
+            0..15 => self.recharge().await,
+            15..30 => self.withdraw().await,
+            30..45 => self.batch().await,
+            _ => self.transfer().await,
+        }
+    }
+
+    async fn recharge(&mut self) -> Result {
+        let (client, currency, amount) = (
+            self.somebody(),
+            self.currency(),
+            self.random.random_range(1..=10_000),
+        );
+        let movement = MovementRequest {
+            wallet_id: wallet_id(client, currency)?,
+            amount,
+        };
+        self.recharges
+            .recharge(client_id(client)?, &key()?, movement)
+            .await?;
+        *self.ledger.recharged.entry(currency.parse()?).or_default() += amount;
+        self.ledger.moved(client_id(client)?, movement.wallet_id, amount);
+        Ok(())
+    }
+
+    async fn withdraw(&mut self) -> Result {
+        let (client, currency, amount) = (self.somebody(), self.currency(), self.amount());
+        let id = client_id(client)?;
+        let movement = MovementRequest {
+            wallet_id: wallet_id(client, currency)?,
+            amount,
+        };
+        let answer = match self.withdrawals.withdraw(id, &key()?, movement).await {
+            Ok(answer) => answer,
+            Err(error) => return self.refused(error),
+        };
+        let outcome = match self.random.random_range(0..3) {
+            0 => Settlement::Failed,
+            1 => Settlement::Done,
+            _ => {
+                *self.ledger.withdrawn.entry(currency.parse()?).or_default() += amount;
+                self.ledger.moved(id, movement.wallet_id, -amount);
+                return Ok(());
+            }
+        };
+        self.withdrawals
+            .settle(id, answer.view.transaction_id, &key()?, outcome)
+            .await?;
+        if outcome == Settlement::Done {
+            *self.ledger.withdrawn.entry(currency.parse()?).or_default() += amount;
+            self.ledger.moved(id, movement.wallet_id, -amount);
+        }
+        Ok(())
+    }
+
+    fn order(&mut self) -> Result<(ClientId, TransferRequest)> {
+        let (payer, receiver) = (self.somebody(), self.somebody());
+        let (from, to) = (self.currency(), self.currency());
+        let amount = self.amount();
+        let by_receiver = self.random.random_ratio(1, 4);
+        let transfer = TransferRequest {
+            wallet_id: wallet_id(payer, from)?,
+            receiver_client_id: client_id(receiver)?,
+            receiver_currency: Some(to.parse()?),
+            amount: (!by_receiver).then_some(amount),
+            receiver_amount: by_receiver.then_some(amount),
+        };
+        Ok((client_id(payer)?, transfer))
+    }
+
+    async fn transfer(&mut self) -> Result {
+        let (payer, transfer) = self.order()?;
+        let key = key()?;
+        let answer = match self.transfers.transfer(payer, &key, transfer).await {
+            Ok(answer) => answer,
+            Err(error) => return self.refused(error),
+        };
+        // One in ten is sent twice.
+        if self.random.random_ratio(1, 10) {
+            let again = self.transfers.transfer(payer, &key, transfer).await?;
+            ensure!(again.replayed && again.view.id == answer.view.id, "paid twice");
+        }
+        self.transferred(&answer.view)
+    }
+
+    fn transferred(&mut self, payment: &wallets::answer::PaymentView) -> Result {
+        let receiver = payment
+            .partner_client_id
+            .zip(payment.partner_wallet_id)
+            .context("no receiver")?;
+        self.ledger
+            .moved(payment.client_id, payment.wallet_id, payment.amount);
+        self.ledger.moved(receiver.0, receiver.1, payment.partner_amount);
+        *self
+            .ledger
+            .converted
+            .entry(payment.currency.parse()?)
+            .or_default() += payment.amount;
+        *self
+            .ledger
+            .converted
+            .entry(payment.partner_currency.parse()?)
+            .or_default() += payment.partner_amount;
+        Ok(())
+    }
+
+    async fn batch(&mut self) -> Result {
+        let mut items = Vec::new();
+        for _ in 0..self.random.random_range(1..=6) {
+            let (client, transfer) = self.order()?;
+            items.push(BatchItem {
+                client,
+                key: None,
+                transfer,
+            });
+        }
+        let mode = if self.random.random() {
+            BatchMode::Atomic
+        } else {
+            BatchMode::Each
+        };
+        let answers = match self.transfers.batch(&key()?, mode, items).await {
+            Ok(answers) => answers,
+            Err(error) => return self.refused(error),
+        };
+        for answer in answers {
+            match answer {
+                Ok(answer) => self.transferred(&answer.view)?,
+                Err(error) => self.refused(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A refusal that a caller expects; anything else fails the scenario.
+    fn refused(&mut self, error: Error) -> Result {
+        let reason = match &error {
+            Error::Batch { reason, .. } => reason,
+            error => error,
+        };
+        match reason {
+            Error::InsufficientFunds { .. } | Error::SameWallet | Error::Conversion(_) => {
+                self.ledger.refused += 1;
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// 10,000 operations by 16 workers at once. `WALLETS_SEED` repeats the operations of a run that failed.
+async fn ten_thousand(fixture: Arc<Fixture>) -> Result {
+    let seed: u64 = match std::env::var("WALLETS_SEED") {
+        Ok(text) => text.parse()?,
+        Err(_) => rand::random(),
+    };
+    play(&fixture, seed)
+        .await
+        .with_context(|| format!("with WALLETS_SEED={seed}"))
+}
+
+async fn play(fixture: &Fixture, seed: u64) -> Result {
+    for (base, quote, rate) in RATES {
+        fixture.set_rate(base, quote, rate).await?;
+    }
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(
+            fixture
+                .wallet_client(&CURRENCIES.map(|currency| (currency, 0)))
+                .await?,
+        );
+    }
+    let mut seeds = StdRng::seed_from_u64(seed);
+    let mut workers = Vec::new();
+    for _ in 0..WORKERS {
+        workers.push(Worker::new(fixture, &clients, seeds.random())?);
+    }
+    let ledgers = try_join_all(workers.into_iter().map(|mut worker| async move {
+        for _ in 0..OPERATIONS / WORKERS {
+            worker.operate().await?;
+        }
+        Result::<Ledger>::Ok(worker.ledger)
+    }))
+    .await?;
+
+    let mut expected = BTreeMap::new();
+    let mut wallets: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    let mut refused = 0;
+    for ledger in &ledgers {
+        add(&mut expected, &ledger.recharged);
+        add(&mut expected, &ledger.converted);
+        let withdrawn = ledger
+            .withdrawn
+            .iter()
+            .map(|(currency, amount)| (*currency, -amount))
+            .collect();
+        add(&mut expected, &withdrawn);
+        for (wallet, amount) in &ledger.wallets {
+            *wallets.entry(*wallet).or_default() += amount;
+        }
+        refused += ledger.refused;
+    }
+    ensure!(refused > 100, "only {refused} refusals");
+    for client in &clients {
+        for currency in CURRENCIES {
+            let model = wallets
+                .get(&(client.id, client.wallet(currency)?))
+                .copied()
+                .unwrap_or_default();
+            ensure_eq!(
+                client.balance(currency).await?,
+                model,
+                "client {} in {currency}",
+                client.id
+            );
+        }
+    }
+    for currency in CURRENCIES {
+        let mut sum = 0;
+        for client in &clients {
+            sum += client.balance(currency).await?;
+        }
+        let expected = expected.get(&currency.parse()?).copied().unwrap_or_default();
+        ensure_eq!(
+            sum,
+            expected,
+            "recharges - withdrawals ± conversions in {currency}"
+        );
+    }
+    // And by the books: each balance is the sum of its payments, each transfer has its two sides.
+    books::agree(fixture, &clients.iter().collect::<Vec<_>>()).await
+}

@@ -1,0 +1,35 @@
+//! Wallets from outside: payments in one and two currencies, batches, withdrawals, statements, rates, the books; and from
+//! within: what the database refuses, which partitions are touched, and what many at once do to money.
+#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
+
+mod batches;
+mod books;
+mod crowd;
+mod database;
+mod rates;
+mod split;
+mod statements;
+mod transfers;
+mod withdrawals;
+
+use std::process::ExitCode;
+
+use end_to_end::{Scenario, options, run_scenarios};
+
+fn main() -> ExitCode {
+    let scenarios: Vec<Scenario> = [
+        transfers::scenarios(),
+        batches::scenarios(),
+        withdrawals::scenarios(),
+        statements::scenarios(),
+        rates::scenarios(),
+        books::scenarios(),
+        database::scenarios(),
+        split::scenarios(),
+        crowd::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    run_scenarios("wallets", options(), scenarios)
+}

@@ -1,0 +1,517 @@
+//! Transfers: the signs of both sides, one and two currencies, the receiver's wallet, what is refused, and idempotency.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("both_sides_of_a_transfer_mirror_each_other", one_currency),
+        Scenario::new("two_currencies_meet_at_the_rate_of_the_moment", two_currencies),
+        Scenario::new("exponents_of_0_2_and_3_meet_and_halves_go_to_even", exponents),
+        Scenario::new("a_receivers_amount_is_paid_exactly", receivers_amount),
+        Scenario::new("the_receivers_wallet_is_found_by_the_rules", receivers_wallet),
+        Scenario::alone("a_refused_transfer_writes_nothing", refusals),
+        Scenario::new("the_same_key_is_answered_the_same", same_key),
+        Scenario::alone("a_key_in_flight_is_told_so", in_flight),
+        Scenario::alone("forty_copies_at_once_pay_once", copies),
+        Scenario::new("a_transfer_is_told_on_the_topic", told),
+        Scenario::new("clients_are_registered_once_per_reference", registration),
+    ]
+}
+
+/// The two payments of a transaction, the payer's first.
+async fn sides(payer: &WalletClient, receiver: &WalletClient, transaction: &Value) -> Result<(Value, Value)> {
+    let of = async |client: &WalletClient| {
+        let payments = client.payments().await?;
+        let found = payments
+            .into_iter()
+            .find(|payment| payment["transaction_id"] == *transaction);
+        found.context("the transaction is not in the list")
+    };
+    Ok((of(payer).await?, of(receiver).await?))
+}
+
+fn mirrored(payer: &Value, receiver: &Value) -> Result {
+    for (one, other) in [(payer, receiver), (receiver, payer)] {
+        ensure_eq!(one["client_id"], other["partner_client_id"]);
+        ensure_eq!(one["wallet_id"], other["partner_wallet_id"]);
+        ensure_eq!(one["currency"], other["partner_currency"]);
+        ensure_eq!(one["amount"], other["partner_amount"]);
+    }
+    ensure_eq!(payer["transaction_id"], receiver["transaction_id"]);
+    ensure_eq!(payer["exchange_rate"], receiver["exchange_rate"]);
+    ensure!(
+        payer["amount"].as_i64() < Some(0) && payer["partner_amount"].as_i64() > Some(0),
+        "{payer}"
+    );
+    ensure!(
+        receiver["amount"].as_i64() > Some(0) && receiver["partner_amount"].as_i64() < Some(0),
+        "{receiver}"
+    );
+    for side in [payer, receiver] {
+        ensure_eq!(side["payment_type"], json!("transfer"));
+        ensure_eq!(side["payment_status"], json!("done"));
+    }
+    Ok(())
+}
+
+async fn one_currency(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 10_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 500)]).await?;
+    let answer = alice
+        .pay("USD", &bob, json!({ "amount": 2_500 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(answer.body["amount"], json!(-2_500));
+    ensure_eq!(answer.body["partner_amount"], json!(2_500));
+    ensure_eq!(answer.body["exchange_rate"], json!("1"));
+    ensure_eq!(answer.body["balance_after"], json!(7_500));
+    let (payer, receiver) = sides(&alice, &bob, &answer.body["transaction_id"]).await?;
+    mirrored(&payer, &receiver)?;
+    ensure_eq!(payer, answer.body, "the answer is the payer's payment");
+    ensure_eq!(receiver["balance_after"], json!(3_000));
+    ensure_eq!(alice.balance("USD").await?, 7_500);
+    ensure_eq!(bob.balance("USD").await?, 3_000);
+    // UUID version 7, so that transactions sort by time.
+    let transaction = answer.body["transaction_id"].as_str().context("no transaction")?;
+    ensure_eq!(uuid::Uuid::parse_str(transaction)?.get_version_num(), 7);
+    Ok(())
+}
+
+async fn two_currencies(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("CAD", "CHF", "0.6412").await?;
+    let alice = fixture.wallet_client(&[("CAD", 10_000)]).await?;
+    let clara = fixture.wallet_client(&[("CHF", 0)]).await?;
+    let answer = alice
+        .pay("CAD", &clara, json!({ "amount": 1_000 }))
+        .await?
+        .expect(201)?;
+    let (payer, receiver) = sides(&alice, &clara, &answer.body["transaction_id"]).await?;
+    mirrored(&payer, &receiver)?;
+    // 10.00 CAD × 0.6412 = 6.412 CHF, 641 rappen.
+    ensure_eq!(
+        (payer["amount"].clone(), receiver["amount"].clone()),
+        (json!(-1_000), json!(641))
+    );
+    ensure_eq!(receiver["exchange_rate"], json!("0.6412"));
+    // A newer rate counts from now on; what was paid keeps the rate it was paid at.
+    fixture.set_rate("CAD", "CHF", "0.7").await?;
+    let newer = alice
+        .pay("CAD", &clara, json!({ "amount": 1_000 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(newer.body["partner_amount"], json!(700));
+    let (before, _) = sides(&alice, &clara, &answer.body["transaction_id"]).await?;
+    ensure_eq!(before["exchange_rate"], json!("0.6412"));
+    ensure_eq!(clara.balance("CHF").await?, 1_341);
+    Ok(())
+}
+
+async fn exponents(fixture: Arc<Fixture>) -> Result {
+    let rates = [
+        ("USD", "JPY", "151.235"),
+        ("KWD", "USD", "3.2564"),
+        ("JPY", "KWD", "0.0020365"),
+        ("NZD", "AUD", "0.5"),
+    ];
+    for (base, quote, rate) in rates {
+        fixture.set_rate(base, quote, rate).await?;
+    }
+    // Each by hand: major units times the rate, in the receiver's minor units, halves to the even neighbour.
+    let cases = [
+        // 10.00 × 151.235 = 1512.35 yen.
+        ("USD", "JPY", 1_000, 1_512),
+        // 1.000 × 3.2564 = 3.2564 dollars, 325.64 cents.
+        ("KWD", "USD", 1_000, 326),
+        // 1000 × 0.0020365 = 2.0365 dinars, 2036.5 fils: to 2036.
+        ("JPY", "KWD", 1_000, 2_036),
+        // 3000 × 0.0020365 = 6.1095 dinars, 6109.5 fils: to 6110.
+        ("JPY", "KWD", 3_000, 6_110),
+        // 1.5 cents to 2, 2.5 to 2, 3.5 to 4.
+        ("NZD", "AUD", 3, 2),
+        ("NZD", "AUD", 5, 2),
+        ("NZD", "AUD", 7, 4),
+    ];
+    for (from, to, paid, received) in cases {
+        let payer = fixture.wallet_client(&[(from, 100_000)]).await?;
+        let receiver = fixture.wallet_client(&[(to, 0)]).await?;
+        let answer = payer
+            .pay(from, &receiver, json!({ "amount": paid }))
+            .await?
+            .expect(201)?;
+        ensure_eq!(
+            answer.body["partner_amount"],
+            json!(received),
+            "{paid} {from} in {to}"
+        );
+        ensure_eq!(receiver.balance(to).await?, received);
+        ensure_eq!(payer.balance(from).await?, 100_000 - paid);
+    }
+    // Half a cent is nothing.
+    let payer = fixture.wallet_client(&[("NZD", 100)]).await?;
+    let receiver = fixture.wallet_client(&[("AUD", 0)]).await?;
+    let answer = payer.pay("NZD", &receiver, json!({ "amount": 1 })).await?;
+    answer.expect_problem(422, "amount-converts-to-nothing")?;
+    Ok(())
+}
+
+async fn receivers_amount(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("SEK", "NOK", "0.9217").await?;
+    fixture.set_rate("SEK", "ISK", "13.5").await?;
+    let payer = fixture.wallet_client(&[("SEK", 100_000)]).await?;
+    let norwegian = fixture.wallet_client(&[("NOK", 0)]).await?;
+    let icelander = fixture.wallet_client(&[("ISK", 0)]).await?;
+    let answer = payer
+        .pay("SEK", &norwegian, json!({ "receiver_amount": 9_217 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(
+        (
+            answer.body["amount"].clone(),
+            answer.body["partner_amount"].clone()
+        ),
+        (json!(-10_000), json!(9_217))
+    );
+    // One krona more or less is 0.135 of an Icelandic one, so every whole one can be paid: 100 ISK is 7.41 SEK.
+    let answer = payer
+        .pay("SEK", &icelander, json!({ "receiver_amount": 100 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(answer.body["amount"], json!(-741));
+    // At a rate of 150 for a cent some amounts can't be given exactly, and none is made up.
+    fixture.set_rate("SEK", "HUF", "150").await?;
+    let hungarian = fixture.wallet_client(&[("HUF", 0)]).await?;
+    let answer = payer
+        .pay("SEK", &hungarian, json!({ "receiver_amount": 151 }))
+        .await?;
+    answer.expect_problem(422, "amount-not-payable")?;
+    let answer = payer
+        .pay("SEK", &hungarian, json!({ "receiver_amount": 15_000 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(answer.body["amount"], json!(-100));
+    Ok(())
+}
+
+async fn receivers_wallet(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("PLN", "CZK", "5.8").await?;
+    let payer = fixture.wallet_client(&[("PLN", 10_000)]).await?;
+    let both = fixture.wallet_client(&[("CZK", 0), ("PLN", 0)]).await?;
+    // The same currency, though the other wallet is older.
+    payer
+        .pay("PLN", &both, json!({ "amount": 100 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!((both.balance("PLN").await?, both.balance("CZK").await?), (100, 0));
+    // The one that is named.
+    payer
+        .pay("PLN", &both, json!({ "amount": 100, "receiver_currency": "CZK" }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(both.balance("CZK").await?, 580);
+    // The only one.
+    let only = fixture.wallet_client(&[("CZK", 0)]).await?;
+    payer
+        .pay("PLN", &only, json!({ "amount": 100 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(only.balance("CZK").await?, 580);
+    // Several and none of the payer's currency: it has to be named, and to be there.
+    let several = fixture.wallet_client(&[("CZK", 0), ("RON", 0)]).await?;
+    let answer = payer.pay("PLN", &several, json!({ "amount": 100 })).await?;
+    answer.expect_problem(422, "receiver-currency-needed")?;
+    let answer = payer
+        .pay(
+            "PLN",
+            &several,
+            json!({ "amount": 100, "receiver_currency": "PLN" }),
+        )
+        .await?;
+    answer.expect_problem(404, "receiver-wallet-not-found")?;
+    // One's own other wallet.
+    let own = fixture.wallet_client(&[("PLN", 1_000), ("CZK", 0)]).await?;
+    own.pay("PLN", &own, json!({ "amount": 100, "receiver_currency": "CZK" }))
+        .await?
+        .expect(201)?;
+    ensure_eq!((own.balance("PLN").await?, own.balance("CZK").await?), (900, 580));
+    Ok(())
+}
+
+async fn refusals(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture
+        .wallet_client(&[("USD", i64::MAX - 10), ("TRY", 0)])
+        .await?;
+    let empty = fixture.wallet_client(&[]).await?;
+    let bobs_wallet = bob.wallet("USD")?;
+    let cases = [
+        (&bob, json!({ "amount": 1_001 }), 402, "insufficient-funds"),
+        (&bob, json!({ "amount": 0 }), 422, "amount-not-positive"),
+        (&bob, json!({ "amount": -1 }), 422, "amount-not-positive"),
+        (&bob, json!({ "receiver_amount": 0 }), 422, "amount-not-positive"),
+        (&bob, json!({}), 422, "one-amount-needed"),
+        (
+            &bob,
+            json!({ "amount": 1, "receiver_amount": 1 }),
+            422,
+            "one-amount-needed",
+        ),
+        (&bob, json!({ "amount": 11 }), 422, "amount-too-large"),
+        (
+            &bob,
+            json!({ "amount": 1, "receiver_currency": "TRY" }),
+            422,
+            "no-exchange-rate",
+        ),
+        (
+            &bob,
+            json!({ "amount": 1, "receiver_currency": "EUR" }),
+            404,
+            "receiver-wallet-not-found",
+        ),
+        (&alice, json!({ "amount": 1 }), 422, "same-wallet"),
+        (&empty, json!({ "amount": 1 }), 404, "receiver-not-found"),
+        (
+            &bob,
+            json!({ "amount": 1, "receiver_client_id": 987_654_321 }),
+            404,
+            "receiver-not-found",
+        ),
+        // Another's wallet is none of the payer's.
+        (
+            &bob,
+            json!({ "amount": 1, "wallet_id": bobs_wallet }),
+            404,
+            "wallet-not-found",
+        ),
+        (
+            &bob,
+            json!({ "amount": 1, "wallet_id": 987_654_321 }),
+            404,
+            "wallet-not-found",
+        ),
+    ];
+    fixture.rest().await?;
+    let before = wallet_rows(fixture.database.pool()).await?;
+    for (receiver, more, status, code) in cases {
+        let answer = alice.pay("USD", receiver, more.clone()).await?;
+        let answer = answer
+            .expect_problem(status, code)
+            .with_context(|| more.to_string())?;
+        if code == "insufficient-funds" {
+            let detail = answer.body["detail"].as_str().unwrap_or_default();
+            ensure!(detail.contains("USD 10.00"), "the balance is not told: {detail}");
+        }
+    }
+    // Beyond what a number can be.
+    let path = alice.path("transfers");
+    let body = format!(
+        r#"{{"wallet_id":{},"receiver_client_id":{},"amount":9223372036854775808}}"#,
+        alice.wallet("USD")?,
+        bob.id
+    );
+    let key = new_key();
+    let headers = [
+        ("idempotency-key", key.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let answer = alice.api.post_raw(&path, &headers, body.into_bytes()).await?;
+    answer.expect_problem(400, "malformed-request")?;
+    ensure_eq!(
+        wallet_rows(fixture.database.pool()).await?,
+        before,
+        "rows of the wallets"
+    );
+    ensure_eq!(alice.balance("USD").await?, 1_000);
+    Ok(())
+}
+
+async fn same_key(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let first = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 900 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(first.header("idempotency-replayed"), "");
+    // What is left wouldn't be enough; the same request is answered as it was all the same.
+    let again = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 900 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(again.header("idempotency-replayed"), "true");
+    ensure_eq!(again.body, first.body);
+    let other = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 901 }))
+        .await?;
+    other.expect_problem(422, "idempotency-key-reused")?;
+    ensure_eq!(alice.balance("USD").await?, 100);
+    // A key belongs to its client.
+    bob.pay_under(&key, "USD", &alice, json!({ "amount": 1 }))
+        .await?
+        .expect(201)?;
+    // A refused request leaves its key free.
+    let key = new_key();
+    let refused = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 500 }))
+        .await?;
+    refused.expect_problem(402, "insufficient-funds")?;
+    alice.recharge("USD", 1_000).await?.expect(201)?;
+    alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 500 }))
+        .await?
+        .expect(201)?;
+    let path = alice.path("transfers");
+    let missing = alice.api.post_raw(
+        &path,
+        &[("content-type", "application/json")],
+        alice
+            .order("USD", &bob, json!({ "amount": 1 }))?
+            .to_string()
+            .into_bytes(),
+    );
+    let missing = missing.await?.expect_problem(400, "malformed-request")?;
+    ensure_eq!(missing.body["errors"][0]["field"], json!("Idempotency-Key"));
+    Ok(())
+}
+
+async fn in_flight(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    // Somebody holds the wallet, so that the first copy waits in the middle of its work.
+    let mut holder = fixture.database.pool().begin().await?;
+    sqlx::query("SELECT FROM wallets WHERE client_id = $1 FOR UPDATE")
+        .bind(alice.id)
+        .execute(&mut *holder)
+        .await?;
+    let first = alice.pay_under(&key, "USD", &bob, json!({ "amount": 100 }));
+    let second = async {
+        eventually("the first copy waits for the wallet", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%transfer_between_wallets%'",
+            )
+            .fetch_one(fixture.database.pool())
+            .await?;
+            ensure!(waiting > 0, "nobody waits");
+            Ok(())
+        })
+        .await?;
+        let second = alice.pay_under(&key, "USD", &bob, json!({ "amount": 100 })).await;
+        holder.rollback().await?;
+        second
+    };
+    let (first, second) = futures::try_join!(first, second)?;
+    let first = first.expect(201)?;
+    second.expect_problem(409, "request-in-flight")?;
+    let third = alice
+        .pay_under(&key, "USD", &bob, json!({ "amount": 100 }))
+        .await?
+        .expect(201)?;
+    ensure_eq!(third.body, first.body);
+    ensure_eq!(bob.balance("USD").await?, 100);
+    Ok(())
+}
+
+async fn copies(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let answers =
+        try_join_all((0..40).map(|_| alice.pay_under(&key, "USD", &bob, json!({ "amount": 30 })))).await?;
+    let done: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    ensure!(!done.is_empty(), "none was done");
+    for answer in &answers {
+        let in_flight = answer.status == 409 && answer.body["code"] == "request-in-flight";
+        ensure!(answer.status == 201 || in_flight, "{}", answer.text);
+    }
+    for answer in &done {
+        ensure_eq!(answer.body, done[0].body);
+    }
+    ensure_eq!(
+        (alice.balance("USD").await?, bob.balance("USD").await?),
+        (970, 30)
+    );
+    Ok(())
+}
+
+async fn told(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let answer = alice
+        .pay("USD", &bob, json!({ "amount": 300 }))
+        .await?
+        .expect(201)?;
+    let key = format!("client-{}", alice.id);
+    eventually("the transfer's event is published", async || {
+        let rows = fixture.database.outbox_of_key(&key).await?;
+        let kinds: Vec<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+        ensure_eq!(kinds, ["recharge.done", "transfer.done"]);
+        ensure!(
+            rows.iter().all(|row| row.published_at.is_some()),
+            "not published yet"
+        );
+        ensure!(
+            rows.iter().all(|row| row.destination == "wallets.events"),
+            "{rows:?}"
+        );
+        let event = &rows[1].payload;
+        ensure_eq!(event["data"]["transaction_id"], answer.body["transaction_id"]);
+        ensure_eq!(event["data"]["payer_amount"], json!(300));
+        ensure_eq!(event["data"]["payer_currency"], json!("USD"));
+        ensure_eq!(event["data"]["receiver_client_id"], json!(bob.id));
+        ensure_eq!(event["id"], json!(rows[1].event_id.to_string()));
+        ensure_eq!(event["correlation_id"], json!(answer.header("x-correlation-id")));
+        Ok(())
+    })
+    .await
+}
+
+async fn registration(fixture: Arc<Fixture>) -> Result {
+    let service = fixture.wallets_service()?;
+    let reference = new_key();
+    let register = async |currencies: Value| {
+        let body = json!({ "external_ref": reference, "currencies": currencies });
+        service.post("/clients", &new_key(), &body).await
+    };
+    let answers = try_join_all((0..8).map(|_| register(json!(["USD"])))).await?;
+    let ids: Vec<i64> = answers
+        .iter()
+        .map(|answer| answer.number("client_id"))
+        .collect::<Result<_>>()?;
+    ensure!(
+        ids.iter().all(|id| *id == ids[0]),
+        "several clients of one reference: {ids:?}"
+    );
+    ensure_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    let more = register(json!(["EUR", "USD"])).await?.expect(200)?;
+    let wallets = more.body["wallets"].as_array().context("no wallets")?;
+    let currencies: Vec<&Value> = wallets.iter().map(|wallet| &wallet["currency"]).collect();
+    ensure_eq!(currencies, [&json!("USD"), &json!("EUR")]);
+    // Opening a wallet again gives the one there is.
+    let path = format!("/clients/{}/wallets", ids[0]);
+    let again = service
+        .post(&path, &new_key(), &json!({ "currency": "USD" }))
+        .await?
+        .expect(200)?;
+    ensure_eq!(again.body, wallets[0]);
+    service
+        .post(&path, &new_key(), &json!({ "currency": "JPY" }))
+        .await?
+        .expect(201)?;
+    let unknown = service
+        .post(
+            "/clients/987654321/wallets",
+            &new_key(),
+            &json!({ "currency": "JPY" }),
+        )
+        .await?;
+    unknown.expect_problem(404, "client-not-found")?;
+    Ok(())
+}
