@@ -107,6 +107,13 @@ fn introduce(
         "  curl {url}/trading/deposits -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(date +%s)\" \\\n    \
          --json '{{\"trading_account_id\":{account},\"bank_account_id\":{bank},\"amount_cents\":25000}}'"
     ));
+    let service = cloud.mint_token(json!({ "scope": "wallets" }))?;
+    say("\nOr as a service whose clients have wallets:\n");
+    say(format_args!("  SERVICE={service}"));
+    say(format_args!(
+        "  curl {url}/clients -H \"Authorization: Bearer $SERVICE\" \\\n    \
+         --json '{{\"external_ref\":\"shop-1001\",\"currencies\":[\"USD\",\"EUR\"]}}'"
+    ));
     say("\nCtrl-C stops everything. In another terminal: target/debug/moneta --help");
     Ok(())
 }

@@ -66,7 +66,7 @@ impl LocalCloud {
 
         let begun = Instant::now();
         let sandboxes = connections::start_sandboxes(&options, &connections).await?;
-        progress.ready(begun, "sandboxes", "DriveWealth, Plaid, Firebase");
+        progress.ready(begun, "sandboxes", "DriveWealth, Plaid, Firebase, ECB");
 
         let begun = Instant::now();
         let logs = Arc::new(Logs::new(options.state.join("logs")));

@@ -1,4 +1,4 @@
-//! The story's side of the API: what an app would send.
+//! The story's side of the API: what an app or a service would send.
 #![expect(
     clippy::indexing_slicing,
     reason = "a JSON value gives null for what it doesn't have"
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::checks::until;
 use crate::{LocalCloud, customers::Customer};
 
-/// A client with the customer's token.
+/// A client with somebody's token.
 pub(super) struct Api {
     http: reqwest::Client,
     url: String,
@@ -24,11 +24,17 @@ pub(super) struct Answer {
 }
 
 impl Api {
+    /// With the customer's token.
     pub(super) fn new(cloud: &LocalCloud, customer: &Customer) -> anyhow::Result<Self> {
+        Self::with_claims(cloud, json!({ "profile_id": customer.profile_id }))
+    }
+
+    /// With a token of these claims.
+    pub(super) fn with_claims(cloud: &LocalCloud, claims: Value) -> anyhow::Result<Self> {
         Ok(Self {
             http: crate::http_client()?,
             url: cloud.url(),
-            token: cloud.mint_token(json!({ "profile_id": customer.profile_id }))?,
+            token: cloud.mint_token(claims)?,
         })
     }
 

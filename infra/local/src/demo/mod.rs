@@ -8,6 +8,7 @@
 mod api;
 mod checks;
 mod topic;
+mod wallets;
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub async fn play(cloud: &LocalCloud) -> anyhow::Result<bool> {
     story.withdraw(&mut checks).await?;
     story.declined_deposit(&mut checks).await?;
     story.settle_accounts(&mut checks).await?;
+    wallets::play(cloud, &mut checks).await?;
     Ok(checks.conclude(&in_words(begun.elapsed())))
 }
 

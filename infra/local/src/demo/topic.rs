@@ -20,7 +20,7 @@ impl Topic {
     pub(super) fn open(brokers: &str, topic: &str) -> anyhow::Result<Self> {
         let consumer: StreamConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
-            .set("group.id", "demo")
+            .set("group.id", format!("demo-{topic}"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .create()?;
