@@ -235,6 +235,23 @@ typed_id! {
     PaymentId
 }
 
+typed_id! {
+    /// An invoice for a period's commission.
+    InvoiceId
+}
+typed_id! {
+    /// A visit to Stripe's payment page, as we wrote it down.
+    CheckoutId
+}
+typed_id! {
+    /// One attempt to charge an invoice.
+    InvoicePaymentId
+}
+typed_id! {
+    /// A payment method that a profile has saved.
+    PaymentMethodId
+}
+
 outside_id! {
     /// A user at DriveWealth.
     DriveWealthUserId
@@ -266,6 +283,46 @@ outside_id! {
 outside_id! {
     /// A bank account at Plaid.
     PlaidAccountId
+}
+outside_id! {
+    /// A customer at Stripe (`cus_`).
+    StripeCustomerId
+}
+outside_id! {
+    /// A payment method at Stripe (`pm_`, or `card_` and `src_` from earlier days).
+    StripePaymentMethodId
+}
+outside_id! {
+    /// A payment at Stripe, with all attempts to make it (`pi_`).
+    StripePaymentIntentId
+}
+outside_id! {
+    /// A visit to Stripe's own payment page (`cs_`).
+    StripeCheckoutSessionId
+}
+outside_id! {
+    /// The saving of a payment method at Stripe (`seti_`).
+    StripeSetupIntentId
+}
+outside_id! {
+    /// A charge at Stripe: one attempt of a payment (`ch_` or `py_`).
+    StripeChargeId
+}
+outside_id! {
+    /// A refund at Stripe (`re_` or `pyr_`).
+    StripeRefundId
+}
+outside_id! {
+    /// A customer's dispute of a charge at Stripe (`dp_` or `du_`).
+    StripeDisputeId
+}
+outside_id! {
+    /// A payout of our balance at Stripe to our bank (`po_`).
+    StripePayoutId
+}
+outside_id! {
+    /// An event that Stripe tells; a repeated one has the same (`evt_`).
+    StripeEventId
 }
 outside_id! {
     /// What joins everything that one request set off; taken from the caller or made by the entry point.

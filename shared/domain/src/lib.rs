@@ -14,6 +14,7 @@
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
 //! | [`lookup`] | when an unknown outcome is looked up again |
 
+pub mod billing;
 pub mod clock;
 pub mod currency;
 mod exact;
@@ -30,10 +31,13 @@ pub mod wallets;
 pub use clock::{Clock, ManualClock};
 pub use currency::{Currency, UnknownCurrency};
 pub use ids::{
-    BankAccountId, ClientId, CollectionId, CollectionVersionId, CorrelationId, DriveWealthAccountId,
-    DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthFundId, DriveWealthPaymentId,
-    DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, MoneyFlowId, PaymentId, PlaidAccountId,
-    PlaidItemId, ProfileId, TradingAccountId, TransactionId, UserId, WalletId,
+    BankAccountId, CheckoutId, ClientId, CollectionId, CollectionVersionId, CorrelationId,
+    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthFundId,
+    DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, InvoiceId,
+    InvoicePaymentId, MoneyFlowId, PaymentId, PaymentMethodId, PlaidAccountId, PlaidItemId, ProfileId,
+    StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripeDisputeId, StripeEventId,
+    StripePaymentIntentId, StripePaymentMethodId, StripePayoutId, StripeRefundId, StripeSetupIntentId,
+    TradingAccountId, TransactionId, UserId, WalletId,
 };
 pub use lane::{Lane, Laned, Rejection};
 pub use lookup::{LookupLadder, Next};

@@ -143,9 +143,9 @@ fn date(year: i32, month: u32, day: u32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(year, month, day)
 }
 
-/// A time of the day in New York. Clocks change there at two in the night, so every time of a session exists
-/// once.
-fn new_york(date: NaiveDate, hour: u32, minute: u32) -> Option<DateTime<Utc>> {
+/// A time of the day in New York. Clocks change there at two in the night, so every time of a session, and every one
+/// after it, exists once.
+pub(crate) fn new_york(date: NaiveDate, hour: u32, minute: u32) -> Option<DateTime<Utc>> {
     let time = date.and_time(NaiveTime::from_hms_opt(hour, minute, 0)?);
     New_York
         .from_local_datetime(&time)

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod nudge;
 pub mod outbox;
 pub mod problem;
+pub mod queue;
 pub mod sealed;
 pub mod secret;
 pub mod telemetry;

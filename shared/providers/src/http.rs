@@ -54,7 +54,16 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
 
 /// Sends a request and reads its answer whole, within the attempt's time-out and the deadline.
 pub(crate) async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, NoAnswer> {
-    let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+    exchange_within(request, ATTEMPT_TIMEOUT, deadline).await
+}
+
+/// Sends a request and reads its answer whole, within a time-out of its own and the deadline.
+pub(crate) async fn exchange_within(
+    request: RequestBuilder,
+    timeout: Duration,
+    deadline: Instant,
+) -> Result<Answer, NoAnswer> {
+    let until = deadline.min(Instant::now() + timeout);
     // Boxed: a request's futures stand deep within each other, and the compiler works out no more than so many.
     match tokio::time::timeout_at(until, Box::pin(send(request))).await {
         Ok(outcome) => outcome,

@@ -8,5 +8,8 @@ pub mod ecb;
 mod exact;
 pub mod firebase;
 mod http;
+pub mod mail;
 pub mod outcome;
 pub mod plaid;
+#[cfg(feature = "stripe")]
+pub mod stripe;

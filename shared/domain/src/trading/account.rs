@@ -41,6 +41,12 @@ impl AccountStatus {
     pub fn gives_withdrawals(&self) -> bool {
         matches!(self, AccountStatus::Open | AccountStatus::OpenNoNewTrades)
     }
+
+    /// Whether it is there to be worth something: it was opened, and not closed. A frozen one is, and one in a state that
+    /// nobody told us about may be.
+    pub fn has_balance(&self) -> bool {
+        !matches!(self, AccountStatus::Pending | AccountStatus::Closed)
+    }
 }
 
 impl fmt::Display for AccountStatus {
@@ -71,6 +77,20 @@ mod tests {
             "SOMETHING_NEW",
         ] {
             assert_eq!(AccountStatus::parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_account_has_a_balance_from_its_opening_until_it_is_closed() {
+        for (text, has_balance) in [
+            ("pending", false),
+            ("open", true),
+            ("open_no_new_trades", true),
+            ("frozen", true),
+            ("SOMETHING_NEW", true),
+            ("closed", false),
+        ] {
+            assert_eq!(AccountStatus::parse(text).has_balance(), has_balance, "{text}");
         }
     }
 

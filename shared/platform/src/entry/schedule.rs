@@ -5,11 +5,13 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use domain::clock::Clock;
 use domain::lane::Laned;
 use futures::FutureExt;
 use lambda_runtime::LambdaEvent;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::Instrument;
 
@@ -37,6 +39,23 @@ pub trait Job: Send + Sync + Sized + 'static {
         input: Self::Input,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Self::Report, Self::Error>>;
+}
+
+/// The input of a job whose work belongs to a day: the schedule says when the run was due, so that one that comes late,
+/// or again, still works for its own day. In the template: `{"scheduled_time":"<aws.scheduler.scheduled-time>"}`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduledRun {
+    /// When the run was due, RFC 3339; missing in a run by hand that means now.
+    #[serde(default)]
+    pub scheduled_time: Option<DateTime<Utc>>,
+}
+
+impl ScheduledRun {
+    /// The time that the run works for.
+    pub fn time(&self, clock: &impl Clock) -> DateTime<Utc> {
+        self.scheduled_time.unwrap_or_else(|| clock.now())
+    }
 }
 
 /// Runs the function.
@@ -85,4 +104,32 @@ fn input<J: Job>(payload: Value) -> Result<J::Input, lambda_runtime::Error> {
     }
     serde_path_to_error::deserialize(payload)
         .map_err(|error| format!("the input can't be read at {}: {}", error.path(), error.inner()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_run_works_for_the_time_it_was_due_at() {
+        let now = "2026-03-03T05:10:00Z".parse().unwrap();
+        let clock = ManualClock::new(now);
+        let run: ScheduledRun =
+            serde_json::from_value(json!({"scheduled_time": "2026-03-02T22:00:00Z"})).unwrap();
+        assert_eq!(run.time(&clock).to_rfc3339(), "2026-03-02T22:00:00+00:00");
+        assert_eq!(ScheduledRun::default().time(&clock), now);
+        let empty: ScheduledRun = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(empty, ScheduledRun::default());
+        for wrong in [
+            json!({"scheduled_tme": "2026-03-02T22:00:00Z"}),
+            json!({"scheduled_time": "today"}),
+        ] {
+            assert!(
+                serde_json::from_value::<ScheduledRun>(wrong.clone()).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -37,7 +37,8 @@ pub struct About {
     answers: Vec<(u16, &'static str)>,
     problems: Vec<(u16, &'static str)>,
     path: Vec<Value>,
-    has_csv: bool,
+    headers: Vec<Value>,
+    file: Option<&'static str>,
     pub(super) needs_idempotency_key: bool,
 }
 
@@ -56,7 +57,8 @@ impl About {
                 (503, "Not possible at the moment; try again."),
             ],
             path: Vec::new(),
-            has_csv: false,
+            headers: Vec::new(),
+            file: None,
             needs_idempotency_key: false,
         }
     }
@@ -99,7 +101,23 @@ impl About {
     /// The answer of 200 comes as CSV too ([`Reply::csv`](crate::http::Reply::csv)).
     #[must_use]
     pub fn also_csv(mut self) -> Self {
-        self.has_csv = true;
+        self.file = Some("text/csv");
+        self
+    }
+
+    /// The answer of 200 comes as PDF too ([`Reply::pdf`](crate::http::Reply::pdf)), to those who name it in `Accept`.
+    #[must_use]
+    pub fn also_pdf(mut self) -> Self {
+        self.file = Some("application/pdf");
+        self
+    }
+
+    /// A header that the sender of a webhook gives.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
+        self.headers.push(json!({
+            "name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"},
+        }));
         self
     }
 
@@ -138,11 +156,57 @@ impl About {
 
 /// Prints the operation as JSON: `{"operation": …, "components": {"schemas": …}}`.
 pub(super) fn print<O: HttpOperation>() -> ExitCode {
-    let text = describe::<O>().to_string();
-    match writeln!(std::io::stdout().lock(), "{text}") {
+    print_document(&describe::<O>())
+}
+
+/// Prints a webhook's route in the same way. What is in the body is the sender's business.
+pub(super) fn print_webhook(about: &About, body_limit_bytes: usize) -> ExitCode {
+    print_document(&describe_webhook(about, body_limit_bytes))
+}
+
+fn print_document(document: &Value) -> ExitCode {
+    match writeln!(std::io::stdout().lock(), "{document}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn describe_webhook(about: &About, body_limit_bytes: usize) -> Value {
+    let mut responses = Map::new();
+    let received =
+        json!({"type": "object", "required": ["received"], "properties": {"received": {"type": "boolean"}}});
+    for (status, when) in &about.answers {
+        responses.insert(
+            status.to_string(),
+            response(when, "application/json", received.clone()),
+        );
+    }
+    let too_large = format!("The body is larger than {body_limit_bytes} bytes.");
+    let refusals = about.problems.iter().filter(|(status, _)| *status != 403);
+    for (status, when) in refusals.chain([&(413, too_large.as_str())]) {
+        responses.insert(
+            status.to_string(),
+            response(when, "application/problem+json", reference::<Problem>()),
+        );
+    }
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    let schemas: Map<String, Value> = schemas
+        .iter()
+        .map(|(name, schema)| (name.clone(), to_json(schema)))
+        .collect();
+    let mut parameters = about.path.clone();
+    parameters.extend(about.headers.clone());
+    json!({
+        "operation": {
+            "summary": about.summary,
+            "description": about.description,
+            "parameters": parameters,
+            "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "responses": responses,
+        },
+        "components": {"schemas": schemas},
+    })
 }
 
 fn describe<O: HttpOperation>() -> Value {
@@ -184,13 +248,9 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
         if about.needs_idempotency_key {
             add_header(&mut answer, "idempotency-replayed", replayed());
         }
-        if about.has_csv && *status == 200 {
-            add(
-                &mut answer,
-                "content",
-                "text/csv",
-                json!({"schema": {"type": "string"}}),
-            );
+        if let Some(file) = about.file.filter(|_| *status == 200) {
+            let text = json!({"schema": {"type": "string"}});
+            add(&mut answer, "content", file, text);
             add_header(&mut answer, "content-disposition", attachment());
         }
         responses.insert(status.to_string(), answer);
@@ -239,7 +299,7 @@ fn retry_after() -> Value {
 
 fn attachment() -> Value {
     json!({
-        "description": "With CSV: the name of the file.",
+        "description": "With a file: its name.",
         "schema": {"type": "string"},
     })
 }

@@ -13,18 +13,7 @@ pub(super) fn body<T: DeserializeOwned>(
     limit_bytes: usize,
 ) -> Result<T, Problem> {
     check_content_type(request)?;
-    let text = request.body.as_deref().unwrap_or_default();
-    if text.len() > limit_bytes {
-        let message = format!("is {} bytes long; at most {limit_bytes} are read", text.len());
-        return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
-    }
-    let bytes = if request.is_base64_encoded {
-        STANDARD
-            .decode(text)
-            .map_err(|_| Problem::malformed("body", "is not valid base64"))?
-    } else {
-        text.as_bytes().to_vec()
-    };
+    let bytes = bytes(request, limit_bytes)?;
     if bytes.is_empty() {
         return Err(Problem::malformed("body", "is empty; a JSON object is expected"));
     }
@@ -39,6 +28,21 @@ pub(super) fn body<T: DeserializeOwned>(
         .end()
         .map_err(|_| Problem::malformed("body", "has something after the JSON object"))?;
     Ok(value)
+}
+
+/// The body as it was sent, of at most `limit_bytes`.
+pub(super) fn bytes(request: &ApiGatewayV2httpRequest, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
+    let text = request.body.as_deref().unwrap_or_default();
+    if text.len() > limit_bytes {
+        let message = format!("is {} bytes long; at most {limit_bytes} are read", text.len());
+        return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
+    }
+    if request.is_base64_encoded {
+        return STANDARD
+            .decode(text)
+            .map_err(|_| Problem::malformed("body", "is not valid base64"));
+    }
+    Ok(text.as_bytes().to_vec())
 }
 
 /// Reads the query string.

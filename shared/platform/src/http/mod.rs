@@ -4,6 +4,7 @@ mod about;
 mod decode;
 mod input;
 mod reply;
+mod webhook;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use futures::FutureExt;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
@@ -23,6 +24,7 @@ use utoipa::ToSchema;
 pub use about::{About, Method};
 pub use input::{Object, optional_time};
 pub use reply::Reply;
+pub use webhook::{Delivery, Webhook, serve as serve_webhook};
 
 use crate::config::Environment;
 use crate::correlation;
@@ -64,6 +66,7 @@ pub struct Call<I> {
     pub deadline: Deadline,
     path: HashMap<String, String>,
     idempotency_key: Option<String>,
+    accept: Option<String>,
 }
 
 impl<I> Call<I> {
@@ -73,6 +76,13 @@ impl<I> Call<I> {
     /// 400 when it is missing or malformed.
     pub fn idempotency_key(&self) -> Result<IdempotencyKey, Problem> {
         IdempotencyKey::parse(self.idempotency_key.as_deref())
+    }
+
+    /// Whether the caller asked for this kind of answer by name in `Accept`; a wildcard leaves the choice to us.
+    pub fn prefers(&self, media_type: &str) -> bool {
+        let named = self.accept.as_deref().unwrap_or_default().split(',');
+        let mut named = named.filter_map(|range| range.split(';').next());
+        named.any(|range| range.trim().eq_ignore_ascii_case(media_type))
     }
 
     /// A part of the path, for instance an id.
@@ -97,6 +107,19 @@ async fn answer<O: HttpOperation>(
     operation: Arc<O>,
     event: LambdaEvent<ApiGatewayV2httpRequest>,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
+    let work = async |request, deadline| {
+        let reply = handle(operation, request, deadline).await?;
+        Ok(reply.into_response())
+    };
+    respond(event, O::about().needs_idempotency_key, work).await
+}
+
+/// Does a request's work within its correlation id, span and deadline, and counts what fails.
+async fn respond(
+    event: LambdaEvent<ApiGatewayV2httpRequest>,
+    is_keyed: bool,
+    work: impl AsyncFnOnce(ApiGatewayV2httpRequest, Deadline) -> Result<ApiGatewayV2httpResponse, Problem>,
+) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
     let (request, context) = event.into_parts();
     let sent = request
         .headers
@@ -104,9 +127,9 @@ async fn answer<O: HttpOperation>(
         .and_then(|value| value.to_str().ok());
     let id = sent.map_or_else(correlation::new, correlation::accept);
     let span = telemetry::invocation_span(&context.request_id, id.as_ref());
-    let mut response = correlation::within(id.clone(), guarded(operation, request, context))
-        .instrument(span)
-        .await;
+    let deadline = Deadline::of(&context);
+    let guarded = guarded(work(request, deadline), is_keyed, deadline);
+    let mut response = correlation::within(id.clone(), guarded).instrument(span).await;
     if let Ok(value) = http::HeaderValue::from_str(id.as_ref()) {
         response.headers.insert(correlation::HEADER, value);
     }
@@ -125,15 +148,14 @@ fn failures(status: i64) -> &'static [&'static str] {
     }
 }
 
-async fn guarded<O: HttpOperation>(
-    operation: Arc<O>,
-    request: ApiGatewayV2httpRequest,
-    context: Context,
+async fn guarded(
+    work: impl Future<Output = Result<ApiGatewayV2httpResponse, Problem>>,
+    is_keyed: bool,
+    deadline: Deadline,
 ) -> ApiGatewayV2httpResponse {
-    let deadline = Deadline::of(&context);
-    let work = AssertUnwindSafe(handle(operation, request, deadline)).catch_unwind();
+    let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout_at(deadline.instant(), work).await {
-        Ok(Ok(Ok(reply))) => reply.into_response(),
+        Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(problem))) => {
             tracing::info!(
                 status = problem.status,
@@ -148,7 +170,7 @@ async fn guarded<O: HttpOperation>(
         }
         Err(_) => {
             tracing::error!("the deadline passed");
-            reply::problem(&Problem::timed_out(O::about().needs_idempotency_key))
+            reply::problem(&Problem::timed_out(is_keyed))
         }
     }
 }
@@ -165,16 +187,18 @@ async fn handle<O: HttpOperation>(
         }
         Method::Post | Method::Put | Method::Patch => decode::body(&request, O::BODY_LIMIT_BYTES)?,
     };
-    let idempotency_key = request
-        .headers
-        .get("idempotency-key")
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let header = |name| {
+        let value: Option<&http::HeaderValue> = request.headers.get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let (idempotency_key, accept) = (header("idempotency-key"), header("accept"));
     let call = Call {
         identity,
         input,
         deadline,
         path: request.path_parameters,
         idempotency_key,
+        accept,
     };
     operation.handle(call).await
 }
@@ -190,6 +214,7 @@ fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
 #[cfg(test)]
 mod tests {
     use aws_lambda_events::encodings::Body;
+    use lambda_runtime::Context;
     use serde_json::{Value, json};
 
     use super::*;

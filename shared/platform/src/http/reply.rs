@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
@@ -15,6 +17,7 @@ use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+const PDF: HeaderValue = HeaderValue::from_static("application/pdf");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// With what isn't possible at the moment: in seconds, longer than most hiccups last.
 const SHORTLY: HeaderValue = HeaderValue::from_static("5");
@@ -32,6 +35,7 @@ pub struct Reply<T> {
 enum Content {
     Json(Value),
     Csv { file_name: String, text: String },
+    Pdf { file_name: String, bytes: Vec<u8> },
 }
 
 impl<T: Serialize> Reply<T> {
@@ -85,19 +89,28 @@ impl<T: Serialize> Reply<T> {
         }
     }
 
+    /// 200 with a PDF; its name as in [`csv`](Self::csv).
+    pub fn pdf(file_name: &str, bytes: Vec<u8>) -> Self {
+        let file_name = file_name.chars().map(plain).collect();
+        Self {
+            status: 200,
+            body: Content::Pdf { file_name, bytes },
+            replayed: false,
+            of: PhantomData,
+        }
+    }
+
     pub(super) fn into_response(self) -> ApiGatewayV2httpResponse {
         let mut response = match self.body {
             Content::Json(body) => {
                 let content_type = if self.status >= 400 { PROBLEM } else { JSON };
                 response(self.status, content_type, body.to_string())
             }
-            Content::Csv { file_name, text } => {
-                let mut response = response(self.status, CSV, text);
-                let disposition = format!("attachment; filename=\"{file_name}\"");
-                if let Ok(disposition) = HeaderValue::from_str(&disposition) {
-                    response.headers.insert(CONTENT_DISPOSITION, disposition);
-                }
-                response
+            Content::Csv { file_name, text } => named(response(self.status, CSV, text), &file_name),
+            Content::Pdf { file_name, bytes } => {
+                let mut response = response(self.status, PDF, STANDARD.encode(bytes));
+                response.is_base64_encoded = true;
+                named(response, &file_name)
             }
         };
         if self.replayed {
@@ -106,6 +119,15 @@ impl<T: Serialize> Reply<T> {
         }
         response
     }
+}
+
+/// The response as a file of this name.
+fn named(mut response: ApiGatewayV2httpResponse, file_name: &str) -> ApiGatewayV2httpResponse {
+    let disposition = format!("attachment; filename=\"{file_name}\"");
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        response.headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+    response
 }
 
 fn plain(character: char) -> char {

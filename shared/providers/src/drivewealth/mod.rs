@@ -150,6 +150,13 @@ pub struct CashReading {
     pub available_for_withdrawal: Money,
 }
 
+/// What an account holds beside its cash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PositionsReading {
+    /// What all of it is worth, rounded half-even to a cent.
+    pub value: Money,
+}
+
 /// A portfolio with its id, not checked yet.
 #[derive(Debug, Clone)]
 pub struct PortfolioAnswer {

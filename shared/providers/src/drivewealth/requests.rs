@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use super::call::{DriveWealth, Request};
 use super::session::SessionStore;
-use super::{AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, Told, wire};
+use super::{
+    AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, PositionsReading, Told, wire,
+};
 use crate::outcome::Outcome;
 
 impl<S: SessionStore> DriveWealth<S> {
@@ -106,6 +108,15 @@ impl<S: SessionStore> DriveWealth<S> {
     pub async fn cash(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<CashReading> {
         let request = Request::get(format!("/accounts/{}/summary/money", segment(id.as_str())));
         self.call(request, deadline).await.read(|body| wire::cash(&body))
+    }
+
+    /// What an account holds beside its cash. Its portfolio's status tells the same for managed accounts alone, and less
+    /// reliably.
+    pub async fn positions(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<PositionsReading> {
+        let request = Request::get(format!("/accounts/{}/summary/positions", segment(id.as_str())));
+        self.call(request, deadline)
+            .await
+            .read(|body| wire::positions(&body))
     }
 
     /// The portfolio of an account.

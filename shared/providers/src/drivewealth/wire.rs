@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::status::{account_status, payment_code, payment_status};
-use super::{AccountReading, CashReading, Listed, Payment, PortfolioAnswer, Told};
+use super::{AccountReading, CashReading, Listed, Payment, PortfolioAnswer, PositionsReading, Told};
 use crate::exact;
 
 /// The payload of `deposits.*` and `redemptions.*` events.
@@ -196,6 +196,21 @@ pub(super) fn cash(body: &[u8]) -> Result<CashReading, String> {
     })
 }
 
+pub(super) fn positions(body: &[u8]) -> Result<PositionsReading, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Summary {
+        #[serde(deserialize_with = "exact::decimal")]
+        equity_value: Decimal,
+    }
+    let summary: Summary = parse(body)?;
+    let value = exact::without_noise(summary.equity_value);
+    let value = Money::from_decimal(value, Currency::USD, Rounding::HalfEven);
+    Ok(PositionsReading {
+        value: value.map_err(|error| error.to_string())?,
+    })
+}
+
 #[derive(Deserialize)]
 struct PortfolioObject {
     id: DriveWealthPortfolioId,
@@ -364,6 +379,19 @@ mod tests {
             cash.available_for_withdrawal,
         ];
         assert_eq!(cents.map(|money| money.minor()), [80, 0, 1_001]);
+    }
+
+    #[test]
+    fn positions_are_worth_whole_cents() {
+        let value = |text: &str| {
+            let body = format!(r#"{{"accountID":"a.1","equityValue":{text},"equityPositions":[]}}"#);
+            positions(body.as_bytes()).map(|reading| reading.value.minor())
+        };
+        assert_eq!(value("0"), Ok(0));
+        assert_eq!(value("1234.5650000000001"), Ok(123_456));
+        assert_eq!(value("0.015"), Ok(2));
+        assert!(value("null").is_err());
+        assert!(positions(b"{}").is_err());
     }
 
     #[test]

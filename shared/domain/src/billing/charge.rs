@@ -1,0 +1,192 @@
+//! An attempt to charge an invoice to a payment method.
+
+use std::fmt;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::InvoiceId;
+use crate::transition::{Code, Transition};
+
+/// How long a customer has to confirm a charge that needs it.
+pub const CONFIRMATION_TIME: TimeDelta = TimeDelta::days(7);
+
+/// State of an attempt. As long as the outcome isn't known the attempt is in flight, and there is no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// Written down, or asked for without an answer: it may have happened.
+    Unknown,
+    /// Stripe has it and will tell.
+    Processing,
+    /// The customer has to confirm it.
+    RequiresAction,
+    /// The money was taken.
+    Succeeded,
+    /// The money was not taken.
+    Failed,
+}
+
+/// What Stripe says of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargeState {
+    /// On its way.
+    Processing,
+    /// Waits for the customer.
+    RequiresAction,
+    /// The money was taken.
+    Succeeded,
+    /// Declined.
+    Failed,
+    /// Cancelled before any money was taken.
+    Cancelled,
+    /// A state nobody told us about.
+    Unrecognised,
+}
+
+/// The money was taken; a charge isn't cancelled after that.
+pub const CHARGE_HAS_SUCCEEDED: Code = Code::new("charge_has_succeeded");
+/// The state is not known to us.
+pub const UNRECOGNISED_CHARGE_STATE: Code = Code::new("charge_state_unrecognised");
+
+impl AttemptStatus {
+    /// Every status, as stored.
+    pub const EVERY: [AttemptStatus; 5] = [
+        AttemptStatus::Unknown,
+        AttemptStatus::Processing,
+        AttemptStatus::RequiresAction,
+        AttemptStatus::Succeeded,
+        AttemptStatus::Failed,
+    ];
+
+    /// The name under which it is stored and shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AttemptStatus::Unknown => "unknown",
+            AttemptStatus::Processing => "processing",
+            AttemptStatus::RequiresAction => "requires_action",
+            AttemptStatus::Succeeded => "succeeded",
+            AttemptStatus::Failed => "failed",
+        }
+    }
+
+    /// Reads a stored name.
+    pub fn parse(name: &str) -> Option<AttemptStatus> {
+        AttemptStatus::EVERY
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+
+    /// Whether money may still be taken by it.
+    pub const fn is_in_flight(self) -> bool {
+        matches!(
+            self,
+            AttemptStatus::Unknown | AttemptStatus::Processing | AttemptStatus::RequiresAction
+        )
+    }
+
+    /// What Stripe's word makes of the attempt. A word from an earlier state of the charge comes late and changes nothing;
+    /// money that was taken after all always counts.
+    pub const fn after(self, told: ChargeState) -> Transition<AttemptStatus> {
+        use AttemptStatus::{Failed, Processing, RequiresAction, Succeeded, Unknown};
+        match (self, told) {
+            (_, ChargeState::Unrecognised) => Transition::rejected(UNRECOGNISED_CHARGE_STATE),
+            (Succeeded, ChargeState::Cancelled) => Transition::rejected(CHARGE_HAS_SUCCEEDED),
+            (Succeeded, _) => Transition::AlreadyApplied,
+            (_, ChargeState::Succeeded) => Transition::Applied(Succeeded),
+            (Failed, _) => Transition::AlreadyApplied,
+            (_, ChargeState::Failed | ChargeState::Cancelled) => Transition::Applied(Failed),
+            (Unknown | RequiresAction, ChargeState::Processing) => Transition::Applied(Processing),
+            (Unknown, ChargeState::RequiresAction) => Transition::Applied(RequiresAction),
+            (Processing, ChargeState::Processing | ChargeState::RequiresAction)
+            | (RequiresAction, ChargeState::RequiresAction) => Transition::AlreadyApplied,
+        }
+    }
+}
+
+impl fmt::Display for AttemptStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The idempotency key of an attempt, the same whenever it is asked for. Attempts of an invoice count from 1.
+pub fn idempotency_key(invoice: InvoiceId, attempt: u32) -> String {
+    format!("invoice-{invoice}-{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLD: [ChargeState; 5] = [
+        ChargeState::Processing,
+        ChargeState::RequiresAction,
+        ChargeState::Succeeded,
+        ChargeState::Failed,
+        ChargeState::Cancelled,
+    ];
+
+    #[test]
+    fn taken_money_counts_whatever_was_known() {
+        for status in AttemptStatus::EVERY {
+            let after = status.after(ChargeState::Succeeded).or_current(status);
+            assert_eq!(after, Ok(AttemptStatus::Succeeded), "{status}");
+        }
+    }
+
+    #[test]
+    fn nothing_takes_a_success_back() {
+        for told in TOLD {
+            assert!(!AttemptStatus::Succeeded.after(told).is_applied(), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_words_in_any_order_end_the_same() {
+        let words = [
+            ChargeState::RequiresAction,
+            ChargeState::Processing,
+            ChargeState::Succeeded,
+        ];
+        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        for order in orders {
+            let end = order.iter().fold(AttemptStatus::Unknown, |status, word| {
+                status.after(words[*word]).or_current(status).unwrap()
+            });
+            assert_eq!(end, AttemptStatus::Succeeded, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_in_flight_fails_or_goes_on() {
+        use AttemptStatus::{Failed, Processing, RequiresAction, Unknown};
+        for status in [Unknown, Processing, RequiresAction] {
+            for told in [ChargeState::Failed, ChargeState::Cancelled] {
+                assert_eq!(status.after(told), Transition::Applied(Failed));
+            }
+            assert!(status.after(ChargeState::Unrecognised).refusal().is_some());
+        }
+        assert_eq!(
+            Unknown.after(ChargeState::RequiresAction),
+            Transition::Applied(RequiresAction)
+        );
+        assert_eq!(
+            Processing.after(ChargeState::RequiresAction),
+            Transition::AlreadyApplied
+        );
+        assert_eq!(Failed.after(ChargeState::Processing), Transition::AlreadyApplied);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for status in AttemptStatus::EVERY {
+            assert_eq!(AttemptStatus::parse(status.name()), Some(status));
+        }
+    }
+
+    #[test]
+    fn a_key_names_invoice_and_attempt() {
+        assert_eq!(idempotency_key(InvoiceId::new(17).unwrap(), 2), "invoice-17-2");
+    }
+}

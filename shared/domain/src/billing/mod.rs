@@ -1,0 +1,7 @@
+//! The rules of commissions: what a period costs, when an invoice is charged, and what a refused charge means.
+
+pub mod charge;
+pub mod commission;
+pub mod decline;
+pub mod invoice;
+pub mod period;

@@ -1,0 +1,318 @@
+//! One call with everything around it: headers, retries, deadline, classification of what came back.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use stripe_client_core::{
+    CustomizableStripeRequest, CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient,
+    StripeClientErr, StripeMethod, StripeRequest, VERSION,
+};
+use tokio::time::Instant;
+
+use super::Stripe;
+use crate::http::{self, Answer, Attempts, NoAnswer, exchange_within};
+use crate::outcome::{Decline, Outcome, Reason};
+
+const SPACING: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// Longest wait for one answer. A charge waits for the bank of its card.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What Stripe answered.
+pub(super) struct Answered<T> {
+    /// The object.
+    pub(super) object: T,
+    /// The same as it came.
+    pub(super) text: String,
+    /// Whether it is the first answer to an idempotency key again, and may be out of date.
+    pub(super) is_replayed: bool,
+}
+
+/// Why there is no such answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Declined(Box<Refusal>),
+    Retryable(String),
+    Unknown(String),
+}
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) decline: Decline,
+    /// The payment that was made all the same, and refused by the card's bank.
+    pub(super) intent: Option<Box<RawValue>>,
+    pub(super) is_replayed: bool,
+}
+
+impl Failure {
+    pub(super) fn declined(code: &str, message: &str, status: u16) -> Self {
+        let decline = Decline {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            status,
+        };
+        Failure::Declined(Box::new(Refusal {
+            decline,
+            intent: None,
+            is_replayed: false,
+        }))
+    }
+}
+
+impl<T> From<Failure> for Outcome<T> {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Declined(refusal) => Outcome::Declined(refusal.decline),
+            Failure::Retryable(reason) => Outcome::Retryable(Reason(reason)),
+            Failure::Unknown(reason) => Outcome::Unknown(Reason(reason)),
+        }
+    }
+}
+
+impl StripeClientErr for Failure {
+    fn deserialize_err(message: impl std::fmt::Display) -> Self {
+        Failure::Unknown(format!(
+            "the answer can't be read as of version {VERSION}: {message}"
+        ))
+    }
+}
+
+/// What the async-stripe crates send one request with.
+struct Call<'a> {
+    stripe: &'a Stripe,
+    deadline: Instant,
+    /// The answer, of which the crates only hand on what they have made of it.
+    answer: OnceLock<(Bytes, bool)>,
+}
+
+impl Stripe {
+    /// Asks for something. It may be repeated freely, so a lost answer is retried and never in doubt.
+    pub(super) async fn read<R>(&self, request: &R, deadline: Instant) -> Result<Answered<R::Output>, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        self.send(request.customize(), deadline).await
+    }
+
+    /// Has something done, once for a key.
+    pub(super) async fn write<R>(
+        &self,
+        request: &R,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<Answered<R::Output>, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        let key = IdempotencyKey::new(key)
+            .ok()
+            .filter(|key| key.as_str().bytes().all(|byte| byte.is_ascii_graphic()))
+            .ok_or_else(|| {
+                let message = "the idempotency key must be 1 to 255 visible ASCII characters";
+                Failure::declined("idempotency_key_invalid", message, 0)
+            })?;
+        let request = request.customize();
+        self.send(
+            request.request_strategy(RequestStrategy::Idempotent(key)),
+            deadline,
+        )
+        .await
+    }
+
+    async fn send<T>(
+        &self,
+        request: CustomizableStripeRequest<T>,
+        deadline: Instant,
+    ) -> Result<Answered<T>, Failure>
+    where
+        T: miniserde::Deserialize,
+    {
+        let call = Call {
+            stripe: self,
+            deadline,
+            answer: OnceLock::new(),
+        };
+        let object = request.send(&call).await?;
+        let (body, is_replayed) = call.answer.into_inner().unwrap_or_default();
+        Ok(Answered {
+            object,
+            text: String::from_utf8_lossy(&body).into_owned(),
+            is_replayed,
+        })
+    }
+}
+
+/// What one attempt has shown.
+enum Attempt {
+    Answered(Bytes, bool),
+    Declined(Box<Refusal>),
+    /// Surely not done.
+    NotDone(String, Option<Duration>),
+    /// Surely not done, and not before a person has mended it.
+    NotAllowed(String),
+    /// Another request with the same key is at it.
+    UnderWay(String),
+    /// Possibly done.
+    Doubtful(String),
+}
+
+impl StripeClient for Call<'_> {
+    type Err = Failure;
+
+    async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, Failure> {
+        let (request, overrides) = request.into_pieces();
+        let key = overrides.request_strategy.and_then(|strategy| strategy.get_key());
+        let reads_only = matches!(request.method, StripeMethod::Get);
+        let mut attempts = Attempts::new(&SPACING, self.deadline);
+        let mut doubt = None;
+        let last = loop {
+            let (reason, wait) = match self.attempt(&request, key.as_ref()).await {
+                Attempt::Answered(body, is_replayed) => {
+                    // Set once: nothing follows an answer.
+                    self.answer.get_or_init(|| (body.clone(), is_replayed));
+                    return Ok(body);
+                }
+                Attempt::Declined(refusal) => return Err(Failure::Declined(refusal)),
+                Attempt::NotDone(reason, wait) => (reason, wait),
+                Attempt::NotAllowed(reason) => break reason,
+                Attempt::Doubtful(reason) if reads_only => (reason, None),
+                Attempt::Doubtful(reason) => return Err(Failure::Unknown(reason)),
+                Attempt::UnderWay(reason) => {
+                    doubt = Some(reason.clone());
+                    (reason, None)
+                }
+            };
+            if !attempts.later(wait).await {
+                break reason;
+            }
+        };
+        match doubt {
+            // What the other request does is as good as done by this one.
+            Some(reason) if !reads_only => Err(Failure::Unknown(reason)),
+            _ => Err(Failure::Retryable(last)),
+        }
+    }
+}
+
+impl Call<'_> {
+    async fn attempt(
+        &self,
+        request: &stripe_client_core::RequestBuilder,
+        key: Option<&IdempotencyKey>,
+    ) -> Attempt {
+        match exchange_within(self.prepare(request, key), TIMEOUT, self.deadline).await {
+            Ok(answer) => classify(answer),
+            Err(NoAnswer::NotSent(reason)) => Attempt::NotDone(reason, None),
+            Err(NoAnswer::Lost(reason)) => Attempt::Doubtful(reason),
+        }
+    }
+
+    fn prepare(
+        &self,
+        request: &stripe_client_core::RequestBuilder,
+        key: Option<&IdempotencyKey>,
+    ) -> RequestBuilder {
+        let mut address = format!("{}/v1{}", self.stripe.base, request.path);
+        if let Some(query) = request.query.as_deref().filter(|query| !query.is_empty()) {
+            address = format!("{address}?{query}");
+        }
+        let method = match request.method {
+            StripeMethod::Get => Method::GET,
+            StripeMethod::Post => Method::POST,
+            StripeMethod::Delete => Method::DELETE,
+        };
+        let mut sending = self
+            .stripe
+            .http
+            .request(method, address)
+            .bearer_auth(&self.stripe.api_key)
+            .header("Stripe-Version", VERSION.as_str());
+        if let Some(key) = key {
+            sending = sending.header("Idempotency-Key", key.as_str());
+        }
+        if let Some(body) = &request.body {
+            sending = sending
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(body.clone());
+        }
+        sending
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorObject,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    decline_code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Box<RawValue>>,
+}
+
+/// Without Stripe's own form of an error it is a gateway on the way that answers, and nobody knows what lies behind it.
+fn classify(answer: Answer) -> Attempt {
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let is_replayed = header("idempotent-replayed") == Some("true");
+    let request_id = header("request-id").unwrap_or_default();
+    let status = answer.status;
+    let error = serde_json::from_slice::<ErrorBody>(&answer.body).map(|body| body.error);
+    match (status, error) {
+        (200..=299, _) => {
+            tracing::info!(status, request_id, is_replayed, "Stripe answered");
+            if serde_json::from_slice::<&RawValue>(&answer.body).is_ok() {
+                Attempt::Answered(answer.body.into(), is_replayed)
+            } else {
+                Attempt::Doubtful("the answer is not JSON".to_owned())
+            }
+        }
+        (400..=499, Ok(error)) => {
+            let ErrorObject { kind, code, .. } = &error;
+            tracing::info!(status, request_id, is_replayed, kind, code, "Stripe refused");
+            refused(status, error, is_replayed, http::retry_after(&answer.headers))
+        }
+        _ => {
+            tracing::warn!(status, request_id, is_replayed, "Stripe failed");
+            Attempt::Doubtful(format!("status {status}"))
+        }
+    }
+}
+
+fn refused(status: u16, error: ErrorObject, is_replayed: bool, wait: Option<Duration>) -> Attempt {
+    match status {
+        401 | 403 => {
+            tracing::error!(status, "Stripe refuses our key: check it and what it may do");
+            Attempt::NotAllowed(format!("the API key was refused with status {status}"))
+        }
+        408 | 424 => Attempt::Doubtful(format!("status {status}")),
+        409 => Attempt::UnderWay("a request with the same idempotency key is under way".to_owned()),
+        429 => Attempt::NotDone("too many requests".to_owned(), wait),
+        _ => Attempt::Declined(Box::new(Refusal {
+            decline: Decline {
+                code: error.decline_code.or(error.code).unwrap_or(error.kind),
+                message: error.message.unwrap_or_default(),
+                status,
+            },
+            intent: error.payment_intent,
+            is_replayed,
+        })),
+    }
+}

@@ -1,0 +1,83 @@
+//! Stripe: customers, saved payment methods, charges and refunds.
+//!
+//! Requests and objects are those of the `async-stripe` crates; the sending is our own. Every POST carries an
+//! `Idempotency-Key`; Stripe remembers it for [`KEY_MEMORY`] and answers a repetition with its first answer, be it a
+//! status of the 500s. What that first answer was about may have moved on: [`Stripe::charge`] looks at the payment
+//! afresh then, while events tell it as it stood.
+
+mod call;
+mod readings;
+mod requests;
+mod signature;
+#[cfg(test)]
+mod tests;
+pub mod webhook;
+mod wire;
+
+use reqwest::Client;
+use serde::Deserialize;
+
+use crate::http;
+
+pub use readings::{
+    ChargeFailure, ChargeOutcome, ChargeRequest, CheckoutKind, CheckoutLink, CheckoutMode, CheckoutReading,
+    IntentPage, IntentReading, IntentStatus, NewCheckout, NewCustomer, PaymentMethodReading, RefundReading,
+    RefundStatus, SetupReading, SetupStatus,
+};
+
+/// How long Stripe remembers an idempotency key, at least. Later the same key charges again: then the payment is looked
+/// for first ([`Stripe::find_payment_intent`]).
+pub const KEY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// There is no such thing, or not any more.
+pub const RESOURCE_MISSING: &str = "resource_missing";
+/// The key was used for another request.
+pub const IDEMPOTENCY_ERROR: &str = "idempotency_error";
+/// The payment has come into a state in which this can't be done to it, for instance because it has succeeded.
+pub const INTENT_UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
+/// The charge is refunded already.
+pub const ALREADY_REFUNDED: &str = "charge_already_refunded";
+/// The amount can't be told to Stripe: its unit of this currency isn't the minor unit. Nothing was sent.
+pub const CURRENCY_NOT_SUPPORTED: &str = "currency_not_supported";
+
+/// What signs us in, and what Stripe signs its events with. The secret's JSON has these fields.
+#[derive(Clone, Deserialize)]
+pub struct StripeCredentials {
+    /// The secret or restricted key of the API.
+    pub api_key: String,
+    /// The secrets of the webhook endpoint: the one in use, and while secrets are rolled the one before it.
+    pub webhook_secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for StripeCredentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("StripeCredentials(redacted)")
+    }
+}
+
+/// The client.
+pub struct Stripe {
+    http: Client,
+    base: String,
+    api_key: String,
+}
+
+impl std::fmt::Debug for Stripe {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Stripe");
+        shown.field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Stripe {
+    /// A client of the API at `base`, without a slash at its end; the API is at `{base}/v1/…`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new(base: String, credentials: &StripeCredentials) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            http: http::client()?,
+            base,
+            api_key: credentials.api_key.clone(),
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! What is asked of Stripe and what it tells, in our own terms.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use domain::billing::decline::Hardness;
+use domain::ids::{
+    InvoiceId, ProfileId, StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
+    StripePaymentMethodId, StripeRefundId, StripeSetupIntentId,
+};
+use domain::money::Money;
+use serde_json::value::RawValue;
+
+use crate::outcome::Outcome;
+
+/// Whom to make a customer.
+#[derive(Clone)]
+pub struct NewCustomer {
+    /// The profile, kept in the customer's metadata.
+    pub profile_id: ProfileId,
+    /// Where Stripe writes to.
+    pub email: String,
+    /// The name as people read it.
+    pub name: String,
+}
+
+impl fmt::Debug for NewCustomer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("NewCustomer");
+        shown
+            .field("profile_id", &self.profile_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a visit to Stripe's payment page is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckoutMode {
+    /// To save a card for later charges.
+    Setup,
+    /// To pay one piece of a price.
+    Payment {
+        /// Stripe's id of the price (`price_`).
+        price: String,
+    },
+}
+
+/// A visit to Stripe's payment page to prepare.
+#[derive(Debug, Clone)]
+pub struct NewCheckout {
+    /// Who comes.
+    pub customer: StripeCustomerId,
+    /// What for.
+    pub mode: CheckoutMode,
+    /// The profile, kept in the metadata of the session and of what comes of it.
+    pub profile_id: ProfileId,
+    /// Where the browser goes afterwards; `{CHECKOUT_SESSION_ID}` in it is replaced by the session's id.
+    pub success_url: String,
+    /// Where the browser goes when the customer turns back.
+    pub cancel_url: String,
+    /// Whether the payment is to be refunded at once; kept in the session's metadata.
+    pub refund: bool,
+}
+
+/// The way to Stripe's payment page.
+#[derive(Clone)]
+pub struct CheckoutLink {
+    /// The session.
+    pub id: StripeCheckoutSessionId,
+    /// Address of the page. Whoever has it can use it, so it isn't logged.
+    pub url: String,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl fmt::Debug for CheckoutLink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("CheckoutLink");
+        shown.field("id", &self.id).field("expires_at", &self.expires_at);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// What a session is for, in Stripe's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckoutKind {
+    /// A payment method is saved.
+    Setup,
+    /// Something is paid.
+    Payment,
+    /// Anything else, in Stripe's word: none of ours.
+    Unrecognised(String),
+}
+
+/// A session of the payment page.
+#[derive(Debug, Clone)]
+pub struct CheckoutReading {
+    /// The session.
+    pub id: StripeCheckoutSessionId,
+    /// What it is for.
+    pub mode: CheckoutKind,
+    /// Whether the customer has come to its end.
+    pub is_complete: bool,
+    /// Whether the payment is in. Never for a setup.
+    pub is_paid: bool,
+    /// Who came.
+    pub customer: Option<StripeCustomerId>,
+    /// The profile in its metadata.
+    pub profile_id: Option<ProfileId>,
+    /// Whether its metadata asks for a refund.
+    pub refund_asked: bool,
+    /// The saving of a method that came of it.
+    pub setup_intent: Option<StripeSetupIntentId>,
+    /// The saved method, where it was asked for and is there: never in an event.
+    pub payment_method: Option<PaymentMethodReading>,
+    /// The payment that came of it.
+    pub payment_intent: Option<StripePaymentIntentId>,
+    /// The whole price. None for a setup.
+    pub amount: Option<Money>,
+}
+
+/// A payment method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentMethodReading {
+    /// Its id.
+    pub id: StripePaymentMethodId,
+    /// Whose it is; nobody's when it is detached.
+    pub customer: Option<StripeCustomerId>,
+    /// Its name for people: `visa •••• 4242, 04/29`.
+    pub name: String,
+    /// The same for the same card, however often it is saved.
+    pub fingerprint: Option<String>,
+}
+
+/// Where the saving of a payment method stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetupStatus {
+    /// Saved.
+    Succeeded,
+    /// Under way.
+    Processing,
+    /// The customer has to confirm it.
+    RequiresAction,
+    /// There is no method, or it was refused.
+    RequiresPaymentMethod,
+    /// Given up.
+    Canceled,
+    /// A state that isn't known, in Stripe's word.
+    Unrecognised(String),
+}
+
+/// The saving of a payment method.
+#[derive(Debug, Clone)]
+pub struct SetupReading {
+    /// Its id.
+    pub id: StripeSetupIntentId,
+    /// Where it stands.
+    pub status: SetupStatus,
+    /// Whose it is.
+    pub customer: Option<StripeCustomerId>,
+    /// The method.
+    pub payment_method: Option<StripePaymentMethodId>,
+    /// The profile in its metadata.
+    pub profile_id: Option<ProfileId>,
+}
+
+/// A charge of a saved payment method, without its owner at hand.
+#[derive(Debug, Clone)]
+pub struct ChargeRequest {
+    /// Whom.
+    pub customer: StripeCustomerId,
+    /// By which of the customer's methods.
+    pub payment_method: StripePaymentMethodId,
+    /// How much.
+    pub amount: Money,
+    /// What for, as the customer reads it in Stripe's receipts.
+    pub description: String,
+    /// The invoice, kept in the metadata.
+    pub invoice_id: InvoiceId,
+    /// The same for every repetition of one attempt, another for the next: the idempotency key, also kept in the metadata as
+    /// `moneta_attempt`. At most 255 characters.
+    pub attempt_key: String,
+    /// The profile, kept in the metadata.
+    pub profile_id: ProfileId,
+}
+
+/// What came of a charge. `Done` is the payment with its state, which may be [`IntentStatus::Failed`] or
+/// [`IntentStatus::RequiresAction`]; `Declined` is a refusal that made no payment at all; after `Unknown` the same attempt
+/// is repeated with the same key within [`super::KEY_MEMORY`], or looked for.
+pub type ChargeOutcome = Outcome<IntentReading>;
+
+/// Where a payment stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntentStatus {
+    /// The money is in.
+    Succeeded,
+    /// Under way: neither in nor refused yet.
+    Processing,
+    /// The customer has to confirm it; until then it may still come in.
+    RequiresAction,
+    /// The last attempt was refused; none is under way. Whoever has the client secret can still make another, so the
+    /// payment is given up before the same is charged anew.
+    Failed,
+    /// No attempt was made, and none is under way.
+    Unconfirmed,
+    /// Given up for good.
+    Canceled,
+    /// A state that isn't known, in Stripe's word.
+    Unrecognised(String),
+}
+
+/// Why an attempt was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeFailure {
+    /// The decline code, or the error code where there is none.
+    pub code: String,
+    /// Stripe's message. For errors of a card it is meant for customers.
+    pub message: Option<String>,
+    /// Whether the same method can still be charged later.
+    pub hardness: Hardness,
+}
+
+/// A payment.
+#[derive(Clone)]
+pub struct IntentReading {
+    /// Its id.
+    pub id: StripePaymentIntentId,
+    /// Where it stands.
+    pub status: IntentStatus,
+    /// How much it is for.
+    pub amount: Money,
+    /// How much of it is in.
+    pub amount_received: Money,
+    /// Who pays.
+    pub customer: Option<StripeCustomerId>,
+    /// The method; none after a refusal.
+    pub payment_method: Option<StripePaymentMethodId>,
+    /// Our attempt, from its metadata.
+    pub attempt_key: Option<String>,
+    /// The profile in its metadata.
+    pub profile_id: Option<ProfileId>,
+    /// The invoice in its metadata.
+    pub invoice_id: Option<InvoiceId>,
+    /// Why the last attempt was refused.
+    pub failure: Option<ChargeFailure>,
+    /// With it the customer's app confirms the payment. Not to be logged, nor shown to anybody else.
+    pub client_secret: Option<String>,
+    /// The last attempt at Stripe.
+    pub latest_charge: Option<StripeChargeId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// The object as it came, without its secret. It may hold personal data, so it isn't logged.
+    pub raw: Box<RawValue>,
+}
+
+impl fmt::Debug for IntentReading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("IntentReading");
+        shown
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("amount", &self.amount)
+            .field("attempt_key", &self.attempt_key)
+            .field("failure", &self.failure)
+            .field("created_at", &self.created_at);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// A page of payments.
+#[derive(Debug)]
+pub struct IntentPage {
+    /// The payments, newest first.
+    pub intents: Vec<IntentReading>,
+    /// Whether older ones follow.
+    pub has_more: bool,
+}
+
+/// Where a refund stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundStatus {
+    /// Done, as far as Stripe is concerned.
+    Succeeded,
+    /// Under way.
+    Pending,
+    /// The customer has to do something.
+    RequiresAction,
+    /// It couldn't be done; the money is with us again.
+    Failed,
+    /// Given up.
+    Canceled,
+    /// A state that isn't known, in Stripe's word; empty where it has none.
+    Unrecognised(String),
+}
+
+/// A refund.
+#[derive(Debug, Clone)]
+pub struct RefundReading {
+    /// Its id.
+    pub id: StripeRefundId,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// How much.
+    pub amount: Money,
+    /// The payment.
+    pub payment_intent: Option<StripePaymentIntentId>,
+}

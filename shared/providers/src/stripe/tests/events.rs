@@ -1,0 +1,229 @@
+//! Readings of events.
+
+use domain::currency::Currency;
+use domain::money::Money;
+use serde_json::{Value, json};
+
+use super::super::IntentStatus;
+use super::super::webhook::{Change, PayoutStatus, StripeEvent, Unreadable, parse};
+use super::{card, checkout_session, intent, refused_intent, setup_intent, with};
+
+fn event(kind: &str, object: Value) -> Result<StripeEvent, Unreadable> {
+    let event = json!({
+        "id": "evt_1", "object": "event", "api_version": "2026-09-30.endive", "created": 1_790_000_000,
+        "data": {"object": object}, "livemode": false, "pending_webhooks": 1, "request": null, "type": kind,
+    });
+    parse(event.to_string().as_bytes())
+}
+
+fn change(kind: &str, object: Value) -> Change {
+    event(kind, object).unwrap().change
+}
+
+fn charge() -> Value {
+    json!({
+        "id": "ch_1", "object": "charge", "amount": 1234, "amount_captured": 1234, "amount_refunded": 234,
+        "billing_details": {}, "captured": true, "created": 1_790_000_000, "currency": "usd", "disputed": false,
+        "livemode": false, "metadata": {}, "paid": true, "payment_intent": "pi_1", "refunded": false,
+        "status": "succeeded",
+    })
+}
+
+fn dispute() -> Value {
+    json!({
+        "id": "du_1", "object": "dispute", "amount": 1234, "balance_transactions": [], "charge": "ch_1",
+        "created": 1_790_000_000, "currency": "usd", "enhanced_eligibility_types": [],
+        "evidence": {"enhanced_evidence": {}},
+        "evidence_details": {"enhanced_eligibility": {}, "has_evidence": false, "past_due": false,
+            "submission_count": 0},
+        "is_charge_refundable": false, "livemode": false, "metadata": {}, "payment_intent": "pi_1",
+        "reason": "fraudulent", "status": "needs_response",
+    })
+}
+
+fn payout() -> Value {
+    json!({
+        "id": "po_1", "object": "payout", "amount": 5000, "arrival_date": 1_790_086_400, "automatic": true,
+        "created": 1_790_000_000, "currency": "usd", "failure_code": "account_closed", "livemode": false,
+        "metadata": {}, "method": "standard", "reconciliation_status": "completed", "source_type": "card",
+        "status": "paid", "type": "bank_account",
+    })
+}
+
+#[test]
+fn the_envelope() {
+    let event = event("payment_intent.succeeded", intent("succeeded")).unwrap();
+    assert_eq!(event.id.as_str(), "evt_1");
+    assert_eq!(event.kind, "payment_intent.succeeded");
+    assert_eq!(event.created_at.timestamp(), 1_790_000_000);
+    assert_eq!(event.api_version.as_deref(), Some("2026-09-30.endive"));
+    assert!(!event.livemode);
+}
+
+#[test]
+fn payments() {
+    for (kind, object, expected) in [
+        ("succeeded", intent("succeeded"), IntentStatus::Succeeded),
+        ("processing", intent("processing"), IntentStatus::Processing),
+        (
+            "requires_action",
+            intent("requires_action"),
+            IntentStatus::RequiresAction,
+        ),
+        (
+            "payment_failed",
+            refused_intent("insufficient_funds"),
+            IntentStatus::Failed,
+        ),
+        ("canceled", intent("canceled"), IntentStatus::Canceled),
+    ] {
+        let Change::Intent(reading) = change(&format!("payment_intent.{kind}"), object) else {
+            panic!("{kind} is another change");
+        };
+        assert_eq!(reading.status, expected);
+    }
+}
+
+#[test]
+fn payment_methods() {
+    let fields = json!({"status": "complete", "setup_intent": "seti_1"});
+    let session = with(checkout_session("setup"), fields);
+    let Change::CheckoutCompleted(reading) = change("checkout.session.completed", session) else {
+        panic!("another change");
+    };
+    assert!(reading.is_complete);
+    assert_eq!(reading.setup_intent.unwrap().as_str(), "seti_1");
+    assert_eq!(reading.payment_method, None);
+    let Change::SetupSucceeded(reading) = change("setup_intent.succeeded", setup_intent("succeeded")) else {
+        panic!("another change");
+    };
+    assert_eq!(reading.payment_method.unwrap().as_str(), "pm_1");
+    for kind in ["payment_method.updated", "payment_method.automatically_updated"] {
+        let Change::PaymentMethodUpdated(reading) = change(kind, card("pm_1")) else {
+            panic!("another change");
+        };
+        assert_eq!(reading.name, "visa •••• 4242, 04/29");
+    }
+    let detached = with(card("pm_1"), json!({"customer": null}));
+    let Change::PaymentMethodDetached { id } = change("payment_method.detached", detached) else {
+        panic!("another change");
+    };
+    assert_eq!(id.as_str(), "pm_1");
+}
+
+#[test]
+fn money_that_goes_back() {
+    let whole = with(charge(), json!({"amount_refunded": 1234, "refunded": true}));
+    let without_intent = with(charge(), json!({"payment_intent": null}));
+    for (object, minor, full, known) in [
+        (charge(), 234, false, true),
+        (whole, 1234, true, true),
+        (without_intent, 234, false, false),
+    ] {
+        let Change::ChargeRefunded {
+            intent,
+            amount_refunded,
+            is_full,
+        } = change("charge.refunded", object)
+        else {
+            panic!("another change");
+        };
+        assert_eq!(amount_refunded, Money::new(minor, Currency::USD));
+        assert_eq!((is_full, intent.is_some()), (full, known));
+    }
+    let Change::DisputeCreated {
+        id,
+        intent,
+        amount,
+        reason,
+    } = change("charge.dispute.created", dispute())
+    else {
+        panic!("another change");
+    };
+    assert_eq!((id.as_str(), intent.unwrap().as_str()), ("du_1", "pi_1"));
+    assert_eq!(
+        (amount, reason.as_str()),
+        (Money::new(1234, Currency::USD), "fraudulent")
+    );
+}
+
+#[test]
+fn payouts_end_as_their_event_says() {
+    for (kind, expected) in [
+        ("payout.paid", PayoutStatus::Paid),
+        ("payout.failed", PayoutStatus::Failed),
+        ("payout.canceled", PayoutStatus::Canceled),
+    ] {
+        let Change::Payout {
+            id,
+            status,
+            amount,
+            failure_code,
+        } = change(kind, payout())
+        else {
+            panic!("another change");
+        };
+        assert_eq!((id.as_str(), status), ("po_1", expected));
+        assert_eq!(amount, Money::new(5000, Currency::USD));
+        assert_eq!(failure_code.as_deref(), Some("account_closed"));
+    }
+}
+
+#[test]
+fn other_types_are_not_even_looked_at() {
+    for kind in [
+        "customer.created",
+        "payment_intent.created",
+        "payment_method.attached",
+        "",
+    ] {
+        assert!(matches!(change(kind, json!({"amount": "?"})), Change::Other));
+    }
+}
+
+#[test]
+fn what_can_not_be_read_is_named_by_its_type() {
+    for kind in [
+        "checkout.session.completed",
+        "setup_intent.succeeded",
+        "payment_method.updated",
+        "payment_method.detached",
+        "payment_intent.succeeded",
+        "charge.refunded",
+        "charge.dispute.created",
+        "payout.paid",
+    ] {
+        let unreadable = event(kind, json!({"id": "x"})).unwrap_err();
+        assert_eq!(unreadable.kind.as_deref(), Some(kind));
+        assert!(unreadable.to_string().contains(kind), "{unreadable}");
+    }
+    let amount = with(charge(), json!({"amount_refunded": 234.0}));
+    assert!(event("charge.refunded", amount).is_err());
+    for body in ["", "{", "[]", "null", r#"{"id":"evt_1","type":"payout.paid"}"#] {
+        let unreadable = parse(body.as_bytes()).unwrap_err();
+        assert_eq!(unreadable.kind, None);
+        assert!(
+            unreadable.to_string().starts_with("the event can't be read: "),
+            "{unreadable}"
+        );
+    }
+}
+
+#[test]
+fn hostile_bodies_are_refused_and_nothing_more() {
+    let whole = json!({
+        "id": "evt_1", "created": 1_790_000_000, "livemode": false, "type": "payment_intent.succeeded",
+        "data": {"object": intent("succeeded")},
+    });
+    let whole = whole.to_string();
+    for end in 0..whole.len() {
+        assert!(parse(&whole.as_bytes()[..end]).is_err(), "{end}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let with_field = |name: &str| whole.replacen("\"amount\":", &format!("\"{name}\":{deep},\"amount\":"), 1);
+    assert!(parse(with_field("of_tomorrow").as_bytes()).is_ok());
+    for name in ["metadata", "last_payment_error", "customer", "next_action"] {
+        assert!(parse(with_field(name).as_bytes()).is_err(), "{name}");
+    }
+    assert!(parse(&[b"\xff", whole.as_bytes()].concat()).is_err());
+}

@@ -1,0 +1,216 @@
+//! What Stripe tells by itself: its events, whose signature [`verify`] has checked.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{
+    StripeDisputeId, StripeEventId, StripePaymentIntentId, StripePaymentMethodId, StripePayoutId,
+};
+use domain::money::Money;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::wire;
+use super::{CheckoutReading, IntentReading, PaymentMethodReading, SetupReading};
+
+pub use super::signature::{Forgery, TOLERANCE, verify};
+
+/// An event.
+#[derive(Debug, Clone)]
+pub struct StripeEvent {
+    /// Its id: the same however often it is delivered.
+    pub id: StripeEventId,
+    /// Its type in Stripe's word.
+    pub kind: String,
+    /// When it happened. Events come in any order.
+    pub created_at: DateTime<Utc>,
+    /// The version its object is written in.
+    pub api_version: Option<String>,
+    /// Whether real money moves.
+    pub livemode: bool,
+    /// What has happened.
+    pub change: Change,
+}
+
+/// What an event tells. Objects are as they stood then, not as they stand.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A customer has come to the end of a visit to the payment page (`checkout.session.completed`).
+    CheckoutCompleted(CheckoutReading),
+    /// A payment method was saved (`setup_intent.succeeded`).
+    SetupSucceeded(SetupReading),
+    /// A payment method was changed, by us or by its issuer (`payment_method.updated`,
+    /// `payment_method.automatically_updated`).
+    PaymentMethodUpdated(PaymentMethodReading),
+    /// A payment method is nobody's any more (`payment_method.detached`).
+    PaymentMethodDetached {
+        /// The method.
+        id: StripePaymentMethodId,
+    },
+    /// A payment has moved (`payment_intent.succeeded`, `payment_failed`, `processing`, `requires_action`, `canceled`).
+    Intent(Box<IntentReading>),
+    /// Money was given back (`charge.refunded`).
+    ChargeRefunded {
+        /// The payment.
+        intent: Option<StripePaymentIntentId>,
+        /// All that was given back of it so far.
+        amount_refunded: Money,
+        /// Whether that is all of it.
+        is_full: bool,
+    },
+    /// A customer disputes a charge at the bank (`charge.dispute.created`).
+    DisputeCreated {
+        /// The dispute.
+        id: StripeDisputeId,
+        /// The payment.
+        intent: Option<StripePaymentIntentId>,
+        /// How much is disputed.
+        amount: Money,
+        /// Why, in Stripe's word.
+        reason: String,
+    },
+    /// A payout of our balance has ended (`payout.paid`, `payout.failed`, `payout.canceled`). A paid one may still fail.
+    Payout {
+        /// The payout.
+        id: StripePayoutId,
+        /// How.
+        status: PayoutStatus,
+        /// How much; below zero where Stripe takes it from our bank.
+        amount: Money,
+        /// Why it failed.
+        failure_code: Option<String>,
+    },
+    /// Nothing of ours.
+    Other,
+}
+
+/// How a payout has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayoutStatus {
+    /// The bank has it, as far as Stripe knows.
+    Paid,
+    /// The bank has refused it.
+    Failed,
+    /// It was called back.
+    Canceled,
+}
+
+/// The event can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the event{}can't be read: {what}", .kind.as_ref().map_or(" ".to_owned(), |kind| format!(" of type {kind} ")))]
+pub struct Unreadable {
+    /// Its type, where that can be read.
+    pub kind: Option<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    created: i64,
+    #[serde(default)]
+    api_version: Option<String>,
+    livemode: bool,
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// Reads an event whose signature was checked.
+///
+/// # Errors
+/// When it isn't an event, or is of a type that concerns us and its object can't be read.
+pub fn parse(body: &[u8]) -> Result<StripeEvent, Unreadable> {
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| Unreadable {
+        kind: None,
+        what: wire::position(&error),
+    })?;
+    let kind = envelope.kind.clone();
+    read(envelope).map_err(|what| Unreadable {
+        kind: Some(kind),
+        what,
+    })
+}
+
+fn read(envelope: Envelope<'_>) -> Result<StripeEvent, String> {
+    Ok(StripeEvent {
+        id: wire::id(&envelope.id)?,
+        created_at: wire::time(envelope.created)?,
+        api_version: envelope.api_version,
+        livemode: envelope.livemode,
+        change: change(&envelope.kind, envelope.data.object)?,
+        kind: envelope.kind,
+    })
+}
+
+fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
+    let text = object.get();
+    match kind {
+        "checkout.session.completed" => {
+            let session: stripe_shared::CheckoutSession = wire::object(text)?;
+            wire::checkout(&session).map(Change::CheckoutCompleted)
+        }
+        "setup_intent.succeeded" => {
+            let setup: stripe_shared::SetupIntent = wire::object(text)?;
+            wire::setup(&setup).map(Change::SetupSucceeded)
+        }
+        "payment_method.updated" | "payment_method.automatically_updated" => {
+            let method: stripe_shared::PaymentMethod = wire::object(text)?;
+            wire::payment_method(&method).map(Change::PaymentMethodUpdated)
+        }
+        "payment_method.detached" => {
+            let method: stripe_shared::PaymentMethod = wire::object(text)?;
+            let id = wire::id(&method.id)?;
+            Ok(Change::PaymentMethodDetached { id })
+        }
+        "payment_intent.succeeded"
+        | "payment_intent.payment_failed"
+        | "payment_intent.processing"
+        | "payment_intent.requires_action"
+        | "payment_intent.canceled" => {
+            let intent: stripe_shared::PaymentIntent = wire::object(text)?;
+            let reading = wire::intent(&intent, text)?;
+            Ok(Change::Intent(Box::new(reading)))
+        }
+        "charge.refunded" => refunded(&wire::object(text)?),
+        "charge.dispute.created" => disputed(&wire::object(text)?),
+        "payout.paid" => payout(&wire::object(text)?, PayoutStatus::Paid),
+        "payout.failed" => payout(&wire::object(text)?, PayoutStatus::Failed),
+        "payout.canceled" => payout(&wire::object(text)?, PayoutStatus::Canceled),
+        _ => Ok(Change::Other),
+    }
+}
+
+fn refunded(charge: &stripe_shared::Charge) -> Result<Change, String> {
+    Ok(Change::ChargeRefunded {
+        intent: wire::reference(charge.payment_intent.as_ref())?,
+        amount_refunded: wire::money(charge.amount_refunded, &charge.currency)?,
+        is_full: charge.refunded,
+    })
+}
+
+fn disputed(dispute: &stripe_shared::Dispute) -> Result<Change, String> {
+    Ok(Change::DisputeCreated {
+        id: wire::id(&dispute.id)?,
+        intent: wire::reference(dispute.payment_intent.as_ref())?,
+        amount: wire::money(dispute.amount, &dispute.currency)?,
+        reason: dispute.reason.clone(),
+    })
+}
+
+/// The event's type says how it has ended: by the time it is delivered the object may say more.
+fn payout(payout: &stripe_shared::Payout, status: PayoutStatus) -> Result<Change, String> {
+    Ok(Change::Payout {
+        id: wire::id(&payout.id)?,
+        status,
+        amount: wire::money(payout.amount, &payout.currency)?,
+        failure_code: payout.failure_code.clone(),
+    })
+}

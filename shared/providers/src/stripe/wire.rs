@@ -1,0 +1,272 @@
+//! From Stripe's objects to our own readings. Statuses are mapped here and nowhere else.
+
+use std::any::type_name;
+use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use domain::billing::decline::{Hardness, hardness};
+use domain::currency::Currency;
+use domain::ids::InvalidId;
+use domain::money::Money;
+use serde_json::value::RawValue;
+use stripe_client_core::VERSION;
+use stripe_shared::{
+    ApiErrors, CheckoutSession, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus,
+    PaymentIntent, PaymentIntentStatus, PaymentMethod, Refund, SetupIntent, SetupIntentStatus,
+};
+use stripe_types::{Expandable, Object};
+
+use super::readings::{
+    ChargeFailure, CheckoutKind, CheckoutLink, CheckoutReading, IntentReading, IntentStatus,
+    PaymentMethodReading, RefundReading, RefundStatus, SetupReading, SetupStatus,
+};
+
+/// Keys of metadata.
+pub(super) const PROFILE_ID: &str = "profile_id";
+pub(super) const INVOICE_ID: &str = "invoice_id";
+pub(super) const ATTEMPT: &str = "moneta_attempt";
+pub(super) const REFUND: &str = "refund";
+
+/// The error code, and the decline code, of a charge that its customer has to confirm.
+const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+
+/// Reads an object of Stripe. Its reader doesn't say what was wrong.
+pub(super) fn object<T: miniserde::Deserialize>(text: &str) -> Result<T, String> {
+    let name = type_name::<T>().rsplit("::").next().unwrap_or_default();
+    miniserde::json::from_str(text)
+        .map_err(|_| format!("the object isn't a {name} of Stripe's version {VERSION}"))
+}
+
+/// What serde_json found wrong, without quoting what was read.
+pub(super) fn position(error: &serde_json::Error) -> String {
+    format!("{:?} error at column {}", error.classify(), error.column())
+}
+
+pub(super) fn id<T: FromStr<Err = InvalidId>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: InvalidId| error.to_string())
+}
+
+/// The id in a field that holds an object or its id.
+pub(super) fn reference<T, I>(field: Option<&Expandable<T>>) -> Result<Option<I>, String>
+where
+    T: Object,
+    T::Id: AsRef<str>,
+    I: FromStr<Err = InvalidId>,
+{
+    field.map(|field| id(field.id().as_ref())).transpose()
+}
+
+pub(super) fn time(seconds: i64) -> Result<DateTime<Utc>, String> {
+    DateTime::from_timestamp(seconds, 0).ok_or_else(|| "a time is beyond all calendars".to_owned())
+}
+
+/// Whether Stripe counts a currency in its minor unit. It has no cents of the ariary, and cents of the Icelandic króna and
+/// of the Ugandan shilling (<https://docs.stripe.com/currencies#special-cases>).
+fn is_in_minor_units(currency: Currency) -> bool {
+    ![Currency::ISK, Currency::MGA, Currency::UGX].contains(&currency)
+}
+
+/// The currency as Stripe writes it, if amounts of it can be told.
+pub(super) fn currency(currency: Currency) -> Option<stripe_types::Currency> {
+    let known = Some(currency).filter(|currency| is_in_minor_units(*currency))?;
+    known.code().to_ascii_lowercase().parse().ok()
+}
+
+pub(super) fn money(amount: i64, currency: &stripe_types::Currency) -> Result<Money, String> {
+    let code = currency.to_string().to_ascii_uppercase();
+    let currency = Currency::parse(&code).map_err(|error| format!("the currency is {error}"))?;
+    if !is_in_minor_units(currency) {
+        return Err(format!(
+            "Stripe counts {currency} in another unit than its minor unit"
+        ));
+    }
+    Ok(Money::new(amount, currency))
+}
+
+/// A value of metadata, which anybody with access to Stripe may have changed: what can't be read isn't there.
+fn metadata<T: FromStr>(metadata: Option<&HashMap<String, String>>, key: &str) -> Option<T> {
+    metadata?.get(key)?.parse().ok()
+}
+
+pub(super) fn intent(intent: &PaymentIntent, text: &str) -> Result<IntentReading, String> {
+    let error = intent.last_payment_error.as_deref();
+    Ok(IntentReading {
+        id: id(&intent.id)?,
+        status: intent_status(&intent.status, error),
+        amount: money(intent.amount, &intent.currency)?,
+        amount_received: money(intent.amount_received, &intent.currency)?,
+        customer: reference(intent.customer.as_ref())?,
+        payment_method: reference(intent.payment_method.as_ref())?,
+        attempt_key: intent.metadata.get(ATTEMPT).cloned(),
+        profile_id: metadata(Some(&intent.metadata), PROFILE_ID),
+        invoice_id: metadata(Some(&intent.metadata), INVOICE_ID),
+        failure: error.map(failure),
+        client_secret: intent.client_secret.clone(),
+        latest_charge: reference(intent.latest_charge.as_ref())?,
+        created_at: time(intent.created)?,
+        raw: without_secret(text)?,
+    })
+}
+
+fn intent_status(status: &PaymentIntentStatus, error: Option<&ApiErrors>) -> IntentStatus {
+    match status {
+        PaymentIntentStatus::Succeeded => IntentStatus::Succeeded,
+        PaymentIntentStatus::Processing | PaymentIntentStatus::RequiresCapture => IntentStatus::Processing,
+        PaymentIntentStatus::RequiresAction | PaymentIntentStatus::RequiresConfirmation => {
+            IntentStatus::RequiresAction
+        }
+        PaymentIntentStatus::RequiresPaymentMethod => match error {
+            Some(error) if needs_authentication(error) => IntentStatus::RequiresAction,
+            Some(_) => IntentStatus::Failed,
+            None => IntentStatus::Unconfirmed,
+        },
+        PaymentIntentStatus::Canceled => IntentStatus::Canceled,
+        other => IntentStatus::Unrecognised(other.as_str().to_owned()),
+    }
+}
+
+fn needs_authentication(error: &ApiErrors) -> bool {
+    let code = error.code.as_ref().map(|code| code.as_str());
+    [code, error.decline_code.as_deref()].contains(&Some(AUTHENTICATION_REQUIRED))
+}
+
+fn failure(error: &ApiErrors) -> ChargeFailure {
+    let code = error.code.as_ref().map(|code| code.as_str());
+    let code = error
+        .decline_code
+        .as_deref()
+        .or(code)
+        .unwrap_or(error.type_.as_str());
+    // The issuer's own word, where it gives one, beside the code it chose.
+    let is_final = error.advice_code.as_deref() == Some("do_not_try_again");
+    ChargeFailure {
+        code: code.to_owned(),
+        message: error.message.clone(),
+        hardness: if is_final { Hardness::Hard } else { hardness(code) },
+    }
+}
+
+/// The object as it came, but for its secret; numbers keep their digits.
+fn without_secret(text: &str) -> Result<Box<RawValue>, String> {
+    let mut fields: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(text).map_err(|error| position(&error))?;
+    fields.remove("client_secret");
+    serde_json::value::to_raw_value(&fields).map_err(|error| position(&error))
+}
+
+pub(super) fn payment_method(method: &PaymentMethod) -> Result<PaymentMethodReading, String> {
+    let card = method.card.as_ref();
+    let bank = method.us_bank_account.as_ref();
+    let fingerprint = card
+        .and_then(|card| card.fingerprint.clone())
+        .or_else(|| bank?.fingerprint.clone());
+    Ok(PaymentMethodReading {
+        id: id(&method.id)?,
+        customer: reference(method.customer.as_ref())?,
+        name: name(method),
+        fingerprint,
+    })
+}
+
+/// The name without anything that belongs to the person: no owner, no address.
+fn name(method: &PaymentMethod) -> String {
+    let kind = method.type_.as_str();
+    if let Some(card) = &method.card {
+        let (brand, last4) = (&card.brand, &card.last4);
+        return format!(
+            "{brand} •••• {last4}, {:02}/{:02}",
+            card.exp_month,
+            card.exp_year.rem_euclid(100)
+        );
+    }
+    match &method.us_bank_account {
+        Some(bank) => {
+            let name = bank.bank_name.as_deref().unwrap_or(kind);
+            let last4 = bank.last4.as_deref().unwrap_or("••••");
+            format!("{name} •••• {last4}")
+        }
+        None => kind.to_owned(),
+    }
+}
+
+pub(super) fn setup(setup: &SetupIntent) -> Result<SetupReading, String> {
+    Ok(SetupReading {
+        id: id(&setup.id)?,
+        status: setup_status(&setup.status),
+        customer: reference(setup.customer.as_ref())?,
+        payment_method: reference(setup.payment_method.as_ref())?,
+        profile_id: metadata(setup.metadata.as_ref(), PROFILE_ID),
+    })
+}
+
+fn setup_status(status: &SetupIntentStatus) -> SetupStatus {
+    match status {
+        SetupIntentStatus::Succeeded => SetupStatus::Succeeded,
+        SetupIntentStatus::Processing => SetupStatus::Processing,
+        SetupIntentStatus::RequiresAction | SetupIntentStatus::RequiresConfirmation => {
+            SetupStatus::RequiresAction
+        }
+        SetupIntentStatus::RequiresPaymentMethod => SetupStatus::RequiresPaymentMethod,
+        SetupIntentStatus::Canceled => SetupStatus::Canceled,
+        other => SetupStatus::Unrecognised(other.as_str().to_owned()),
+    }
+}
+
+pub(super) fn checkout(session: &CheckoutSession) -> Result<CheckoutReading, String> {
+    let mode = match &session.mode {
+        CheckoutSessionMode::Setup => CheckoutKind::Setup,
+        CheckoutSessionMode::Payment => CheckoutKind::Payment,
+        other => CheckoutKind::Unrecognised(other.as_str().to_owned()),
+    };
+    let amount = match (session.amount_total, &session.currency) {
+        (Some(amount), Some(currency)) if mode != CheckoutKind::Setup => Some(money(amount, currency)?),
+        _ => None,
+    };
+    let setup = session.setup_intent.as_ref().and_then(Expandable::as_object);
+    let method = setup
+        .and_then(|setup| setup.payment_method.as_ref())
+        .and_then(Expandable::as_object);
+    Ok(CheckoutReading {
+        id: id(&session.id)?,
+        is_complete: session.status == Some(CheckoutSessionStatus::Complete),
+        is_paid: mode == CheckoutKind::Payment
+            && session.payment_status == CheckoutSessionPaymentStatus::Paid,
+        customer: reference(session.customer.as_ref())?,
+        profile_id: metadata(session.metadata.as_ref(), PROFILE_ID),
+        refund_asked: metadata(session.metadata.as_ref(), REFUND) == Some(true),
+        setup_intent: reference(session.setup_intent.as_ref())?,
+        payment_method: method.map(payment_method).transpose()?,
+        payment_intent: reference(session.payment_intent.as_ref())?,
+        amount,
+        mode,
+    })
+}
+
+pub(super) fn link(session: &CheckoutSession) -> Result<CheckoutLink, String> {
+    Ok(CheckoutLink {
+        id: id(&session.id)?,
+        url: session.url.clone().ok_or("the session has no address")?,
+        expires_at: time(session.expires_at)?,
+    })
+}
+
+pub(super) fn refund(refund: &Refund) -> Result<RefundReading, String> {
+    Ok(RefundReading {
+        id: id(&refund.id)?,
+        status: refund_status(refund.status.as_deref().unwrap_or_default()),
+        amount: money(refund.amount, &refund.currency)?,
+        payment_intent: reference(refund.payment_intent.as_ref())?,
+    })
+}
+
+fn refund_status(status: &str) -> RefundStatus {
+    match status {
+        "succeeded" => RefundStatus::Succeeded,
+        "pending" => RefundStatus::Pending,
+        "requires_action" => RefundStatus::RequiresAction,
+        "failed" => RefundStatus::Failed,
+        "canceled" => RefundStatus::Canceled,
+        other => RefundStatus::Unrecognised(other.to_owned()),
+    }
+}
