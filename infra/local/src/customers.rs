@@ -2,7 +2,7 @@
 //! account, a linked bank account and a phone. The demonstration, `moneta up` and the tests start with them.
 
 use anyhow::Context;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::Utc;
 use ring::{
@@ -41,6 +41,8 @@ impl Default for NewCustomer {
 pub struct Customer {
     /// The app user.
     pub profile_id: i64,
+    /// Where the user gets mail.
+    pub email: String,
     /// The trading account.
     pub trading_account_id: i64,
     /// The linked bank account.
@@ -64,15 +66,17 @@ impl LocalCloud {
     pub async fn add_customer(&self, new: &NewCustomer) -> anyhow::Result<Customer> {
         let unique = Uuid::now_v7();
         let user = Uuid::new_v4().to_string();
+        let email = format!("ada.{}@example.com", unique.simple());
         let mut database = PgConnection::connect(self.database_url()).await?;
         let profile_id: i64 = sqlx::query_scalar(
             "INSERT INTO profiles (email, first_name, last_name) VALUES ($1, 'Ada', 'Example') RETURNING id",
         )
-        .bind(format!("ada.{}@example.com", unique.simple()))
+        .bind(&email)
         .fetch_one(&mut database)
         .await?;
         let mut customer = Customer {
             profile_id,
+            email,
             trading_account_id: 0,
             bank_account_id: 0,
             drivewealth_account_id: format!("{user}.{}", Utc::now().timestamp_millis()),
@@ -128,19 +132,30 @@ impl LocalCloud {
         Ok(())
     }
 
+    /// The phone beside the profile's feed, and whose it is.
     async fn add_phone(&self, customer: &Customer) -> anyhow::Result<()> {
+        let table = self.table("notifications")?;
+        let text = |value: String| AttributeValue::S(value);
+        let number = |value: i64| AttributeValue::N(value.to_string());
+        let device = format!("device#{}", customer.device_token);
+        let phone = Put::builder()
+            .table_name(&table)
+            .item("pk", text(format!("profile#{}", customer.profile_id)))
+            .item("sk", text(device.clone()))
+            .item("platform", text("ios".to_owned()))
+            .item("registered_at", number(Utc::now().timestamp_millis()))
+            .build()?;
+        let owner = Put::builder()
+            .table_name(&table)
+            .item("pk", text(device))
+            .item("sk", text("owner".to_owned()))
+            .item("profile_id", number(customer.profile_id))
+            .build()?;
+        let write = |put| TransactWriteItem::builder().put(put).build();
         self.dynamodb()
-            .put_item()
-            .table_name(self.table("notifications")?)
-            .item(
-                "pk",
-                AttributeValue::S(format!("profile#{}", customer.profile_id)),
-            )
-            .item(
-                "sk",
-                AttributeValue::S(format!("device#{}", customer.device_token)),
-            )
-            .item("platform", AttributeValue::S("ios".to_owned()))
+            .transact_write_items()
+            .transact_items(write(phone))
+            .transact_items(write(owner))
             .send()
             .await
             .context("the phone can't be added")?;

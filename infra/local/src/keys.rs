@@ -31,6 +31,8 @@ pub const DRIVEWEALTH_PASSWORD: &str = "local-drivewealth-password";
 pub const PLAID_CLIENT_ID: &str = "local-plaid-client";
 /// The secret that the Plaid sandbox expects.
 pub const PLAID_SECRET: &str = "local-plaid-secret";
+/// The API key that the Stripe sandbox expects.
+pub const STRIPE_API_KEY: &str = "sk_test_moneta_local";
 /// The e-mail address of the service account that may send through the Firebase sandbox.
 pub const FIREBASE_CLIENT_EMAIL: &str = "push@moneta-local.iam.gserviceaccount.com";
 
@@ -39,7 +41,7 @@ const KEY_ID: &str = "moneta-local";
 const RSA_BITS: usize = 2048;
 
 /// The constant local secrets by the variable that a function reads; `FIREBASE_SECRET` comes from the sandboxes, since
-/// it names their address.
+/// it names their address, and so does `STRIPE_SECRET`, whose signing secrets change.
 pub fn local_secrets() -> BTreeMap<String, String> {
     let drivewealth = json!({
         "app_key": DRIVEWEALTH_APP_KEY,

@@ -125,7 +125,7 @@ impl Options {
 }
 
 /// Variables of the outside parties that the caller's own environment may replace, to talk to their real test systems.
-const REPLACEABLE: [&str; 10] = [
+const REPLACEABLE: [&str; 17] = [
     "DRIVEWEALTH_API_BASE",
     "DRIVEWEALTH_RIA_USER_ID",
     "DRIVEWEALTH_SECRET",
@@ -134,6 +134,13 @@ const REPLACEABLE: [&str; 10] = [
     "FIREBASE_API_BASE",
     "FIREBASE_PROJECT_ID",
     "FIREBASE_SECRET",
+    "STRIPE_API_BASE",
+    "STRIPE_SECRET",
     "RATES_FEED_URL",
+    "SMTP_HOST",
+    "SMTP_PORT",
+    "SMTP_SECURITY",
+    "SMTP_SECRET",
+    "MAIL_FROM",
     "RUST_LOG",
 ];

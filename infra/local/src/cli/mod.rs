@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
   moneta logs deposit_funds --follow        watch a function
 
 A real service takes the place of a local one through the usual variable: DATABASE_URL, AWS_ENDPOINT_URL_DYNAMODB,
-AWS_ENDPOINT_URL_SQS, KAFKA_BROKERS, DRIVEWEALTH_API_BASE, PLAID_API_BASE, FIREBASE_API_BASE,
+AWS_ENDPOINT_URL_SQS, KAFKA_BROKERS, DRIVEWEALTH_API_BASE, PLAID_API_BASE, FIREBASE_API_BASE, STRIPE_API_BASE,
 RATES_FEED_URL.";
 
 /// Moneta's local cloud: the deployed template and the deployed binaries, on this machine.

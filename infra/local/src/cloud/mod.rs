@@ -23,7 +23,9 @@ use crate::{
     progress::Progress,
     running::Running,
     runtime::{InvocationResult, Runtime, Settings},
-    sandboxes::{DriveWealthSandbox, EcbSandbox, FirebaseSandbox, PlaidSandbox, Sandboxes},
+    sandboxes::{
+        DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes, StripeSandbox,
+    },
     sources::{self, Sources, queues::Queues},
     template::{Locals, NAME_PREFIX, Template},
 };
@@ -66,7 +68,11 @@ impl LocalCloud {
 
         let begun = Instant::now();
         let sandboxes = connections::start_sandboxes(&options, &connections).await?;
-        progress.ready(begun, "sandboxes", "DriveWealth, Plaid, Firebase, ECB");
+        progress.ready(
+            begun,
+            "sandboxes",
+            "DriveWealth, Plaid, Stripe, Firebase, ECB, mail",
+        );
 
         let begun = Instant::now();
         let logs = Arc::new(Logs::new(options.state.join("logs")));
@@ -94,6 +100,7 @@ impl LocalCloud {
                 .filter(|(name, _)| name.ends_with("_API_BASE")),
         );
         addresses.insert("SANDBOXES".to_owned(), sandboxes.url().to_owned());
+        addresses.insert("SMTP_PORT".to_owned(), sandboxes.smtp_url());
         let running = Arc::new(Running {
             url,
             template,
@@ -145,6 +152,8 @@ impl LocalCloud {
         let sources = Sources::start(&running.template, &context, events, schedules);
         *crate::sync::lock(&running.sources) = Some(Arc::new(sources));
         progress.ready(begun, "queues and schedules", "calling their functions");
+        let webhooks = format!("{}/webhooks/stripe", running.url);
+        self.sandboxes.stripe().set_webhook_endpoint(&webhooks);
         self.state.announce(&running.url)?;
         Ok(())
     }
@@ -230,6 +239,16 @@ impl LocalCloud {
         self.sandboxes.ecb()
     }
 
+    /// The sandbox of Stripe.
+    pub fn stripe(&self) -> StripeSandbox {
+        self.sandboxes.stripe()
+    }
+
+    /// The mails that were sent.
+    pub fn mail(&self) -> MailSandbox {
+        self.sandboxes.mail()
+    }
+
     /// Invokes a function with an event.
     pub async fn invoke(&self, function: &str, event: Value) -> anyhow::Result<InvocationResult> {
         self.running.runtime.invoke(function, &event).await
@@ -307,6 +326,12 @@ fn locals(issuer: &LocalIssuer) -> Locals {
         ("Stage", "local"),
         ("JwtIssuer", issuer.issuer()),
         ("JwtAudience", issuer.audience()),
+        ("BillingPageUrl", "https://app.example.com/billing"),
+        ("CheckoutReturnHosts", "localhost,app.example.com"),
+        (
+            "InvoiceIssuer",
+            r#"{"name":"Moneta, Inc.","address_lines":["1 Example Street","New York, NY 10001"],"email":"billing@example.com"}"#,
+        ),
     ];
     Locals {
         region: REGION.to_owned(),

@@ -17,6 +17,8 @@ const FLUSH_WITHIN: Duration = Duration::from_millis(50);
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
+    /// What follows the question mark; empty if nothing does.
+    pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }

@@ -18,6 +18,10 @@ pub struct Fault {
     /// The method it matches, in capitals; any when missing.
     #[serde(default)]
     pub method: Option<String>,
+    /// The name of the operation it matches, where the party names its operations: `create_payment_intent`; any when
+    /// missing.
+    #[serde(default)]
+    pub operation: Option<String>,
     /// The beginning of the paths it matches, segment by segment; `*` is any one segment. As the party sees the path:
     /// `/accounts/*/portfolio`.
     #[serde(default)]
@@ -38,7 +42,19 @@ impl Fault {
     pub fn new(method: &str, path: &str, effect: Effect) -> Self {
         Self {
             method: Some(method.to_owned()),
+            operation: None,
             path: path.to_owned(),
+            times: 1,
+            effect,
+        }
+    }
+
+    /// A fault that hits the next call of the operation.
+    pub fn on(operation: &str, effect: Effect) -> Self {
+        Self {
+            method: None,
+            operation: Some(operation.to_owned()),
+            path: String::new(),
             times: 1,
             effect,
         }
@@ -50,7 +66,7 @@ impl Fault {
         Self { times, ..self }
     }
 
-    fn matches(&self, call: &Call) -> bool {
+    fn matches(&self, call: &Call, operation: Option<&str>) -> bool {
         let path = call.segments();
         let pattern = segments(&self.path);
         self.times > 0
@@ -58,6 +74,10 @@ impl Fault {
                 .method
                 .as_ref()
                 .is_none_or(|method| method == call.method.as_str())
+            && self
+                .operation
+                .as_ref()
+                .is_none_or(|wanted| Some(wanted.as_str()) == operation)
             && pattern.len() <= path.len()
             && pattern
                 .iter()
@@ -91,6 +111,18 @@ pub enum Effect {
         status: u16,
         /// Whether the call had gone through before.
         after_doing: bool,
+    },
+    /// Answers as usual, but late.
+    Slow {
+        /// After how long, in milliseconds.
+        for_ms: u64,
+        /// Whether it is done before the wait; otherwise after it.
+        done_first: bool,
+    },
+    /// Stripe only: the card is declined.
+    Decline {
+        /// With this code: `insufficient_funds`.
+        decline_code: String,
     },
     /// Doesn't answer for a time, then closes the connection.
     Hang {
@@ -172,6 +204,8 @@ pub struct CallRecord {
     pub method: String,
     /// The path, as the party sees it.
     pub path: String,
+    /// The operation's name, where the party names its operations.
+    pub operation: Option<&'static str>,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// The body, as it came.
@@ -215,7 +249,7 @@ impl Gate {
     }
 
     /// Writes the call down and takes the fault that hits it.
-    fn enter(&self, call: &Call) -> (u64, Option<Effect>) {
+    fn enter(&self, call: &Call, operation: Option<&'static str>) -> (u64, Option<Effect>) {
         let mut inner = self.lock();
         inner.count += 1;
         let number = inner.count;
@@ -227,6 +261,7 @@ impl Gate {
             at: Utc::now(),
             method: call.method.to_string(),
             path: call.path.clone(),
+            operation,
             idempotency_key: call.header("idempotency-key").map(str::to_owned),
             body: String::from_utf8_lossy(&call.body).into_owned(),
             status: None,
@@ -234,7 +269,7 @@ impl Gate {
         let hit = inner
             .faults
             .iter_mut()
-            .find(|fault| fault.matches(call))
+            .find(|fault| fault.matches(call, operation))
             .map(|fault| {
                 fault.times -= 1;
                 fault.effect.clone()
@@ -274,6 +309,42 @@ pub(super) trait Party: Clone + Send + Sync + 'static {
     /// Ends all sessions.
     fn expire_sessions(&self);
 
+    /// The name of the operation that the call is for, where the party names its operations.
+    fn operation(&self, _call: &Call) -> Option<&'static str> {
+        None
+    }
+
+    /// Answers with an error of the server, done or not.
+    fn answer_failing(&self, call: &Call, status: u16, done: bool) -> Reply {
+        if done {
+            self.answer(call);
+        }
+        self.error(status, "E999", "An unexpected error occurred")
+    }
+
+    /// Declines the card.
+    fn answer_declined(&self, call: &Call, _decline_code: &str) -> Reply {
+        self.answer(call)
+    }
+
+    /// Takes its time.
+    fn answer_slowly(
+        &self,
+        call: &Call,
+        takes: Duration,
+        done_first: bool,
+    ) -> impl Future<Output = Reply> + Send {
+        async move {
+            if done_first {
+                let reply = self.answer(call);
+                tokio::time::sleep(takes).await;
+                return reply;
+            }
+            tokio::time::sleep(takes).await;
+            self.answer(call)
+        }
+    }
+
     /// The nonsense answer to a call for a portfolio.
     fn answer_defective(&self, call: &Call, _defect: PortfolioDefect) -> Reply {
         self.answer(call)
@@ -290,7 +361,7 @@ pub(super) trait Party: Clone + Send + Sync + 'static {
 
 /// Takes a call through the faults to the party.
 pub(super) async fn pass<P: Party>(party: &P, call: &Call) -> Reply {
-    let (number, effect) = party.gate().enter(call);
+    let (number, effect) = party.gate().enter(call, party.operation(call));
     let reply = match effect {
         None => party.answer(call),
         Some(effect) => suffer(party, call, effect).await,
@@ -303,15 +374,23 @@ pub(super) async fn pass<P: Party>(party: &P, call: &Call) -> Reply {
 
 async fn suffer<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
     match effect {
+        // A party that names its operations knows what a server error of its own is.
+        Effect::Refuse {
+            status: status @ 500..,
+            ..
+        } if party.operation(call).is_some() => party.answer_failing(call, status, false),
         Effect::Refuse {
             status,
             error_code,
             message,
         } => party.error(status, &error_code, &message),
-        Effect::FailAfter { status } => {
-            party.answer(call);
-            party.error(status, "E999", "An unexpected error occurred")
+        Effect::FailAfter { status } => party.answer_failing(call, status, true),
+        Effect::Slow { for_ms, done_first } => {
+            party
+                .answer_slowly(call, Duration::from_millis(for_ms), done_first)
+                .await
         }
+        Effect::Decline { decline_code } => party.answer_declined(call, &decline_code),
         Effect::Gateway { status, after_doing } => {
             if after_doing {
                 party.answer(call);

@@ -1,5 +1,5 @@
-//! The sandboxes of the outside parties: DriveWealth, Plaid, Firebase and the European Central Bank, behind one listener
-//! on the loopback interface.
+//! The sandboxes of the outside parties: DriveWealth, Plaid, Stripe, Firebase and the European Central Bank, behind one
+//! listener on the loopback interface, and a mail server that catches mails on a port of its own.
 //!
 //! They behave like the real ones as far as Moneta uses them, and can be told to fail. A test drives them through the
 //! handles, a person with curl: `GET /` on the listener lists what there is, and each sandbox's module describes its
@@ -10,10 +10,12 @@ pub mod drivewealth;
 pub mod ecb;
 pub mod firebase;
 mod gate;
+pub mod mail;
 mod numbers;
 pub mod plaid;
 mod server;
 mod store;
+pub mod stripe;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +23,9 @@ pub use drivewealth::DriveWealthSandbox;
 pub use ecb::EcbSandbox;
 pub use firebase::FirebaseSandbox;
 pub use gate::{CallRecord, Effect, Fault, FeedDefect, PortfolioDefect};
+pub use mail::{CaughtMail, MailEffect, MailFault, MailSandbox};
 pub use plaid::PlaidSandbox;
+pub use stripe::StripeSandbox;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::keys::ServiceAccount;
+use mail::MailServer;
 use store::Saver;
 
 /// How to start the sandboxes.
@@ -59,6 +64,8 @@ struct Parties {
     plaid: PlaidSandbox,
     firebase: FirebaseSandbox,
     ecb: EcbSandbox,
+    stripe: StripeSandbox,
+    mail: MailSandbox,
 }
 
 /// The running sandboxes.
@@ -69,6 +76,7 @@ pub struct Sandboxes {
     parties: Parties,
     savers: Vec<Saver>,
     server: JoinHandle<()>,
+    mail_server: MailServer,
 }
 
 impl Sandboxes {
@@ -87,28 +95,36 @@ impl Sandboxes {
                 .as_ref()
                 .map(|state| state.join("sandboxes").join(name))
         };
-        let (drivewealth_file, plaid_file, firebase_file, ecb_file) = (
+        let (drivewealth_file, plaid_file, firebase_file, ecb_file, stripe_file) = (
             file("drivewealth.json"),
             file("plaid.json"),
             file("firebase.json"),
             file("ecb.json"),
+            file("stripe.json"),
         );
+        let mail_file = file("mail.json");
         let parties = Parties {
             drivewealth: DriveWealthSandbox::start(options.events, drivewealth_file.as_deref())?,
             plaid: PlaidSandbox::start(plaid_file.as_deref())?,
             firebase: FirebaseSandbox::start(&account, token_uri.clone(), firebase_file.as_deref())?,
             ecb: EcbSandbox::start(ecb_file.as_deref())?,
+            stripe: StripeSandbox::start(format!("{url}/stripe"), stripe_file.as_deref())?,
+            mail: MailSandbox::start(mail_file.as_deref())?,
         };
+        let mail_server = MailServer::start(parties.mail.clone()).await?;
         let savers = [
             drivewealth_file.map(|file| parties.drivewealth.save_to(file)),
             plaid_file.map(|file| parties.plaid.save_to(file)),
             firebase_file.map(|file| parties.firebase.save_to(file)),
             ecb_file.map(|file| parties.ecb.save_to(file)),
+            stripe_file.map(|file| parties.stripe.save_to(file)),
+            mail_file.map(|file| parties.mail.save_to(file)),
         ];
         Ok(Self {
             firebase_secret: account.secret(firebase::PROJECT_ID, &token_uri),
             server: tokio::spawn(server::serve(listener, parties.clone())),
             savers: savers.into_iter().flatten().collect(),
+            mail_server,
             parties,
             url,
         })
@@ -139,6 +155,21 @@ impl Sandboxes {
         self.parties.ecb.clone()
     }
 
+    /// The Stripe sandbox.
+    pub fn stripe(&self) -> StripeSandbox {
+        self.parties.stripe.clone()
+    }
+
+    /// The mail catcher.
+    pub fn mail(&self) -> MailSandbox {
+        self.parties.mail.clone()
+    }
+
+    /// Where mails are taken.
+    pub fn smtp_url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.mail_server.port)
+    }
+
     /// The variables with which a function finds the sandboxes; `keys::local_secrets` has the other secrets.
     pub fn environment(&self) -> BTreeMap<String, String> {
         [
@@ -148,7 +179,17 @@ impl Sandboxes {
             ("FIREBASE_API_BASE", format!("{}/firebase", self.url)),
             ("FIREBASE_PROJECT_ID", firebase::PROJECT_ID.to_owned()),
             ("FIREBASE_SECRET", self.firebase_secret.clone()),
+            ("STRIPE_API_BASE", format!("{}/stripe", self.url)),
+            ("STRIPE_SECRET", self.parties.stripe.secret()),
             ("RATES_FEED_URL", format!("{}/ecb{}", self.url, ecb::FEED_PATH)),
+            ("SMTP_HOST", "127.0.0.1".to_owned()),
+            ("SMTP_PORT", self.mail_server.port.to_string()),
+            ("SMTP_SECURITY", "none".to_owned()),
+            (
+                "SMTP_SECRET",
+                r#"{"username":"local","password":"local"}"#.to_owned(),
+            ),
+            ("MAIL_FROM", mail::MAIL_FROM.to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -159,7 +200,9 @@ impl Sandboxes {
     pub async fn stop(self) {
         self.server.abort();
         let _ = self.server.await;
+        self.mail_server.stop().await;
         self.parties.drivewealth.stop();
+        self.parties.stripe.stop();
         for saver in self.savers {
             saver.stop().await;
         }

@@ -22,7 +22,9 @@ The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
   /drivewealth   DriveWealth: accounts, deposits, redemptions, portfolios
   /plaid         Plaid: balances of bank accounts
   /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
+  /stripe        Stripe: customers, checkout sessions with a page, saved cards, payments, refunds, payouts, webhooks
   /ecb           the European Central Bank: the euro's reference rates (GET /ecb/stats/eurofxref/eurofxref-daily.xml)
+  /mail          the mails that were sent (by SMTP, to a port of its own)
 
 What they hold, and how to drive them or let them fail:
 
@@ -33,12 +35,20 @@ What they hold, and how to drive them or let them fail:
   GET  /control/plaid                            items and balances
   POST /control/plaid/items/balance              {\"access_token\", \"account_id\", \"available_cents\", \"current_cents\"}
   GET  /control/firebase/messages                messages that devices have got
+  GET  /control/stripe                           everything it holds, and the operations' names
+  POST /control/stripe/checkout/{id}/complete    {\"number\": \"4242424242424242\"}
+  POST /control/stripe/intents/{id}/authenticate {\"succeeds\": true}
+  POST /control/stripe/methods/{id}/decline      {\"decline_code\": \"insufficient_funds\"}
+  POST /control/stripe/webhooks                  {\"endpoint\": \"http://…\", \"hold\": false, \"repeat\": 0, \"delay_ms\": 0}
   GET  /control/ecb                              the day and its rates
   POST /control/ecb/rates                        {\"currency\": \"USD\", \"rate\": \"1.0845\"}
   POST /control/ecb/date                         {\"date\": \"2026-11-24\"}
+  POST /control/mail/faults                      {\"step\": \"RCPT\", \"times\": 1, \"effect\": {\"kind\": \"refuse\", \"status\": 550}}, or kind close {after_doing}
   GET  /control/{party}/calls                    what was called
   POST /control/{party}/faults                   {\"method\": \"POST\", \"path\": \"/funding/deposits\", \"times\": 1, \"effect\": {\"kind\": \"hang\", \"for_ms\": 20000, \"after_doing\": true}}
+                                                 or {\"operation\": \"create_payment_intent\", …} at Stripe
                                                  kinds: refuse {status, error_code, message}, fail_after {status}, hang {for_ms, after_doing}, reset {after_doing},
+                                                 slow {for_ms, done_first}, decline {decline_code} (Stripe),
                                                  truncate, rate_limit {retry_after_s}, expire_token, invalid_portfolio {defect: negative|sum|nulls},
                                                  invalid_feed {defect: truncated|empty|no_rates|zero_rate}
 ";
@@ -88,6 +98,7 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
     let call = |path: &[&str]| Call {
         method: parts.method.clone(),
         path: format!("/{}", path.join("/")),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.clone(),
         body: body.clone(),
     };
@@ -96,10 +107,16 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["drivewealth", path @ ..] => detached(&parties.drivewealth, call(path)).await,
         ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
         ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
+        ["mail"] => parties.mail.list(),
         ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
+        ["stripe", "control", path @ ..] | ["control", "stripe", path @ ..] => {
+            parties.stripe.control(&call(path)).await
+        }
+        ["stripe", path @ ..] => detached(&parties.stripe, call(path)).await,
         ["control", "drivewealth", path @ ..] => parties.drivewealth.control(&call(path)).await,
         ["control", "plaid", path @ ..] => parties.plaid.control(&call(path)).await,
         ["control", "firebase", path @ ..] => parties.firebase.control(&call(path)).await,
+        ["control", "mail", path @ ..] => parties.mail.control(&call(path)),
         ["control", "ecb", path @ ..] => parties.ecb.control(&call(path)).await,
         _ => Reply::control_error(404, "GET / lists what there is"),
     };

@@ -298,6 +298,7 @@ fn account(state: &State, segments: &[&str], now: DateTime<Utc>) -> Reply {
     match rest {
         [] => Reply::ok(&json!({ "account": account.json() })),
         ["summary", "money"] => Reply::ok(&account.money_json(now, pending_cents(state, id))),
+        ["summary", "positions"] => Reply::ok(&account.positions_json(now)),
         ["portfolio"] if account.status == "CLOSED" => {
             error(400, BAD_PATH, &format!("sub-account {id} is not open"))
         }

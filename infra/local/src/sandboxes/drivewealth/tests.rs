@@ -255,6 +255,9 @@ async fn cash_moves_the_actual_weights_and_the_adviser_moves_the_targets() {
     assert_eq!(before["equity"].to_string(), "1250");
     assert_eq!(before["holdings"][0]["target"].to_string(), "0.8");
     caller.drivewealth.set_cash(ACCOUNT, 75_000, 75_000).unwrap();
+    let summary = format!("/accounts/{ACCOUNT}/summary/positions");
+    let (_, positions) = caller.get(&summary).await;
+    assert_eq!(positions["equityValue"].to_string(), "250");
     let (_, after) = caller.get(&path).await;
     assert_eq!(after["holdings"][0]["actual"].to_string(), "0.75");
     assert_eq!(after["holdings"][0]["target"].to_string(), "0.8");

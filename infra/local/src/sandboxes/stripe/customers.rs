@@ -1,0 +1,183 @@
+//! Customers and their payment methods.
+
+use serde_json::{Value, json};
+
+use super::cards;
+use super::errors::{ApiError, ApiResult};
+use super::params::Params;
+use super::render::list;
+use super::state::{Customer, PaymentMethod, new_id};
+use super::work::{Page, Work};
+
+impl Work<'_> {
+    pub(super) fn create_customer(&mut self, mut params: Params) -> ApiResult<Value> {
+        let customer = Customer {
+            id: new_id("cus"),
+            created: self.now,
+            name: params.text("name"),
+            email: params.text("email"),
+            phone: params.text("phone"),
+            description: params.text("description"),
+            metadata: params.metadata()?,
+        };
+        params.finish()?;
+        let id = customer.id.clone();
+        self.state.customers.insert(id.clone(), customer);
+        self.emit("customer.created", &id);
+        Ok(self.render(&id))
+    }
+
+    pub(super) fn list_customers(&self, mut params: Params) -> ApiResult<Value> {
+        let page = Page::of(&mut params)?;
+        let email = params.text("email");
+        params.finish()?;
+        let wanted = |customer: &&Customer| email.is_none() || customer.email == email;
+        let customers = self.state.customers.values().filter(wanted);
+        let (ids, has_more) = page.cut(customers.map(|customer| (customer.id.as_str(), customer.created)));
+        let data = ids.iter().map(|id| self.render(id)).collect();
+        Ok(list("/v1/customers", data, has_more))
+    }
+
+    /// The payment methods of a customer.
+    pub(super) fn list_payment_methods(
+        &self,
+        customer: Option<&str>,
+        mut params: Params,
+    ) -> ApiResult<Value> {
+        let page = Page::of(&mut params)?;
+        params.one_of("type", &["card"])?;
+        let (customer, url, status) = match customer {
+            Some(customer) => (
+                customer.to_owned(),
+                format!("/v1/customers/{customer}/payment_methods"),
+                404,
+            ),
+            None => (
+                params.required("customer")?,
+                "/v1/payment_methods".to_owned(),
+                400,
+            ),
+        };
+        params.finish()?;
+        if !self.state.customers.contains_key(&customer) {
+            return Err(ApiError::missing(status, "customer", &customer, "customer"));
+        }
+        let wanted = |method: &&PaymentMethod| method.customer.as_ref() == Some(&customer);
+        let methods = self.state.methods.values().filter(wanted);
+        let (ids, has_more) = page.cut(methods.map(|method| (method.id.as_str(), method.created)));
+        let data = ids.iter().map(|id| self.render(id)).collect();
+        Ok(list(&url, data, has_more))
+    }
+
+    pub(super) fn attach_payment_method(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
+        let customer = params.required("customer")?;
+        params.finish()?;
+        self.known_customer(&customer)?;
+        // A card that declines is not kept, with or without a payment method of its own.
+        let card = cards::by_token(id).or_else(|| {
+            let method = self.state.methods.get(id)?;
+            cards::by_number(&method.number)
+        });
+        if let Some(reason) = card.filter(|card| !card.attaches).and_then(|card| card.declines) {
+            return Err(ApiError::declined(&cards::decline(reason)));
+        }
+        let id = self.method_or_token(id, 404, "payment_method")?;
+        self.attach(&id, &customer)?;
+        Ok(self.render(&id))
+    }
+
+    /// Gives a payment method to a customer; again is no change.
+    pub(super) fn attach(&mut self, id: &str, customer: &str) -> ApiResult<()> {
+        let Some(method) = self.state.methods.get_mut(id) else {
+            return Err(ApiError::missing(404, "PaymentMethod", id, "payment_method"));
+        };
+        match method.customer.as_deref() {
+            Some(owner) if owner == customer => return Ok(()),
+            Some(_) => {
+                return Err(ApiError::invalid(
+                    None,
+                    "The payment method you provided has already been attached to a customer.",
+                ));
+            }
+            None if method.spent => return Err(spent()),
+            None => method.customer = Some(customer.to_owned()),
+        }
+        self.emit("payment_method.attached", id);
+        Ok(())
+    }
+
+    pub(super) fn detach_payment_method(&mut self, id: &str, params: Params) -> ApiResult<Value> {
+        params.finish()?;
+        self.detach(id)?;
+        Ok(self.render(id))
+    }
+
+    /// Takes a payment method from its customer, for good.
+    pub(super) fn detach(&mut self, id: &str) -> ApiResult<()> {
+        let Some(method) = self.state.methods.get_mut(id) else {
+            return Err(ApiError::missing(404, "PaymentMethod", id, "payment_method"));
+        };
+        let Some(customer) = method.customer.take() else {
+            return Err(ApiError::invalid(
+                None,
+                "The payment method you provided is not attached to a customer so detachment is impossible.",
+            ));
+        };
+        method.spent = true;
+        let previous = json!({ "customer": customer });
+        self.emit_change("payment_method.detached", id, Some(previous));
+        Ok(())
+    }
+
+    pub(super) fn update_payment_method(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
+        let exp_month = params.integer("card[exp_month]")?;
+        let exp_year = params.integer("card[exp_year]")?;
+        let name = params.text("billing_details[name]");
+        let metadata = params.metadata()?;
+        params.finish()?;
+        if exp_month.is_some_and(|month| !(1..=12).contains(&month)) {
+            return Err(ApiError::parameter(
+                "invalid_expiry_month",
+                "card[exp_month]",
+                "Your card's expiration month is invalid.",
+            ));
+        }
+        let Some(method) = self.state.methods.get_mut(id) else {
+            return Err(ApiError::missing(404, "PaymentMethod", id, "payment_method"));
+        };
+        if method.customer.is_none() {
+            return Err(ApiError::invalid(
+                None,
+                "You must save this PaymentMethod to a customer before you can update it.",
+            ));
+        }
+        method.name = name.or(method.name.take());
+        method.metadata.extend(metadata);
+        let month = exp_month.unwrap_or(method.exp_month);
+        let year = exp_year.unwrap_or(method.exp_year);
+        self.set_expiry(id, month, year, "payment_method.updated");
+        Ok(self.render(id))
+    }
+
+    /// Sets when a card expires, and makes the event that says so; says whether there is such a payment method.
+    pub(super) fn set_expiry(&mut self, id: &str, exp_month: i64, exp_year: i64, event: &str) -> bool {
+        let Some(method) = self.state.methods.get_mut(id) else {
+            return false;
+        };
+        let previous = json!({ "card": { "exp_month": method.exp_month, "exp_year": method.exp_year } });
+        method.exp_month = exp_month;
+        method.exp_year = exp_year;
+        self.emit_change(event, id, Some(previous));
+        true
+    }
+}
+
+/// The refusal of a payment method that can't be used again.
+pub(super) fn spent() -> ApiError {
+    ApiError::invalid(
+        None,
+        "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with \
+         a connected account without Customer attachment, or was detached from a Customer. It may not be used again. \
+         To use a PaymentMethod multiple times, you must attach it to a Customer first.",
+    )
+}

@@ -1,0 +1,191 @@
+//! A sandbox of Stripe: customers, checkout sessions with a page, saved cards, payment intents, refunds, payouts, and
+//! signed webhooks about all of them. The API is below `/stripe/v1`, of the version that async-stripe speaks; the
+//! page of a checkout session is `/stripe/pay/{session}`, that of a payment to authenticate
+//! `/stripe/authenticate/{intent}`.
+//!
+//! Stripe's own test cards and `pm_card_…` payment methods decide what happens (<https://docs.stripe.com/testing>).
+//! Parameters and operations that the sandbox doesn't know are refused.
+//!
+//! # Idempotency keys
+//!
+//! The first answer under a key is kept for 24 hours and repeated, declines and server errors too; not so refusals of
+//! the request itself (400, 401, 404, 409, 429). A server error by the fault `fail_after` was done and by `refuse` not,
+//! and is repeated in both cases; the one by `gateway` comes from somebody on the way, and so the key answers with
+//! what was done.
+//!
+//! # By curl
+//!
+//! Everything a test can do, a person can do under `/control/stripe` (`/stripe/control` is the same), with JSON bodies:
+//!
+//! | route | body | what it does |
+//! |---|---|---|
+//! | `GET /` | | everything it holds, how webhooks are sent, and the operations' names |
+//! | `POST prices` | `{"id":"price_x","amount":1000,"currency":"usd"}` | makes a price, or changes it |
+//! | `POST checkout/{id}/complete` | `{"number":"4242424242424242"}` | the customer sends the session's page |
+//! | `POST checkout/{id}/expire` | | the session expires |
+//! | `POST intents/{id}/authenticate` | `{"succeeds":true}` | the customer authenticates the payment, or fails to |
+//! | `POST intents/{id}/settle` | `{"succeeds":true}` | the bank ends a payment that is `processing` |
+//! | `POST intents/{id}/refund` | | the payment is refunded in Stripe's dashboard |
+//! | `POST intents/{id}/dispute` | | the customer disputes the payment |
+//! | `POST methods/{id}/decline` | `{"decline_code":"insufficient_funds"}` | every charge declines from now on; null heals it |
+//! | `POST methods/{id}/authentication` | `{"needed":true}` | every charge needs the customer, or none; null is as the card has it |
+//! | `POST methods/{id}/processing` | `{"on":true}` | every charge is `processing` first |
+//! | `POST methods/{id}/expiry` | `{"exp_month":4,"exp_year":2030}` | the bank has renewed the card |
+//! | `POST methods/{id}/detach` | | the card is removed in Stripe's dashboard |
+//! | `POST payouts/{id}/end` | `{"status":"paid"}`, `{"status":"failed","failure_code":"no_account"}`, `{"status":"canceled"}` | the bank ends a payout |
+//! | `DELETE idempotency-keys/{key}` | | the key is forgotten, as after 24 hours |
+//! | `POST webhooks` | `{"endpoint":"http://…","wanted":["payout.paid"],"repeat":1,"delay_ms":0,"hold":true}` | changes what is given |
+//! | `GET webhooks/held` | | the events held back |
+//! | `POST webhooks/release` | `{"order":"newest_first"}` | sends them: `oldest_first`, `newest_first`, `shuffled`, `{"exactly":["evt_…"]}` |
+//! | `POST webhooks/drop` | | forgets the events held back |
+//! | `POST webhooks/rotate` | | a new signing secret; the present ones sign for another day |
+//! | `GET webhooks/deliveries` | | what was sent, and the endpoint's answers |
+//! | `POST events/{id}/redeliver` | | sends an event once more |
+//! | `POST sign` | `{"payload":"…","secret":"…","timestamp":1790000000}` | the header `Stripe-Signature` for a payload |
+//! | `GET`, `POST`, `DELETE faults` | [`Fault`](super::Fault), by `operation` (`create_payment_intent`) or `method` and `path` | the ways of failing |
+//! | `GET`, `DELETE calls` | | what was called |
+
+mod api;
+mod cards;
+mod checkout;
+mod control;
+mod customers;
+mod errors;
+mod handle;
+mod intents;
+mod page;
+mod params;
+mod refunds;
+mod render;
+mod state;
+#[cfg(test)]
+mod tests;
+mod usual;
+mod webhooks;
+mod work;
+
+pub use cards::Decline;
+pub use state::{
+    Charge, ChargeStatus, CheckoutSession, Customer, DeliveryStatus, Dispute, Event, FailedTry, IntentStatus,
+    Metadata, Orders, PaymentIntent, PaymentMethod, Payout, PayoutStatus, Price, Refund, SessionMode,
+    SessionStatus, SetupIntent, SetupStatus,
+};
+pub use webhooks::{ReleaseOrder, WebhookDelivery, WebhookModes};
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::Utc;
+use serde_json::json;
+
+use super::gate::Gate;
+use super::store::{Changes, Saver, Snapshot, load};
+use crate::keys;
+use state::State;
+use webhooks::Webhooks;
+use work::Work;
+
+/// A handle of the Stripe sandbox.
+#[derive(Debug, Clone)]
+pub struct StripeSandbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    live: Mutex<Live>,
+    /// Where its pages are below.
+    base: String,
+    gate: Gate,
+    changes: Changes,
+    webhooks: Webhooks,
+}
+
+#[derive(Debug)]
+struct Live {
+    state: State,
+    /// The idempotency keys of the requests that are being worked on.
+    in_use: BTreeSet<String>,
+}
+
+impl StripeSandbox {
+    /// Starts with the state in the file, if one is given; its pages are below the base.
+    pub(super) fn start(base: String, file: Option<&Path>) -> anyhow::Result<Self> {
+        let live = Live {
+            state: load(file)?,
+            in_use: BTreeSet::new(),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                live: Mutex::new(live),
+                base,
+                gate: Gate::default(),
+                changes: Changes::default(),
+                webhooks: Webhooks::start()?,
+            }),
+        })
+    }
+
+    /// Keeps the state in the file from now on.
+    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
+        let sandbox = self.clone();
+        let content = move || serde_json::to_vec(&sandbox.lock().state);
+        Saver::start(&self.inner.changes, Snapshot { file, content })
+    }
+
+    /// The secret that a function gets: the API key and what signs webhooks.
+    pub(super) fn secret(&self) -> String {
+        json!({ "api_key": keys::STRIPE_API_KEY, "webhook_secrets": self.webhook_secrets() }).to_string()
+    }
+
+    /// Sends no more webhooks.
+    pub(super) fn stop(&self) {
+        self.inner.webhooks.change_modes(|modes| modes.endpoint = None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.inner.lock()
+    }
+
+    /// Seconds since 1970.
+    fn now(&self) -> i64 {
+        Utc::now().timestamp()
+    }
+
+    /// Changes the state, and sends the events about it.
+    fn work<T>(&self, change: impl FnOnce(&mut Work<'_>) -> T) -> T {
+        let mut live = self.lock();
+        let mut work = Work {
+            state: &mut live.state,
+            base: &self.inner.base,
+            now: self.now(),
+            request_id: None,
+            idempotency_key: None,
+            forced_decline: None,
+            events: Vec::new(),
+        };
+        let done = change(&mut work);
+        let events = work.events;
+        let sandbox = Arc::downgrade(&self.inner);
+        self.inner.webhooks.offer(&sandbox, &mut live.state, &events);
+        self.inner.changes.changed();
+        done
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down how far an event's delivery is; what was delivered once stays so.
+    fn set_delivery(&self, event: &str, delivery: DeliveryStatus) {
+        if let Some(event) = self.lock().state.events.get_mut(event)
+            && event.delivery != DeliveryStatus::Delivered
+        {
+            event.delivery = delivery;
+            self.changes.changed();
+        }
+    }
+}
