@@ -1,9 +1,11 @@
 //! What can go wrong in trading, with its lane.
 
+use chrono::NaiveDate;
 use domain::currency::Currency;
 use domain::lane::{Lane, Laned, Rejection};
 use domain::money::MoneyError;
 use domain::rate::WeightError;
+use domain::trading::balance::InvalidBalance;
 use domain::trading::money_flow::AmountRefusal;
 use domain::trading::portfolio::InvalidPortfolio;
 use platform::error::PlatformError;
@@ -65,6 +67,20 @@ pub enum Error {
     /// An answer about a portfolio is not to be trusted.
     #[error("the portfolio's answer doesn't hold together: {0}")]
     InvalidPortfolio(#[from] InvalidPortfolio),
+    /// What the broker tells of an account is not its balance.
+    #[error("the broker's figures are not the account's balance: {0}")]
+    InvalidBalance(#[from] InvalidBalance),
+    /// Cash moved while the broker was asked.
+    #[error("the cash changed while cash and positions were asked for; they are asked for again")]
+    BalanceMoved,
+    /// Nobody knows yet what an account will be worth on that day.
+    #[error(
+        "scheduled_time is on {business_date}, which has not begun in New York; give a time that is past"
+    )]
+    BusinessDateAhead {
+        /// The day.
+        business_date: NaiveDate,
+    },
     /// An event's payload can't be read.
     #[error("the payload of a {kind} event can't be read: {reason}")]
     Event {
@@ -107,8 +123,13 @@ impl Laned for Error {
             }
             Self::Amount(AmountRefusal::NotEnough { .. }) => Lane::Rejected(Rejection::Conflict),
             Self::Amount(AmountRefusal::Money(_)) => Lane::Fatal,
-            Self::Amount(_) | Self::BankCurrency { .. } => Lane::Rejected(Rejection::Unprocessable),
-            Self::Unavailable { .. } | Self::InvalidPortfolio(_) => Lane::Transient,
+            Self::Amount(_) | Self::BankCurrency { .. } | Self::BusinessDateAhead { .. } => {
+                Lane::Rejected(Rejection::Unprocessable)
+            }
+            Self::Unavailable { .. }
+            | Self::InvalidPortfolio(_)
+            | Self::InvalidBalance(_)
+            | Self::BalanceMoved => Lane::Transient,
             Self::Refused { .. } | Self::Event { .. } | Self::Weights(_) | Self::Money(_) => Lane::Fatal,
             Self::Platform(error) => error.lane(),
         }
@@ -128,6 +149,9 @@ impl Laned for Error {
             Self::BankCurrency { .. } => "bank-account-currency-not-supported",
             Self::Unavailable { .. } => "unavailable",
             Self::InvalidPortfolio(_) => "invalid-portfolio",
+            Self::InvalidBalance(_) => "invalid-balance",
+            Self::BalanceMoved => "balance-moved",
+            Self::BusinessDateAhead { .. } => "business-date-ahead",
             Self::Refused { .. } => "refused-by-provider",
             Self::Event { .. } => "unreadable-event",
             Self::Amount(AmountRefusal::Money(_)) | Self::Weights(_) | Self::Money(_) => "internal",
@@ -142,6 +166,7 @@ impl Laned for Error {
                 Some("bank_account_id")
             }
             Self::Amount(_) => Some("amount_cents"),
+            Self::BusinessDateAhead { .. } => Some("scheduled_time"),
             Self::Platform(error) => error.field(),
             _ => None,
         }

@@ -8,9 +8,11 @@
 //! | `apply_drivewealth_event` | [`drivewealth_events`] |
 //! | `on_cash_changed` | [`cash_change`] |
 //! | `reconcile_trading` | [`reconcile`] |
+//! | `update_account_balances`, `update_account_balance` | [`balances`] |
 
 mod account_state;
 pub mod answer;
+pub mod balances;
 pub mod broker;
 pub mod cash_change;
 pub mod drivewealth_events;

@@ -45,6 +45,9 @@ pub struct TradingProfile {
     pub deposits_suspended: bool,
     /// Why they are suspended.
     pub deposits_suspended_reason: Option<String>,
+    /// Since when nothing can be bought, because commissions are owed (RFC 3339, UTC); null when buying is possible.
+    /// Selling and withdrawing always are.
+    pub buying_suspended_since: Option<DateTime<Utc>>,
 }
 
 /// Profiles as the app shows them.
@@ -104,6 +107,7 @@ fn present(view: AccountView) -> Result<TradingProfile, Error> {
         balances_as_of: view.balances_as_of,
         deposits_suspended: view.deposits_suspended_reason.is_some(),
         deposits_suspended_reason: view.deposits_suspended_reason,
+        buying_suspended_since: view.buying_suspended_since,
     })
 }
 

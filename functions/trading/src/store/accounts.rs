@@ -184,6 +184,16 @@ pub(crate) async fn keep_status(
             before.trading_account_id,
             reading.updated_at,
         )
+        .execute(&mut *connection)
+        .await?;
+    }
+    if is_newer && reading.status == AccountStatus::Closed {
+        // Later words on a closed account don't move the day it was closed on.
+        sqlx::query!(
+            "UPDATE trading_accounts SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL",
+            before.trading_account_id,
+            reading.updated_at,
+        )
         .execute(connection)
         .await?;
     }
@@ -227,6 +237,7 @@ pub(crate) struct AccountView {
     pub(crate) pending_deposits: Money,
     pub(crate) pending_withdrawals: Money,
     pub(crate) deposits_suspended_reason: Option<String>,
+    pub(crate) buying_suspended_since: Option<DateTime<Utc>>,
 }
 
 /// Everything `get_trading_profile` shows, in one statement.
@@ -242,10 +253,14 @@ pub(crate) async fn view(
                        ELSE COALESCE(trading_accounts.cash_balance_cents, drivewealth_portfolios.cash_value_cents)
                   END AS "cash_cents?",
                   trading_accounts.cash_available_for_withdrawal_cents,
-                  COALESCE(drivewealth_portfolios.equity_cents, trading_accounts.equity_cents) AS equity_cents,
+                  CASE WHEN drivewealth_portfolios.as_of >= last_balance.as_of
+                       THEN drivewealth_portfolios.equity_cents
+                       ELSE COALESCE(last_balance.equity_cents, drivewealth_portfolios.equity_cents)
+                  END AS "equity_cents?",
                   GREATEST(trading_accounts.balances_as_of, drivewealth_portfolios.as_of) AS balances_as_of,
                   drivewealth_accounts.status AS account_status,
                   profiles.deposits_suspended_reason,
+                  buying_suspensions.suspended_at AS "buying_suspended_since?",
                   (SELECT kyc_statuses.status FROM kyc_statuses WHERE kyc_statuses.profile_id = profiles.id
                    ORDER BY kyc_statuses.created_at DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
                   COALESCE(open_flow.deposits, 0)::BIGINT AS "pending_deposits!",
@@ -253,8 +268,13 @@ pub(crate) async fn view(
            FROM profiles
            JOIN trading_accounts ON trading_accounts.profile_id = profiles.id
            JOIN drivewealth_accounts ON drivewealth_accounts.trading_account_id = trading_accounts.id
+           LEFT JOIN buying_suspensions ON buying_suspensions.profile_id = profiles.id
            LEFT JOIN drivewealth_portfolios
              ON drivewealth_portfolios.drivewealth_account_id = drivewealth_accounts.ref_id
+           LEFT JOIN LATERAL (
+               SELECT equity_cents, as_of FROM trading_account_balances
+               WHERE trading_account_id = trading_accounts.id ORDER BY business_date DESC LIMIT 1
+           ) AS last_balance ON true
            LEFT JOIN LATERAL (
                SELECT SUM(amount_cents) FILTER (WHERE amount_cents > 0) AS deposits,
                       -SUM(amount_cents) FILTER (WHERE amount_cents < 0) AS withdrawals
@@ -281,6 +301,7 @@ pub(crate) async fn view(
         pending_deposits: amount(row.pending_deposits)?,
         pending_withdrawals: amount(row.pending_withdrawals)?,
         deposits_suspended_reason: row.deposits_suspended_reason,
+        buying_suspended_since: row.buying_suspended_since,
         currency: row.currency.trim().to_owned(),
     }))
 }

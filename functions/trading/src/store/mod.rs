@@ -1,6 +1,7 @@
 //! The SQL of trading.
 
 pub(crate) mod accounts;
+pub(crate) mod balances;
 pub(crate) mod bank_accounts;
 pub(crate) mod money_flow;
 pub(crate) mod payments;
