@@ -1,4 +1,4 @@
-//! Pushes that no further try will change: they wait, like what a stream gives up, for a person to look at them.
+//! Deliveries that no further try will change: they wait, like what a stream gives up, for a person to look at them.
 
 use domain::ids::ProfileId;
 use platform::aws;
@@ -10,38 +10,48 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// The queue of what was given up.
+/// The queue of what was given up on one way.
 #[derive(Debug)]
 pub(crate) struct GivenUp {
     queue_url: String,
+    metric: &'static str,
 }
 
-/// A push that was given up. The device is not named: its token is as good as an address.
+/// A delivery that was given up. Neither device nor address is named.
 #[derive(Debug, Serialize)]
-struct LostPush<'a> {
+struct Lost<'a> {
     profile_id: Option<ProfileId>,
     notification_id: Option<&'a str>,
     reason: String,
 }
 
 impl GivenUp {
-    /// Reads `QUEUE_PUSH_FAILURES_URL`.
-    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+    /// Pushes: reads `QUEUE_PUSH_FAILURES_URL`.
+    pub(crate) fn of_pushes(environment: &mut Environment) -> Option<Self> {
         Some(Self {
             queue_url: environment.required("QUEUE_PUSH_FAILURES_URL")?,
+            metric: "PushesGivenUp",
         })
     }
 
-    /// Sets a push aside, and says why.
+    /// Mails: reads `QUEUE_MAIL_FAILURES_URL`.
+    pub(crate) fn of_mails(environment: &mut Environment) -> Option<Self> {
+        Some(Self {
+            queue_url: environment.required("QUEUE_MAIL_FAILURES_URL")?,
+            metric: "MailsGivenUp",
+        })
+    }
+
+    /// Sets a delivery aside, and says why.
     pub(crate) async fn add(
         &self,
         profile_id: Option<ProfileId>,
         notification_id: Option<&str>,
         error: &Error,
     ) -> Result<(), Error> {
-        tracing::error!(error = chain(error), notification_id, "a push is given up");
-        metrics::count("PushesGivenUp", 1);
-        let lost = LostPush {
+        tracing::error!(error = chain(error), notification_id, "a delivery is given up");
+        metrics::count(self.metric, 1);
+        let lost = Lost {
             profile_id,
             notification_id,
             reason: error.to_string(),

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::given_up::GivenUp;
+use crate::store::devices::Devices;
 use crate::store::feed::{Feed, FeedItem, key_of};
 
 /// Refusals of this message to this device. Others, of rights or of the project, are mended by a person, and then
@@ -35,6 +36,7 @@ const RECORDING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Pusher {
     feed: Feed,
+    devices: Devices,
     given_up: GivenUp,
     base: String,
     project: String,
@@ -45,12 +47,14 @@ impl Pusher {
     /// Reads the table, the queue of failures, `FIREBASE_API_BASE`, `FIREBASE_PROJECT_ID` and `FIREBASE_SECRET(_ARN)`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let feed = Feed::read(environment);
-        let given_up = GivenUp::read(environment);
+        let devices = Devices::read(environment);
+        let given_up = GivenUp::of_pushes(environment);
         let base = environment.required("FIREBASE_API_BASE");
         let project = environment.required("FIREBASE_PROJECT_ID");
         let account = SecretSource::read(environment, "FIREBASE_SECRET");
         Some(Self {
             feed: feed?,
+            devices: devices?,
             given_up: given_up?,
             base: base?,
             project: project?,
@@ -83,7 +87,11 @@ impl Pusher {
             Err(error @ Error::Item(_)) => return self.given_up.add(Some(profile), Some(id), &error).await,
             Err(error) => return Err(error),
         };
-        let mut devices = self.feed.devices(profile).await?;
+        if !item.push {
+            return Ok(());
+        }
+        let devices = self.devices.of(profile).await?.into_iter();
+        let mut devices: Vec<String> = devices.map(|device| device.token).collect();
         devices.retain(|device| !pushed.contains(&mark(device)));
         if devices.is_empty() {
             return Ok(());
@@ -131,8 +139,11 @@ impl Pusher {
     ) -> Result<(), Error> {
         let code = decline.code;
         if [UNREGISTERED, INVALID_TOKEN].contains(&code.as_str()) {
-            metrics::count("DevicesForgotten", 1);
-            return self.feed.forget_device(profile, &push.device_token).await;
+            // One that has become another's meanwhile is theirs to lose.
+            if self.devices.forget(profile, &push.device_token).await? {
+                metrics::count("DevicesForgotten", 1);
+            }
+            return Ok(());
         }
         let is_for_good = FOR_GOOD.contains(&code.as_str());
         let error = Error::FirebaseRefused(code);

@@ -1,0 +1,58 @@
+//! `PUT /notifications/devices/{token}`: the caller's notifications are pushed to this device from now on.
+
+use std::process::ExitCode;
+
+use notifications::devices::{Device, DevicePlatform, DeviceRegistry, DeviceToken, TOKEN_PATTERN};
+use platform::config::Environment;
+use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::problem::Problem;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// A device.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DeviceRequest {
+    /// What it runs.
+    #[schema(value_type = String, pattern = "^(ios|android|web)$", examples("ios"))]
+    platform: DevicePlatform,
+}
+
+struct RegisterDevice(DeviceRegistry);
+
+impl HttpOperation for RegisterDevice {
+    type Input = DeviceRequest;
+    type Output = Device;
+
+    fn about() -> About {
+        About::new(
+            Method::Put,
+            "Register a device",
+            "To be called at each start of the app. A device belongs to whoever registered it last, and to nobody else; of \
+             more than 20 devices of one profile, the one registered longest ago goes.",
+        )
+        .path(
+            "token",
+            json!({"type": "string", "pattern": TOKEN_PATTERN}),
+            "The device's registration token of Firebase.",
+        )
+        .answer(200, "The device was the caller's already.")
+        .answer(201, "The device is the caller's now.")
+    }
+
+    fn configure(environment: &mut Environment) -> Option<Self> {
+        DeviceRegistry::read(environment).map(Self)
+    }
+
+    async fn handle(&self, call: Call<DeviceRequest>) -> Result<Reply<Device>, Problem> {
+        let profile = call.identity.profile()?;
+        let token: DeviceToken = call.path("token")?;
+        let (device, is_new) = self.0.register(profile, &token, call.input.platform).await?;
+        Reply::with_status(if is_new { 201 } else { 200 }, &device)
+    }
+}
+
+fn main() -> ExitCode {
+    http::serve::<RegisterDevice>()
+}

@@ -1,0 +1,224 @@
+//! The kinds of notifications: what each is called, and where it goes unless its reader says otherwise.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of notification. It has the name of the event that it tells of, which is stable; apps know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum Kind {
+    /// A deposit or withdrawal has arrived.
+    MoneyFlowSucceeded,
+    /// A deposit or withdrawal did not go through, or came back.
+    MoneyFlowFailed,
+    /// The identity check has come to another status.
+    KycStatusChanged,
+    /// A commission was paid.
+    CommissionCharged,
+    /// A commission could not be charged.
+    CommissionChargeFailed,
+    /// The bank wants the payment of a commission confirmed.
+    CommissionConfirmationRequired,
+    /// Buying is suspended.
+    TradingSuspended,
+    /// Buying is possible again.
+    TradingResumed,
+    /// A portfolio was rebalanced.
+    CollectionVersionCompleted,
+    /// A portfolio could not be rebalanced.
+    CollectionVersionFailed,
+    /// A bank wants its customer to sign in again.
+    BankAccountNeedsReauth,
+    /// A withdrawal from a funded account was approved.
+    WithdrawalApproved,
+    /// It was paid out.
+    WithdrawalCompleted,
+    /// It was rejected.
+    WithdrawalRejected,
+    /// Its payout failed.
+    WithdrawalFailed,
+    /// A funded account is close to a limit.
+    FundedAccountWarned,
+    /// A rule has closed a funded account.
+    FundedAccountClosed,
+}
+
+/// Where notifications of a kind go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channels {
+    /// Into the feed. What isn't there is nowhere: pushes and mails tell of an item of the feed.
+    pub feed: bool,
+    /// To the phones.
+    pub push: bool,
+    /// By mail.
+    pub mail: bool,
+}
+
+const PUSHED: Channels = Channels {
+    feed: true,
+    push: true,
+    mail: false,
+};
+const MAILED: Channels = Channels { mail: true, ..PUSHED };
+/// A receipt: nobody has to look at it now.
+const RECEIPT: Channels = Channels {
+    push: false,
+    ..MAILED
+};
+
+impl Kind {
+    /// All kinds, in the order in which preferences list them.
+    pub const ALL: [Self; 17] = [
+        Self::MoneyFlowSucceeded,
+        Self::MoneyFlowFailed,
+        Self::KycStatusChanged,
+        Self::CommissionCharged,
+        Self::CommissionChargeFailed,
+        Self::CommissionConfirmationRequired,
+        Self::TradingSuspended,
+        Self::TradingResumed,
+        Self::CollectionVersionCompleted,
+        Self::CollectionVersionFailed,
+        Self::BankAccountNeedsReauth,
+        Self::WithdrawalApproved,
+        Self::WithdrawalCompleted,
+        Self::WithdrawalRejected,
+        Self::WithdrawalFailed,
+        Self::FundedAccountWarned,
+        Self::FundedAccountClosed,
+    ];
+
+    /// Its name, which is its event's type; whether it stays in the feed whatever its reader wants; where it goes.
+    const fn rules(self) -> (&'static str, bool, Channels) {
+        match self {
+            Self::MoneyFlowSucceeded => ("money-flow.succeeded", false, PUSHED),
+            Self::MoneyFlowFailed => ("money-flow.failed", false, PUSHED),
+            Self::KycStatusChanged => ("kyc.status-changed", true, MAILED),
+            Self::CommissionCharged => ("commission.charged", false, RECEIPT),
+            Self::CommissionChargeFailed => ("commission.charge-failed", true, MAILED),
+            Self::CommissionConfirmationRequired => ("commission.confirmation-required", true, MAILED),
+            Self::TradingSuspended => ("trading.suspended", false, MAILED),
+            Self::TradingResumed => ("trading.resumed", false, MAILED),
+            Self::CollectionVersionCompleted => ("collection-version.completed", false, PUSHED),
+            Self::CollectionVersionFailed => ("collection-version.failed", false, PUSHED),
+            Self::BankAccountNeedsReauth => ("bank-account.needs-reauth", false, MAILED),
+            Self::WithdrawalApproved => ("withdrawal.approved", false, PUSHED),
+            Self::WithdrawalCompleted => ("withdrawal.completed", false, PUSHED),
+            Self::WithdrawalRejected => ("withdrawal.rejected", false, PUSHED),
+            Self::WithdrawalFailed => ("withdrawal.failed", false, MAILED),
+            Self::FundedAccountWarned => ("funded-account.warned", false, PUSHED),
+            Self::FundedAccountClosed => ("funded-account.closed", false, MAILED),
+        }
+    }
+
+    /// The name.
+    pub const fn name(self) -> &'static str {
+        self.rules().0
+    }
+
+    /// Whether it can't be switched off in the feed: errors of charges, and the identity check.
+    pub const fn feed_is_fixed(self) -> bool {
+        self.rules().1
+    }
+
+    /// Where it goes unless its reader says otherwise.
+    pub const fn usual_channels(self) -> Channels {
+        self.rules().2
+    }
+
+    /// The kind of a name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The fields that its templates may name.
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::MoneyFlowSucceeded | Self::MoneyFlowFailed => &["direction", "amount"],
+            Self::KycStatusChanged => &["status"],
+            Self::CommissionCharged => &[
+                "amount",
+                "period_start",
+                "period_end",
+                "payment_method",
+                "charged_on",
+            ],
+            Self::CommissionChargeFailed => &[
+                "amount",
+                "period_start",
+                "period_end",
+                "payment_method",
+                "reason",
+                "next_attempt_on",
+                "action_url",
+            ],
+            Self::CommissionConfirmationRequired => {
+                &["amount", "payment_method", "confirm_until", "action_url"]
+            }
+            Self::TradingSuspended | Self::TradingResumed => &["amount", "action_url"],
+            Self::CollectionVersionCompleted => &[],
+            Self::CollectionVersionFailed => &["reason"],
+            Self::BankAccountNeedsReauth => &["name"],
+            Self::WithdrawalApproved
+            | Self::WithdrawalCompleted
+            | Self::WithdrawalRejected
+            | Self::WithdrawalFailed => &["amount", "reason"],
+            Self::FundedAccountWarned | Self::FundedAccountClosed => &["rule"],
+        }
+    }
+}
+
+/// There is no kind of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such kind of notification; GET /notifications/preferences lists them")]
+pub struct UnknownKind;
+
+impl TryFrom<String> for Kind {
+    type Error = UnknownKind;
+
+    fn try_from(name: String) -> Result<Self, UnknownKind> {
+        Self::named(&name).ok_or(UnknownKind)
+    }
+}
+
+impl From<Kind> for &'static str {
+    fn from(kind: Kind) -> Self {
+        kind.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::named("invoice.created"), None);
+    }
+
+    #[test]
+    fn what_needs_somebodys_doing_is_mailed() {
+        let mailed: Vec<_> = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.usual_channels().mail)
+            .map(Kind::name)
+            .collect();
+        assert_eq!(
+            mailed,
+            [
+                "kyc.status-changed",
+                "commission.charged",
+                "commission.charge-failed",
+                "commission.confirmation-required",
+                "trading.suspended",
+                "trading.resumed",
+                "bank-account.needs-reauth",
+                "withdrawal.failed",
+                "funded-account.closed",
+            ]
+        );
+        assert!(Kind::ALL.into_iter().all(|kind| kind.usual_channels().feed));
+    }
+}

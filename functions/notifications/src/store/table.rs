@@ -1,0 +1,184 @@
+//! What all access to the table is made of.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use domain::ids::ProfileId;
+use platform::aws;
+use platform::config::Environment;
+use platform::error::PlatformError;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+/// How often a transaction is repeated that met another one on the same item.
+const CONFLICT_TRIES: u32 = 10;
+/// The longest wait after the first conflict; it doubles with each, up to [`LONGEST_WAIT_MS`].
+const FIRST_WAIT_MS: u64 = 20;
+const LONGEST_WAIT_MS: u64 = 1_000;
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The table.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) name: String,
+}
+
+/// What came of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Transacted {
+    /// All of it was written.
+    Done,
+    /// None of it was: the conditions of the writes at these positions don't hold.
+    Refused(Vec<usize>),
+}
+
+impl Table {
+    /// Reads `TABLE_NOTIFICATIONS`.
+    pub(super) fn read(environment: &mut Environment) -> Option<Self> {
+        Some(Self {
+            name: environment.required("TABLE_NOTIFICATIONS")?,
+        })
+    }
+
+    /// An item as it is now.
+    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
+        let get = aws::dynamodb().await.get_item().table_name(&self.name);
+        let answer = get.set_key(Some(key)).consistent_read(true).send().await;
+        Ok(answer.map_err(|error| Error::dynamodb(&error))?.item)
+    }
+
+    /// Writes all or nothing. What meets another transaction on the same item is tried again, by chance sooner or later,
+    /// so that those who met don't meet again.
+    pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> Result<Transacted, Error> {
+        for attempt in 0..CONFLICT_TRIES {
+            let transaction = aws::dynamodb().await.transact_write_items();
+            let sent = transaction.set_transact_items(Some(writes.to_vec())).send().await;
+            match sent {
+                Ok(_) => return Ok(Transacted::Done),
+                Err(error) => match cancellation(error.as_service_error()) {
+                    Some(Cancelled::Refused(positions)) => return Ok(Transacted::Refused(positions)),
+                    Some(Cancelled::Conflict) => tokio::time::sleep(wait(attempt)).await,
+                    None => return Err(Error::dynamodb(&error)),
+                },
+            }
+        }
+        let contended = "too many transactions on the same items".to_owned();
+        Err(Error::Platform(PlatformError::DynamoDb(contended)))
+    }
+}
+
+fn wait(attempt: u32) -> Duration {
+    let longest = FIRST_WAIT_MS
+        .saturating_mul(1_u64.checked_shl(attempt).unwrap_or(u64::MAX))
+        .min(LONGEST_WAIT_MS);
+    Duration::from_millis(rand::random_range(1..=longest))
+}
+
+enum Cancelled {
+    Refused(Vec<usize>),
+    Conflict,
+}
+
+/// Why a transaction was cancelled, where that is an answer and no failure.
+fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Cancelled> {
+    match error? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            let reasons = cancelled.cancellation_reasons();
+            let at = |code| {
+                let found = reasons.iter().enumerate();
+                found
+                    .filter(|(_, reason)| reason.code() == Some(code))
+                    .map(|(position, _)| position)
+                    .collect::<Vec<_>>()
+            };
+            let refused = at("ConditionalCheckFailed");
+            if !refused.is_empty() {
+                return Some(Cancelled::Refused(refused));
+            }
+            let met = !at("TransactionConflict").is_empty();
+            met.then_some(Cancelled::Conflict)
+        }
+        other if other.code() == Some("TransactionInProgressException") => Some(Cancelled::Conflict),
+        _ => None,
+    }
+}
+
+/// A profile's item.
+pub(super) fn key(profile: ProfileId, sort: &str) -> Item {
+    key_of(&partition(profile), sort)
+}
+
+pub(super) fn key_of(partition: &str, sort: &str) -> Item {
+    HashMap::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
+}
+
+pub(super) fn partition(profile: ProfileId) -> String {
+    format!("profile#{profile}")
+}
+
+pub(super) fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+pub(super) fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::from_item(item).map_err(|error| Error::Item(error.to_string()))
+}
+
+/// The end of the item's sort key, after what stands before it.
+pub(super) fn sort_after(item: &Item, start: &str) -> Option<String> {
+    Some(item.get("sk")?.as_s().ok()?.strip_prefix(start)?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::CancellationReason;
+    use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+
+    use super::*;
+
+    /// What comes of a transaction that was cancelled for these reasons, one for each write.
+    fn cancelled(codes: &[&str]) -> Option<Cancelled> {
+        let reasons = codes
+            .iter()
+            .map(|code| CancellationReason::builder().code(*code).build());
+        let error = TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.collect()));
+        cancellation(Some(&TransactWriteItemsError::TransactionCanceledException(
+            error.build(),
+        )))
+    }
+
+    #[test]
+    fn a_condition_that_does_not_hold_is_an_answer_and_a_conflict_is_tried_again() {
+        let refused = cancelled(&[
+            "None",
+            "ConditionalCheckFailed",
+            "TransactionConflict",
+            "ConditionalCheckFailed",
+        ]);
+        assert!(matches!(refused, Some(Cancelled::Refused(positions)) if positions == [1, 3]));
+        assert!(matches!(
+            cancelled(&["None", "TransactionConflict"]),
+            Some(Cancelled::Conflict)
+        ));
+        assert!(cancelled(&["None", "ThrottlingError"]).is_none());
+        assert!(cancellation(None).is_none());
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_second() {
+        for attempt in 0..CONFLICT_TRIES {
+            let longest = (20_u64 << attempt).min(1_000);
+            assert!(wait(attempt) <= Duration::from_millis(longest));
+        }
+        assert!(wait(u32::MAX) <= Duration::from_secs(1));
+    }
+}
