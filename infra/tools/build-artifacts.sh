@@ -20,7 +20,8 @@ main() {
   esac
   # Every binary of every area, and so not the local cloud.
   [ $# -gt 0 ] || mapfile -t operations < <(all_operations)
-  for operation in "${operations[@]}"; do arguments+=(--bin "$operation"); done
+  # With its package, so that nothing is compiled that only other areas use.
+  for operation in "${operations[@]}"; do arguments+=(--package "$(package_of "$operation")" --bin "$operation"); done
   # Brokers in AWS ask for TLS and a password; development, on plain Kafka, saves itself the OpenSSL build.
   case " ${operations[*]} " in *" relay_outbox "*) arguments+=(--features operations/kafka-tls) ;; esac
   SQLX_OFFLINE=true cargo lambda build --release --locked "${arguments[@]}"
@@ -30,6 +31,15 @@ main() {
 all_operations() {
   local file
   for file in functions/*/src/bin/*.rs; do basename "$file" .rs; done
+}
+
+package_of() {
+  local source
+  for source in functions/*/src/bin/"$1".rs; do
+    [ ! -e "$source" ] || { sed -n 's/^name = "\(.*\)"/\1/p' "${source%/src/bin/*}/Cargo.toml" | head -1; return; }
+  done
+  # The benchmarks' own.
+  echo "${1//_/-}"
 }
 
 check() {

@@ -1,0 +1,145 @@
+//! What commissions tell others. Events of one profile come in order. `invoice.created` is written by the database's
+//! `create_invoices` (migration 0012).
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::ids::{InvoiceId, PaymentMethodId, ProfileId};
+use domain::money::Money;
+use platform::event::Envelope;
+use platform::outbox::{self, Destination};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::Error;
+
+/// An invoice was paid.
+pub const COMMISSION_CHARGED: &str = "commission.charged";
+/// A charge was declined, or there was nothing to charge.
+pub const COMMISSION_CHARGE_FAILED: &str = "commission.charge-failed";
+/// A charge waits for its customer.
+pub const COMMISSION_CONFIRMATION_REQUIRED: &str = "commission.confirmation-required";
+/// All retries of an invoice failed.
+pub const INVOICE_UNCOLLECTIBLE: &str = "invoice.uncollectible";
+/// A payment method was saved.
+pub const PAYMENT_METHOD_ADDED: &str = "payment-method.added";
+/// Buying is suspended until nothing is owed.
+pub const TRADING_SUSPENDED: &str = "trading.suspended";
+/// Buying is possible again.
+pub const TRADING_RESUMED: &str = "trading.resumed";
+
+/// Why buying is suspended.
+pub const COMMISSIONS_UNPAID: &str = "commissions-unpaid";
+
+const EVERYBODY: [Destination; 2] = [
+    Destination::Topic("commissions.events"),
+    Destination::Queue("domain-events"),
+];
+const TOPIC: [Destination; 1] = [Destination::Topic("commissions.events")];
+
+/// An invoice, in each event about one.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InvoiceTold {
+    pub(crate) invoice_id: InvoiceId,
+    pub(crate) profile_id: ProfileId,
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: String,
+    pub(crate) period_start: NaiveDate,
+    pub(crate) period_end: NaiveDate,
+}
+
+/// The charge of an invoice.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Charged {
+    #[serde(flatten)]
+    pub(crate) invoice: InvoiceTold,
+    pub(crate) payment_method: String,
+    pub(crate) charged_at: DateTime<Utc>,
+}
+
+/// The failed charge of an invoice.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ChargeFailed {
+    #[serde(flatten)]
+    pub(crate) invoice: InvoiceTold,
+    /// Nothing where there was none.
+    pub(crate) payment_method: Option<String>,
+    /// One of `domain::billing::decline::reason`, or `no_payment_method`.
+    pub(crate) reason: String,
+    /// When the same method is tried again (New York); nothing when it isn't.
+    pub(crate) next_attempt_on: Option<NaiveDate>,
+    /// Where the payment method is changed.
+    pub(crate) action_url: String,
+}
+
+/// A charge that waits for its customer.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ConfirmationRequired {
+    #[serde(flatten)]
+    pub(crate) invoice: InvoiceTold,
+    pub(crate) payment_method: String,
+    pub(crate) confirm_until: DateTime<Utc>,
+    /// Where the charge is confirmed.
+    pub(crate) action_url: String,
+}
+
+/// A payment method that was saved.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MethodAdded {
+    pub(crate) payment_method_id: PaymentMethodId,
+    pub(crate) profile_id: ProfileId,
+    pub(crate) name: String,
+}
+
+/// The beginning or end of a suspension.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SuspensionTold {
+    pub(crate) profile_id: ProfileId,
+    pub(crate) reason: &'static str,
+    /// What is owed, or was paid.
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: String,
+    pub(crate) action_url: String,
+}
+
+/// A payout of our balance at Stripe, for whoever asked for it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PayoutTold {
+    pub(crate) payout_id: String,
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: String,
+    pub(crate) failure_code: Option<String>,
+}
+
+impl SuspensionTold {
+    pub(crate) fn new(profile_id: ProfileId, amount: Money, action_url: String) -> Self {
+        Self {
+            profile_id,
+            reason: COMMISSIONS_UNPAID,
+            amount_cents: amount.minor(),
+            currency: amount.currency().code().to_owned(),
+            action_url,
+        }
+    }
+}
+
+/// Tells everybody of something that happened to a profile.
+pub(crate) async fn tell<T: Serialize>(
+    connection: &mut PgConnection,
+    kind: &str,
+    profile: ProfileId,
+    at: DateTime<Utc>,
+    told: T,
+) -> Result<(), Error> {
+    let event = Envelope::new(kind, format!("profile-{profile}"), at, told);
+    Ok(outbox::publish(connection, &event, &EVERYBODY).await?)
+}
+
+/// Tells those who asked for payouts what became of one.
+pub(crate) async fn tell_payout(
+    connection: &mut PgConnection,
+    kind: &str,
+    at: DateTime<Utc>,
+    told: PayoutTold,
+) -> Result<(), Error> {
+    let event = Envelope::new(kind, format!("payout-{}", told.payout_id), at, told);
+    Ok(outbox::publish(connection, &event, &TOPIC).await?)
+}

@@ -1,0 +1,88 @@
+//! Stripe, ready to be asked: its secret is fetched and its client made on first use, and anew within minutes of the
+//! secret's rotation.
+
+use std::sync::Arc;
+
+use platform::config::Environment;
+use platform::secret::{Rotating, SecretSource};
+use providers::outcome::{Decline, Outcome};
+use providers::stripe::{Stripe, StripeCredentials};
+
+use crate::Error;
+
+const PARTY: &str = "Stripe";
+
+/// The card processor.
+#[derive(Debug)]
+pub struct Processor {
+    base: String,
+    connected: Rotating<Connected>,
+}
+
+/// A client, and the secrets of the webhooks that come from the same account.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) client: Stripe,
+    pub(crate) webhook_secrets: WebhookSecrets,
+}
+
+/// What Stripe signs its events with: two while they are rolled.
+pub(crate) struct WebhookSecrets(pub(crate) Vec<String>);
+
+impl std::fmt::Debug for WebhookSecrets {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("WebhookSecrets(redacted)")
+    }
+}
+
+impl Processor {
+    /// Reads `STRIPE_API_BASE` and `STRIPE_SECRET(_ARN)`.
+    pub fn read(environment: &mut Environment) -> Option<Self> {
+        let base = environment.required("STRIPE_API_BASE");
+        let credentials = SecretSource::read(environment, "STRIPE_SECRET");
+        Some(Self {
+            base: base?,
+            connected: Rotating::new(credentials?),
+        })
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Arc<Connected>, Error> {
+        let make = |credentials: StripeCredentials| {
+            let client = Stripe::new(self.base.clone(), &credentials).map_err(|error| unavailable(&error))?;
+            Ok(Connected {
+                client,
+                webhook_secrets: WebhookSecrets(credentials.webhook_secrets),
+            })
+        };
+        self.connected.get(make).await
+    }
+
+    /// Fetches the secret anew, when what is signed doesn't match: it may have been rolled a moment ago.
+    pub(crate) async fn look_again(&self) {
+        self.connected.look_again().await;
+    }
+}
+
+/// The answer, where anything but an answer is a failure.
+pub(crate) fn answered<T>(outcome: Outcome<T>) -> Result<T, Error> {
+    match outcome {
+        Outcome::Done(answer) => Ok(answer),
+        Outcome::Declined(decline) => Err(refused(decline)),
+        Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(unavailable(&reason)),
+    }
+}
+
+pub(crate) fn refused(decline: Decline) -> Error {
+    Error::Refused {
+        party: PARTY,
+        code: decline.code,
+        status: decline.status,
+    }
+}
+
+pub(crate) fn unavailable(reason: &impl ToString) -> Error {
+    Error::Unavailable {
+        party: PARTY,
+        reason: reason.to_string(),
+    }
+}
