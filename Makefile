@@ -18,7 +18,7 @@ up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
 	@$(BUILD)
 	@$(CLOUD) up --no-build
 
-demo: prerequisites ## Deposits, withdrawals and payments from end to end, told step by step and checked
+demo: prerequisites ## Deposits, withdrawals, payments, commissions and notifications, told step by step and checked
 	@$(BUILD)
 	@$(CLOUD) demo --no-build
 
@@ -26,10 +26,12 @@ test: prerequisites ## All tests
 	@infra/tools/test.sh
 
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
-bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; a month's invoices
 	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds transfer
 	@cargo bench --package end-to-end --bench latency --profile dev
 	@cargo bench --package end-to-end --bench transfers
+	@$(BUILD)
+	@cargo bench --package end-to-end --bench invoices --profile dev
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh

@@ -142,7 +142,10 @@ impl Fixture {
         self.cloud.plaid().clear_faults();
         self.cloud.firebase().clear_faults();
         self.cloud.ecb().clear_faults();
+        self.cloud.mail().clear_faults();
         self.cloud.ecb().reset();
+        self.cloud.stripe().clear_faults();
+        self.cloud.stripe().reset_webhooks();
         self.cloud.drivewealth().drop_held_events();
         self.cloud.drivewealth().hold_events(false);
         self.cloud.drivewealth().auto_advance(Some(PACE));

@@ -6,6 +6,7 @@
 )]
 
 mod api;
+pub mod billing;
 pub mod broker;
 mod database;
 mod eventually;

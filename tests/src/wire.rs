@@ -107,13 +107,18 @@ impl Wire {
                 url.with_context(|| format!("the local cloud has no address {variable}: {}", status.text))?;
             let server = address_in(url).with_context(|| format!("{variable}={url} has no address"))?;
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let replaced = url.replacen(&server, &listener.local_addr()?.to_string(), 1);
+            let proxy = listener.local_addr()?.to_string();
+            // A variable may hold the port alone.
+            let (url, replaced) = match variable.ends_with("_PORT") {
+                true => (port_of(&server), port_of(&proxy)),
+                false => (url.to_owned(), url.replacen(&server, &proxy, 1)),
+            };
             let server: SocketAddr = server.replace("localhost", "127.0.0.1").parse()?;
             proxies.spawn(accept(listener, server, variable, Arc::clone(&shared)));
             fixture
                 .cloud
                 .set_function_environment(function, variable, &replaced)?;
-            backends.push((*variable, url.to_owned()));
+            backends.push((*variable, url));
         }
         Ok(Self {
             function,
@@ -284,6 +289,11 @@ async fn connect(
     // Still open until the function is dead, so that nothing can be done about it.
     let _ = cuts.changed().await;
     Ok(())
+}
+
+fn port_of(address: &str) -> String {
+    let port = address.rsplit(':').next();
+    port.unwrap_or_default().to_owned()
 }
 
 /// `host:port` of a URL.

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, options, root, run_scenarios};
-use serde_json::json;
+use end_to_end::{Fixture, Result, Scenario, Tester, billing::VISA, ensure_eq, options, root, run_scenarios};
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     let scenarios = vec![Scenario::alone(
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
 /// The account and the redemption of the files, which the broker here knows under ids of its own.
 const ACCOUNT: &str = "cc07f91b-7ee1-4868-b8fc-823c70a1b932.1407775317759";
 const REDEMPTION: &str = "MNTA000001-1795184890777-R2KQP";
+/// The session whose card the files take over.
+const SESSION: &str = "cs_test_a1b2c3d4";
 /// The withdrawal from a wallet that the files settle.
 const WITHDRAWAL: &str = "01a1f95d-46ff-75c1-9a2b-3c4d5e6f7081";
 
@@ -38,6 +40,7 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
         .id
         .clone();
     let withdrawal = wallets(&fixture).await?;
+    let session = billing(&fixture, &customer).await?;
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
@@ -46,11 +49,17 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
         let text = text
             .replace(ACCOUNT, &customer.customer.drivewealth_account_id)
             .replace(REDEMPTION, &redemption)
+            .replace(SESSION, &session)
             .replace(WITHDRAWAL, &withdrawal);
-        let result = fixture
-            .cloud
-            .invoke(&function.binary, serde_json::from_str(&text)?)
-            .await?;
+        let mut event: Value = serde_json::from_str(&text)?;
+        // The signature of the file is too old to be taken.
+        if let (Some(body), Some(signature)) = (
+            event["body"].as_str().map(str::to_owned),
+            event.pointer_mut("/headers/stripe-signature"),
+        ) {
+            *signature = json!(fixture.cloud.stripe().sign_now(&body));
+        }
+        let result = fixture.cloud.invoke(&function.binary, event).await?;
         let status = result.payload["statusCode"].as_i64().unwrap_or(200);
         let failures = result.payload["batchItemFailures"].as_array().map_or(0, Vec::len);
         if result.function_error.is_some() || status >= 300 || failures > 0 {
@@ -66,6 +75,23 @@ async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
         refused.join("\n")
     );
     Ok(())
+}
+
+/// The cards and the invoice of the files; one card is deleted, and the other is chosen. Gives a session whose card has not
+/// been taken over.
+async fn billing(fixture: &Fixture, customer: &Tester) -> Result<String> {
+    fixture.cloud.stripe().limit_webhooks(Some(&[]));
+    let saved = customer.save_card(fixture, VISA).await?;
+    let to_delete = customer.save_card(fixture, VISA).await?;
+    let invoice = fixture.invoice(customer, 800).await?;
+    ensure_eq!(
+        (saved, to_delete, invoice),
+        (1, 2, 1),
+        "the ids that the files speak of"
+    );
+    let session = customer.checkout().await?;
+    fixture.cloud.stripe().complete_checkout(&session, VISA)?;
+    Ok(session)
 }
 
 /// The clients and wallets of the files, with money and a withdrawal that is not settled; gives its transaction.

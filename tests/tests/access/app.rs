@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, traces::Traces};
+use chrono::Utc;
+use end_to_end::{
+    Fixture, Result, Scenario, Tester,
+    billing::{VISA, setup_request},
+    ensure_eq,
+    traces::Traces,
+};
 use serde_json::{Value, json};
 
 use crate::{Request, path_of};
@@ -13,27 +19,39 @@ enum Strangers {
     /// The body names what belongs to another: the answer is as if it weren't there.
     FindNothing { code: &'static str },
     /// The route shows the caller's own. This is a text of the other's that must not be in it.
-    SeeTheirOwn { hidden: fn(&Tester) -> String },
+    SeeTheirOwn { hidden: fn(&Owner) -> String },
+    /// The route does something with the caller's own, and here there is nothing of theirs.
+    DoNothing,
+    /// The route changes what is the caller's, whatever is another's; tests/notifications has what comes of it.
+    ChangeTheirOwn,
 }
 
 pub(crate) struct Row {
     pub(crate) route: &'static str,
-    body: Option<fn(&Tester) -> Value>,
+    body: Option<fn(&Owner) -> Value>,
     strangers: Strangers,
+}
+
+/// Somebody with what the routes are about: a trading account, a card and an invoice that was charged to it.
+pub(crate) struct Owner {
+    tester: Tester,
+    session: String,
+    method: i64,
+    invoice: i64,
 }
 
 /// Every route of the app has its row here; a test says which is missing.
 pub(crate) const ROWS: &[Row] = &[
     Row {
         route: "POST /trading/deposits",
-        body: Some(|tester| tester.request(100)),
+        body: Some(|owner| owner.tester.request(100)),
         strangers: Strangers::FindNothing {
             code: "trading-account-not-found",
         },
     },
     Row {
         route: "POST /trading/withdrawals",
-        body: Some(|tester| tester.request(100)),
+        body: Some(|owner| owner.tester.request(100)),
         strangers: Strangers::FindNothing {
             code: "trading-account-not-found",
         },
@@ -42,14 +60,78 @@ pub(crate) const ROWS: &[Row] = &[
         route: "GET /trading/profile",
         body: None,
         strangers: Strangers::SeeTheirOwn {
-            hidden: |tester| format!("\"trading_account_id\":{},", tester.customer.trading_account_id),
+            hidden: |owner| {
+                format!(
+                    "\"trading_account_id\":{},",
+                    owner.tester.customer.trading_account_id
+                )
+            },
         },
     },
     Row {
         route: "GET /trading/history/money-flow",
         body: None,
         strangers: Strangers::SeeTheirOwn {
-            hidden: |tester| format!("\"trading_account_id\":{},", tester.customer.trading_account_id),
+            hidden: |owner| {
+                format!(
+                    "\"trading_account_id\":{},",
+                    owner.tester.customer.trading_account_id
+                )
+            },
+        },
+    },
+    Row {
+        route: "POST /billing/checkout-sessions",
+        body: Some(|_| setup_request()),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "POST /billing/payment-methods",
+        body: Some(|owner| json!({ "stripe_session_id": owner.session })),
+        strangers: Strangers::FindNothing {
+            code: "checkout-session-not-found",
+        },
+    },
+    Row {
+        route: "GET /billing/payment-methods",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"id\":{},", owner.method),
+        },
+    },
+    Row {
+        route: "PUT /billing/payment-methods/{payment_method_id}/active",
+        body: Some(|_| json!({})),
+        strangers: Strangers::FindNothing {
+            code: "payment-method-not-found",
+        },
+    },
+    Row {
+        route: "DELETE /billing/payment-methods/{payment_method_id}",
+        body: None,
+        strangers: Strangers::FindNothing {
+            code: "payment-method-not-found",
+        },
+    },
+    Row {
+        route: "GET /billing/invoices",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"id\":{},", owner.invoice),
+        },
+    },
+    Row {
+        route: "GET /billing/invoices/{invoice_id}",
+        body: None,
+        strangers: Strangers::FindNothing {
+            code: "invoice-not-found",
+        },
+    },
+    Row {
+        route: "GET /billing/commissions",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"invoice_id\":{},", owner.invoice),
         },
     },
     Row {
@@ -63,8 +145,42 @@ pub(crate) const ROWS: &[Row] = &[
         route: "GET /notifications/unread-count",
         body: None,
         strangers: Strangers::SeeTheirOwn {
-            hidden: |_| "\"unread\":1".to_owned(),
+            // Of the deposit, and of the commission.
+            hidden: |_| "\"unread\":2".to_owned(),
         },
+    },
+    Row {
+        route: "POST /notifications/read",
+        // Later than any notification.
+        body: Some(|_| json!({ "up_to": "7ZZZZZZZZZZZZZZZZZZZZZZZZZ" })),
+        strangers: Strangers::DoNothing,
+    },
+    Row {
+        route: "PUT /notifications/devices/{token}",
+        body: Some(|_| json!({ "platform": "ios" })),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "DELETE /notifications/devices/{token}",
+        body: None,
+        strangers: Strangers::FindNothing {
+            code: "device-not-found",
+        },
+    },
+    Row {
+        route: "GET /notifications/preferences",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |_| "\"kind\":\"money-flow.succeeded\",\"mail\":true".to_owned(),
+        },
+    },
+    Row {
+        route: "PUT /notifications/preferences",
+        body: Some(|_| {
+            let choice = json!({ "kind": "money-flow.succeeded", "feed": true, "push": true, "mail": true });
+            json!({ "items": [choice] })
+        }),
+        strangers: Strangers::ChangeTheirOwn,
     },
 ];
 
@@ -78,18 +194,62 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 impl Row {
     /// A call of the route, for what belongs to `owner`.
-    pub(crate) fn request(&self, owner: &Tester) -> Request {
+    pub(crate) fn request(&self, owner: &Owner) -> Request {
+        let path = path_of(self.route)
+            .replace("{payment_method_id}", &owner.method.to_string())
+            .replace("{invoice_id}", &owner.invoice.to_string())
+            .replace("{token}", &owner.tester.customer.device_token);
         Request {
             route: self.route,
-            path: path_of(self.route).to_owned(),
+            path,
             body: self.body.map(|body| body(owner)),
         }
     }
 }
 
+impl Owner {
+    /// A customer who has a commission paid. Stripe's webhooks stay away, so that nothing comes of them later.
+    pub(crate) async fn register(fixture: &Fixture) -> Result<Self> {
+        fixture.cloud.stripe().limit_webhooks(Some(&[]));
+        let tester = fixture.customer().await?;
+        let session = tester.checkout().await?;
+        fixture.cloud.stripe().complete_checkout(&session, VISA)?;
+        let method = tester.add_method(&session).await?.expect(201)?.number("id")?;
+        let invoice = fixture.invoice(&tester, 800).await?;
+        ensure!(
+            fixture.pay(invoice, Utc::now()).await?,
+            "the invoice was not charged"
+        );
+        fixture.invoice_reaches(invoice, "paid").await?;
+        tester.feed_reaches(1).await?;
+        Ok(Self {
+            tester,
+            session,
+            method,
+            invoice,
+        })
+    }
+
+    /// Its card's id at Stripe.
+    pub(crate) async fn stripe_method(&self, fixture: &Fixture) -> Result<String> {
+        let sql = "SELECT stripe_ref_id FROM payment_methods WHERE id = $1";
+        let id = sqlx::query_scalar(sql).bind(self.method);
+        Ok(id.fetch_one(fixture.database.pool()).await?)
+    }
+
+    /// How many cards it has.
+    pub(crate) async fn methods(&self) -> Result<usize> {
+        Ok(self.tester.methods().await?.len())
+    }
+
+    fn profile(&self) -> i64 {
+        self.tester.customer.profile_id
+    }
+}
+
 async fn no_profile(fixture: Arc<Fixture>) -> Result {
-    let owner = fixture.customer().await?;
-    let id = owner.customer.profile_id;
+    let owner = Owner::register(&fixture).await?;
+    let id = owner.profile();
     let claims = [
         json!({}),
         json!({ "user_id": "trader-1" }),
@@ -118,18 +278,22 @@ async fn no_profile(fixture: Arc<Fixture>) -> Result {
 }
 
 async fn strangers(fixture: Arc<Fixture>) -> Result {
-    let owner = fixture.customer().await?;
-    settled_deposit(&fixture, &owner).await?;
-    let other = fixture.customer().await?;
+    let owner = Owner::register(&fixture).await?;
+    settled_deposit(&fixture, &owner.tester).await?;
+    let other = Owner::register(&fixture).await?;
     let nobody = json!({ "profile_id": i64::MAX });
     let before = Traces::take(&fixture).await?;
-    for row in ROWS {
-        for claims in [json!({ "profile_id": other.customer.profile_id }), nobody.clone()] {
+    let theirs = |row: &&Row| !matches!(row.strangers, Strangers::ChangeTheirOwn);
+    for row in ROWS.iter().filter(theirs) {
+        for claims in [json!({ "profile_id": other.profile() }), nobody.clone()] {
             let answer = row.request(&owner).send_as(&fixture, &claims).await?;
             let place = format!("{} with {claims}", row.route);
             match row.strangers {
                 Strangers::FindNothing { code } => {
                     answer.expect_problem(404, code).context(place)?;
+                }
+                Strangers::DoNothing | Strangers::ChangeTheirOwn => {
+                    answer.expect(200).context(place)?;
                 }
                 Strangers::SeeTheirOwn { hidden } => {
                     let hidden = hidden(&owner);
@@ -149,7 +313,7 @@ async fn strangers(fixture: Arc<Fixture>) -> Result {
         }
         // What was looked for is there, so that the row looks for the right thing.
         if let Strangers::SeeTheirOwn { hidden } = row.strangers {
-            let answer = owner.api.get(path_of(row.route)).await?.expect(200)?;
+            let answer = owner.tester.api.get(path_of(row.route)).await?.expect(200)?;
             let hidden = hidden(&owner);
             ensure!(
                 answer.text.contains(&hidden),
@@ -161,18 +325,35 @@ async fn strangers(fixture: Arc<Fixture>) -> Result {
     }
     // One's own trading account with another's bank account, which is no better.
     for path in ["/trading/deposits", "/trading/withdrawals"] {
-        let mut body = other.request(100);
-        body["bank_account_id"] = json!(owner.customer.bank_account_id);
-        let answer = other.api.post(path, "mixed", &body).await?;
+        let mut body = other.tester.request(100);
+        body["bank_account_id"] = json!(owner.tester.customer.bank_account_id);
+        let answer = other.tester.api.post(path, "mixed", &body).await?;
         answer
             .expect_problem(404, "bank-account-not-found")
             .context(path)?;
     }
+    // Nor as a document.
+    let path = format!("/billing/invoices/{}", owner.invoice);
+    for (api, status) in [(&other.tester.api, 404), (&owner.tester.api, 200)] {
+        let request = api.request(reqwest::Method::GET, &path);
+        let request = request.header("Accept", "application/pdf");
+        api.send(request)
+            .await?
+            .expect(status)
+            .context("an invoice as a PDF")?;
+    }
+    ensure_eq!(owner.tester.unread().await?, 2, "what another reads stays unread");
     before.still(&fixture).await
 }
 
-/// An owner with a flow in the history and a notification.
+/// An owner with a flow in the history and a notification, which goes by mail as they chose.
 async fn settled_deposit(fixture: &Fixture, owner: &Tester) -> Result {
+    let choice = json!({ "kind": "money-flow.succeeded", "feed": true, "push": true, "mail": true });
+    let put = owner
+        .api
+        .request(reqwest::Method::PUT, "/notifications/preferences");
+    let put = put.json(&json!({ "items": [choice] }));
+    owner.api.send(put).await?.expect(200)?;
     let flow = owner.deposit(100).await?.expect(201)?.number("id")?;
     let drivewealth = fixture.cloud.drivewealth();
     let account = &owner.customer.drivewealth_account_id;
@@ -184,13 +365,14 @@ async fn settled_deposit(fixture: &Fixture, owner: &Tester) -> Result {
         local_cloud::sandboxes::drivewealth::status::SUCCESSFUL,
     )?;
     owner.flow_reaches(flow, "success").await?;
-    owner.feed_reaches(1).await?;
+    owner.feed_reaches(2).await?;
     Ok(())
 }
 
 async fn overrides(fixture: Arc<Fixture>) -> Result {
-    let (owner, other) = (fixture.customer().await?, fixture.customer().await?);
-    let id = owner.customer.profile_id;
+    let owner = Owner::register(&fixture).await?;
+    let other = Owner::register(&fixture).await?;
+    let id = owner.profile();
     let before = Traces::take(&fixture).await?;
     let headers = [
         ("x-profile-id", id.to_string()),
@@ -198,11 +380,12 @@ async fn overrides(fixture: Arc<Fixture>) -> Result {
         ("x-amzn-oidc-identity", id.to_string()),
     ];
     for row in ROWS {
-        let (api, path) = (&other.api, path_of(row.route));
-        if let Some(body) = row.body {
-            let mut named = body(&other);
+        let (api, request) = (&other.tester.api, row.request(&other));
+        let (method, path) = (request.method()?, &request.path);
+        if let Some(mut named) = request.body {
             named["profile_id"] = json!(id);
-            let answer = api.post(path, "override", &named).await?.expect(400)?;
+            let request = api.request(method, path).header("Idempotency-Key", "override");
+            let answer = api.send(request.json(&named)).await?.expect(400)?;
             ensure_eq!(
                 answer.body["errors"][0]["field"],
                 "profile_id",
@@ -212,7 +395,8 @@ async fn overrides(fixture: Arc<Fixture>) -> Result {
             );
             continue;
         }
-        let answer = api.get(&format!("{path}?profile_id={id}")).await?.expect(400)?;
+        let named = format!("{path}?profile_id={id}");
+        let answer = api.send(api.request(method.clone(), &named)).await?.expect(400)?;
         ensure_eq!(
             answer.body["errors"][0]["field"],
             "profile_id",
@@ -220,11 +404,12 @@ async fn overrides(fixture: Arc<Fixture>) -> Result {
             row.route,
             answer.text
         );
+        if method != reqwest::Method::GET {
+            continue;
+        }
         let plain = api.get(path).await?.expect(200)?;
         for (name, value) in &headers {
-            let request = api
-                .request(row.request(&other).method()?, path)
-                .header(*name, value);
+            let request = api.request(method.clone(), path).header(*name, value);
             let answer = api.send(request).await?.expect(200)?;
             ensure_eq!(answer.body, plain.body, "{} with the header {name}", row.route);
         }

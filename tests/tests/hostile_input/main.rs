@@ -19,7 +19,7 @@ use end_to_end::{
 };
 use serde_json::Value;
 
-use crate::operations::{Caller, JSON, Operation, Spot, operations};
+use crate::operations::{Caller, JSON, Operation, Spot, operations, webhooks};
 
 fn main() -> ExitCode {
     let scenarios = vec![
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Scenario::alone("there_is_nothing_under_a_path_that_does_not_fit", paths),
         Scenario::alone("a_query_that_does_not_fit_is_refused_and_named", queries),
         Scenario::alone("a_cursor_that_is_not_of_the_list_is_refused", cursors),
+        Scenario::alone("a_webhook_reads_nothing_that_is_not_signed", deliveries),
     ];
     run_scenarios("hostile_input", options(), scenarios)
 }
@@ -199,7 +200,7 @@ async fn bodies(fixture: Arc<Fixture>) -> Result {
             format!("{text} x").into_bytes(),
             format!("\u{feff}{text}").into_bytes(),
             text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            text.replace('"', "'").into_bytes(),
+            text.replace('"', "'").replace("{}", "{''}").into_bytes(),
             deep("[", "]").into_bytes(),
             format!("{}1{}", "{\"a\":".repeat(1_000), "}".repeat(1_000)).into_bytes(),
         ];
@@ -229,7 +230,11 @@ async fn unreadable(caller: &Caller, operation: &Operation, good: &Value, spot: 
         refused(&answer, 400, &field, &place)?;
     }
     let mut broken = spot.with(good, "\"?\"").into_bytes();
-    let place = broken.iter().position(|byte| *byte == b'?').context("no place")?;
+    // The value is the last of the text, and addresses before it have such a mark too.
+    let place = broken
+        .iter()
+        .rposition(|byte| *byte == b'?')
+        .context("no place")?;
     *broken.get_mut(place).context("no place")? = 0xff;
     let answer = caller.send(operation, broken).await?;
     refused(&answer, 400, &field, "a value that is no UTF-8")
@@ -474,14 +479,92 @@ async fn cursors(fixture: Arc<Fixture>) -> Result {
         check(&"A".repeat(513), "too long").await?;
         check(&format!("{of_history}{of_history}"), "twice").await?;
         // Where a list's cursor is an id too, there is no telling; all that it says is where to go on.
-        if !["/trading/history/money-flow", "/clients/{client_id}/payments"]
-            .contains(&operation.route.as_str())
+        if ![
+            "/trading/history/money-flow",
+            "/billing/invoices",
+            "/billing/commissions",
+            "/clients/{client_id}/payments",
+        ]
+        .contains(&operation.route.as_str())
         {
             check(&of_history, "of the history").await?;
         }
     }
-    ensure!(lists >= 4, "only {lists} lists have a cursor");
+    ensure!(lists >= 6, "only {lists} lists have a cursor");
     positions(&caller).await?;
+    before.still(&fixture).await?;
+    no_function_has_died(&fixture).await
+}
+
+async fn deliveries(fixture: Arc<Fixture>) -> Result {
+    let api = fixture.api(None)?;
+    let webhooks = webhooks(&fixture).await?;
+    ensure!(!webhooks.is_empty(), "no webhook is described");
+    let before = Traces::take(&fixture).await?;
+    let event = br#"{"id":"evt_1","object":"event","type":"payout.paid","data":{"object":{"id":"po_1"}}}"#;
+    let long = "v".repeat(8_000);
+    for webhook in &webhooks {
+        let send = async |headers: &[(&str, &[u8])], body: Vec<u8>| {
+            let request = api.request(reqwest::Method::POST, &webhook.path).body(body);
+            let request = headers
+                .iter()
+                .fold(request, |request, (name, value)| request.header(*name, *value));
+            api.send(request).await
+        };
+        let signature = webhook.signature.as_str();
+        for body in [
+            b"".to_vec(),
+            b"null".to_vec(),
+            b"[]".to_vec(),
+            b"{".to_vec(),
+            b"not json".to_vec(),
+            b"\0".to_vec(),
+            b"\xff\xfe".to_vec(),
+            event.to_vec(),
+            vec![b'['; webhook.limit / 2],
+        ] {
+            let sent = String::from_utf8_lossy(&body).into_owned();
+            let answer = send(&[], body.clone()).await?;
+            refused(&answer, 400, signature, &sent)?;
+            for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
+                let headers = [("Content-Type", kind.as_bytes()), (signature, b"t=1,v1=00")];
+                let answer = send(&headers, body.clone()).await?;
+                refused(&answer, 400, signature, &sent)?;
+            }
+        }
+        let values: [&[u8]; 12] = [
+            b"",
+            b" ",
+            b",",
+            b"=",
+            b"t=,v1=",
+            b"t=now,v1=00",
+            b"t=99999999999999999999,v1=00",
+            b"t=-9223372036854775808,v1=00",
+            b"t=1,t=2,v1=00,v1=01",
+            b"v1=00",
+            b"\xff\xfe",
+            long.as_bytes(),
+        ];
+        for value in values {
+            let answer = send(
+                &[("Content-Type", JSON.as_bytes()), (signature, value)],
+                event.to_vec(),
+            )
+            .await?;
+            let sent = format!("{signature}: {}", String::from_utf8_lossy(value));
+            refused(&answer, 400, signature, &sent)?;
+        }
+        for length in [webhook.limit + 1, 1 << 20, 5 << 20] {
+            let answer = send(&[], vec![b' '; length]).await?;
+            refused(
+                &answer,
+                413,
+                "body",
+                &format!("{} with {length} bytes", webhook.path),
+            )?;
+        }
+    }
     before.still(&fixture).await?;
     no_function_has_died(&fixture).await
 }

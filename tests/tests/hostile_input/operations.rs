@@ -1,12 +1,19 @@
-//! The API's operations as its description has them, each with a body that it would take.
+//! The API's operations as its description has them, each with a body that it would take; and the webhooks.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Answer, Api, Fixture, Result, Tester, ensure_eq, traces::routes};
+use end_to_end::{
+    Answer, Api, Fixture, Result, Tester,
+    billing::{VISA, setup_request},
+    ensure_eq,
+    traces::routes,
+};
 use serde_json::{Value, json};
 
 pub(crate) const JSON: &str = "application/json";
+/// Fields that stand in the place of another, which a good body has.
+const INSTEAD: [(&str, &str); 2] = [("receiver_amount", "amount"), ("up_to", "ids")];
 
 /// An operation.
 pub(crate) struct Operation {
@@ -52,11 +59,15 @@ pub(crate) struct Caller {
     wallet: i64,
     payee: i64,
     withdrawal: String,
+    session: String,
+    method: i64,
+    invoice: i64,
 }
 
 impl Caller {
-    /// A customer, an administrator and a service in one.
+    /// A customer, an administrator and a service in one. Stripe's webhooks stay away, so that nothing comes of them later.
     pub(crate) async fn new(fixture: &Fixture) -> Result<Self> {
+        fixture.cloud.stripe().limit_webhooks(Some(&[]));
         let tester = fixture.customer().await?;
         let api = fixture.api(Some(json!({
             "profile_id": tester.customer.profile_id, "scope": "wallets", "groups": ["admin"],
@@ -73,8 +84,15 @@ impl Caller {
         let withdrawal = withdrawn.body["transaction_id"]
             .as_str()
             .context("no transaction")?;
+        let session = tester.checkout().await?;
+        fixture.cloud.stripe().complete_checkout(&session, VISA)?;
+        let method = tester.add_method(&session).await?.expect(201)?.number("id")?;
+        let invoice = fixture.invoice(&tester, 800).await?;
         Ok(Self {
             withdrawal: withdrawal.to_owned(),
+            session,
+            method,
+            invoice,
             api,
             tester,
             client,
@@ -100,6 +118,20 @@ impl Caller {
                 "client_id": client, "wallet_id": wallet, "receiver_client_id": payee, "receiver_currency": "USD",
                 "amount": 100, "idempotency_key": "good",
             }] }),
+            "create_checkout_session" => {
+                let mut body = setup_request();
+                body["mode"] = json!("payment");
+                body["price_id"] = json!("price_basic");
+                body["refund"] = json!(true);
+                body
+            }
+            "add_payment_method" => json!({ "stripe_session_id": self.session }),
+            "set_active_payment_method" => json!({}),
+            "mark_notifications_read" => json!({ "ids": ["01ARZ3NDEKTSV4RRFFQ69G5FAV"] }),
+            "register_device" => json!({ "platform": "ios" }),
+            "set_notification_preferences" => json!({ "items": [{
+                "kind": "trading.resumed", "feed": true, "push": true, "mail": true,
+            }] }),
             "set_exchange_rate" => json!({ "rate": "0.9", "as_of": "2026-01-01T00:00:00Z" }),
             _ => anyhow::bail!("{operation} needs a good body of its own here"),
         })
@@ -111,6 +143,9 @@ impl Caller {
             .replace("{client_id}", &self.client.to_string())
             .replace("{wallet_id}", &self.wallet.to_string())
             .replace("{transaction_id}", &self.withdrawal)
+            .replace("{payment_method_id}", &self.method.to_string())
+            .replace("{invoice_id}", &self.invoice.to_string())
+            .replace("{token}", &self.tester.customer.device_token)
             .replace("{base}", "USD")
             .replace("{quote}", "EUR")
     }
@@ -151,17 +186,20 @@ async fn new_client(service: &Api) -> Result<(i64, i64)> {
     Ok((answer.number("client_id")?, wallet.context("no wallet")?))
 }
 
-/// All operations, which are those of the template.
+/// All operations, which with the webhooks are those of the template.
 pub(crate) async fn operations(fixture: &Fixture, caller: &Caller) -> Result<Vec<Operation>> {
     let document = fixture.api(None)?.get("/openapi.json").await?.expect(200)?.body;
     let paths = document["paths"].as_object().context("no paths")?;
     let mut operations = Vec::new();
+    let mut described = BTreeSet::new();
     for (route, methods) in paths {
-        for (method, described) in methods.as_object().into_iter().flatten() {
-            operations.push(operation(&document, caller, (method, route), described)?);
+        for (method, about) in methods.as_object().into_iter().flatten() {
+            described.insert(format!("{} {route}", method.to_uppercase()));
+            if !is_webhook(about) {
+                operations.push(operation(&document, caller, (method, route), about)?);
+            }
         }
     }
-    let described: BTreeSet<String> = operations.iter().map(Operation::to_string).collect();
     let template: BTreeSet<String> = routes(fixture).into_iter().map(|(name, ..)| name).collect();
     ensure_eq!(
         described,
@@ -169,6 +207,42 @@ pub(crate) async fn operations(fixture: &Fixture, caller: &Caller) -> Result<Vec
         "the described operations and the template's routes"
     );
     Ok(operations)
+}
+
+/// A route that an outside party calls.
+pub(crate) struct Webhook {
+    pub(crate) path: String,
+    /// The header with the signature.
+    pub(crate) signature: String,
+    /// The largest body that it reads.
+    pub(crate) limit: usize,
+}
+
+/// All webhooks.
+pub(crate) async fn webhooks(fixture: &Fixture) -> Result<Vec<Webhook>> {
+    let document = fixture.api(None)?.get("/openapi.json").await?.expect(200)?.body;
+    let mut webhooks = Vec::new();
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, described) in methods.as_object().into_iter().flatten() {
+            if !is_webhook(described) {
+                continue;
+            }
+            ensure_eq!(method, "post", "the method of {path}");
+            let signature = parameters(described, "header");
+            let (signature, _) = signature.first().context("no signature")?;
+            webhooks.push(Webhook {
+                path: path.clone(),
+                signature: signature.clone(),
+                limit: limit(described).context("no limit")?,
+            });
+        }
+    }
+    Ok(webhooks)
+}
+
+/// Nobody shows a token there.
+fn is_webhook(described: &Value) -> bool {
+    described["security"].as_array().is_some_and(Vec::is_empty)
 }
 
 fn operation(
@@ -183,37 +257,41 @@ fn operation(
     let spots = spots(document, None, referred(document, schema));
     let body = takes_body.then(|| caller.good_body(id)).transpose()?;
     for spot in &spots {
-        // A receiver's amount stands in the place of the payer's.
-        let has_place = body.as_ref().is_some_and(|body| spot.is_in(body)) || spot.field == "receiver_amount";
+        let has_place = body.as_ref().is_some_and(|body| spot.is_in(body)) || spot.instead_of().is_some();
         ensure!(has_place, "{id}: its good body here lacks {}", spot.name());
     }
-    let too_large = described["responses"]["413"]["description"]
-        .as_str()
-        .unwrap_or_default();
-    let limit = too_large.split(' ').find_map(|word| word.parse().ok());
-    ensure!(limit.is_some() == takes_body, "{id} says no limit: {too_large:?}");
-    let parameters = |place: &str| {
-        let all = described["parameters"].as_array().into_iter().flatten();
-        all.filter(|parameter| parameter["in"] == place)
-            .map(|parameter| {
-                let name = parameter["name"].as_str().unwrap_or_default();
-                (name.to_owned(), parameter["schema"].clone())
-            })
-            .collect::<Vec<_>>()
-    };
+    let limit = limit(described);
+    ensure!(limit.is_some() == takes_body, "{id} says no limit");
     Ok(Operation {
         method: method.to_uppercase(),
         route: route.to_owned(),
         path: caller.path(route),
-        parts: parameters("path"),
-        parameters: parameters("query"),
-        keyed: parameters("header")
+        parts: parameters(described, "path"),
+        parameters: parameters(described, "query"),
+        keyed: parameters(described, "header")
             .iter()
             .any(|(name, _)| name == "Idempotency-Key"),
         limit: limit.unwrap_or_default(),
         body,
         spots,
     })
+}
+
+/// The parameters in a place, with their schemas.
+fn parameters(described: &Value, place: &str) -> Vec<(String, Value)> {
+    let all = described["parameters"].as_array().into_iter().flatten();
+    all.filter(|parameter| parameter["in"] == place)
+        .map(|parameter| {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            (name.to_owned(), parameter["schema"].clone())
+        })
+        .collect()
+}
+
+/// The largest body in bytes, as the description says it in words.
+fn limit(described: &Value) -> Option<usize> {
+    let too_large = described["responses"]["413"]["description"].as_str()?;
+    too_large.split(' ').find_map(|word| word.parse().ok())
 }
 
 /// What a schema refers to, or itself.
@@ -268,6 +346,12 @@ impl Spot {
         list.map_or_else(|| "body".to_owned(), |list| format!("{list}[0]"))
     }
 
+    /// The field in whose place it stands, if it is one of two.
+    fn instead_of(&self) -> Option<&'static str> {
+        let found = INSTEAD.iter().find(|(field, _)| *field == self.field);
+        found.map(|(_, other)| *other)
+    }
+
     /// The field's own name.
     pub(crate) fn field(&self) -> &str {
         &self.field
@@ -288,7 +372,7 @@ impl Spot {
     /// The body's text with one value replaced by a text that may be no JSON.
     pub(crate) fn with(&self, body: &Value, text: &str) -> String {
         self.rewritten(body, |object| {
-            let kept = without(object, &self.field, self.field == "receiver_amount");
+            let kept = without(object, &self.field, self.instead_of());
             format!("{{{}\"{}\":{text}}}", kept, self.field)
         })
     }
@@ -306,10 +390,7 @@ impl Spot {
     /// The body's text without it.
     pub(crate) fn missing(&self, body: &Value) -> String {
         self.rewritten(body, |object| {
-            format!(
-                "{{{}}}",
-                without(object, &self.field, false).trim_end_matches(',')
-            )
+            format!("{{{}}}", without(object, &self.field, None).trim_end_matches(','))
         })
     }
 
@@ -317,14 +398,14 @@ impl Spot {
         let object = write(self.object(body));
         match &self.list {
             None => object,
-            Some(list) => format!("{{{}\"{list}\":[{object}]}}", without(body, list, false)),
+            Some(list) => format!("{{{}\"{list}\":[{object}]}}", without(body, list, None)),
         }
     }
 }
 
-/// The fields of an object but one, each with a comma behind it.
-fn without(object: &Value, field: &str, or_amount: bool) -> String {
+/// The fields of an object but one or two, each with a comma behind it.
+fn without(object: &Value, field: &str, other: Option<&str>) -> String {
     let fields = object.as_object().into_iter().flatten();
-    let kept = fields.filter(|(name, _)| *name != field && !(or_amount && *name == "amount"));
+    let kept = fields.filter(|(name, _)| *name != field && Some(name.as_str()) != other);
     kept.map(|(name, value)| format!("\"{name}\":{value},")).collect()
 }

@@ -129,8 +129,54 @@ const NO_TIMES: &[&str] = &[
     "2026-11-24T09:30:00Z\\u0000",
 ];
 
+const NO_BOOLEANS: &[&str] = &[
+    "0", "1", "-1", "1.0", "\"true\"", "\"\"", "\"yes\"", "[]", "[true]", "{}",
+];
+
 /// One of too many.
+const NOTIFICATION: &str = "\"01ARZ3NDEKTSV4RRFFQ69G5FAV\"";
+const CHOICE: &str = "{\"kind\":\"trading.resumed\",\"feed\":true,\"push\":true,\"mail\":true}";
 const TRANSFER: &str = "{\"client_id\":1,\"wallet_id\":1,\"receiver_client_id\":1,\"amount\":1}";
+
+/// Texts that are no address on one of the app's hosts.
+const NO_ADDRESSES: &[&str] = &[
+    "",
+    " ",
+    "/billing",
+    "app.example.com",
+    "//app.example.com/",
+    "http://app.example.com/",
+    "https:app.example.com@evil.example/",
+    "https://app.example.com.evil.example/",
+    "https://evil.example/?https://app.example.com/",
+    "https://evil.example\\\\@app.example.com/",
+    "https://app.example.com\\\\.evil.example/",
+    "https://app.example.com:secret@evil.example/",
+    "https://user:secret@app.example.com/",
+    "https://app.example.com:99999/",
+    "https://аpp.example.com/",
+    "https://app.example.com/\\u0000",
+    "https://app.example.com/\\r\\nSet-Cookie: a=b",
+    "https://app.example.com/a b",
+    "https://app.example.com/ключ",
+    "\\u202ehttps://app.example.com/",
+    " https://app.example.com/",
+    "javascript:alert(1)//app.example.com",
+    "data:text/html,app.example.com",
+    "file:///etc/passwd",
+];
+
+/// Texts that Stripe might have given as an id, and hasn't.
+const UNKNOWN_IDS: &[&str] = &[
+    "cs_test_none",
+    "../../etc/passwd",
+    "../customers",
+    "cs_test_a1b2/expire",
+    "cs_test_a1b2?expand[]=customer",
+    "%2e%2e",
+    "'OR/**/1=1--",
+    "null",
+];
 
 const NO_KEYS: &[&str] = &["", " ", "a b", "a\\tb", "ключ", "\\u0000", "k\\u202e"];
 
@@ -186,6 +232,56 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
             ],
         ]
         .concat_all(),
+        ("array", "ids") => [
+            plain(
+                &[
+                    "12",
+                    "\"\"",
+                    NOTIFICATION,
+                    "{}",
+                    "true",
+                    "[12]",
+                    "[null]",
+                    "[[]]",
+                    "[{}]",
+                ],
+                &[400],
+            ),
+            NO_WORDS
+                .iter()
+                .map(|word| (format!("[\"{word}\"]"), refused(&[400])))
+                .collect(),
+            vec![
+                ("[]".to_owned(), refused(&[422])),
+                (
+                    format!("[{}]", vec![NOTIFICATION; 101].join(",")),
+                    refused(&[422]),
+                ),
+            ],
+        ]
+        .concat_all(),
+        ("array", "items") => [
+            plain(
+                &[
+                    "12",
+                    "\"\"",
+                    "{}",
+                    "true",
+                    "[12]",
+                    "[null]",
+                    "[[]]",
+                    "[\"\"]",
+                    "[[\"trading.resumed\",true,true,true]]",
+                ],
+                &[400],
+            ),
+            vec![
+                (format!("[{}]", [CHOICE; 2].join(",")), refused(&[422])),
+                (format!("[{}]", vec![CHOICE; 18].join(",")), refused(&[422])),
+            ],
+        ]
+        .concat_all(),
+        ("boolean", _) => plain(NO_BOOLEANS, &[400]),
         ("string", "external_ref") => [
             no_texts(),
             texts(NO_KEYS, &[422]),
@@ -196,6 +292,28 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
             no_texts(),
             texts(NO_KEYS, &[400]),
             vec![(format!("\"{}\"", "k".repeat(129)), refused(&[400]))],
+        ]
+        .concat_all(),
+        ("string", "price_id") => [
+            no_texts(),
+            texts(NO_KEYS, &[422]),
+            vec![(format!("\"{}\"", "p".repeat(129)), refused(&[422]))],
+        ]
+        .concat_all(),
+        ("string", "success_url" | "cancel_url") => [
+            no_texts(),
+            texts(NO_ADDRESSES, &[422]),
+            vec![(
+                format!("\"https://app.example.com/{}\"", "x".repeat(2_048)),
+                refused(&[422]),
+            )],
+        ]
+        .concat_all(),
+        ("string", "stripe_session_id") => [
+            no_texts(),
+            texts(NO_KEYS, &[400]),
+            texts(UNKNOWN_IDS, &[404]),
+            vec![(format!("\"{}\"", "c".repeat(129)), refused(&[400]))],
         ]
         .concat_all(),
         ("string", "rate") => [

@@ -8,8 +8,10 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
+mod commissions;
 mod messages;
 mod money_flows;
+mod notifications;
 mod wallets;
 
 use std::{collections::BTreeMap, io::Write, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
@@ -66,12 +68,31 @@ fn main() -> ExitCode {
             |fixture| Box::pin(messages::targets(fixture)),
         ),
         trial(
+            "a_killed_charge_is_made_once_when_its_message_comes_again",
+            |fixture| Box::pin(commissions::charges(fixture)),
+        ),
+        trial("a_killed_webhook_is_taken_once_when_it_comes_again", |fixture| {
+            Box::pin(commissions::webhooks(fixture))
+        }),
+        trial(
+            "a_killed_balance_is_taken_once_when_its_message_comes_again",
+            |fixture| Box::pin(messages::balances(fixture)),
+        ),
+        trial(
             "a_killed_payment_between_wallets_is_done_once_by_its_repetition",
             |fixture| Box::pin(wallets::all(fixture)),
         ),
         trial(
             "a_killed_notification_is_recorded_once_when_its_message_comes_again",
-            |fixture| Box::pin(messages::notifications(fixture)),
+            |fixture| Box::pin(notifications::recorded(fixture)),
+        ),
+        trial(
+            "a_killed_mail_is_sent_under_one_id_when_its_record_comes_again",
+            |fixture| Box::pin(notifications::mailed(fixture)),
+        ),
+        trial(
+            "killed_marks_are_counted_once_when_they_are_repeated",
+            |fixture| Box::pin(notifications::marked(fixture)),
         ),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()

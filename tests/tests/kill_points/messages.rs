@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually, new_domain_event, topic_messages};
+use chrono::Utc;
+use domain::market::MarketCalendar;
+use end_to_end::{Fixture, Result, Tester, ensure_eq, new_domain_event, topic_messages};
 use local_cloud::sandboxes::drivewealth::status;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -149,7 +151,7 @@ pub(crate) async fn targets(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-fn succeeded(tester: &Tester, flow: i64) -> Value {
+pub(crate) fn succeeded(tester: &Tester, flow: i64) -> Value {
     let customer = &tester.customer;
     let data = json!({
         "money_flow_id": flow,
@@ -165,6 +167,38 @@ fn succeeded(tester: &Tester, flow: i64) -> Value {
         &format!("profile-{}", customer.profile_id),
         data,
     )
+}
+
+pub(crate) async fn balances(fixture: Arc<Fixture>) -> Result {
+    let business_date = MarketCalendar::business_date(Utc::now());
+    let kept = async |account: i64| {
+        let rows = "SELECT equity_cents FROM trading_account_balances WHERE trading_account_id = $1";
+        let rows = sqlx::query_scalar::<_, i64>(rows).bind(account);
+        anyhow::Ok(rows.fetch_all(fixture.database.pool()).await?)
+    };
+    let samples = kill_everywhere(
+        &fixture,
+        "update_account_balance",
+        Start::First,
+        &["DATABASE_URL", "DRIVEWEALTH_API_BASE"],
+        async || Ok(fixture.customer().await?.customer.trading_account_id),
+        async |account| {
+            let due = json!({ "trading_account_id": account, "business_date": business_date });
+            fixture.send("account-balances", &due.to_string()).await?;
+            soon("the balance is taken", async || {
+                let kept = kept(*account).await?;
+                ensure!(kept == [500_000], "the balances are {kept:?}");
+                let held = fixture.held_by("account-balances").await?;
+                ensure!(held == 0, "{held} messages are held");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for account in samples.await? {
+        ensure_eq!(kept(account).await?, [500_000]);
+    }
+    Ok(())
 }
 
 pub(crate) async fn relay(fixture: Arc<Fixture>) -> Result {
@@ -248,37 +282,5 @@ async fn write(fixture: &Fixture, event: &Value) -> Result {
     .bind(event)
     .execute(fixture.database.pool())
     .await?;
-    Ok(())
-}
-
-pub(crate) async fn notifications(fixture: Arc<Fixture>) -> Result {
-    let prepare = async || fixture.customer().await;
-    let samples = kill_everywhere(
-        &fixture,
-        "record_notification",
-        Start::Cold,
-        &["AWS_ENDPOINT_URL_DYNAMODB"],
-        prepare,
-        async |tester: &Tester| {
-            fixture
-                .send("domain-events", &succeeded(tester, 1).to_string())
-                .await?;
-            soon("the notification is listed", async || {
-                let (unread, held) = (tester.unread().await?, fixture.held_by("domain-events").await?);
-                ensure!(unread > 0 && held == 0, "{unread} unread, {held} messages held");
-                Ok(())
-            })
-            .await
-        },
-    );
-    for tester in samples.await? {
-        ensure_eq!((tester.feed().await?.len(), tester.unread().await?), (1, 1));
-        let phone = &tester.customer.device_token;
-        eventually("the phone has it once", async || {
-            ensure_eq!(fixture.cloud.firebase().messages_to(phone).len(), 1);
-            Ok(())
-        })
-        .await?;
-    }
     Ok(())
 }

@@ -142,6 +142,8 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "ForeignPayments",
         "MissingPayments",
         "NotReconciled",
+        "MissedBalances",
+        "InvalidBalances",
         "WalletDifferences",
         "ExchangeRatesNotRefreshed",
         "OutboxOldestAgeSeconds",

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::model::*;
 use crate::schedule;
+
+/// What EventBridge Scheduler replaces with the time at which the run was due.
+const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 
 #[test]
 fn every_function_has_an_event_that_fits_its_trigger() {
@@ -67,9 +71,20 @@ fn fits(event: &Value, trigger: &Item, queues: &BTreeMap<String, Value>) -> bool
                 .is_some_and(|arn| arn.ends_with(&format!(":{name}")))
         }
         "DynamoDB" => record["eventSource"] == "aws:dynamodb" && record["dynamodb"]["NewImage"].is_object(),
-        "ScheduleV2" => input(settings).as_ref() == Some(event),
+        "ScheduleV2" => input(settings).is_some_and(|input| arrives_as(&input, event)),
         _ => false,
     }
+}
+
+/// Whether a schedule's input arrives like this: with a time in the place of its keyword.
+fn arrives_as(input: &Value, event: &Value) -> bool {
+    let time = event["scheduled_time"].as_str().unwrap_or_default();
+    let is_time = time.parse::<DateTime<Utc>>().is_ok();
+    let mut arrives = input.clone();
+    if is_time && input["scheduled_time"] == SCHEDULED_TIME {
+        arrives["scheduled_time"] = json!(time);
+    }
+    arrives == *event
 }
 
 /// What a schedule gives its function.

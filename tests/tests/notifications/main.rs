@@ -1,8 +1,14 @@
-//! The feed and the phones: one notification per event, one push per device, pages of one's own.
+//! The feed, the phones and the mails: one notification per event, one push per device, one mail, pages of one's own.
 #![expect(
     clippy::indexing_slicing,
     reason = "a missing part of a JSON value is null, no panic"
 )]
+
+mod devices;
+mod kinds;
+mod mail;
+mod preferences;
+mod reading;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +27,7 @@ const PUSHER: &str = "push_notification";
 const MESSAGES: &str = "/v1/projects";
 
 fn main() -> ExitCode {
-    let scenarios = vec![
+    let mut scenarios = vec![
         Scenario::new("one_event_ten_times_is_one_notification", ten_times),
         Scenario::new("copies_at_the_same_time_are_one_notification", copies_at_once),
         Scenario::new("many_events_at_once_are_all_counted", many_at_once),
@@ -42,6 +48,11 @@ fn main() -> ExitCode {
         ),
         Scenario::alone("what_is_wrong_with_the_set_up_is_waited_out", set_up_wrong),
     ];
+    scenarios.extend(devices::scenarios());
+    scenarios.extend(kinds::scenarios());
+    scenarios.extend(mail::scenarios());
+    scenarios.extend(preferences::scenarios());
+    scenarios.extend(reading::scenarios());
     run_scenarios("notifications", options(), scenarios)
 }
 
@@ -68,18 +79,19 @@ async fn record(fixture: &Fixture, events: &[Value]) -> Result {
     Ok(())
 }
 
-async fn add_device(fixture: &Fixture, tester: &Tester, token: &str) -> Result {
-    let put = fixture
-        .cloud
-        .dynamodb()
-        .put_item()
-        .table_name(fixture.cloud.table("notifications")?);
-    let profile = format!("profile#{}", tester.customer.profile_id);
-    put.item("pk", AttributeValue::S(profile))
-        .item("sk", AttributeValue::S(format!("device#{token}")))
-        .item("platform", AttributeValue::S("android".to_owned()))
-        .send()
+/// Another device of the customer.
+fn tablet_of(tester: &Tester) -> String {
+    format!("tablet-{:020}", tester.customer.profile_id)
+}
+
+async fn add_device(tester: &Tester, token: &str) -> Result {
+    let path = format!("/notifications/devices/{token}");
+    let put = tester.api.request(reqwest::Method::PUT, &path);
+    let answer = tester
+        .api
+        .send(put.json(&json!({ "platform": "android" })))
         .await?;
+    answer.expect(201)?;
     Ok(())
 }
 
@@ -122,8 +134,8 @@ async fn stream_passes(fixture: &Fixture) -> Result {
 
 async fn ten_times(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
-    let tablet = format!("tablet-{}", tester.customer.profile_id);
-    add_device(&fixture, &tester, &tablet).await?;
+    let tablet = tablet_of(&tester);
+    add_device(&tester, &tablet).await?;
     let event = arrival(&tester);
     record(&fixture, &vec![event.clone(); 5]).await?;
     for _ in 0..5 {
@@ -292,8 +304,8 @@ async fn nobodys_news(fixture: Arc<Fixture>) -> Result {
 async fn unregistered(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let phone = &tester.customer.device_token;
-    let tablet = format!("tablet-{}", tester.customer.profile_id);
-    add_device(&fixture, &tester, &tablet).await?;
+    let tablet = tablet_of(&tester);
+    add_device(&tester, &tablet).await?;
     fixture.cloud.firebase().unregister(phone);
     record(&fixture, &[arrival(&tester)]).await?;
     pushes_reach(&fixture, &tablet, 1).await?;
@@ -441,12 +453,18 @@ fn refuse(status: u16, error_code: &str) -> Effect {
     }
 }
 
+/// 503, and 429 with the wait that Firebase asks for.
 async fn push_fails(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = fixture.held_by("push-failures").await?;
     // More often than one run asks.
     let fault = Fault::new("POST", MESSAGES, refuse(503, "UNAVAILABLE"));
     fixture.cloud.firebase().fault(fault.times(4));
+    let limit = Effect::RateLimit { retry_after_s: 1 };
+    fixture
+        .cloud
+        .firebase()
+        .fault(Fault::new("POST", MESSAGES, limit).times(2));
     record(&fixture, &[arrival(&tester)]).await?;
     pushes_reach(&fixture, &tester.customer.device_token, 1).await?;
     stream_passes(&fixture).await?;
@@ -494,8 +512,8 @@ async fn push_refused(fixture: Arc<Fixture>) -> Result {
 async fn one_device_of_two(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let phone = &tester.customer.device_token;
-    let tablet = format!("tablet-{}", tester.customer.profile_id);
-    add_device(&fixture, &tester, &tablet).await?;
+    let tablet = tablet_of(&tester);
+    add_device(&tester, &tablet).await?;
     let before = fixture.held_by("push-failures").await?;
     let fault = Fault::new("POST", MESSAGES, refuse(403, "SENDER_ID_MISMATCH"));
     fixture.cloud.firebase().fault(fault);
@@ -519,8 +537,8 @@ async fn one_device_of_two(fixture: Arc<Fixture>) -> Result {
 /// More failures than any number of tries: each device has its push in the end, and once.
 async fn set_up_wrong(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
-    let tablet = format!("tablet-{}", tester.customer.profile_id);
-    add_device(&fixture, &tester, &tablet).await?;
+    let tablet = tablet_of(&tester);
+    add_device(&tester, &tablet).await?;
     let before = fixture.held_by("push-failures").await?;
     let fault = Fault::new("POST", MESSAGES, refuse(403, "PERMISSION_DENIED"));
     fixture.cloud.firebase().fault(fault.times(31));

@@ -1,0 +1,107 @@
+//! The routes of outside parties, which have no tokens: they sign what they send, and whatever isn't signed by them is
+//! refused, whoever sends it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use end_to_end::{
+    Fixture, Result, Scenario, ensure_eq,
+    traces::{Traces, no_function_has_died},
+};
+use local_cloud::sandboxes::stripe::StripeSandbox;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{Request, app, path_of};
+
+/// The only routes without the authorizer.
+pub(crate) const ROUTES: [&str; 1] = ["POST /webhooks/stripe"];
+
+/// Seconds after which Stripe's signature is too old, or before which it is too young.
+const TOLERANCE_S: i64 = 300;
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![Scenario::alone(
+        "a_webhook_is_believed_for_its_signature_alone",
+        forgeries,
+    )]
+}
+
+/// A call of the route.
+pub(crate) fn request(route: &'static str) -> Request {
+    Request {
+        route,
+        path: path_of(route).to_owned(),
+        body: Some(json!({})),
+    }
+}
+
+async fn forgeries(fixture: Arc<Fixture>) -> Result {
+    let owner = app::Owner::register(&fixture).await?;
+    let stripe = fixture.cloud.stripe();
+    let now = chrono::Utc::now().timestamp();
+    let card = owner.stripe_method(&fixture).await?;
+    let detached = |number: i64| {
+        let method = json!({
+            "id": card, "object": "payment_method", "billing_details": {}, "created": now, "customer": null,
+            "livemode": false, "metadata": {}, "type": "card",
+        });
+        let event = json!({
+            "id": format!("evt_forged{number}"), "object": "event", "api_version": "2026-09-30.endive", "created": now,
+            "livemode": false, "pending_webhooks": 1, "type": "payment_method.detached", "data": { "object": method },
+        });
+        event.to_string()
+    };
+    let (event, another) = (detached(1), detached(2));
+    let secrets = stripe.webhook_secrets();
+    let secret = secrets.first().context("no secret")?;
+    let sign = |text: &str, time: i64| StripeSandbox::sign(text, secret, time);
+    let good = sign(&event, now);
+    let (time, scheme) = good.split_once(',').context("no scheme")?;
+    let signatures = [
+        ("none", None),
+        ("an empty one", Some(String::new())),
+        ("garbage", Some("garbage".to_owned())),
+        (
+            "another secret",
+            Some(StripeSandbox::sign(&event, "whsec_another", now)),
+        ),
+        ("no secret", Some(StripeSandbox::sign(&event, "", now))),
+        ("another body", Some(sign(&another, now))),
+        ("too old", Some(sign(&event, now - TOLERANCE_S - 60))),
+        ("too young", Some(sign(&event, now + TOLERANCE_S + 60))),
+        ("another time", Some(format!("t={},{scheme}", now + 1))),
+        ("no time", Some(scheme.to_owned())),
+        ("no signature", Some(time.to_owned())),
+        ("an older scheme", Some(good.replace("v1=", "v0="))),
+        ("a byte less", good.get(..good.len() - 2).map(str::to_owned)),
+        ("a time before 1970", Some(good.replace("t=", "t=-"))),
+    ];
+    // A token is no signature, not even one of somebody who may do everything.
+    let everything = json!({ "profile_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
+    let before = Traces::take(&fixture).await?;
+    for api in [fixture.api(None)?, fixture.api(Some(everything))?] {
+        for (what, signature) in &signatures {
+            let mut request = api
+                .request(Method::POST, path_of(ROUTES[0]))
+                .header("Content-Type", "application/json");
+            if let Some(signature) = signature {
+                request = request.header("Stripe-Signature", signature);
+            }
+            let answer = api.send(request.body(event.clone())).await?;
+            answer
+                .expect_problem(400, "invalid-signature")
+                .with_context(|| format!("signed with: {what}"))?;
+        }
+    }
+    before.still(&fixture).await?;
+    // With a good one it is taken, so that the signatures alone were wrong.
+    let api = fixture.api(None)?;
+    let request = api
+        .request(Method::POST, path_of(ROUTES[0]))
+        .header("Content-Type", "application/json")
+        .header("Stripe-Signature", &good);
+    api.send(request.body(event)).await?.expect(200)?;
+    ensure_eq!(owner.methods().await?, 0, "cards that are left");
+    no_function_has_died(&fixture).await
+}

@@ -1,0 +1,28 @@
+//! Commissions from outside: cards, Stripe's webhooks, invoices, and charging them without ever charging twice.
+#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
+
+mod cards;
+mod charging;
+mod crowd;
+mod doubts;
+mod invoicing;
+mod webhooks;
+
+use std::process::ExitCode;
+
+use end_to_end::{Scenario, options, run_scenarios};
+
+fn main() -> ExitCode {
+    let scenarios: Vec<Scenario> = [
+        cards::scenarios(),
+        webhooks::scenarios(),
+        charging::scenarios(),
+        doubts::scenarios(),
+        invoicing::scenarios(),
+        crowd::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    run_scenarios("commissions", options(), scenarios)
+}

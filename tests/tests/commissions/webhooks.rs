@@ -1,0 +1,332 @@
+//! Stripe's webhook: what is believed, what is refused, and what is set aside.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use chrono::Utc;
+use end_to_end::billing::VISA;
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use local_cloud::sandboxes::StripeSandbox;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const FUNCTION: &str = "stripe_webhook";
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a_delivery_that_is_not_signed_by_stripe_is_refused", forgeries),
+        Scenario::new("an_event_is_taken_once", replays),
+        Scenario::alone("two_secrets_are_accepted_while_they_are_rolled", rolled_secrets),
+        Scenario::new(
+            "an_event_that_contradicts_our_record_moves_nothing",
+            contradictions,
+        ),
+        Scenario::new("refunds_and_disputes_are_noted_on_the_charge", after_the_charge),
+        Scenario::new("payouts_are_told_to_whoever_asked_for_them", payouts),
+        Scenario::new("other_types_are_acknowledged_and_counted", other_types),
+    ]
+}
+
+fn event(kind: &str, object: &Value) -> Value {
+    json!({
+        "id": format!("evt_{}", Uuid::new_v4().simple()), "object": "event", "api_version": "2026-09-30.endive",
+        "created": Utc::now().timestamp(), "livemode": false, "pending_webhooks": 1,
+        "request": {"id": null, "idempotency_key": null}, "type": kind, "data": {"object": object},
+    })
+}
+
+async fn deliver(fixture: &Fixture, signature: Option<&str>, body: &str) -> Result<Answer> {
+    let api = fixture.api(None)?;
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(signature.map(|signature| ("stripe-signature", signature)));
+    api.post_raw("/webhooks/stripe", &headers, body.as_bytes().to_vec())
+        .await
+}
+
+/// Delivers an event as Stripe would.
+async fn tell(fixture: &Fixture, event: &Value) -> Result<Answer> {
+    let body = event.to_string();
+    let signature = fixture.cloud.stripe().sign_now(&body);
+    deliver(fixture, Some(&signature), &body).await
+}
+
+/// A paid invoice with its payment at Stripe.
+async fn paid(fixture: &Fixture) -> Result<(Tester, i64, String)> {
+    let tester = fixture.customer().await?;
+    tester.save_card(fixture, VISA).await?;
+    let invoice = fixture.invoice(&tester, 1_631).await?;
+    ensure!(fixture.pay(invoice, Utc::now()).await?, "not paid");
+    let attempts = fixture.attempts(invoice).await?;
+    let intent = attempts[0].payment_intent_id.clone().context("no payment")?;
+    Ok((tester, invoice, intent))
+}
+
+async fn forgeries(fixture: Arc<Fixture>) -> Result {
+    let (_, invoice, intent) = paid(&fixture).await?;
+    let stripe = fixture.cloud.stripe();
+    let object =
+        json!({"id": "ch_forged", "object": "charge", "payment_intent": intent, "amount_refunded": 1_631});
+    let body = event("charge.refunded", &object).to_string();
+    let now = Utc::now().timestamp();
+    let secret = stripe.webhook_secrets().into_iter().next().context("no secret")?;
+    let signed = |secret: &str, at: i64| StripeSandbox::sign(&body, secret, at);
+    let good = signed(&secret, now);
+    let mut changed = body.clone().into_bytes();
+    changed[20] ^= 1;
+    let changed = String::from_utf8(changed)?;
+    let spaced: Value = serde_json::from_str(&body)?;
+    let spaced = serde_json::to_string_pretty(&spaced)?;
+    let refused: [(&str, Option<String>, &str); 11] = [
+        ("none", None, &body),
+        ("empty", Some(String::new()), &body),
+        ("nonsense", Some("signature".to_owned()), &body),
+        ("a wrong secret", Some(signed("whsec_other", now)), &body),
+        ("the old scheme", Some(good.replace("v1=", "v0=")), &body),
+        (
+            "no time",
+            Some(good.split_once(',').context("no comma")?.1.to_owned()),
+            &body,
+        ),
+        (
+            "another time than was signed",
+            Some(good.replacen(&now.to_string(), &(now - 1).to_string(), 1)),
+            &body,
+        ),
+        ("a changed byte", Some(good.clone()), &changed),
+        ("written anew", Some(good.clone()), &spaced),
+        ("301 seconds old", Some(signed(&secret, now - 301)), &body),
+        // The signature is checked a moment after `now`.
+        ("from the future", Some(signed(&secret, now + 330)), &body),
+    ];
+    for (what, signature, body) in refused {
+        let answer = deliver(&fixture, signature.as_deref(), body).await?;
+        answer
+            .expect_problem(400, "invalid-signature")
+            .with_context(|| what.to_owned())?;
+    }
+    let history = fixture.invoice_row(invoice).await?;
+    ensure_eq!(history.status, "paid");
+    // Just in time, and with a second signature that isn't ours beside it, it is believed.
+    let at = Utc::now().timestamp() - 290;
+    let (_, other) = signed("whsec_other", at)
+        .split_once(',')
+        .map(|(t, v1)| (t.to_owned(), v1.to_owned()))
+        .context("no comma")?;
+    let both = signed(&secret, at).replacen(",v1=", &format!(",{other},v1="), 1);
+    let answer = deliver(&fixture, Some(&both), &body).await?;
+    // A charge of that form can't be read, which is another refusal than a forgery's.
+    ensure!(answer.status != 400, "{answer:?}");
+    Ok(())
+}
+
+async fn replays(fixture: Arc<Fixture>) -> Result {
+    let (tester, invoice, intent) = paid(&fixture).await?;
+    fixture.cloud.stripe().webhooks_settled().await;
+    let before = (fixture.told_of(&tester).await?, fixture.attempts(invoice).await?);
+    let events = fixture.cloud.stripe().events();
+    let mut redelivered = 0;
+    for event in &events {
+        let is_ours = event.object["id"] == json!(intent) || event.object["payment_intent"] == json!(intent);
+        if is_ours {
+            for _ in 0..3 {
+                ensure_eq!(
+                    fixture.cloud.stripe().redeliver(&event.id).await?,
+                    200,
+                    "{}",
+                    event.kind
+                );
+                redelivered += 1;
+            }
+        }
+    }
+    ensure!(redelivered >= 6, "only {redelivered} deliveries");
+    let after = (fixture.told_of(&tester).await?, fixture.attempts(invoice).await?);
+    ensure_eq!(after, before);
+    Ok(())
+}
+
+async fn rolled_secrets(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let old = stripe.webhook_secrets().into_iter().next().context("no secret")?;
+    let body = event("customer.created", &json!({"id": "cus_x", "object": "customer"})).to_string();
+    let with = |secret: &str| StripeSandbox::sign(&body, secret, Utc::now().timestamp());
+    let new = "whsec_new_one";
+    ensure_eq!(
+        deliver(&fixture, Some(&with(new)), &body).await?.status,
+        400,
+        "before it is ours"
+    );
+    let secrets = json!({"api_key": local_cloud::keys::STRIPE_API_KEY, "webhook_secrets": [new, old]});
+    let set = |value: &Value| {
+        fixture
+            .cloud
+            .set_function_environment(FUNCTION, "STRIPE_SECRET", &value.to_string())
+    };
+    set(&secrets)?;
+    for secret in [new, &old] {
+        ensure_eq!(
+            deliver(&fixture, Some(&with(secret)), &body).await?.status,
+            200,
+            "{secret}"
+        );
+    }
+    set(&json!({"api_key": local_cloud::keys::STRIPE_API_KEY, "webhook_secrets": [new]}))?;
+    ensure_eq!(
+        deliver(&fixture, Some(&with(&old)), &body).await?.status,
+        400,
+        "after it was taken away"
+    );
+    set(&json!({"api_key": local_cloud::keys::STRIPE_API_KEY, "webhook_secrets": [old]}))?;
+    Ok(())
+}
+
+/// The payment as Stripe would tell it, from what it told last.
+fn told_payment(fixture: &Fixture, intent: &str) -> Result<Value> {
+    let events = fixture.cloud.stripe().events();
+    let of_intent = events
+        .iter()
+        .rev()
+        .find(|event| event.object["id"] == json!(intent));
+    Ok(of_intent.context("no event of the payment")?.object.clone())
+}
+
+/// What is changed of the truth.
+type Lie = fn(&mut Value);
+
+async fn contradictions(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    tester.save_card(&fixture, VISA).await?;
+    let invoice = fixture.invoice(&tester, 1_631).await?;
+    // The charge hangs in the air: nothing is known of it here.
+    let method = fixture
+        .cloud
+        .stripe()
+        .customers()
+        .into_iter()
+        .find(|customer| customer.metadata.get("profile_id") == Some(&tester.customer.profile_id.to_string()))
+        .map(|customer| fixture.cloud.stripe().payment_methods(&customer.id))
+        .and_then(|mut methods| methods.pop())
+        .context("no card")?;
+    fixture.cloud.stripe().goes_processing(&method.id, true)?;
+    ensure!(fixture.pay(invoice, Utc::now()).await?, "not asked");
+    fixture.cloud.stripe().webhooks_settled().await;
+    let before = fixture.attempts(invoice).await?;
+    ensure_eq!(before[0].status, "processing");
+    let intent = before[0].payment_intent_id.clone().context("no payment")?;
+    let mut truth = told_payment(&fixture, &intent)?;
+    truth["status"] = json!("succeeded");
+    truth["amount_received"] = truth["amount"].clone();
+    let lies: [(&str, Lie); 6] = [
+        ("amount", |payment| {
+            payment["amount"] = json!(1_630);
+            payment["amount_received"] = json!(1_630);
+        }),
+        ("amount", |payment| payment["currency"] = json!("eur")),
+        ("customer", |payment| {
+            payment["customer"] = json!("cus_of_another")
+        }),
+        ("profile", |payment| {
+            payment["metadata"]["profile_id"] = json!("999999")
+        }),
+        ("attempt", |payment| {
+            payment["metadata"]["moneta_attempt"] = json!("invoice-1-1")
+        }),
+        ("amount-received", |payment| {
+            payment["amount_received"] = json!(1_000)
+        }),
+    ];
+    for (kind, lie) in lies {
+        let mut payment = truth.clone();
+        lie(&mut payment);
+        tell(&fixture, &event("payment_intent.succeeded", &payment))
+            .await?
+            .expect(200)?;
+        ensure_eq!(fixture.attempts(invoice).await?, before, "{kind}");
+        ensure_eq!(fixture.invoice_row(invoice).await?.status, "open", "{kind}");
+        let parked = fixture.discrepancies().await?;
+        ensure!(
+            parked.contains(&(kind.to_owned(), intent.clone())),
+            "{kind}: {parked:?}"
+        );
+    }
+    let logs = fixture.cloud.logs(FUNCTION);
+    let alarms = logs
+        .iter()
+        .filter(|line| line.contains("\"Name\":\"BillingDiscrepancies\""));
+    ensure!(alarms.count() >= 5, "the alarm didn't ring");
+    // The truth still counts.
+    tell(&fixture, &event("payment_intent.succeeded", &truth))
+        .await?
+        .expect(200)?;
+    ensure_eq!(fixture.invoice_row(invoice).await?.status, "paid");
+    Ok(())
+}
+
+async fn after_the_charge(fixture: Arc<Fixture>) -> Result {
+    let (tester, _, refunded) = paid(&fixture).await?;
+    fixture.cloud.stripe().refund_outside(&refunded)?;
+    let (disputing, _, disputed) = paid(&fixture).await?;
+    fixture.cloud.stripe().dispute(&disputed)?;
+    eventually("the refund is shown", async || {
+        let history = tester.api.get("/billing/commissions").await?.expect(200)?;
+        ensure_eq!(history.body["items"][0]["refunded_cents"], json!(1_631));
+        ensure_eq!(history.body["totals"][0]["refunded_cents"], json!(1_631));
+        Ok(())
+    })
+    .await?;
+    eventually("the dispute is noted", async || {
+        let sql = "SELECT count(*) FROM invoice_payments WHERE profile_id = $1 AND disputed_at IS NOT NULL";
+        ensure_eq!(
+            fixture.database.count(sql, disputing.customer.profile_id).await?,
+            1
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn payouts(fixture: Arc<Fixture>) -> Result {
+    let id = format!("po_{}", Uuid::new_v4().simple());
+    let payout = |status: &str| {
+        json!({
+            "id": id, "object": "payout", "amount": 2_500, "arrival_date": 1_790_000_000, "automatic": false,
+            "balance_transaction": null, "created": 1_790_000_000, "currency": "usd", "description": null,
+            "destination": null, "failure_balance_transaction": null, "failure_code": null, "failure_message": null,
+            "livemode": false, "metadata": {}, "method": "standard", "original_payout": null, "payout_method": null,
+            "reconciliation_status": "not_applicable", "reversed_by": null, "source_type": "card",
+            "statement_descriptor": null, "status": status, "trace_id": null, "type": "bank_account",
+            "application_fee": null, "application_fee_amount": null,
+        })
+    };
+    let told = event("payout.paid", &payout("paid"));
+    for _ in 0..2 {
+        tell(&fixture, &told).await?.expect(200)?;
+    }
+    let rows = fixture.database.outbox_of_key(&format!("payout-{id}")).await?;
+    ensure_eq!(rows.len(), 1, "told once");
+    ensure_eq!(rows[0].kind, "payout.paid");
+    ensure_eq!(rows[0].payload["data"]["amount_cents"], json!(2_500));
+    Ok(())
+}
+
+async fn other_types(fixture: Arc<Fixture>) -> Result {
+    for kind in [
+        "invoice.paid",
+        "customer.subscription.created",
+        "a.type.of.tomorrow",
+    ] {
+        tell(&fixture, &event(kind, &json!({"id": "x_1", "object": "x"})))
+            .await?
+            .expect(200)?;
+        let logs = fixture.cloud.logs(FUNCTION);
+        let is_counted = |line: &&String| line.contains("IgnoredStripeEvents") && line.contains(kind);
+        ensure!(logs.iter().any(|line| is_counted(&line)), "{kind} isn't counted");
+    }
+    // One that concerns us and can't be read is not acknowledged: Stripe sends it again, and an alarm rings.
+    let unreadable = event(
+        "payment_intent.succeeded",
+        &json!({"id": "pi_1", "object": "payment_intent"}),
+    );
+    ensure_eq!(tell(&fixture, &unreadable).await?.status, 500);
+    Ok(())
+}
