@@ -96,6 +96,7 @@ fn introduce(
     say(format_args!("  Documentation  {url}/docs"));
     say(format_args!("  Status         {url}/local/status"));
     say(format_args!("  Sandboxes      {}", cloud.sandboxes_url()));
+    say(format_args!("  Mails          {}/mail", cloud.sandboxes_url()));
     say(format_args!(
         "\nTry it, as the customer with profile {profile}:\n"
     ));
@@ -106,6 +107,12 @@ fn introduce(
     say(format_args!(
         "  curl {url}/trading/deposits -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(date +%s)\" \\\n    \
          --json '{{\"trading_account_id\":{account},\"bank_account_id\":{bank},\"amount_cents\":25000}}'"
+    ));
+    // Customers are sent back to localhost, not to an address.
+    let back = format!("{}/docs", url.replace("127.0.0.1", "localhost"));
+    say(format_args!(
+        "  curl {url}/billing/checkout-sessions -H \"Authorization: Bearer $TOKEN\" -H \"Idempotency-Key: $(date +%s)\" \\\n    \
+         --json '{{\"mode\":\"setup\",\"success_url\":\"{back}\",\"cancel_url\":\"{back}\"}}'   # open its url"
     ));
     let service = cloud.mint_token(json!({ "scope": "wallets" }))?;
     say("\nOr as a service whose clients have wallets:\n");

@@ -5,6 +5,7 @@
 )]
 
 use anyhow::bail;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
 use super::checks::until;
@@ -15,6 +16,12 @@ pub(super) struct Api {
     http: reqwest::Client,
     url: String,
     token: String,
+}
+
+/// A file that was asked for.
+pub(super) struct File {
+    pub(super) media_type: String,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// An answer.
@@ -49,6 +56,23 @@ impl Api {
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.send(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let request = self.http.put(format!("{}{path}", self.url));
+        self.send(request.json(body)).await
+    }
+
+    /// What is under the path, as a PDF.
+    pub(super) async fn pdf(&self, path: &str) -> anyhow::Result<File> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let request = request.header(ACCEPT, "application/pdf");
+        let response = request.bearer_auth(&self.token).send().await?;
+        let media_type = response.headers().get(CONTENT_TYPE);
+        Ok(File {
+            media_type: media_type.map_or(Ok(""), HeaderValue::to_str)?.to_owned(),
+            bytes: response.bytes().await?.into(),
+        })
     }
 
     /// Waits until the history shows the flow in the given status.

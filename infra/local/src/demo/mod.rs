@@ -1,5 +1,5 @@
 //! The story that `moneta demo` plays: real input through the front door, and every outcome checked where it should
-//! have arrived: at the API, in the database, at the broker, on the phone and on the topic.
+//! have arrived: at the API, in the database, at the broker and at Stripe, on the phone, in the mail and on the topic.
 #![expect(
     clippy::indexing_slicing,
     reason = "a JSON value gives null for what it doesn't have"
@@ -7,6 +7,10 @@
 
 mod api;
 mod checks;
+mod commissions;
+mod declines;
+mod notifications;
+mod payer;
 mod topic;
 mod wallets;
 
@@ -46,6 +50,8 @@ pub async fn play(cloud: &LocalCloud) -> anyhow::Result<bool> {
     story.declined_deposit(&mut checks).await?;
     story.settle_accounts(&mut checks).await?;
     wallets::play(cloud, &mut checks).await?;
+    commissions::play(cloud, &mut checks).await?;
+    notifications::play(cloud, &mut checks).await?;
     Ok(checks.conclude(&in_words(begun.elapsed())))
 }
 
