@@ -2,21 +2,27 @@
 //! secret's rotation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::config::Environment;
 use platform::secret::{Rotating, SecretSource};
 use providers::outcome::{Decline, Outcome};
 use providers::stripe::{Stripe, StripeCredentials};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::Error;
 
 const PARTY: &str = "Stripe";
+/// Anybody can send what isn't signed, and each fetching of the secret costs time and money.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
 
 /// The card processor.
 #[derive(Debug)]
 pub struct Processor {
     base: String,
     connected: Rotating<Connected>,
+    next_look: Mutex<Option<Instant>>,
 }
 
 /// A client, and the secrets of the webhooks that come from the same account.
@@ -43,6 +49,7 @@ impl Processor {
         Some(Self {
             base: base?,
             connected: Rotating::new(credentials?),
+            next_look: Mutex::new(None),
         })
     }
 
@@ -57,9 +64,16 @@ impl Processor {
         self.connected.get(make).await
     }
 
-    /// Fetches the secret anew, when what is signed doesn't match: it may have been rolled a moment ago.
-    pub(crate) async fn look_again(&self) {
+    /// Has the secret fetched anew, when what is signed doesn't match: it may have been rolled a moment ago. `false` when that
+    /// was done a moment ago, and the one at hand is what there is.
+    pub(crate) async fn look_again(&self) -> bool {
+        let mut next_look = self.next_look.lock().await;
+        if next_look.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
+        *next_look = Some(Instant::now() + BETWEEN_LOOKS);
         self.connected.look_again().await;
+        true
     }
 }
 

@@ -12,7 +12,7 @@ use platform::inbox::{self, Arrival};
 use platform::metrics;
 use platform::nudge::Nudge;
 use providers::outcome::Outcome;
-use providers::stripe::webhook::{self, Change, PayoutStatus, StripeEvent};
+use providers::stripe::webhook::{self, Change, Forgery, PayoutStatus, StripeEvent};
 use providers::stripe::{
     ALREADY_REFUNDED, CheckoutKind, CheckoutReading, IntentReading, PaymentMethodReading, RESOURCE_MISSING,
     RefundReading, SetupReading,
@@ -105,12 +105,12 @@ impl StripeEvents {
     async fn verify(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Error> {
         let now = SystemClock.now();
         let connected = self.processor.connect().await?;
-        if webhook::verify(signature, body, &connected.webhook_secrets.0, now).is_ok() {
-            return Ok(());
+        let mut verified = webhook::verify(signature, body, &connected.webhook_secrets.0, now);
+        if verified == Err(Forgery::WrongSignature) && self.processor.look_again().await {
+            let connected = self.processor.connect().await?;
+            verified = webhook::verify(signature, body, &connected.webhook_secrets.0, now);
         }
-        self.processor.look_again().await;
-        let connected = self.processor.connect().await?;
-        webhook::verify(signature, body, &connected.webhook_secrets.0, now).map_err(|forgery| {
+        verified.map_err(|forgery| {
             tracing::warn!(reason = %forgery, "a delivery isn't signed by Stripe");
             metrics::count("ForgedWebhooks", 1);
             Error::Forged
