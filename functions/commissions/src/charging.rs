@@ -11,16 +11,16 @@ use domain::billing::charge::{self, AttemptStatus};
 use domain::billing::invoice::{ActiveMethod, CollectionStep};
 use domain::clock::Clock;
 use domain::ids::{InvoiceId, InvoicePaymentId};
-use domain::lookup::{LookupLadder, Next};
+use domain::lookup::{LookupSchedule, Next};
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::event::Envelope;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use platform::{correlation, metrics};
 use providers::outcome::{Decline, Outcome};
-use providers::stripe::{ChargeRequest, IDEMPOTENCY_ERROR, IntentReading};
+use providers::stripe::{ChargeRequest, IDEMPOTENCY_ERROR, PaymentIntent};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -35,7 +35,7 @@ use crate::store::payment_methods::{self, Method};
 /// Kept back from the deadline for recording what came of a call.
 const RECORDING: Duration = Duration::from_secs(3);
 /// Closing an old attempt, and then asking for a new one; more is a sign of a circle.
-const MOST_STEPS: u32 = 4;
+const MAX_STEPS: u32 = 4;
 /// Who records.
 const SOURCE: &str = "pay_invoice";
 
@@ -62,14 +62,14 @@ pub struct Picked {
 #[derive(Debug)]
 pub struct Picker {
     database: Database,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl Picker {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             nudge: nudge?,
@@ -116,7 +116,7 @@ pub struct Charging {
     database: Database,
     processor: Processor,
     settlement: Settlement,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl Charging {
@@ -125,7 +125,7 @@ impl Charging {
         let database = Database::read(environment);
         let processor = Processor::read(environment);
         let settlement = Settlement::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             processor: processor?,
@@ -152,7 +152,7 @@ impl Charging {
     /// Transient when Stripe doesn't answer, or what came of a charge isn't known: the message has to come again.
     pub async fn pay(&self, invoice: InvoiceId, run: DateTime<Utc>, deadline: Deadline) -> Result<(), Error> {
         let heard = Heard::during(SOURCE, run);
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             match self.next(invoice, heard, deadline).await? {
                 Step::Nothing => return Ok(()),
                 Step::Busy { key } => return Err(Error::OutcomeUnknown { key }),
@@ -274,7 +274,7 @@ impl Charging {
         description: String,
         is_doubtful: bool,
         deadline: Deadline,
-    ) -> Outcome<IntentReading> {
+    ) -> Outcome<PaymentIntent> {
         let until = deadline.earlier_by(RECORDING).instant();
         let connected = match self.processor.connect().await {
             Ok(connected) => connected,
@@ -307,7 +307,7 @@ impl Charging {
     pub(crate) async fn record(
         &self,
         asked: &Attempt,
-        reading: &IntentReading,
+        reading: &PaymentIntent,
         heard: Heard,
     ) -> Result<(), Error> {
         let mut transaction = self.database.begin().await?;
@@ -397,9 +397,9 @@ async fn intend(
     let number = last.map_or(1, |last| last.number.saturating_add(1));
     let key = charge::idempotency_key(invoice.id, number);
     let now = SystemClock.now();
-    let next_lookup_at = match LookupLadder::STANDARD.next(0, now, now) {
+    let next_lookup_at = match LookupSchedule::STANDARD.next(0, now, now) {
         Next::At(at) => at,
-        Next::Park => now,
+        Next::GiveUp => now,
     };
     let new = NewAttempt {
         method: method.id,
@@ -421,7 +421,7 @@ pub(crate) async fn find(
     client: &providers::stripe::Stripe,
     attempt: &Attempt,
     until: tokio::time::Instant,
-) -> Outcome<Option<IntentReading>> {
+) -> Outcome<Option<PaymentIntent>> {
     client
         .find_payment_intent(&attempt.customer, &attempt.key, attempt.created_at, until)
         .await
@@ -442,8 +442,8 @@ fn lease_ms(deadline: Deadline) -> i64 {
 
 fn next_lookup(attempt: &Attempt) -> DateTime<Utc> {
     let now = SystemClock.now();
-    match LookupLadder::STANDARD.next(attempt.lookups, attempt.created_at, now) {
+    match LookupSchedule::STANDARD.next(attempt.lookups, attempt.created_at, now) {
         Next::At(at) => at,
-        Next::Park => now,
+        Next::GiveUp => now,
     }
 }

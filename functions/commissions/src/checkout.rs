@@ -5,7 +5,7 @@ use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::idempotency::{self, Claim, IdempotencyKey, KeptAnswer, KeyedRequest};
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use providers::outcome::Outcome;
 use providers::stripe::{CheckoutKind, CheckoutLink, CheckoutMode, NewCheckout, RESOURCE_MISSING};
 use serde::{Deserialize, Serialize};
@@ -255,7 +255,7 @@ fn is_id(price: &str) -> bool {
 pub struct MethodAdding {
     database: Database,
     processor: Processor,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl MethodAdding {
@@ -263,7 +263,7 @@ impl MethodAdding {
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
         let processor = Processor::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             processor: processor?,

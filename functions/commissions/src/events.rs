@@ -29,7 +29,7 @@ pub const TRADING_RESUMED: &str = "trading.resumed";
 /// Why buying is suspended.
 pub const COMMISSIONS_UNPAID: &str = "commissions-unpaid";
 
-const EVERYBODY: [Destination; 2] = [
+const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Topic("commissions.events"),
     Destination::Queue("domain-events"),
 ];
@@ -37,7 +37,7 @@ const TOPIC: [Destination; 1] = [Destination::Topic("commissions.events")];
 
 /// An invoice, in each event about one.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct InvoiceTold {
+pub(crate) struct InvoicePayload {
     pub(crate) invoice_id: InvoiceId,
     pub(crate) profile_id: ProfileId,
     pub(crate) amount_cents: i64,
@@ -50,7 +50,7 @@ pub(crate) struct InvoiceTold {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Charged {
     #[serde(flatten)]
-    pub(crate) invoice: InvoiceTold,
+    pub(crate) invoice: InvoicePayload,
     pub(crate) payment_method: String,
     pub(crate) charged_at: DateTime<Utc>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Charged {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ChargeFailed {
     #[serde(flatten)]
-    pub(crate) invoice: InvoiceTold,
+    pub(crate) invoice: InvoicePayload,
     /// Nothing where there was none.
     pub(crate) payment_method: Option<String>,
     /// One of `domain::billing::decline::reason`, or `no_payment_method`.
@@ -74,7 +74,7 @@ pub(crate) struct ChargeFailed {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ConfirmationRequired {
     #[serde(flatten)]
-    pub(crate) invoice: InvoiceTold,
+    pub(crate) invoice: InvoicePayload,
     pub(crate) payment_method: String,
     pub(crate) confirm_until: DateTime<Utc>,
     /// Where the charge is confirmed.
@@ -91,7 +91,7 @@ pub(crate) struct MethodAdded {
 
 /// The beginning or end of a suspension.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct SuspensionTold {
+pub(crate) struct SuspensionPayload {
     pub(crate) profile_id: ProfileId,
     pub(crate) reason: &'static str,
     /// What is owed, or was paid.
@@ -102,14 +102,14 @@ pub(crate) struct SuspensionTold {
 
 /// A payout of our balance at Stripe, for whoever asked for it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct PayoutTold {
+pub(crate) struct PayoutPayload {
     pub(crate) payout_id: String,
     pub(crate) amount_cents: i64,
     pub(crate) currency: String,
     pub(crate) failure_code: Option<String>,
 }
 
-impl SuspensionTold {
+impl SuspensionPayload {
     pub(crate) fn new(profile_id: ProfileId, amount: Money, action_url: String) -> Self {
         Self {
             profile_id,
@@ -130,7 +130,7 @@ pub(crate) async fn tell<T: Serialize>(
     told: T,
 ) -> Result<(), Error> {
     let event = Envelope::new(kind, format!("profile-{profile}"), at, told);
-    Ok(outbox::publish(connection, &event, &EVERYBODY).await?)
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
 /// Tells those who asked for payouts what became of one.
@@ -138,7 +138,7 @@ pub(crate) async fn tell_payout(
     connection: &mut PgConnection,
     kind: &str,
     at: DateTime<Utc>,
-    told: PayoutTold,
+    told: PayoutPayload,
 ) -> Result<(), Error> {
     let event = Envelope::new(kind, format!("payout-{}", told.payout_id), at, told);
     Ok(outbox::publish(connection, &event, &TOPIC).await?)

@@ -365,11 +365,11 @@ impl From<AttemptRecord> for AttemptView {
 }
 
 fn invoice_status_schema() -> Object {
-    names(InvoiceStatus::EVERY.map(InvoiceStatus::name))
+    names(InvoiceStatus::ALL.map(InvoiceStatus::name))
 }
 
 fn attempt_status_schema() -> Object {
-    names(AttemptStatus::EVERY.map(AttemptStatus::name))
+    names(AttemptStatus::ALL.map(AttemptStatus::name))
 }
 
 fn names<const N: usize>(names: [&'static str; N]) -> Object {

@@ -7,7 +7,7 @@ use domain::billing::period::BillingPeriod;
 use domain::market::MarketCalendar;
 use platform::config::Environment;
 use platform::database::Database;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use platform::{correlation, metrics};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub struct Invoicing {
     database: Database,
     terms: CommissionTerms,
     due_after: TimeDelta,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl Invoicing {
@@ -59,7 +59,7 @@ impl Invoicing {
     /// `INVOICE_DUE_DAYS`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         let rate: Option<Decimal> = environment.required("COMMISSION_YEARLY_RATE");
         let minimum: Option<u32> = environment.required("COMMISSION_YEARLY_MINIMUM_CENTS");
         let free_limit: Option<u32> = environment.required("COMMISSION_FREE_LIMIT_CENTS");

@@ -7,7 +7,7 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use providers::stripe::PaymentMethodReading;
+use providers::stripe::PaymentMethod;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -145,7 +145,7 @@ impl MethodDeleting {
 pub(crate) async fn save(
     connection: &mut PgConnection,
     profile: ProfileId,
-    method: &PaymentMethodReading,
+    method: &PaymentMethod,
 ) -> Result<Saved, Error> {
     let saved = payment_methods::save(connection, profile, &method.id, &method.name).await?;
     if saved.is_new {

@@ -15,7 +15,7 @@ use crate::Error;
 
 const PARTY: &str = "Stripe";
 /// Anybody can send what isn't signed, and each fetching of the secret costs time and money.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
+const SECRET_REFETCH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The card processor.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Processor {
         if next_look.is_some_and(|at| Instant::now() < at) {
             return false;
         }
-        *next_look = Some(Instant::now() + BETWEEN_LOOKS);
+        *next_look = Some(Instant::now() + SECRET_REFETCH_INTERVAL);
         self.connected.look_again().await;
         true
     }

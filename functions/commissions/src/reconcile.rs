@@ -11,13 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::billing::charge::AttemptStatus;
 use domain::clock::Clock;
 use domain::ids::{InvoicePaymentId, StripePaymentIntentId};
-use domain::lookup::{LookupLadder, Next};
+use domain::lookup::{LookupSchedule, Next};
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::metrics;
 use platform::problem::chain;
-use providers::stripe::{IntentReading, IntentStatus};
+use providers::stripe::{IntentStatus, PaymentIntent};
 use serde::Serialize;
 
 use crate::Error;
@@ -29,9 +29,9 @@ use crate::store::attempts::{self, Attempt, Compared};
 
 const SOURCE: &str = "reconcile_billing";
 /// The most attempts that one run looks up.
-const MOST_LOOKUPS: u32 = 1_000;
+const MAX_LOOKUPS: u32 = 1_000;
 /// The most pages of payments that one run compares, of a hundred each.
-const MOST_PAGES: u32 = 1_000;
+const MAX_PAGES: u32 = 1_000;
 /// Payments are compared for so long after they were made: each by several daily runs.
 const WINDOW: TimeDelta = TimeDelta::days(4);
 /// What was made a moment ago may still be on its way into one of the two records.
@@ -99,7 +99,7 @@ impl Reconciler {
         now: DateTime<Utc>,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        for _ in 0..MOST_LOOKUPS {
+        for _ in 0..MAX_LOOKUPS {
             if deadline.left() < RESERVE {
                 break;
             }
@@ -137,12 +137,12 @@ impl Reconciler {
         let after = attempts::load(&mut connection, attempt.id).await?;
         if after.status.is_in_flight() {
             let next =
-                LookupLadder::STANDARD.next(after.lookups, after.created_at, SystemClock.now().max(now));
+                LookupSchedule::STANDARD.next(after.lookups, after.created_at, SystemClock.now().max(now));
             let at = match next {
                 Next::At(at) => Some(at),
                 // What Stripe has, or a customer holds, is asked about for as long as it takes.
-                Next::Park if after.status != AttemptStatus::Unknown => Some(now + TimeDelta::days(1)),
-                Next::Park => None,
+                Next::GiveUp if after.status != AttemptStatus::Unknown => Some(now + TimeDelta::days(1)),
+                Next::GiveUp => None,
             };
             attempts::set_next_lookup(&mut connection, attempt.id, at).await?;
             if at.is_none() {
@@ -217,7 +217,7 @@ impl Reconciler {
         let connected = self.charging.processor().connect().await?;
         let mut told = Listed::new();
         let mut after = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             if deadline.left() < RESERVE {
                 return Ok(None);
             }
@@ -245,21 +245,21 @@ impl Reconciler {
 }
 
 /// Stripe's payments of our attempts, by their keys.
-type Listed = BTreeMap<String, Vec<IntentReading>>;
+type Listed = BTreeMap<String, Vec<PaymentIntent>>;
 
 /// What was paid in one record and not in the other, or more often.
 enum Difference<'a> {
     /// Stripe has taken money for an attempt that isn't recorded as successful.
     Missed {
         attempt: InvoicePaymentId,
-        reading: &'a IntentReading,
+        reading: &'a PaymentIntent,
     },
     Disagreement(Discrepancy),
 }
 
 fn differences<'a>(told: &'a Listed, recorded: &[Compared]) -> Vec<Difference<'a>> {
     let by_key: BTreeMap<&str, &Compared> = recorded.iter().map(|one| (one.key.as_str(), one)).collect();
-    let has_succeeded = |payment: &&IntentReading| payment.status == IntentStatus::Succeeded;
+    let has_succeeded = |payment: &&PaymentIntent| payment.status == IntentStatus::Succeeded;
     let paid_there = || told.values().flatten().filter(has_succeeded);
     let there_only = paid_there().filter_map(|payment| {
         let key = payment.attempt_key.as_deref().unwrap_or_default();
@@ -288,7 +288,7 @@ fn differences<'a>(told: &'a Listed, recorded: &[Compared]) -> Vec<Difference<'a
     there_only.chain(here_only).collect()
 }
 
-fn paid_there_only<'a>(payment: &'a IntentReading, record: Option<&Compared>) -> Option<Difference<'a>> {
+fn paid_there_only<'a>(payment: &'a PaymentIntent, record: Option<&Compared>) -> Option<Difference<'a>> {
     let Some(record) = record else {
         let key = payment.attempt_key.as_deref().unwrap_or_default();
         let discrepancy = Discrepancy::new("paid-at-stripe-only", &payment.id, "no such attempt", key);

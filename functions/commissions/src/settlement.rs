@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::billing::charge::{AttemptStatus, CONFIRMATION_TIME, ChargeState};
-use domain::billing::decline::{self, Hardness};
+use domain::billing::decline::{self, DeclineKind};
 use domain::billing::invoice::{Collection, InvoiceStatus};
 use domain::clock::Clock;
 use domain::market::MarketCalendar;
@@ -12,7 +12,7 @@ use domain::transition::Transition;
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use providers::outcome::Decline;
-use providers::stripe::{IntentReading, IntentStatus};
+use providers::stripe::{IntentStatus, PaymentIntent};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -95,7 +95,7 @@ impl Settlement {
         connection: &mut PgConnection,
         invoice: &LockedInvoice,
         attempt: &Attempt,
-        reading: &IntentReading,
+        reading: &PaymentIntent,
         heard: Heard,
     ) -> Result<Settled, Error> {
         let heard = heard.not_before(attempt);
@@ -137,12 +137,12 @@ impl Settlement {
         match status {
             AttemptStatus::Succeeded => self.charged(connection, invoice, attempt, heard.at).await?,
             AttemptStatus::Failed => {
-                let hardness = reading
+                let decline_kind = reading
                     .failure
                     .as_ref()
-                    .map_or(Hardness::Soft, |failure| failure.hardness);
+                    .map_or(DeclineKind::Soft, |failure| failure.decline_kind);
                 let code = code.unwrap_or(CANCELLED);
-                self.failed(connection, invoice, attempt, code, hardness, heard.at)
+                self.failed(connection, invoice, attempt, code, decline_kind, heard.at)
                     .await?;
             }
             AttemptStatus::RequiresAction => {
@@ -176,9 +176,16 @@ impl Settlement {
         };
         attempts::record(connection, attempt.id, &recorded).await?;
         attempts::set_cancelled(connection, attempt.id).await?;
-        let hardness = decline::hardness(&refusal.code);
-        self.failed(connection, invoice, attempt, &refusal.code, hardness, heard.at)
-            .await?;
+        let decline_kind = decline::decline_kind(&refusal.code);
+        self.failed(
+            connection,
+            invoice,
+            attempt,
+            &refusal.code,
+            decline_kind,
+            heard.at,
+        )
+        .await?;
         Ok(Settled::Changed(AttemptStatus::Failed))
     }
 
@@ -245,13 +252,13 @@ impl Settlement {
         invoice: &LockedInvoice,
         attempt: &Attempt,
         code: &str,
-        hardness: Hardness,
+        decline_kind: DeclineKind,
         at: DateTime<Utc>,
     ) -> Result<(), Error> {
         if !invoice.collection.status.is_owed() {
             return Ok(());
         }
-        let collection = invoice.collection.after_failure(hardness, at);
+        let collection = invoice.collection.after_failure(decline_kind, at);
         collection::set_collection(connection, invoice.id, &collection).await?;
         let reason = decline::reason(code);
         self.tell_failure(connection, invoice, Some(attempt), reason, &collection, at)
@@ -331,7 +338,7 @@ async fn parked(
 }
 
 /// What of the payment isn't as we asked for it.
-fn disagreement(attempt: &Attempt, reading: &IntentReading) -> Option<Discrepancy> {
+fn disagreement(attempt: &Attempt, reading: &PaymentIntent) -> Option<Discrepancy> {
     let differs = |kind, expected: String, found: String| {
         (expected != found).then(|| Discrepancy::new(kind, &reading.id, expected, found))
     };
@@ -359,7 +366,7 @@ fn disagreement(attempt: &Attempt, reading: &IntentReading) -> Option<Discrepanc
 }
 
 /// A payment that nobody has confirmed yet may be one that Stripe is still working on; later it never will be.
-fn charge_state(reading: &IntentReading, now: DateTime<Utc>) -> ChargeState {
+fn charge_state(reading: &PaymentIntent, now: DateTime<Utc>) -> ChargeState {
     match &reading.status {
         IntentStatus::Succeeded => ChargeState::Succeeded,
         IntentStatus::Processing => ChargeState::Processing,
@@ -371,7 +378,7 @@ fn charge_state(reading: &IntentReading, now: DateTime<Utc>) -> ChargeState {
     }
 }
 
-fn failure_code<'a>(attempt: &Attempt, reading: &'a IntentReading, status: AttemptStatus) -> Option<&'a str> {
+fn failure_code<'a>(attempt: &Attempt, reading: &'a PaymentIntent, status: AttemptStatus) -> Option<&'a str> {
     if status != AttemptStatus::Failed {
         return None;
     }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::Error;
-use crate::events::{self, SuspensionTold};
+use crate::events::{self, SuspensionPayload};
 use crate::pages::BillingPages;
 use crate::store::collection::LockedInvoice;
 use crate::store::suspensions;
@@ -23,7 +23,7 @@ pub(crate) async fn begin(
     }
     suspensions::set(connection, profile, Some(now)).await?;
     let owed = suspensions::owed(connection, profile, invoice.amount.currency().code()).await?;
-    let told = SuspensionTold::new(profile, owed, pages.payment_methods());
+    let told = SuspensionPayload::new(profile, owed, pages.payment_methods());
     events::tell(connection, events::TRADING_SUSPENDED, profile, now, told).await
 }
 
@@ -43,6 +43,6 @@ pub(crate) async fn end_when_settled(
         return Ok(());
     }
     suspensions::set(connection, profile, None).await?;
-    let told = SuspensionTold::new(profile, invoice.amount, pages.payment_methods());
+    let told = SuspensionPayload::new(profile, invoice.amount, pages.payment_methods());
     events::tell(connection, events::TRADING_RESUMED, profile, now, told).await
 }

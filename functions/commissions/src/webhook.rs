@@ -10,12 +10,12 @@ use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use providers::outcome::Outcome;
-use providers::stripe::webhook::{self, Change, Forgery, PayoutStatus, StripeEvent};
+use providers::stripe::webhook::{self, Change, InvalidSignature, PayoutStatus, StripeEvent};
 use providers::stripe::{
-    ALREADY_REFUNDED, CheckoutKind, CheckoutReading, IntentReading, PaymentMethodReading, RESOURCE_MISSING,
-    RefundReading, SetupReading,
+    ALREADY_REFUNDED, CheckoutKind, CheckoutSession, PaymentIntent, PaymentMethod, RESOURCE_MISSING, Refund,
+    SetupIntent,
 };
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -23,7 +23,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 use crate::discrepancy::{self, Discrepancy};
-use crate::events::{self, PayoutTold};
+use crate::events::{self, PayoutPayload};
 use crate::payment_methods;
 use crate::processor::{Processor, answered, refused, unavailable};
 use crate::settlement::{Heard, Settlement};
@@ -38,21 +38,21 @@ pub struct StripeEvents {
     database: Database,
     processor: Processor,
     settlement: Settlement,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 /// What is to be written for an event, after everybody outside has been asked.
 enum Effect {
     Nothing,
     Park(Discrepancy),
-    SaveMethod(ProfileId, PaymentMethodReading),
-    Refund(Box<CheckoutReading>, RefundReading),
-    RenewMethod(PaymentMethodReading),
+    SaveMethod(ProfileId, PaymentMethod),
+    Refund(Box<CheckoutSession>, Refund),
+    RenewMethod(PaymentMethod),
     DetachMethod(domain::ids::StripePaymentMethodId),
-    Charge(Box<IntentReading>),
+    Charge(Box<PaymentIntent>),
     Refunded(StripePaymentIntentId, Money),
     Disputed(StripePaymentIntentId, String),
-    Payout(&'static str, PayoutTold),
+    Payout(&'static str, PayoutPayload),
 }
 
 impl StripeEvents {
@@ -61,7 +61,7 @@ impl StripeEvents {
         let database = Database::read(environment);
         let processor = Processor::read(environment);
         let settlement = Settlement::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             processor: processor?,
@@ -106,7 +106,7 @@ impl StripeEvents {
         let now = SystemClock.now();
         let connected = self.processor.connect().await?;
         let mut verified = webhook::verify(signature, body, &connected.webhook_secrets.0, now);
-        if verified == Err(Forgery::WrongSignature) && self.processor.look_again().await {
+        if verified == Err(InvalidSignature::WrongSignature) && self.processor.look_again().await {
             let connected = self.processor.connect().await?;
             verified = webhook::verify(signature, body, &connected.webhook_secrets.0, now);
         }
@@ -146,7 +146,7 @@ impl StripeEvents {
                 amount,
                 failure_code,
             } => {
-                let told = PayoutTold {
+                let told = PayoutPayload {
                     payout_id: id.to_string(),
                     amount_cents: amount.minor(),
                     currency: amount.currency().code().to_owned(),
@@ -165,7 +165,7 @@ impl StripeEvents {
 
     async fn checkout_completed(
         &self,
-        reading: &CheckoutReading,
+        reading: &CheckoutSession,
         deadline: Deadline,
     ) -> Result<Effect, Error> {
         let profile = match self
@@ -201,7 +201,7 @@ impl StripeEvents {
     /// Gives a payment back, if and only if its session asks for it and our record doesn't say otherwise.
     async fn refund(
         &self,
-        reading: &CheckoutReading,
+        reading: &CheckoutSession,
         profile: ProfileId,
         deadline: Deadline,
     ) -> Result<Effect, Error> {
@@ -244,7 +244,7 @@ impl StripeEvents {
         }
     }
 
-    async fn setup_succeeded(&self, reading: &SetupReading, deadline: Deadline) -> Result<Effect, Error> {
+    async fn setup_succeeded(&self, reading: &SetupIntent, deadline: Deadline) -> Result<Effect, Error> {
         let profile = match self
             .owner(reading.customer.as_ref(), reading.profile_id, &reading.id)
             .await?
@@ -334,7 +334,7 @@ impl StripeEvents {
         }
     }
 
-    async fn charge(&self, connection: &mut PgConnection, reading: &IntentReading) -> Result<(), Error> {
+    async fn charge(&self, connection: &mut PgConnection, reading: &PaymentIntent) -> Result<(), Error> {
         let found = attempts::find(connection, &reading.id, reading.attempt_key.as_deref()).await?;
         let Some((attempt, invoice)) = found else {
             return match &reading.attempt_key {
@@ -378,7 +378,7 @@ async fn complete(connection: &mut PgConnection, event: &StripeEvent) -> Result<
 async fn renew(
     connection: &mut PgConnection,
     event: &StripeEvent,
-    method: &PaymentMethodReading,
+    method: &PaymentMethod,
 ) -> Result<(), Error> {
     let Some(owner) = stored_methods::owner(connection, &method.id).await? else {
         return Ok(());

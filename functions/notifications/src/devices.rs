@@ -2,7 +2,7 @@
 //!
 //! A token moves with the person who last signed in on the device: registering it takes it from whoever had it, so that
 //! nobody's news appear on a phone that has become another's. Apps register at each start; of more than
-//! [`MOST_DEVICES`] the one that did so longest ago goes.
+//! [`MAX_DEVICES`] the one that did so longest ago goes.
 
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ use crate::Error;
 use crate::store::devices::{Devices, StoredDevice};
 
 /// Devices of one profile.
-pub const MOST_DEVICES: usize = 20;
+pub const MAX_DEVICES: usize = 20;
 /// What a token is made of, as a JSON schema has it: long enough to be none by chance, short enough for a key.
 pub const TOKEN_PATTERN: &str = "^[A-Za-z0-9_:.-]{20,900}$";
 const TOKEN_LENGTHS: std::ops::RangeInclusive<usize> = 20..=900;
@@ -140,7 +140,7 @@ impl DeviceRegistry {
     async fn keep_newest(&self, profile: ProfileId) -> Result<(), Error> {
         let mut devices = self.devices.of(profile).await?;
         devices.sort_by_key(|device| std::cmp::Reverse(device.registered_at));
-        for device in devices.iter().skip(MOST_DEVICES) {
+        for device in devices.iter().skip(MAX_DEVICES) {
             self.devices.forget(profile, &device.token).await?;
         }
         Ok(())

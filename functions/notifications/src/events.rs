@@ -19,9 +19,9 @@ use crate::Error;
 use crate::kind::Kind;
 
 /// Longest name of a customer's own that is shown, in characters.
-const LONGEST_NAME: usize = 80;
+const MAX_NAME_LENGTH: usize = 80;
 /// Longest code or id that is taken over, in bytes.
-const LONGEST_CODE: usize = 64;
+const MAX_CODE_LENGTH: usize = 64;
 
 /// An event as it comes; its data is read by its type.
 pub type DomainEvent = Envelope<Value>;
@@ -130,7 +130,7 @@ impl TryFrom<Value> for Code {
         };
         let joins = |byte: u8| b"-_.:".contains(&byte);
         let fits = !text.is_empty()
-            && text.len() <= LONGEST_CODE
+            && text.len() <= MAX_CODE_LENGTH
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || joins(byte));
@@ -163,7 +163,7 @@ impl From<Option<String>> for Name {
 /// A text of somebody's own without what doesn't print, and not too long.
 pub(crate) fn printable(text: &str) -> String {
     let kept = text.chars().filter(|character| !character.is_control());
-    let short: String = kept.take(LONGEST_NAME).collect();
+    let short: String = kept.take(MAX_NAME_LENGTH).collect();
     short.trim().to_owned()
 }
 

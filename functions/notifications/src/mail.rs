@@ -14,8 +14,7 @@ use platform::metrics;
 use platform::secret::{Rotating, SecretSource};
 use platform::telemetry;
 use providers::mail::{
-    MESSAGE_REFUSED, Mail, RECIPIENT_REFUSED, Security, Sender, Server, Smtp, SmtpCredentials,
-    may_go_in_the_clear,
+    MESSAGE_REFUSED, Mail, RECIPIENT_REFUSED, Security, Sender, Server, Smtp, SmtpCredentials, is_loopback,
 };
 use providers::outcome::{Decline, Outcome};
 
@@ -28,7 +27,7 @@ use crate::text::{Language, letter};
 
 /// Refusals of this mail to this person. Others, of the sender or the sign-in, are mended by a person, and then everything
 /// goes through.
-const FOR_GOOD: [&str; 2] = [RECIPIENT_REFUSED, MESSAGE_REFUSED];
+const PERMANENT: [&str; 2] = [RECIPIENT_REFUSED, MESSAGE_REFUSED];
 /// Kept back from the deadline for recording what came of a mail.
 const RECORDING: Duration = Duration::from_secs(2);
 
@@ -125,7 +124,7 @@ impl Mailer {
     }
 
     async fn declined(&self, profile: ProfileId, item: &FeedItem, decline: Decline) -> Result<(), Error> {
-        let is_for_good = FOR_GOOD.contains(&decline.code.as_str());
+        let is_for_good = PERMANENT.contains(&decline.code.as_str());
         let error = Error::MailRefused(format!("{} ({})", decline.code, decline.status));
         if is_for_good {
             return self.give_up(profile, item, &error).await;
@@ -150,7 +149,7 @@ fn server(environment: &mut Environment) -> Option<Server> {
     let port = environment.required("SMTP_PORT");
     let security = environment.required("SMTP_SECURITY");
     let (host, port, security) = (host?, port?, security?);
-    if security == Security::None && !may_go_in_the_clear(&host) {
+    if security == Security::None && !is_loopback(&host) {
         environment.problem(
             "SMTP_SECURITY is none, which only a server on this machine may have; set it to tls or starttls"
                 .to_owned(),

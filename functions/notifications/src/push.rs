@@ -28,7 +28,7 @@ use crate::store::feed::{Feed, FeedItem, key_of};
 /// everything goes through.
 ///
 /// A device of another sender is not forgotten: with a wrong service account all of them would be.
-const FOR_GOOD: [&str; 2] = ["INVALID_ARGUMENT", "SENDER_ID_MISMATCH"];
+const PERMANENT: [&str; 2] = ["INVALID_ARGUMENT", "SENDER_ID_MISMATCH"];
 /// Kept back from the deadline for recording what came of a push.
 const RECORDING: Duration = Duration::from_secs(2);
 
@@ -145,7 +145,7 @@ impl Pusher {
             }
             return Ok(());
         }
-        let is_for_good = FOR_GOOD.contains(&code.as_str());
+        let is_for_good = PERMANENT.contains(&code.as_str());
         let error = Error::FirebaseRefused(code);
         if !is_for_good {
             return Err(error);

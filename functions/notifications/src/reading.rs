@@ -18,7 +18,7 @@ use crate::store::feed::Feed;
 use crate::store::reading::PER_READ;
 
 /// Notifications that are named in one request.
-pub const MOST_IDS: usize = PER_READ;
+pub const MAX_IDS: usize = PER_READ;
 /// Kept back from the deadline for the answer; a step takes less.
 const ANSWERING: Duration = Duration::from_secs(5);
 
@@ -56,16 +56,16 @@ impl Which {
     /// Exactly one of the two.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for both or none, and for no ids or more than [`MOST_IDS`].
+    /// [`Error::Invalid`] for both or none, and for no ids or more than [`MAX_IDS`].
     pub fn of(ids: Option<Vec<NotificationId>>, up_to: Option<NotificationId>) -> Result<Self, Error> {
         let invalid = |message: String| Error::Invalid {
             field: "ids".to_owned(),
             message,
         };
         match (ids, up_to) {
-            (Some(ids), None) if (1..=MOST_IDS).contains(&ids.len()) => Ok(Self::These(ids)),
+            (Some(ids), None) if (1..=MAX_IDS).contains(&ids.len()) => Ok(Self::These(ids)),
             (Some(ids), None) => Err(invalid(format!(
-                "has {} ids; name 1 to {MOST_IDS}, or all older ones by up_to",
+                "has {} ids; name 1 to {MAX_IDS}, or all older ones by up_to",
                 ids.len()
             ))),
             (None, Some(id)) => Ok(Self::UpTo(id)),
@@ -171,7 +171,7 @@ mod tests {
             (None, None),
             (Some(vec![id()]), Some(id())),
             (Some(Vec::new()), None),
-            (Some(vec![id(); MOST_IDS + 1]), None),
+            (Some(vec![id(); MAX_IDS + 1]), None),
         ] {
             assert!(Which::of(ids, up_to).is_err());
         }

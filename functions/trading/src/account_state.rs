@@ -1,6 +1,6 @@
 //! The state of a brokerage account, as DriveWealth tells it when it is asked.
 
-use providers::drivewealth::AccountReading;
+use providers::drivewealth::BrokerAccount;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -11,7 +11,7 @@ use crate::store::accounts::{self, KeptAccount};
 /// `None` for an account that isn't ours.
 pub(crate) async fn take_over(
     connection: &mut PgConnection,
-    reading: &AccountReading,
+    reading: &BrokerAccount,
 ) -> Result<Option<KeptAccount>, Error> {
     let kept = accounts::keep_status(connection, reading).await?;
     if let Some(account) = kept.as_ref().filter(|account| account.is_newly_open) {

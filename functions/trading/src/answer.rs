@@ -60,7 +60,7 @@ pub(crate) fn direction_schema() -> Object {
 pub(crate) fn status_schema() -> Object {
     names(
         "Where it stands, as the broker last told it.",
-        MoneyFlowStatus::EVERY,
+        MoneyFlowStatus::ALL,
     )
 }
 

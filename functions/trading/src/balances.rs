@@ -17,7 +17,7 @@ use platform::deadline::Deadline;
 use platform::metrics;
 use platform::queue::Queue;
 use platform::telemetry;
-use providers::drivewealth::CashReading;
+use providers::drivewealth::CashBalance;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -168,7 +168,7 @@ impl Balances {
 
     /// The broker tells cash and positions one after the other: what was bought between the two would be counted twice,
     /// or not at all. Only with the same cash before and after do they belong together.
-    async fn ask(&self, account: &Account, deadline: Deadline) -> Result<(Balance, CashReading), Error> {
+    async fn ask(&self, account: &Account, deadline: Deadline) -> Result<(Balance, CashBalance), Error> {
         let client = self.broker.client().await?;
         let id = &account.drivewealth_account_id;
         let before = answered(client.cash(id, deadline.instant()).await)?;

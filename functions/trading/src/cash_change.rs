@@ -14,7 +14,7 @@ use platform::event::Envelope;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
 use platform::telemetry;
-use providers::drivewealth::{AccountReading, PortfolioAnswer, is_missing, is_not_open};
+use providers::drivewealth::{BrokerAccount, PortfolioAnswer, is_missing, is_not_open};
 use providers::outcome::{Decline, Outcome};
 use sqlx::PgConnection;
 
@@ -141,7 +141,7 @@ impl CashChanges {
 enum Followed {
     Targets(Box<SetTargets>),
     /// There is nothing to follow; this is how the account stands.
-    Nothing(AccountReading),
+    Nothing(BrokerAccount),
 }
 
 struct SetTargets {

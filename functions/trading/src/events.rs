@@ -21,7 +21,7 @@ pub const TRADING_ACCOUNT_OPENED: &str = "trading-account.opened";
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
 /// Everybody who listens to trading.
-const EVERYBODY: [Destination; 2] = [
+const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Topic("trading.events"),
     Destination::Queue("domain-events"),
 ];
@@ -97,7 +97,7 @@ pub(crate) async fn money_flow_ended(
     ended: MoneyFlowEnded,
 ) -> Result<(), Error> {
     let event = Envelope::new(kind, profile_key(ended.profile_id), at, ended);
-    Ok(outbox::publish(connection, &event, &EVERYBODY).await?)
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
 /// Asks for the portfolio's targets to follow the cash.
@@ -122,7 +122,7 @@ pub(crate) async fn trading_account_opened(
     opened: TradingAccountOpened,
 ) -> Result<(), Error> {
     let event = Envelope::new(TRADING_ACCOUNT_OPENED, profile_key(opened.profile_id), at, opened);
-    Ok(outbox::publish(connection, &event, &EVERYBODY).await?)
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
 fn profile_key(profile: ProfileId) -> String {

@@ -6,7 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::Clock;
 use domain::ids::MoneyFlowId;
-use domain::lookup::{LookupLadder, Next};
+use domain::lookup::{LookupSchedule, Next};
 use domain::trading::money_flow::{
     Consequences, MoneyFlowStatus, ProviderState, UNRECOGNISED_STATUS, consequences, suspends_deposits,
 };
@@ -220,9 +220,9 @@ pub(crate) async fn look_again(
     flow: &Flow,
     reason: &str,
 ) -> Result<(), Error> {
-    match LookupLadder::STANDARD.next(flow.lookups, flow.created_at, SystemClock.now()) {
+    match LookupSchedule::STANDARD.next(flow.lookups, flow.created_at, SystemClock.now()) {
         Next::At(at) => money_flow::set_next_lookup(connection, flow.id, at).await,
-        Next::Park => {
+        Next::GiveUp => {
             let reason = format!("what became of it stayed unknown: {reason}");
             give_up(connection, flow.id, &reason).await
         }

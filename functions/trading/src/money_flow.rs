@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::clock::Clock;
 use domain::currency::Currency;
 use domain::ids::{BankAccountId, MoneyFlowId, ProfileId, TradingAccountId};
-use domain::lookup::{LookupLadder, Next};
+use domain::lookup::{LookupSchedule, Next};
 use domain::money::Money;
 use domain::trading::money_flow::{Direction, check_amount, check_cover};
 use platform::clock::SystemClock;
@@ -17,7 +17,7 @@ use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::idempotency::{self, Claim, IdempotencyKey, KeptAnswer, KeyedRequest};
-use providers::drivewealth::CashReading;
+use providers::drivewealth::CashBalance;
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -232,7 +232,7 @@ async fn check_cash(
     connection: &mut PgConnection,
     parties: &Parties,
     request: &MoneyFlowRequest,
-    cash: &CashReading,
+    cash: &CashBalance,
     amount: Money,
 ) -> Result<(), Error> {
     let account = request.trading_account_id;
@@ -280,9 +280,9 @@ async fn parties(
 
 fn new_flow(profile: ProfileId, request: MoneyFlowRequest, direction: Direction, amount: Money) -> NewFlow {
     let now = SystemClock.now();
-    let next_lookup_at = match LookupLadder::STANDARD.next(0, now, now) {
+    let next_lookup_at = match LookupSchedule::STANDARD.next(0, now, now) {
         Next::At(at) => at,
-        Next::Park => now,
+        Next::GiveUp => now,
     };
     NewFlow {
         profile_id: profile,

@@ -27,9 +27,9 @@ use crate::store::{self, accounts, money_flow, payments};
 use crate::{Error, account_state};
 
 /// The most flows that one run looks up.
-const MOST_LOOKUPS: u32 = 1_000;
+const MAX_LOOKUPS: u32 = 1_000;
 /// The most users that one run compares.
-const MOST_USERS: i64 = 10_000;
+const MAX_USERS: i64 = 10_000;
 /// A bank may return a deposit this long after it settled.
 const RETURN_WINDOW: TimeDelta = TimeDelta::days(60);
 /// A run ends by itself when less than this is left.
@@ -116,7 +116,7 @@ impl Reconciler {
     }
 
     async fn look_up_due(&self, report: &mut Report, deadline: Deadline) -> Result<(), Error> {
-        for _ in 0..MOST_LOOKUPS {
+        for _ in 0..MAX_LOOKUPS {
             if deadline.left() < RESERVE {
                 tracing::warn!("time is short; the next run goes on");
                 break;
@@ -168,7 +168,7 @@ impl Reconciler {
     async fn compare_all(&self, report: &mut Report, deadline: Deadline) -> Result<(), Error> {
         let mut users = {
             let mut connection = self.database.pool().await?.acquire().await?;
-            payments::users_to_reconcile(&mut connection, self.returnable_since(), MOST_USERS)
+            payments::users_to_reconcile(&mut connection, self.returnable_since(), MAX_USERS)
                 .await?
                 .into_iter()
         };

@@ -18,7 +18,7 @@ use platform::deadline::Deadline;
 use platform::idempotency::KeyedRequest;
 use platform::inbox::{self, Arrival};
 use platform::metrics;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use platform::problem::chain;
 use providers::drivewealth::{BAD_BODY, KEY_MEMORY, Payment, PaymentOrder};
 use providers::outcome::{Decline, Outcome, Reason};
@@ -39,7 +39,7 @@ const RECORDING_TIME: Duration = Duration::from_secs(3);
 /// The longest that the broker is asked in one go.
 const ASKING_TIME: Duration = Duration::from_secs(20);
 /// With less than this left, nobody begins to ask: what the broker says would come too late.
-const LEAST_ASKING_TIME: Duration = Duration::from_secs(1);
+const MIN_CALL_TIME: Duration = Duration::from_secs(1);
 /// A request waits about this long for another one that asks for the same flow.
 const TURN_POLL: Duration = Duration::from_millis(200);
 const TURN_TRIES: u32 = 25;
@@ -51,7 +51,7 @@ const MEMORY_MARGIN: TimeDelta = TimeDelta::hours(1);
 pub struct Settlement {
     database: Arc<Database>,
     broker: Broker,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 /// What the broker's word came to.
@@ -73,7 +73,7 @@ impl Settlement {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment, database: Option<&Arc<Database>>) -> Option<Self> {
         let broker = Broker::read(environment, database);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?.clone(),
             broker: broker?,
@@ -109,7 +109,7 @@ impl Settlement {
             }
             let open = || Ok(Answer::Open(MoneyFlowView::from(&flow)));
             let asking_time = deadline.earlier_by(RECORDING_TIME).left().min(ASKING_TIME);
-            if asking_time < LEAST_ASKING_TIME {
+            if asking_time < MIN_CALL_TIME {
                 return open();
             }
             if let Some(turn) = self.begin_asking(id, asking_time + RECORDING_TIME).await? {
@@ -147,7 +147,7 @@ impl Settlement {
         asking: Deadline,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let outcome = beyond_doubt(turn, self.ask(flow, asking).await);
+        let outcome = downgrade_if_unknown(turn, self.ask(flow, asking).await);
         let awaits_approval = match &outcome {
             Outcome::Done(payment) if payment.status == PaymentStatus::AwaitingApproval => {
                 Some(payment.id.clone())
@@ -316,7 +316,7 @@ fn is_forgotten(flow: &Flow) -> bool {
 
 /// After an attempt of which nothing is known only a payment is an answer: a refusal may be about that attempt, and one
 /// that was not made says nothing about it.
-fn beyond_doubt(turn: Turn, outcome: Outcome<Payment>) -> Outcome<Payment> {
+fn downgrade_if_unknown(turn: Turn, outcome: Outcome<Payment>) -> Outcome<Payment> {
     match outcome {
         Outcome::Declined(decline) if turn.is_doubtful => Outcome::Unknown(Reason(format!(
             "an earlier attempt may have gone through; this one was refused with code {} (status {})",

@@ -113,14 +113,14 @@ impl Answer<PaymentView> {
 
 /// The types, for the API's description.
 pub(crate) fn type_schema() -> Object {
-    names("What it is.", PaymentType::EVERY)
+    names("What it is.", PaymentType::ALL)
 }
 
 /// The statuses, for the API's description.
 pub(crate) fn status_schema() -> Object {
     names(
         "Where it stands; only a withdrawal waits, or fails.",
-        PaymentStatus::EVERY,
+        PaymentStatus::ALL,
     )
 }
 

@@ -10,9 +10,9 @@ use crate::answer::{Answer, ClientView, WalletView};
 use crate::store::clients;
 
 /// Most characters of a reference.
-const LONGEST_REFERENCE: usize = 128;
+const MAX_REFERENCE_LENGTH: usize = 128;
 /// Most wallets that a client is registered with.
-const MOST_CURRENCIES: usize = 50;
+const MAX_CURRENCIES: usize = 50;
 
 /// The clients.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ impl Clients {
         currencies: &[Currency],
     ) -> Result<Answer<ClientView>, Error> {
         check_reference(external_ref)?;
-        if currencies.len() > MOST_CURRENCIES {
+        if currencies.len() > MAX_CURRENCIES {
             return Err(Error::Invalid {
                 field: "currencies",
-                message: format!("may name at most {MOST_CURRENCIES} currencies"),
+                message: format!("may name at most {MAX_CURRENCIES} currencies"),
             });
         }
         let mut transaction = self.database.begin().await?;
@@ -110,13 +110,13 @@ impl Clients {
 
 fn check_reference(external_ref: Option<&str>) -> Result<(), Error> {
     let fits = |text: &str| {
-        (1..=LONGEST_REFERENCE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        (1..=MAX_REFERENCE_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     if external_ref.is_none_or(fits) {
         return Ok(());
     }
     Err(Error::Invalid {
         field: "external_ref",
-        message: format!("has to be 1 to {LONGEST_REFERENCE} visible ASCII characters"),
+        message: format!("has to be 1 to {MAX_REFERENCE_LENGTH} visible ASCII characters"),
     })
 }

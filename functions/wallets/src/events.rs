@@ -26,7 +26,7 @@ const TOPIC: [Destination; 1] = [Destination::Topic("wallets.events")];
 
 /// A recharge or a withdrawal.
 #[derive(Debug, Clone, Serialize)]
-struct PaymentTold {
+struct PaymentPayload {
     transaction_id: TransactionId,
     payment_id: PaymentId,
     client_id: ClientId,
@@ -38,7 +38,7 @@ struct PaymentTold {
 
 /// A difference between a wallet and its payments, or between the two sides of a transfer.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct DifferenceTold {
+pub(crate) struct DifferencePayload {
     pub(crate) client_id: ClientId,
     pub(crate) wallet_id: WalletId,
     pub(crate) payment_id: Option<PaymentId>,
@@ -54,7 +54,7 @@ pub(crate) async fn payment(
     at: DateTime<Utc>,
     payment: &Payment,
 ) -> Result<(), Error> {
-    let told = PaymentTold {
+    let told = PaymentPayload {
         transaction_id: payment.transaction,
         payment_id: payment.id,
         client_id: payment.client,
@@ -70,9 +70,9 @@ pub(crate) async fn payment(
 pub(crate) async fn differences(
     connection: &mut PgConnection,
     at: DateTime<Utc>,
-    differences: Vec<DifferenceTold>,
+    differences: Vec<DifferencePayload>,
 ) -> Result<(), Error> {
-    let events: Vec<Envelope<DifferenceTold>> = differences
+    let events: Vec<Envelope<DifferencePayload>> = differences
         .into_iter()
         .map(|told| Envelope::new(WALLET_DIFFERS, client_key(told.client_id), at, told))
         .collect();

@@ -6,7 +6,7 @@ use domain::wallets::payment::{PaymentStatus, PaymentType};
 use platform::config::Environment;
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -39,14 +39,14 @@ impl MovementRequest {
 #[derive(Debug)]
 pub struct Recharges {
     database: Database,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl Recharges {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             nudge: nudge?,

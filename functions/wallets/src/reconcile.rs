@@ -9,11 +9,11 @@ use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::metrics;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use serde::Serialize;
 
 use crate::Error;
-use crate::events::{self, DifferenceTold};
+use crate::events::{self, DifferencePayload};
 use crate::store::id;
 use crate::store::reconciliation::{self, Difference};
 
@@ -39,14 +39,14 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Reconciler {
     database: Database,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 impl Reconciler {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             nudge: nudge?,
@@ -116,8 +116,8 @@ fn count<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-fn told(difference: Difference) -> Result<DifferenceTold, Error> {
-    Ok(DifferenceTold {
+fn told(difference: Difference) -> Result<DifferencePayload, Error> {
+    Ok(DifferencePayload {
         client_id: id(difference.client_id)?,
         wallet_id: id(difference.wallet_id)?,
         payment_id: difference.payment_id.map(id).transpose()?,

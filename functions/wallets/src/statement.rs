@@ -21,9 +21,9 @@ use crate::store::clients::{self, Wallet};
 use crate::store::statement::{self, Entry};
 
 /// Most lines of a page: what fits an answer of Lambda, which is six megabytes, with room to spare.
-pub const MOST_LINES: u32 = 10_000;
+pub const MAX_LINES: u32 = 10_000;
 /// Lines of a page unless a caller asks for another number.
-pub const USUAL_LINES: u32 = 1_000;
+pub const DEFAULT_LINES: u32 = 1_000;
 
 /// A page of a wallet's statement: `opening_balance` and the lines' amounts add up to `closing_balance`.
 #[derive(Debug, Clone, Serialize, ToSchema)]

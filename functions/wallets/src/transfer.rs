@@ -9,7 +9,7 @@ use platform::correlation;
 use platform::database::Database;
 use platform::error::PlatformError;
 use platform::idempotency::{IdempotencyKey, request_hash};
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::request::{Operation, Request};
 use crate::store::transfers::{self, Made, Order};
 
 /// Most transfers of a batch.
-pub const MOST_OF_A_BATCH: usize = 500;
+pub const MAX_BATCH_SIZE: usize = 500;
 /// How often a transfer is asked for whose balance went down at the same moment. Every time somebody else's payment got
 /// through, so a wallet that many pay from at once gets there.
 const ATTEMPTS: usize = 10;
@@ -80,14 +80,14 @@ impl TransferRequest {
 #[derive(Debug)]
 pub struct Transfers {
     database: Database,
-    nudge: Option<Nudge>,
+    nudge: Option<RelayWaker>,
 }
 
 impl Transfers {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             nudge: Some(nudge?),
@@ -128,7 +128,7 @@ impl Transfers {
         };
         let answer = answer(made)?;
         if !answer.replayed {
-            self.wake_the_relay().await;
+            self.wake_relay().await;
         }
         Ok(answer)
     }
@@ -145,11 +145,11 @@ impl Transfers {
         mode: BatchMode,
         items: Vec<BatchItem>,
     ) -> Result<Vec<Result<Answer<PaymentView>, Error>>, Error> {
-        if items.is_empty() || items.len() > MOST_OF_A_BATCH {
+        if items.is_empty() || items.len() > MAX_BATCH_SIZE {
             return Err(Error::Invalid {
                 field: "transfers",
                 message: format!(
-                    "has to hold 1 to {MOST_OF_A_BATCH} transfers; it holds {}",
+                    "has to hold 1 to {MAX_BATCH_SIZE} transfers; it holds {}",
                     items.len()
                 ),
             });
@@ -191,7 +191,7 @@ impl Transfers {
             })
             .collect();
         if answers.iter().flatten().any(|answer| !answer.replayed) {
-            self.wake_the_relay().await;
+            self.wake_relay().await;
         }
         Ok(answers)
     }
@@ -216,7 +216,7 @@ impl Transfers {
         }
     }
 
-    async fn wake_the_relay(&self) {
+    async fn wake_relay(&self) {
         if let Some(nudge) = &self.nudge {
             nudge.send().await;
         }

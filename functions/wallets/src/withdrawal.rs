@@ -7,7 +7,7 @@ use domain::wallets::payment::{PaymentStatus, PaymentType, Settlement};
 use platform::config::Environment;
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
-use platform::nudge::Nudge;
+use platform::nudge::RelayWaker;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ use crate::{Error, events};
 #[derive(Debug)]
 pub struct Withdrawals {
     database: Database,
-    nudge: Nudge,
+    nudge: RelayWaker,
 }
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ impl Withdrawals {
     /// Reads the configuration.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let database = Database::read(environment);
-        let nudge = Nudge::read(environment);
+        let nudge = RelayWaker::read(environment);
         Some(Self {
             database: database?,
             nudge: nudge?,

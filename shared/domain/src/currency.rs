@@ -35,8 +35,8 @@ macro_rules! currencies {
                     Currency { code: stringify!($code), numeric: $numeric, exponent: $exponent };
             )*
 
-            /// Every currency, in the order of their codes.
-            pub const EVERY: &'static [Currency] = &[$(Currency::$code),*];
+            /// Every currency, in the order of their codes. Not `ALL`: that is the Albanian lek.
+            pub const KNOWN: &'static [Currency] = &[$(Currency::$code),*];
 
             /// The currency of a numeric code: 840 is the United States dollar.
             pub const fn from_numeric(numeric: i16) -> Result<Currency, UnknownCurrency> {
@@ -52,10 +52,10 @@ macro_rules! currencies {
 impl Currency {
     /// The currency of an alphabetic code in capitals.
     pub fn parse(code: &str) -> Result<Currency, UnknownCurrency> {
-        let position = Self::EVERY.binary_search_by(|currency| currency.code.cmp(code));
+        let position = Self::KNOWN.binary_search_by(|currency| currency.code.cmp(code));
         position
             .ok()
-            .and_then(|position| Self::EVERY.get(position))
+            .and_then(|position| Self::KNOWN.get(position))
             .copied()
             .ok_or(UnknownCurrency)
     }
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_well_formed() {
-        assert!(Currency::EVERY.is_sorted_by(|left, right| left.code < right.code));
-        for currency in Currency::EVERY {
+        assert!(Currency::KNOWN.is_sorted_by(|left, right| left.code < right.code));
+        for currency in Currency::KNOWN {
             assert!(currency.code.len() == 3 && currency.code.bytes().all(|byte| byte.is_ascii_uppercase()));
             assert!(matches!(currency.exponent, 0 | 2 | 3 | 4), "{currency}");
         }
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn exponents_that_are_not_two() {
         let with = |exponent| -> Vec<&str> {
-            let currencies = Currency::EVERY
+            let currencies = Currency::KNOWN
                 .iter()
                 .filter(|currency| currency.exponent == exponent);
             currencies.map(Currency::code).collect()
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_code_is_found_and_nothing_else() {
-        for currency in Currency::EVERY {
+        for currency in Currency::KNOWN {
             assert_eq!(Currency::parse(currency.code()), Ok(*currency));
             assert_eq!(currency.to_string().parse(), Ok(*currency));
         }
@@ -325,10 +325,10 @@ mod tests {
 
     #[test]
     fn every_number_is_one_currencys_and_finds_it() {
-        let mut numbers: Vec<i16> = Currency::EVERY.iter().map(Currency::numeric).collect();
+        let mut numbers: Vec<i16> = Currency::KNOWN.iter().map(Currency::numeric).collect();
         numbers.sort_unstable();
         assert!(numbers.is_sorted_by(|left, right| left < right), "{numbers:?}");
-        for currency in Currency::EVERY {
+        for currency in Currency::KNOWN {
             assert!((1..=999).contains(&currency.numeric()), "{currency}");
             assert_eq!(Currency::from_numeric(currency.numeric()), Ok(*currency));
         }

@@ -40,7 +40,7 @@ pub use ids::{
     TradingAccountId, TransactionId, UserId, WalletId,
 };
 pub use lane::{Lane, Laned, Rejection};
-pub use lookup::{LookupLadder, Next};
+pub use lookup::{LookupSchedule, Next};
 pub use market::MarketCalendar;
 pub use money::{Money, MoneyError, Rounding};
 pub use rate::{Rate, RateError, Weight, WeightError, normalise};

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// How long after an outcome became unknown each look-up comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupLadder {
+pub struct LookupSchedule {
     steps: &'static [TimeDelta],
 }
 
@@ -18,12 +18,12 @@ pub enum Next {
     /// Look it up at this time.
     At(DateTime<Utc>),
     /// Leave it to a person.
-    Park,
+    GiveUp,
 }
 
-impl LookupLadder {
+impl LookupSchedule {
     /// After 5 minutes, 1 hour and 1 day.
-    pub const STANDARD: LookupLadder = LookupLadder {
+    pub const STANDARD: LookupSchedule = LookupSchedule {
         steps: &[TimeDelta::minutes(5), TimeDelta::hours(1), TimeDelta::days(1)],
     };
 
@@ -40,7 +40,7 @@ impl LookupLadder {
             .and_then(|first| now.checked_add_signed(*first));
         match (planned, soonest) {
             (Some(planned), Some(soonest)) => Next::At(planned.max(soonest)),
-            _ => Next::Park,
+            _ => Next::GiveUp,
         }
     }
 }
@@ -53,15 +53,15 @@ mod tests {
     fn looks_up_three_times_and_parks() {
         let since: DateTime<Utc> = "2026-03-08T06:30:00Z".parse().unwrap();
         let at = |text: &str| Next::At(text.parse().unwrap());
-        let next = |attempts| LookupLadder::STANDARD.next(attempts, since, since);
+        let next = |attempts| LookupSchedule::STANDARD.next(attempts, since, since);
         assert_eq!(next(0), at("2026-03-08T06:35:00Z"));
         assert_eq!(next(1), at("2026-03-08T07:30:00Z"));
         assert_eq!(next(2), at("2026-03-09T06:30:00Z"));
         for attempts in [3, 4, u32::MAX] {
-            assert_eq!(next(attempts), Next::Park);
+            assert_eq!(next(attempts), Next::GiveUp);
         }
         let end = DateTime::<Utc>::MAX_UTC;
-        assert_eq!(LookupLadder::STANDARD.next(0, end, end), Next::Park);
+        assert_eq!(LookupSchedule::STANDARD.next(0, end, end), Next::GiveUp);
     }
 
     #[test]
@@ -70,8 +70,8 @@ mod tests {
         let now: DateTime<Utc> = "2026-03-10T00:00:00Z".parse().unwrap();
         let soonest = Next::At("2026-03-10T00:05:00Z".parse().unwrap());
         for attempts in 0..3 {
-            assert_eq!(LookupLadder::STANDARD.next(attempts, since, now), soonest);
+            assert_eq!(LookupSchedule::STANDARD.next(attempts, since, now), soonest);
         }
-        assert_eq!(LookupLadder::STANDARD.next(3, since, now), Next::Park);
+        assert_eq!(LookupSchedule::STANDARD.next(3, since, now), Next::GiveUp);
     }
 }

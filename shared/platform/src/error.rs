@@ -74,7 +74,7 @@ impl Laned for PlatformError {
 /// Errors that the same statement would meet again: a broken constraint, a missing table, a wrong type.
 fn is_permanent(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => !error.code().is_some_and(|code| goes_away(&code)),
+        sqlx::Error::Database(error) => !error.code().is_some_and(|code| is_transient(&code)),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
@@ -86,7 +86,7 @@ fn is_permanent(error: &sqlx::Error) -> bool {
 }
 
 /// Whether what this SQLSTATE tells of goes away by itself.
-fn goes_away(code: &str) -> bool {
+fn is_transient(code: &str) -> bool {
     // Connection, sign-in (the next one has a new token), rollback, resources, locks, operator; and a transaction
     // that was ended because it was idle for too long.
     ["08", "28", "40", "53", "55", "57", "25P03"]
@@ -103,10 +103,10 @@ mod tests {
         for code in [
             "08006", "28P01", "28000", "40001", "53300", "55P03", "57P01", "25P03",
         ] {
-            assert!(goes_away(code), "{code}");
+            assert!(is_transient(code), "{code}");
         }
         for code in ["23505", "42P01", "22003", "25P02", "25006"] {
-            assert!(!goes_away(code), "{code}");
+            assert!(!is_transient(code), "{code}");
         }
     }
 }

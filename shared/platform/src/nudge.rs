@@ -10,11 +10,11 @@ const BODY: &str = r#"{"nudge":"outbox"}"#;
 
 /// Wakes the outbox relay.
 #[derive(Debug, Clone)]
-pub struct Nudge {
+pub struct RelayWaker {
     queue_url: String,
 }
 
-impl Nudge {
+impl RelayWaker {
     /// Reads `QUEUE_OUTBOX_NUDGES_URL`.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         Some(Self {

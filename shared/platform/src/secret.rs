@@ -19,7 +19,7 @@ use crate::problem::chain;
 /// How long a secret that was read counts as the present one.
 const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long what is at hand has to do when the secret can't be read.
-const WITHOUT_ANSWER: Duration = Duration::from_secs(30);
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// A value that never shows in logs or errors.
 #[derive(Clone, Deserialize)]
@@ -207,7 +207,7 @@ impl<T> Rotating<T> {
                     error = chain(&error),
                     "the secret is not looked at; the one at hand may still be good"
                 );
-                return Ok(old.keep_for(WITHOUT_ANSWER));
+                return Ok(old.keep_for(RETRY_AFTER_FAILURE));
             }
             (Err(error), None) => return Err(error.into()),
         };

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// Decimals that are meant. Money has two of them and weights four; a float's error is far behind.
 const MEANT_PLACES: u32 = 6;
 /// Below ten to the minus this there are no digits in a `Decimal`.
-const LEAST_EXPONENT: i64 = 28;
+const MIN_EXPONENT: i64 = 28;
 
 /// A number, or a number in a string.
 pub(crate) fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
@@ -51,7 +51,7 @@ fn scientific(text: &str, digits: &str, exponent: &str) -> Option<Decimal> {
     }
     let digits = Decimal::from_str(digits).ok()?;
     let exponent: i64 = exponent.parse().ok()?;
-    (exponent < -LEAST_EXPONENT && digits.abs() < Decimal::TEN).then_some(Decimal::ZERO)
+    (exponent < -MIN_EXPONENT && digits.abs() < Decimal::TEN).then_some(Decimal::ZERO)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl FromStr for Security {
 }
 
 /// Whether a connection to the host may go without TLS: it doesn't leave the machine.
-pub fn may_go_in_the_clear(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
@@ -167,7 +167,7 @@ impl Smtp {
     /// # Errors
     /// When TLS can't be set up for its name, or it would be spoken to in the clear over a network.
     pub fn new(server: Server, from: Sender, credentials: SmtpCredentials) -> Result<Self, String> {
-        if server.security == Security::None && !may_go_in_the_clear(&server.host) {
+        if server.security == Security::None && !is_loopback(&server.host) {
             return Err("without TLS only a server on this machine is spoken to".to_owned());
         }
         let tls = TlsParameters::new(server.host.clone()).map_err(|error| error.to_string())?;
@@ -385,7 +385,7 @@ mod tests {
             ("localhost.example.com", false),
             ("email-smtp.us-east-1.amazonaws.com", false),
         ] {
-            assert_eq!(may_go_in_the_clear(host), may, "{host}");
+            assert_eq!(is_loopback(host), may, "{host}");
         }
         let open = Server {
             host: "smtp.example.com".to_owned(),

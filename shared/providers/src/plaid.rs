@@ -19,7 +19,7 @@ use crate::outcome::{Decline, Outcome, Reason};
 
 const SPACING: [Duration; 1] = [Duration::from_millis(300)];
 /// A balance may be this old where the bank gives none on the spot; some (Capital One) want to be told.
-const OLDEST_BALANCE: TimeDelta = TimeDelta::days(7);
+const MAX_BALANCE_AGE: TimeDelta = TimeDelta::days(7);
 
 /// What signs us in. The secret's JSON has these fields.
 #[derive(Clone, Deserialize)]
@@ -93,7 +93,7 @@ impl Plaid {
     /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
     /// tell the available one. Rounded down to a cent.
     pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
-        let oldest = (Utc::now() - OLDEST_BALANCE).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let oldest = (Utc::now() - MAX_BALANCE_AGE).to_rfc3339_opts(SecondsFormat::Secs, true);
         let options = json!({"account_ids": [account], "min_last_updated_datetime": oldest});
         let body = json!({"access_token": token, "options": options});
         let answer = self.post("/accounts/balance/get", body, deadline).await;

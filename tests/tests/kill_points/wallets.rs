@@ -25,7 +25,7 @@ enum Operation {
 }
 
 impl Operation {
-    const EVERY: [Operation; 4] = [Self::Transfer, Self::Batch, Self::Withdraw, Self::GiveBack];
+    const ALL: [Operation; 4] = [Self::Transfer, Self::Batch, Self::Withdraw, Self::GiveBack];
 
     fn function(self) -> &'static str {
         match self {
@@ -116,7 +116,7 @@ impl Attempt {
 }
 
 pub(crate) async fn all(fixture: Arc<Fixture>) -> Result {
-    for operation in Operation::EVERY {
+    for operation in Operation::ALL {
         let wire = Wire::attach(&fixture, operation.function(), &["DATABASE_URL"]).await?;
         let begun = Instant::now();
         let points = kill(&fixture, &wire, operation).await?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::model::*;
 
 /// CloudFormation stops at 500; the rest is room for one more area while the stack is being split.
-const MOST_RESOURCES: usize = 450;
+const MAX_RESOURCES: usize = 450;
 
 #[test]
 fn tables_can_be_restored_and_outlive_the_stack() {
@@ -33,7 +33,7 @@ fn tables_can_be_restored_and_outlive_the_stack() {
 fn the_stack_stays_within_cloudformations_limit() {
     let count = Template::load().deployed_resources();
     assert!(
-        count < MOST_RESOURCES,
+        count < MAX_RESOURCES,
         "{count} resources of 500: move an area into a stack of its own"
     );
 }

@@ -251,7 +251,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn the_total_is_the_records(minor: i64, currency in prop::sample::select(Currency::EVERY)) {
+    fn the_total_is_the_records(minor: i64, currency in prop::sample::select(Currency::KNOWN)) {
         let total = Money::new(minor, currency);
         let text = text(&InvoiceDocument { total, ..invoice() });
         let amount = text

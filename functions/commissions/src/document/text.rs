@@ -11,7 +11,7 @@ use krilla::text::{Font, GlyphId};
 use super::DocumentError;
 
 /// How much of a text is looked at, in characters: more than any place of the page has room for.
-const LONGEST_TEXT: usize = 400;
+const MAX_TEXT_LENGTH: usize = 400;
 /// Stands for what the font doesn't have.
 const REPLACEMENT: char = '\u{fffd}';
 const ELLIPSIS: char = '…';
@@ -130,7 +130,7 @@ impl Face {
         let visible = text.chars().filter(|character| !is_invisible(*character));
         let text: String = visible
             .map(|character| if character.is_control() { ' ' } else { character })
-            .take(LONGEST_TEXT)
+            .take(MAX_TEXT_LENGTH)
             .collect();
         let line = self.shape(&text.split_whitespace().collect::<Vec<_>>().join(" "));
         let missing: BTreeSet<usize> = line

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::{id, money};
 use crate::Error;
-use crate::events::InvoiceTold;
+use crate::events::InvoicePayload;
 
 /// An invoice under its lock.
 #[derive(Debug, Clone)]
@@ -24,8 +24,8 @@ pub(crate) struct LockedInvoice {
 
 impl LockedInvoice {
     /// The invoice as events tell it.
-    pub(crate) fn told(&self) -> InvoiceTold {
-        InvoiceTold {
+    pub(crate) fn told(&self) -> InvoicePayload {
+        InvoicePayload {
             invoice_id: self.id,
             profile_id: self.profile_id,
             amount_cents: self.amount.minor(),

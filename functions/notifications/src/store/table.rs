@@ -16,9 +16,9 @@ use crate::Error;
 
 /// How often a transaction is repeated that met another one on the same item.
 const CONFLICT_TRIES: u32 = 10;
-/// The longest wait after the first conflict; it doubles with each, up to [`LONGEST_WAIT_MS`].
-const FIRST_WAIT_MS: u64 = 20;
-const LONGEST_WAIT_MS: u64 = 1_000;
+/// The longest wait after the first conflict; it doubles with each, up to [`MAX_WAIT_MS`].
+const MIN_WAIT_MS: u64 = 20;
+const MAX_WAIT_MS: u64 = 1_000;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -73,9 +73,9 @@ impl Table {
 }
 
 fn wait(attempt: u32) -> Duration {
-    let longest = FIRST_WAIT_MS
+    let longest = MIN_WAIT_MS
         .saturating_mul(1_u64.checked_shl(attempt).unwrap_or(u64::MAX))
-        .min(LONGEST_WAIT_MS);
+        .min(MAX_WAIT_MS);
     Duration::from_millis(rand::random_range(1..=longest))
 }
 

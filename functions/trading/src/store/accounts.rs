@@ -7,7 +7,7 @@ use domain::ids::{
 use domain::money::Money;
 use domain::trading::account::AccountStatus;
 use platform::error::PlatformError;
-use providers::drivewealth::{AccountReading, CashReading};
+use providers::drivewealth::{BrokerAccount, CashBalance};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -103,7 +103,7 @@ pub(crate) async fn lock(
 pub(crate) async fn keep_cash(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
-    cash: &CashReading,
+    cash: &CashBalance,
     as_of: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -154,7 +154,7 @@ pub(crate) struct KeptAccount {
 /// Keeps the account's state, unless a newer one is kept. `None` for an account that isn't ours.
 pub(crate) async fn keep_status(
     connection: &mut PgConnection,
-    reading: &AccountReading,
+    reading: &BrokerAccount,
 ) -> Result<Option<KeptAccount>, Error> {
     let before = sqlx::query!(
         "SELECT drivewealth_accounts.status, drivewealth_accounts.trading_account_id, trading_accounts.profile_id, \

@@ -6,7 +6,7 @@ use domain::ids::{DriveWealthAccountId, ProfileId, TradingAccountId};
 use domain::trading::account::AccountStatus;
 use domain::trading::balance::Balance;
 use platform::error::PlatformError;
-use providers::drivewealth::CashReading;
+use providers::drivewealth::CashBalance;
 use sqlx::PgConnection;
 
 use super::id;
@@ -100,7 +100,7 @@ pub(crate) async fn keep_on_account(
     connection: &mut PgConnection,
     account: TradingAccountId,
     balance: &Balance,
-    cash: &CashReading,
+    cash: &CashBalance,
     as_of: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(

@@ -6,7 +6,7 @@ use domain::money::Money;
 use domain::trading::money_flow::{Direction, MoneyFlowStatus, ProviderState};
 use domain::trading::payment::PaymentStatus;
 use platform::error::PlatformError;
-use providers::drivewealth::{Payment, Told, payment_status};
+use providers::drivewealth::{Freshness, Payment, payment_status};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -117,7 +117,7 @@ macro_rules! keep_newest {
             $payment.status_updated_at,
             $payment.status.finality(),
             Json(&*$payment.raw) as _,
-            $payment.told == Told::AsItStands,
+            $payment.freshness == Freshness::Current,
         )
         .execute(&mut *$connection)
         .await?;

@@ -10,7 +10,7 @@ use platform::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wallets::access;
-use wallets::statement::{Format, MOST_LINES, Part, Statement, Statements, USUAL_LINES};
+use wallets::statement::{DEFAULT_LINES, Format, MAX_LINES, Part, Statement, Statements};
 
 /// Which statement.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -62,7 +62,7 @@ impl HttpOperation for GetStatement {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let wallet = call.path("wallet_id")?;
         let query = call.input;
-        let limit = cursor::limit_of(query.limit, USUAL_LINES, MOST_LINES)?;
+        let limit = cursor::limit_of(query.limit, DEFAULT_LINES, MAX_LINES)?;
         let part = match query.cursor.as_deref() {
             Some(text) => Part::Next(cursor::decode(text)?),
             None => Part::Period {

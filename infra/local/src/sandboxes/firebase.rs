@@ -30,7 +30,7 @@ const SCOPES: [&str; 2] = [
     "https://www.googleapis.com/auth/firebase.messaging",
     "https://www.googleapis.com/auth/cloud-platform",
 ];
-const LONGEST_ASSERTION_S: i64 = 3600;
+const MAX_ASSERTION_S: i64 = 3600;
 const TOKEN_LIFETIME_S: i64 = 3599;
 const CLOCK_SKEW_S: i64 = 60;
 /// The sandbox keeps the newest messages.
@@ -199,7 +199,7 @@ impl FirebaseSandbox {
         if iat > Utc::now().timestamp() + CLOCK_SKEW_S {
             return Err("Invalid JWT: iat is in the future".to_owned());
         }
-        if exp - iat > LONGEST_ASSERTION_S {
+        if exp - iat > MAX_ASSERTION_S {
             return Err("Invalid JWT: Token must be a short-lived token (60 minutes)".to_owned());
         }
         if !scope.split(' ').any(|scope| SCOPES.contains(&scope)) {

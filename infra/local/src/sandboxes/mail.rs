@@ -28,8 +28,8 @@ use super::store::{Changes, Saver, Snapshot, load};
 pub const MAIL_FROM: &str = "Moneta <notifications@moneta.example>";
 /// The catcher keeps the newest mails.
 const MAILS_KEPT: usize = 10_000;
-const LONGEST_LINE: u64 = 4_096;
-const LARGEST_MAIL: usize = 2 * 1024 * 1024;
+const MAX_LINE_LENGTH: u64 = 4_096;
+const MAX_MAIL_BYTES: usize = 2 * 1024 * 1024;
 
 /// A handle of the catcher.
 #[derive(Debug, Clone)]
@@ -417,7 +417,7 @@ impl Session {
         loop {
             let mut line = Vec::new();
             (&mut self.input)
-                .take(LONGEST_LINE)
+                .take(MAX_LINE_LENGTH)
                 .read_until(b'\n', &mut line)
                 .await?;
             if line.is_empty() {
@@ -428,7 +428,7 @@ impl Session {
             }
             // A line that begins with a dot has one more on its way.
             message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-            if message.len() > LARGEST_MAIL {
+            if message.len() > MAX_MAIL_BYTES {
                 return Ok(Next::Reply("552 too large"));
             }
         }
@@ -449,7 +449,10 @@ impl Session {
 
     async fn line(&mut self) -> std::io::Result<Option<String>> {
         let mut line = String::new();
-        let read = (&mut self.input).take(LONGEST_LINE).read_line(&mut line).await?;
+        let read = (&mut self.input)
+            .take(MAX_LINE_LENGTH)
+            .read_line(&mut line)
+            .await?;
         Ok((read > 0).then(|| line.trim_end().to_owned()))
     }
 

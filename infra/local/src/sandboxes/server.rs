@@ -14,7 +14,7 @@ use super::Parties;
 use super::call::{Call, CloseConnection, Reply, segments};
 use super::gate::{Party, pass};
 
-const LARGEST_BODY: usize = 2 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
 const INDEX: &str = "\
 The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
@@ -91,7 +91,7 @@ async fn serve_connection(stream: TcpStream, parties: Parties) {
 
 async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(Body::new(body), LARGEST_BODY).await else {
+    let Ok(body) = axum::body::to_bytes(Body::new(body), MAX_BODY_BYTES).await else {
         return Reply::control_error(413, "the body is too large").into_response();
     };
     let whole_path = parts.uri.path().to_owned();

@@ -17,7 +17,7 @@ use crate::template::StreamSource;
 
 const PAUSE_WHEN_EMPTY: Duration = Duration::from_millis(200);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE_BEFORE_RETRY: Duration = Duration::from_secs(10);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) fn start(
     context: &Arc<Context>,
@@ -217,7 +217,7 @@ impl Poller {
             Some(after) => after,
             None => Duration::from_millis(500)
                 .saturating_mul(2_u32.saturating_pow(failures))
-                .min(LONGEST_PAUSE_BEFORE_RETRY),
+                .min(MAX_RETRY_PAUSE),
         }
     }
 

@@ -51,7 +51,7 @@ pub const UNRECOGNISED_CHARGE_STATE: Code = Code::new("charge_state_unrecognised
 
 impl AttemptStatus {
     /// Every status, as stored.
-    pub const EVERY: [AttemptStatus; 5] = [
+    pub const ALL: [AttemptStatus; 5] = [
         AttemptStatus::Unknown,
         AttemptStatus::Processing,
         AttemptStatus::RequiresAction,
@@ -72,7 +72,7 @@ impl AttemptStatus {
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<AttemptStatus> {
-        AttemptStatus::EVERY
+        AttemptStatus::ALL
             .into_iter()
             .find(|status| status.name() == name)
     }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn taken_money_counts_whatever_was_known() {
-        for status in AttemptStatus::EVERY {
+        for status in AttemptStatus::ALL {
             let after = status.after(ChargeState::Succeeded).or_current(status);
             assert_eq!(after, Ok(AttemptStatus::Succeeded), "{status}");
         }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for status in AttemptStatus::EVERY {
+        for status in AttemptStatus::ALL {
             assert_eq!(AttemptStatus::parse(status.name()), Some(status));
         }
     }

@@ -7,7 +7,7 @@
 
 /// Whether a later attempt with the same payment method can go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hardness {
+pub enum DeclineKind {
     /// It can: the reason passes, or nobody told it.
     Soft,
     /// It can't: the method has to be changed first.
@@ -15,7 +15,7 @@ pub enum Hardness {
 }
 
 /// How final a refusal is. A code that isn't known is soft: attempts are few, and a code that is new may be anything.
-pub fn hardness(code: &str) -> Hardness {
+pub fn decline_kind(code: &str) -> DeclineKind {
     match code {
         "account_closed"
         | "authentication_not_supported"
@@ -47,8 +47,8 @@ pub fn hardness(code: &str) -> Hardness {
         | "security_violation"
         | "stolen_card"
         | "stop_payment_order"
-        | "transaction_not_allowed" => Hardness::Hard,
-        _ => Hardness::Soft,
+        | "transaction_not_allowed" => DeclineKind::Hard,
+        _ => DeclineKind::Soft,
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
             "stolen_card",
             "transaction_not_allowed",
         ] {
-            assert_eq!(hardness(code), Hardness::Hard, "{code}");
+            assert_eq!(decline_kind(code), DeclineKind::Hard, "{code}");
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
             "a_code_of_tomorrow",
             "",
         ] {
-            assert_eq!(hardness(code), Hardness::Soft, "{code}");
+            assert_eq!(decline_kind(code), DeclineKind::Soft, "{code}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::billing::decline::Hardness;
+use crate::billing::decline::DeclineKind;
 use crate::transition::{Code, Transition};
 
 /// After how many days a soft decline is tried again; after the last one the invoice is uncollectible.
@@ -36,7 +36,7 @@ pub const INVOICE_IS_PAID: Code = Code::new("invoice_is_paid");
 
 impl InvoiceStatus {
     /// Every status, as stored.
-    pub const EVERY: [InvoiceStatus; 4] = [
+    pub const ALL: [InvoiceStatus; 4] = [
         InvoiceStatus::Open,
         InvoiceStatus::Paid,
         InvoiceStatus::Uncollectible,
@@ -55,7 +55,7 @@ impl InvoiceStatus {
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<InvoiceStatus> {
-        InvoiceStatus::EVERY
+        InvoiceStatus::ALL
             .into_iter()
             .find(|status| status.name() == name)
     }
@@ -163,7 +163,7 @@ impl Collection {
 
     /// How far it has come when another attempt has failed at a time.
     #[must_use]
-    pub fn after_failure(self, hardness: Hardness, now: DateTime<Utc>) -> Collection {
+    pub fn after_failure(self, decline_kind: DeclineKind, now: DateTime<Utc>) -> Collection {
         let retry = usize::try_from(self.failed_attempts)
             .ok()
             .and_then(|failed_before| RETRY_DAYS.get(failed_before).copied());
@@ -175,7 +175,7 @@ impl Collection {
                 .or_current(self.status)
                 .unwrap_or(self.status),
         };
-        let is_retried = hardness == Hardness::Soft && status == InvoiceStatus::Open;
+        let is_retried = decline_kind == DeclineKind::Soft && status == InvoiceStatus::Open;
         Collection {
             status,
             due_date: self.due_date,
@@ -239,7 +239,7 @@ mod tests {
         let card = card(day(-30));
         let (mut collection, mut now) = (new(), day(0));
         for days in RETRY_DAYS {
-            collection = collection.after_failure(Hardness::Soft, now);
+            collection = collection.after_failure(DeclineKind::Soft, now);
             let next = now + TimeDelta::days(days);
             assert_eq!(collection.next_attempt_at, Some(next));
             let just_before = next - TimeDelta::seconds(1);
@@ -252,7 +252,7 @@ mod tests {
             now = next;
         }
         assert_eq!(now, day(16));
-        collection = collection.after_failure(Hardness::Soft, now);
+        collection = collection.after_failure(DeclineKind::Soft, now);
         assert_eq!(collection.status, InvoiceStatus::Uncollectible);
         assert_eq!(
             (collection.failed_attempts, collection.next_attempt_at),
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_hard_decline_waits_for_another_method() {
         let old = card(day(-30));
-        let collection = new().after_failure(Hardness::Hard, day(0));
+        let collection = new().after_failure(DeclineKind::Hard, day(0));
         assert_eq!(collection.next_attempt_at, None);
         assert_eq!(collection.step(old, Some(day(0)), day(15)), CollectionStep::Wait);
         assert_eq!(
@@ -282,7 +282,7 @@ mod tests {
     fn a_new_method_is_charged_even_when_all_was_given_up() {
         let mut collection = new();
         for _ in 0..5 {
-            collection = collection.after_failure(Hardness::Soft, day(1));
+            collection = collection.after_failure(DeclineKind::Soft, day(1));
         }
         assert_eq!(collection.status, InvoiceStatus::Uncollectible);
         let changed = card(day(3));
@@ -290,7 +290,7 @@ mod tests {
             collection.step(changed, Some(day(1)), day(3)),
             CollectionStep::Charge
         );
-        let again = collection.after_failure(Hardness::Soft, day(3));
+        let again = collection.after_failure(DeclineKind::Soft, day(3));
         assert_eq!(again.status, InvoiceStatus::Uncollectible);
         assert_eq!(again.step(changed, Some(day(3)), day(30)), CollectionStep::Wait);
     }
@@ -299,7 +299,7 @@ mod tests {
     fn changing_the_method_does_not_begin_the_retries_anew() {
         let mut collection = new();
         for attempt in 0..5 {
-            collection = collection.after_failure(Hardness::Soft, day(attempt));
+            collection = collection.after_failure(DeclineKind::Soft, day(attempt));
         }
         assert_eq!(collection.status, InvoiceStatus::Uncollectible);
     }
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(told.step(None, None, day(16)), CollectionStep::GiveUp);
         assert_eq!(told.step(card(day(3)), None, day(3)), CollectionStep::Charge);
         // The method was removed after a soft decline.
-        let removed = new().after_failure(Hardness::Soft, day(0));
+        let removed = new().after_failure(DeclineKind::Soft, day(0));
         assert_eq!(removed.step(None, Some(day(0)), day(1)), CollectionStep::Wait);
         assert_eq!(removed.step(None, Some(day(0)), day(16)), CollectionStep::GiveUp);
     }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for status in InvoiceStatus::EVERY {
+        for status in InvoiceStatus::ALL {
             assert_eq!(InvoiceStatus::parse(status.name()), Some(status));
         }
         assert_eq!(InvoiceStatus::parse("draft"), None);

@@ -65,7 +65,7 @@ pub const UNRECOGNISED_STATUS: Code = Code::new("payment_status_unrecognised");
 
 impl MoneyFlowStatus {
     /// Every status, as stored.
-    pub const EVERY: [MoneyFlowStatus; 4] = [
+    pub const ALL: [MoneyFlowStatus; 4] = [
         MoneyFlowStatus::Pending,
         MoneyFlowStatus::Approved,
         MoneyFlowStatus::Success,
@@ -84,7 +84,7 @@ impl MoneyFlowStatus {
 
     /// Reads a stored name.
     pub fn parse(name: &str) -> Option<MoneyFlowStatus> {
-        MoneyFlowStatus::EVERY
+        MoneyFlowStatus::ALL
             .into_iter()
             .find(|status| status.name() == name)
     }
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn an_unknown_status_moves_nothing() {
-        for status in MoneyFlowStatus::EVERY {
+        for status in MoneyFlowStatus::ALL {
             assert_eq!(
                 status.after(PaymentStatus::Unrecognised(99)),
                 Transition::rejected(UNRECOGNISED_STATUS)
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for status in MoneyFlowStatus::EVERY {
+        for status in MoneyFlowStatus::ALL {
             assert_eq!(MoneyFlowStatus::parse(status.name()), Some(status));
         }
         assert_eq!(MoneyFlowStatus::parse("PENDING"), None);

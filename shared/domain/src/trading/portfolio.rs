@@ -18,18 +18,18 @@ const VALUE_TOLERANCE: Decimal = Decimal::ONE;
 
 /// A portfolio as the broker tells it, not checked yet. Values are in dollars.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortfolioReading {
+pub struct BrokerPortfolio {
     /// Value of the whole.
     pub equity: Decimal,
     /// The cash reserve; zeros where the broker leaves it out.
-    pub cash: HoldingReading,
+    pub cash: BrokerHolding,
     /// The funds.
-    pub funds: Vec<FundReading>,
+    pub funds: Vec<BrokerFund>,
 }
 
 /// Weight and value of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HoldingReading {
+pub struct BrokerHolding {
     /// What its share of the whole should be.
     pub target: Decimal,
     /// What its share of the whole is.
@@ -40,19 +40,19 @@ pub struct HoldingReading {
 
 /// A fund of the portfolio.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FundReading {
+pub struct BrokerFund {
     /// The broker's id of the fund.
     pub id: DriveWealthFundId,
     /// The fund as a part of the portfolio.
-    pub holding: HoldingReading,
+    pub holding: BrokerHolding,
     /// The fund's own parts.
-    pub parts: Vec<HoldingReading>,
+    pub parts: Vec<BrokerHolding>,
 }
 
 /// A portfolio whose answer holds together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Portfolio {
-    reading: PortfolioReading,
+    reading: BrokerPortfolio,
     cash_value: Money,
     equity: Money,
 }
@@ -102,8 +102,8 @@ impl Portfolio {
     ///
     /// # Errors
     /// The first reason found not to trust it.
-    pub fn check(reading: PortfolioReading) -> Result<Portfolio, InvalidPortfolio> {
-        let holdings: Vec<HoldingReading> = std::iter::once(reading.cash)
+    pub fn check(reading: BrokerPortfolio) -> Result<Portfolio, InvalidPortfolio> {
+        let holdings: Vec<BrokerHolding> = std::iter::once(reading.cash)
             .chain(reading.funds.iter().map(|fund| fund.holding))
             .collect();
         check_parts(&holdings, reading.equity)?;
@@ -156,7 +156,7 @@ impl Portfolio {
 }
 
 /// Checks a whole against its parts. An empty whole has no shares to sum up.
-fn check_parts(parts: &[HoldingReading], whole: Decimal) -> Result<(), InvalidPortfolio> {
+fn check_parts(parts: &[BrokerHolding], whole: Decimal) -> Result<(), InvalidPortfolio> {
     if whole.is_sign_negative() && !whole.is_zero() || parts.iter().any(|part| part.value < Decimal::ZERO) {
         return Err(InvalidPortfolio::NegativeValue);
     }
@@ -194,19 +194,19 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn holding(target: &str, actual: &str, value: &str) -> HoldingReading {
-        HoldingReading {
+    fn holding(target: &str, actual: &str, value: &str) -> BrokerHolding {
+        BrokerHolding {
             target: decimal(target),
             actual: decimal(actual),
             value: decimal(value),
         }
     }
 
-    fn reading() -> PortfolioReading {
-        PortfolioReading {
+    fn reading() -> BrokerPortfolio {
+        BrokerPortfolio {
             equity: decimal("1000.00"),
             cash: holding("0.1", "0.3334", "333.40"),
-            funds: vec![FundReading {
+            funds: vec![BrokerFund {
                 id: DriveWealthFundId::parse("fund_1").unwrap(),
                 holding: holding("0.9", "0.6667", "666.60"),
                 parts: vec![holding("0.5", "0.5", "333.30"), holding("0.5", "0.5", "333.30")],
@@ -232,8 +232,8 @@ mod tests {
     fn an_empty_portfolio_is_all_cash() {
         let mut empty = reading();
         empty.equity = Decimal::ZERO;
-        empty.cash = HoldingReading::default();
-        empty.funds[0].holding = HoldingReading::default();
+        empty.cash = BrokerHolding::default();
+        empty.funds[0].holding = BrokerHolding::default();
         empty.funds[0].parts.clear();
         let targets = Portfolio::check(empty).unwrap().targets_as_they_are().unwrap();
         assert_eq!(targets.cash, Weight::ONE);
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_hold_together_is_refused() {
-        let refused = |change: fn(&mut PortfolioReading)| {
+        let refused = |change: fn(&mut BrokerPortfolio)| {
             let mut changed = reading();
             change(&mut changed);
             Portfolio::check(changed).unwrap_err()

@@ -45,7 +45,7 @@ pub const SETTLED_OTHERWISE: Code = Code::new("withdrawal_settled_otherwise");
 
 impl PaymentType {
     /// Every type.
-    pub const EVERY: [PaymentType; 3] = [
+    pub const ALL: [PaymentType; 3] = [
         PaymentType::Recharge,
         PaymentType::Withdraw,
         PaymentType::Transfer,
@@ -62,7 +62,7 @@ impl PaymentType {
 
     /// The type of a stored number.
     pub fn from_number(number: i16) -> Option<PaymentType> {
-        PaymentType::EVERY.into_iter().find(|one| one.number() == number)
+        PaymentType::ALL.into_iter().find(|one| one.number() == number)
     }
 
     /// The name in JSON.
@@ -77,8 +77,7 @@ impl PaymentType {
 
 impl PaymentStatus {
     /// Every status.
-    pub const EVERY: [PaymentStatus; 3] =
-        [PaymentStatus::Pending, PaymentStatus::Done, PaymentStatus::Failed];
+    pub const ALL: [PaymentStatus; 3] = [PaymentStatus::Pending, PaymentStatus::Done, PaymentStatus::Failed];
 
     /// The stored number.
     pub const fn number(self) -> i16 {
@@ -91,9 +90,7 @@ impl PaymentStatus {
 
     /// The status of a stored number.
     pub fn from_number(number: i16) -> Option<PaymentStatus> {
-        PaymentStatus::EVERY
-            .into_iter()
-            .find(|one| one.number() == number)
+        PaymentStatus::ALL.into_iter().find(|one| one.number() == number)
     }
 
     /// The name in JSON.
@@ -154,11 +151,11 @@ mod tests {
 
     #[test]
     fn numbers_and_names_read_back() {
-        for one in PaymentType::EVERY {
+        for one in PaymentType::ALL {
             assert_eq!(PaymentType::from_number(one.number()), Some(one));
             assert_eq!(serde_json::to_string(&one).unwrap(), format!("\"{one}\""));
         }
-        for one in PaymentStatus::EVERY {
+        for one in PaymentStatus::ALL {
             assert_eq!(PaymentStatus::from_number(one.number()), Some(one));
             assert_eq!(serde_json::to_string(&one).unwrap(), format!("\"{one}\""));
         }

@@ -20,7 +20,7 @@ const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; head
 const PDF: HeaderValue = HeaderValue::from_static("application/pdf");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// With what isn't possible at the moment: in seconds, longer than most hiccups last.
-const SHORTLY: HeaderValue = HeaderValue::from_static("5");
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer whose body is a `T`, or a file that says the same.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ fn response(status: u16, content_type: HeaderValue, body: String) -> ApiGatewayV
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == 503 {
-        headers.insert(RETRY_AFTER, SHORTLY);
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(status);
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_may_work_later_says_when() {
         let retry_after = |answer: &Problem| problem(answer).headers.get(RETRY_AFTER).cloned();
-        assert_eq!(retry_after(&Problem::timed_out(false)), Some(SHORTLY));
+        assert_eq!(retry_after(&Problem::timed_out(false)), Some(RETRY_AFTER_SECONDS));
         assert_eq!(retry_after(&Problem::internal()), None);
     }
 

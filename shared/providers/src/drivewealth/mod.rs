@@ -20,7 +20,7 @@ use domain::ids::{
 use domain::money::Money;
 use domain::trading::account::AccountStatus;
 use domain::trading::payment::PaymentStatus;
-use domain::trading::portfolio::PortfolioReading;
+use domain::trading::portfolio::BrokerPortfolio;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -102,19 +102,19 @@ pub struct Payment {
     /// When the payment came into this status.
     pub status_updated_at: DateTime<Utc>,
     /// How fresh this is.
-    pub told: Told,
+    pub freshness: Freshness,
     /// The answer as it came.
     pub raw: Arc<RawValue>,
 }
 
 /// How fresh a word about a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Freshness {
     /// DriveWealth was asked how it stands: this counts even if an earlier word has the same time.
-    AsItStands,
+    Current,
     /// By an event, which may have been on its way for long, or in answer to an order, which is the first answer again
     /// when the order is repeated.
-    AsItStood,
+    Snapshot,
 }
 
 /// A user's payments.
@@ -128,7 +128,7 @@ pub struct Listed {
 
 /// An account.
 #[derive(Debug, Clone)]
-pub struct AccountReading {
+pub struct BrokerAccount {
     /// DriveWealth's id.
     pub id: DriveWealthAccountId,
     /// Its state.
@@ -141,7 +141,7 @@ pub struct AccountReading {
 
 /// The cash of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CashReading {
+pub struct CashBalance {
     /// All of it.
     pub balance: Money,
     /// What can be traded with.
@@ -152,7 +152,7 @@ pub struct CashReading {
 
 /// What an account holds beside its cash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PositionsReading {
+pub struct BrokerPositions {
     /// What all of it is worth, rounded half-even to a cent.
     pub value: Money,
 }
@@ -163,7 +163,7 @@ pub struct PortfolioAnswer {
     /// DriveWealth's id.
     pub id: DriveWealthPortfolioId,
     /// What it says.
-    pub reading: PortfolioReading,
+    pub reading: BrokerPortfolio,
     /// The answer as it came.
     pub raw: Arc<RawValue>,
 }

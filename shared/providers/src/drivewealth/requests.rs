@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::call::{DriveWealth, Request};
 use super::session::SessionStore;
 use super::{
-    AccountReading, CashReading, Listed, Payment, PaymentOrder, PortfolioAnswer, PositionsReading, Told, wire,
+    BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PaymentOrder, PortfolioAnswer,
+    wire,
 };
 use crate::outcome::Outcome;
 
@@ -43,7 +44,7 @@ impl<S: SessionStore> DriveWealth<S> {
         created.read(|body| {
             let payment = wire::payment(&body)?;
             Ok(Payment {
-                told: Told::AsItStood,
+                freshness: Freshness::Snapshot,
                 ..payment
             })
         })
@@ -96,7 +97,7 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     /// An account.
-    pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<AccountReading> {
+    pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<BrokerAccount> {
         let request = Request::get(format!("/accounts/{}", segment(id.as_str())));
         let asked_at = Utc::now();
         self.call(request, deadline)
@@ -105,14 +106,14 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     /// The cash of an account.
-    pub async fn cash(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<CashReading> {
+    pub async fn cash(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<CashBalance> {
         let request = Request::get(format!("/accounts/{}/summary/money", segment(id.as_str())));
         self.call(request, deadline).await.read(|body| wire::cash(&body))
     }
 
     /// What an account holds beside its cash. Its portfolio's status tells the same for managed accounts alone, and less
     /// reliably.
-    pub async fn positions(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<PositionsReading> {
+    pub async fn positions(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<BrokerPositions> {
         let request = Request::get(format!("/accounts/{}/summary/positions", segment(id.as_str())));
         self.call(request, deadline)
             .await

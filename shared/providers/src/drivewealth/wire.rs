@@ -6,14 +6,14 @@ use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::ids::{DriveWealthAccountId, DriveWealthFundId, DriveWealthPaymentId, DriveWealthPortfolioId};
 use domain::money::{Money, Rounding};
-use domain::trading::portfolio::{FundReading, HoldingReading, PortfolioReading};
+use domain::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPortfolio};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::status::{account_status, payment_code, payment_status};
-use super::{AccountReading, CashReading, Listed, Payment, PortfolioAnswer, PositionsReading, Told};
+use super::{BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PortfolioAnswer};
 use crate::exact;
 
 /// The payload of `deposits.*` and `redemptions.*` events.
@@ -106,7 +106,7 @@ fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
         status_message,
         status_comment: object.status.comment,
         status_updated_at: object.status.updated,
-        told: Told::AsItStands,
+        freshness: Freshness::Current,
         raw,
     })
 }
@@ -128,7 +128,7 @@ pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Resul
         status_message,
         status_comment: event.failure_reason.or(event.status_comment),
         status_updated_at: occurred_at,
-        told: Told::AsItStood,
+        freshness: Freshness::Snapshot,
         raw: Arc::from(payload.to_owned()),
     })
 }
@@ -147,7 +147,7 @@ pub fn account_of_event(payload: &RawValue) -> Result<DriveWealthAccountId, Stri
 }
 
 /// An account; one that doesn't say when it changed is as it was when it was asked for.
-pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<AccountReading, String> {
+pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<BrokerAccount, String> {
     #[derive(Deserialize)]
     struct Wrapped {
         account: Box<RawValue>,
@@ -165,7 +165,7 @@ pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<AccountRea
     }
     let raw = parse::<Wrapped>(body)?.account;
     let account: Account = parse(raw.get().as_bytes())?;
-    Ok(AccountReading {
+    Ok(BrokerAccount {
         id: account.id,
         status: account_status(&account.status.name),
         updated_at: account.updated_when.unwrap_or(asked_at),
@@ -173,7 +173,7 @@ pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<AccountRea
     })
 }
 
-pub(super) fn cash(body: &[u8]) -> Result<CashReading, String> {
+pub(super) fn cash(body: &[u8]) -> Result<CashBalance, String> {
     #[derive(Deserialize)]
     struct Summary {
         cash: Cash,
@@ -189,14 +189,14 @@ pub(super) fn cash(body: &[u8]) -> Result<CashReading, String> {
         cash_available_for_withdrawal: Decimal,
     }
     let Summary { cash } = parse(body)?;
-    Ok(CashReading {
+    Ok(CashBalance {
         balance: whole_cents(cash.cash_balance)?,
         available_for_trade: whole_cents(cash.cash_available_for_trade)?,
         available_for_withdrawal: whole_cents(cash.cash_available_for_withdrawal)?,
     })
 }
 
-pub(super) fn positions(body: &[u8]) -> Result<PositionsReading, String> {
+pub(super) fn positions(body: &[u8]) -> Result<BrokerPositions, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Summary {
@@ -206,7 +206,7 @@ pub(super) fn positions(body: &[u8]) -> Result<PositionsReading, String> {
     let summary: Summary = parse(body)?;
     let value = exact::without_noise(summary.equity_value);
     let value = Money::from_decimal(value, Currency::USD, Rounding::HalfEven);
-    Ok(PositionsReading {
+    Ok(BrokerPositions {
         value: value.map_err(|error| error.to_string())?,
     })
 }
@@ -246,16 +246,16 @@ struct PartObject {
 pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
     let raw = parse_raw(body)?;
     let object: PortfolioObject = parse(body)?;
-    let mut portfolio = PortfolioReading {
+    let mut portfolio = BrokerPortfolio {
         equity: exact::without_noise(object.equity),
-        cash: HoldingReading::default(),
+        cash: BrokerHolding::default(),
         funds: Vec::new(),
     };
     for holding in object.holdings {
         let part = reading(holding.target, holding.actual, holding.value);
         match holding.kind.as_str() {
             "CASH_RESERVE" => portfolio.cash = part,
-            "FUND" => portfolio.funds.push(FundReading {
+            "FUND" => portfolio.funds.push(BrokerFund {
                 id: DriveWealthFundId::parse(holding.id.as_deref().unwrap_or_default())
                     .map_err(|error| error.to_string())?,
                 holding: part,
@@ -276,8 +276,8 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
     })
 }
 
-fn reading(target: Decimal, actual: Decimal, value: Decimal) -> HoldingReading {
-    HoldingReading {
+fn reading(target: Decimal, actual: Decimal, value: Decimal) -> BrokerHolding {
+    BrokerHolding {
         target: exact::without_noise(target),
         actual: exact::without_noise(actual),
         value: exact::without_noise(value),
@@ -398,7 +398,7 @@ mod tests {
     fn weights_that_floats_have_counted_are_read() {
         let body = br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":null,"type":"CASH_RESERVE",
             "target":-5.551115123125783E-17,"actual":5.551115123125783E-17,"value":-2.8E-12}]}"#;
-        assert_eq!(portfolio(body).unwrap().reading.cash, HoldingReading::default());
+        assert_eq!(portfolio(body).unwrap().reading.cash, BrokerHolding::default());
     }
 
     #[test]
@@ -407,7 +407,7 @@ mod tests {
             br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
             "actual":1.0,"value":100.00,"holdings":[{"symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
         let answer = portfolio(body).unwrap();
-        assert_eq!(answer.reading.cash, HoldingReading::default());
+        assert_eq!(answer.reading.cash, BrokerHolding::default());
         assert_eq!(answer.reading.funds.len(), 1);
     }
 }

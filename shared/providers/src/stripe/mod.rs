@@ -6,7 +6,7 @@
 //! afresh then, while events tell it as it stood.
 
 mod call;
-mod readings;
+mod objects;
 mod requests;
 mod signature;
 #[cfg(test)]
@@ -19,10 +19,10 @@ use serde::Deserialize;
 
 use crate::http;
 
-pub use readings::{
-    ChargeFailure, ChargeOutcome, ChargeRequest, CheckoutKind, CheckoutLink, CheckoutMode, CheckoutReading,
-    IntentPage, IntentReading, IntentStatus, NewCheckout, NewCustomer, PaymentMethodReading, RefundReading,
-    RefundStatus, SetupReading, SetupStatus,
+pub use objects::{
+    ChargeFailure, ChargeOutcome, ChargeRequest, CheckoutKind, CheckoutLink, CheckoutMode, CheckoutSession,
+    IntentPage, IntentStatus, NewCheckout, NewCustomer, PaymentIntent, PaymentMethod, Refund, RefundStatus,
+    SetupIntent, SetupStatus,
 };
 
 /// How long Stripe remembers an idempotency key, at least. Later the same key charges again: then the payment is looked

@@ -23,14 +23,14 @@ use stripe_core::payment_intent::{
 use stripe_core::refund::CreateRefund;
 use stripe_core::setup_intent::RetrieveSetupIntent;
 use stripe_payment::payment_method::{DetachPaymentMethod, RetrievePaymentMethod};
-use stripe_shared::{CheckoutSessionMode, PaymentIntent};
+use stripe_shared::CheckoutSessionMode;
 use stripe_types::RangeQueryTs;
 use tokio::time::Instant;
 
 use super::call::{Answered, Failure};
-use super::readings::{
-    ChargeOutcome, ChargeRequest, CheckoutLink, CheckoutMode, CheckoutReading, IntentPage, IntentReading,
-    IntentStatus, NewCheckout, NewCustomer, PaymentMethodReading, RefundReading, SetupReading,
+use super::objects::{
+    ChargeOutcome, ChargeRequest, CheckoutLink, CheckoutMode, CheckoutSession, IntentPage, IntentStatus,
+    NewCheckout, NewCustomer, PaymentIntent, PaymentMethod, Refund, SetupIntent,
 };
 use super::{CURRENCY_NOT_SUPPORTED, RESOURCE_MISSING, Stripe, wire};
 use crate::outcome::{Outcome, Reason};
@@ -80,7 +80,7 @@ impl Stripe {
         &self,
         id: &StripeCheckoutSessionId,
         deadline: Instant,
-    ) -> Outcome<CheckoutReading> {
+    ) -> Outcome<CheckoutSession> {
         let id = match path_id(id.as_str()) {
             Ok(id) => id,
             Err(failure) => return failure.into(),
@@ -97,7 +97,7 @@ impl Stripe {
         &self,
         id: &StripePaymentMethodId,
         deadline: Instant,
-    ) -> Outcome<PaymentMethodReading> {
+    ) -> Outcome<PaymentMethod> {
         let id = match path_id(id.as_str()) {
             Ok(id) => id,
             Err(failure) => return failure.into(),
@@ -113,12 +113,12 @@ impl Stripe {
         &self,
         customer: &StripeCustomerId,
         deadline: Instant,
-    ) -> Outcome<Vec<PaymentMethodReading>> {
+    ) -> Outcome<Vec<PaymentMethod>> {
         let customer = match path_id(customer.as_str()) {
             Ok(customer) => customer,
             Err(failure) => return failure.into(),
         };
-        let mut methods: Vec<PaymentMethodReading> = Vec::new();
+        let mut methods: Vec<PaymentMethod> = Vec::new();
         let mut request = ListPaymentMethodsCustomer::new(customer).limit(PAGE);
         for _ in 0..MAX_PAGES {
             let page = match self.read(&request, deadline).await {
@@ -140,7 +140,7 @@ impl Stripe {
     }
 
     /// The saving of a payment method as it stands.
-    pub async fn setup_intent(&self, id: &StripeSetupIntentId, deadline: Instant) -> Outcome<SetupReading> {
+    pub async fn setup_intent(&self, id: &StripeSetupIntentId, deadline: Instant) -> Outcome<SetupIntent> {
         let id = match path_id(id.as_str()) {
             Ok(id) => id,
             Err(failure) => return failure.into(),
@@ -227,7 +227,7 @@ impl Stripe {
         id: &StripePaymentIntentId,
         key: &str,
         deadline: Instant,
-    ) -> Outcome<IntentReading> {
+    ) -> Outcome<PaymentIntent> {
         let id = match path_id(id.as_str()) {
             Ok(id) => id,
             Err(failure) => return failure.into(),
@@ -244,7 +244,7 @@ impl Stripe {
         &self,
         id: &StripePaymentIntentId,
         deadline: Instant,
-    ) -> Outcome<IntentReading> {
+    ) -> Outcome<PaymentIntent> {
         let id = match path_id(id.as_str()) {
             Ok(id) => id,
             Err(failure) => return failure.into(),
@@ -257,7 +257,7 @@ impl Stripe {
 
     /// Looks for the payment of an attempt among a customer's payments since a time, in the list that shows every payment at
     /// once, which a search doesn't. `None` is certain as long as the request for it isn't still on its way. If a key was
-    /// used again after [`super::KEY_MEMORY`] there may be several; the one that is furthest is told. `Unknown` when there are
+    /// used again after [`super::KEY_MEMORY`] there may be several; the one that is most_advanced is told. `Unknown` when there are
     /// more than 1000 payments.
     pub async fn find_payment_intent(
         &self,
@@ -265,7 +265,7 @@ impl Stripe {
         attempt_key: &str,
         created_since: DateTime<Utc>,
         deadline: Instant,
-    ) -> Outcome<Option<IntentReading>> {
+    ) -> Outcome<Option<PaymentIntent>> {
         let since = created_since
             .checked_sub_signed(CLOCK_MARGIN)
             .unwrap_or(created_since);
@@ -273,13 +273,13 @@ impl Stripe {
             .customer(customer.as_str())
             .created(RangeQueryTs::gte(since.timestamp()))
             .limit(PAGE);
-        let mut found: Vec<IntentReading> = Vec::new();
+        let mut found: Vec<PaymentIntent> = Vec::new();
         for _ in 0..MAX_PAGES {
             let page = match self.read(&request, deadline).await {
                 Ok(answered) => answered,
                 Err(failure) => return failure.into(),
             };
-            let is_of_attempt = |intent: &PaymentIntent| {
+            let is_of_attempt = |intent: &stripe_shared::PaymentIntent| {
                 intent
                     .metadata
                     .get(wire::ATTEMPT)
@@ -292,7 +292,7 @@ impl Stripe {
             let page = page.object;
             match page.data.last().filter(|_| page.has_more) {
                 Some(last) => request = request.starting_after(last.id.as_str()),
-                None => return Outcome::Done(furthest(found)),
+                None => return Outcome::Done(most_advanced(found)),
             }
         }
         too_many("payments")
@@ -332,7 +332,7 @@ impl Stripe {
         intent: &StripePaymentIntentId,
         key: &str,
         deadline: Instant,
-    ) -> Outcome<RefundReading> {
+    ) -> Outcome<Refund> {
         let request = CreateRefund::new().payment_intent(intent.as_str());
         read(self.write(&request, key, deadline).await, |answered| {
             wire::refund(&answered.object)
@@ -433,8 +433,8 @@ fn too_many<T>(what: &str) -> Outcome<T> {
     Outcome::Unknown(Reason(format!("there are more than {MAX_PAGES} pages of {what}")))
 }
 
-fn read_intent(text: &RawValue) -> Result<IntentReading, String> {
-    let intent: PaymentIntent = wire::object(text.get())?;
+fn read_intent(text: &RawValue) -> Result<PaymentIntent, String> {
+    let intent: stripe_shared::PaymentIntent = wire::object(text.get())?;
     wire::intent(&intent, text.get())
 }
 
@@ -446,9 +446,9 @@ struct Page<'a> {
 
 /// Payments of a page.
 fn intents(
-    page: &Answered<stripe_types::List<PaymentIntent>>,
-    is_wanted: impl Fn(&PaymentIntent) -> bool,
-) -> Result<Vec<IntentReading>, String> {
+    page: &Answered<stripe_types::List<stripe_shared::PaymentIntent>>,
+    is_wanted: impl Fn(&stripe_shared::PaymentIntent) -> bool,
+) -> Result<Vec<PaymentIntent>, String> {
     let raw: Page<'_> = serde_json::from_str(&page.text).map_err(|error| wire::position(&error))?;
     let intents = page.object.data.iter().zip(raw.data);
     intents
@@ -458,7 +458,7 @@ fn intents(
 }
 
 /// Of several payments of one attempt the one that has most of the money.
-fn furthest(found: Vec<IntentReading>) -> Option<IntentReading> {
+fn most_advanced(found: Vec<PaymentIntent>) -> Option<PaymentIntent> {
     if found.len() > 1 {
         let payments = found.len();
         tracing::error!(

@@ -12,7 +12,7 @@ const MAX_SIGNATURES: usize = 8;
 
 /// Why an event isn't believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Forgery {
+pub enum InvalidSignature {
     /// There is no header.
     #[error("the Stripe-Signature header is missing")]
     Unsigned,
@@ -38,8 +38,8 @@ pub fn verify(
     body: &[u8],
     secrets: &[String],
     now: DateTime<Utc>,
-) -> Result<(), Forgery> {
-    let header = Header::parse(signature_header.ok_or(Forgery::Unsigned)?)?;
+) -> Result<(), InvalidSignature> {
+    let header = Header::parse(signature_header.ok_or(InvalidSignature::Unsigned)?)?;
     let mut signed = format!("{}.", header.time).into_bytes();
     signed.extend_from_slice(body);
     // Anybody can sign with an empty secret.
@@ -50,10 +50,10 @@ pub fn verify(
         signatures.any(|signature| hmac::verify(&key, &signed, signature).is_ok())
     });
     if !is_ours {
-        return Err(Forgery::WrongSignature);
+        return Err(InvalidSignature::WrongSignature);
     }
     if now.timestamp().abs_diff(header.seconds) > TOLERANCE.num_seconds().unsigned_abs() {
-        return Err(Forgery::OutsideTolerance);
+        return Err(InvalidSignature::OutsideTolerance);
     }
     Ok(())
 }
@@ -66,22 +66,26 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn parse(text: &'a str) -> Result<Self, Forgery> {
+    fn parse(text: &'a str) -> Result<Self, InvalidSignature> {
         let mut time = None;
         let mut signatures = Vec::new();
         for element in text.split(',') {
-            match element.trim().split_once('=').ok_or(Forgery::Malformed)? {
+            match element
+                .trim()
+                .split_once('=')
+                .ok_or(InvalidSignature::Malformed)?
+            {
                 ("t", value) if time.is_none() => time = Some((value, seconds(value)?)),
-                ("t", _) => return Err(Forgery::Malformed),
-                ("v1", _) if signatures.len() == MAX_SIGNATURES => return Err(Forgery::Malformed),
+                ("t", _) => return Err(InvalidSignature::Malformed),
+                ("v1", _) if signatures.len() == MAX_SIGNATURES => return Err(InvalidSignature::Malformed),
                 ("v1", value) => signatures.push(signature(value)?),
                 // v0 is a test's, and later schemes aren't known.
                 _ => {}
             }
         }
-        let (time, seconds) = time.ok_or(Forgery::Malformed)?;
+        let (time, seconds) = time.ok_or(InvalidSignature::Malformed)?;
         if signatures.is_empty() {
-            return Err(Forgery::Malformed);
+            return Err(InvalidSignature::Malformed);
         }
         Ok(Self {
             time,
@@ -91,18 +95,18 @@ impl<'a> Header<'a> {
     }
 }
 
-fn seconds(text: &str) -> Result<i64, Forgery> {
+fn seconds(text: &str) -> Result<i64, InvalidSignature> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = if is_number { text.parse().ok() } else { None };
-    seconds.ok_or(Forgery::Malformed)
+    seconds.ok_or(InvalidSignature::Malformed)
 }
 
-fn signature(text: &str) -> Result<Vec<u8>, Forgery> {
-    let bytes = hex::decode(text).map_err(|_| Forgery::Malformed)?;
+fn signature(text: &str) -> Result<Vec<u8>, InvalidSignature> {
+    let bytes = hex::decode(text).map_err(|_| InvalidSignature::Malformed)?;
     if bytes.len() == 32 {
         Ok(bytes)
     } else {
-        Err(Forgery::Malformed)
+        Err(InvalidSignature::Malformed)
     }
 }
 
@@ -119,7 +123,7 @@ mod tests {
         hex::encode(hmac::sign(&key, &signed))
     }
 
-    fn check(header: Option<&str>, body: &[u8]) -> Result<(), Forgery> {
+    fn check(header: Option<&str>, body: &[u8]) -> Result<(), InvalidSignature> {
         let secrets = ["whsec_new".to_owned(), String::new(), "whsec_old".to_owned()];
         verify(
             header,
@@ -157,49 +161,67 @@ mod tests {
             (format!("t={time},v1={foreign},v1={new}"), Ok(())),
             (format!("t={time},v1={new},v0={foreign}"), Ok(())),
             (format!("t={time},v1={new},v2=future"), Ok(())),
-            (format!("t={time},v1={foreign}"), Err(Forgery::WrongSignature)),
-            (format!("t={time},v1={empty}"), Err(Forgery::WrongSignature)),
-            (format!("t={},v1={new}", NOW + 1), Err(Forgery::WrongSignature)),
-            (format!("t=0{time},v1={new}"), Err(Forgery::WrongSignature)),
-            (format!("t={time},v0={new}"), Err(Forgery::Malformed)),
-            (format!("t={time},t={time},v1={new}"), Err(Forgery::Malformed)),
-            (format!("t={time},v1={}", &new[..62]), Err(Forgery::Malformed)),
-            (format!("t={time},v1={new}00"), Err(Forgery::Malformed)),
-            (format!("t={time},v1=none"), Err(Forgery::Malformed)),
-            (format!("t={time},v1="), Err(Forgery::Malformed)),
-            (format!("t=+{time},v1={new}"), Err(Forgery::Malformed)),
-            (format!("t=,v1={new}"), Err(Forgery::Malformed)),
+            (
+                format!("t={time},v1={foreign}"),
+                Err(InvalidSignature::WrongSignature),
+            ),
+            (
+                format!("t={time},v1={empty}"),
+                Err(InvalidSignature::WrongSignature),
+            ),
+            (
+                format!("t={},v1={new}", NOW + 1),
+                Err(InvalidSignature::WrongSignature),
+            ),
+            (
+                format!("t=0{time},v1={new}"),
+                Err(InvalidSignature::WrongSignature),
+            ),
+            (format!("t={time},v0={new}"), Err(InvalidSignature::Malformed)),
+            (
+                format!("t={time},t={time},v1={new}"),
+                Err(InvalidSignature::Malformed),
+            ),
+            (
+                format!("t={time},v1={}", &new[..62]),
+                Err(InvalidSignature::Malformed),
+            ),
+            (format!("t={time},v1={new}00"), Err(InvalidSignature::Malformed)),
+            (format!("t={time},v1=none"), Err(InvalidSignature::Malformed)),
+            (format!("t={time},v1="), Err(InvalidSignature::Malformed)),
+            (format!("t=+{time},v1={new}"), Err(InvalidSignature::Malformed)),
+            (format!("t=,v1={new}"), Err(InvalidSignature::Malformed)),
             (
                 format!("t=99999999999999999999,v1={new}"),
-                Err(Forgery::Malformed),
+                Err(InvalidSignature::Malformed),
             ),
-            (format!("v1={new}"), Err(Forgery::Malformed)),
-            (format!("t={time}"), Err(Forgery::Malformed)),
-            (format!("t={time},{new}"), Err(Forgery::Malformed)),
-            (format!("t={time},v1={new},"), Err(Forgery::Malformed)),
-            (many, Err(Forgery::Malformed)),
-            (String::new(), Err(Forgery::Malformed)),
+            (format!("v1={new}"), Err(InvalidSignature::Malformed)),
+            (format!("t={time}"), Err(InvalidSignature::Malformed)),
+            (format!("t={time},{new}"), Err(InvalidSignature::Malformed)),
+            (format!("t={time},v1={new},"), Err(InvalidSignature::Malformed)),
+            (many, Err(InvalidSignature::Malformed)),
+            (String::new(), Err(InvalidSignature::Malformed)),
         ] {
             assert_eq!(check(Some(&header), BODY), expected, "{header}");
         }
-        assert_eq!(check(None, BODY), Err(Forgery::Unsigned));
+        assert_eq!(check(None, BODY), Err(InvalidSignature::Unsigned));
         let header = format!("t={time},v1={new}");
-        assert_eq!(check(Some(&header), b"{}"), Err(Forgery::WrongSignature));
+        assert_eq!(check(Some(&header), b"{}"), Err(InvalidSignature::WrongSignature));
         let now = DateTime::from_timestamp(NOW, 0).unwrap();
         assert_eq!(
             verify(Some(&header), BODY, &[], now),
-            Err(Forgery::WrongSignature)
+            Err(InvalidSignature::WrongSignature)
         );
     }
 
     #[test]
     fn five_minutes_either_way_and_not_a_second_more() {
         for (seconds, expected) in [
-            (-301, Err(Forgery::OutsideTolerance)),
+            (-301, Err(InvalidSignature::OutsideTolerance)),
             (-300, Ok(())),
             (0, Ok(())),
             (300, Ok(())),
-            (301, Err(Forgery::OutsideTolerance)),
+            (301, Err(InvalidSignature::OutsideTolerance)),
         ] {
             let time = (NOW + seconds).to_string();
             let header = format!("t={time},v1={}", sign("whsec_new", &time, BODY));

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::wire;
-use super::{CheckoutReading, IntentReading, PaymentMethodReading, SetupReading};
+use super::{CheckoutSession, PaymentIntent, PaymentMethod, SetupIntent};
 
-pub use super::signature::{Forgery, TOLERANCE, verify};
+pub use super::signature::{InvalidSignature, TOLERANCE, verify};
 
 /// An event.
 #[derive(Debug, Clone)]
@@ -35,19 +35,19 @@ pub struct StripeEvent {
 #[derive(Debug, Clone)]
 pub enum Change {
     /// A customer has come to the end of a visit to the payment page (`checkout.session.completed`).
-    CheckoutCompleted(CheckoutReading),
+    CheckoutCompleted(CheckoutSession),
     /// A payment method was saved (`setup_intent.succeeded`).
-    SetupSucceeded(SetupReading),
+    SetupSucceeded(SetupIntent),
     /// A payment method was changed, by us or by its issuer (`payment_method.updated`,
     /// `payment_method.automatically_updated`).
-    PaymentMethodUpdated(PaymentMethodReading),
+    PaymentMethodUpdated(PaymentMethod),
     /// A payment method is nobody's any more (`payment_method.detached`).
     PaymentMethodDetached {
         /// The method.
         id: StripePaymentMethodId,
     },
     /// A payment has moved (`payment_intent.succeeded`, `payment_failed`, `processing`, `requires_action`, `canceled`).
-    Intent(Box<IntentReading>),
+    Intent(Box<PaymentIntent>),
     /// Money was given back (`charge.refunded`).
     ChargeRefunded {
         /// The payment.

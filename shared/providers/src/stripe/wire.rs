@@ -1,25 +1,25 @@
-//! From Stripe's objects to our own readings. Statuses are mapped here and nowhere else.
+//! From Stripe's objects to our own objects. Statuses are mapped here and nowhere else.
 
 use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use domain::billing::decline::{Hardness, hardness};
+use domain::billing::decline::{DeclineKind, decline_kind};
 use domain::currency::Currency;
 use domain::ids::InvalidId;
 use domain::money::Money;
 use serde_json::value::RawValue;
 use stripe_client_core::VERSION;
 use stripe_shared::{
-    ApiErrors, CheckoutSession, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus,
-    PaymentIntent, PaymentIntentStatus, PaymentMethod, Refund, SetupIntent, SetupIntentStatus,
+    ApiErrors, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus, PaymentIntentStatus,
+    SetupIntentStatus,
 };
 use stripe_types::{Expandable, Object};
 
-use super::readings::{
-    ChargeFailure, CheckoutKind, CheckoutLink, CheckoutReading, IntentReading, IntentStatus,
-    PaymentMethodReading, RefundReading, RefundStatus, SetupReading, SetupStatus,
+use super::objects::{
+    ChargeFailure, CheckoutKind, CheckoutLink, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
+    Refund, RefundStatus, SetupIntent, SetupStatus,
 };
 
 /// Keys of metadata.
@@ -89,9 +89,9 @@ fn metadata<T: FromStr>(metadata: Option<&HashMap<String, String>>, key: &str) -
     metadata?.get(key)?.parse().ok()
 }
 
-pub(super) fn intent(intent: &PaymentIntent, text: &str) -> Result<IntentReading, String> {
+pub(super) fn intent(intent: &stripe_shared::PaymentIntent, text: &str) -> Result<PaymentIntent, String> {
     let error = intent.last_payment_error.as_deref();
-    Ok(IntentReading {
+    Ok(PaymentIntent {
         id: id(&intent.id)?,
         status: intent_status(&intent.status, error),
         amount: money(intent.amount, &intent.currency)?,
@@ -143,7 +143,11 @@ fn failure(error: &ApiErrors) -> ChargeFailure {
     ChargeFailure {
         code: code.to_owned(),
         message: error.message.clone(),
-        hardness: if is_final { Hardness::Hard } else { hardness(code) },
+        decline_kind: if is_final {
+            DeclineKind::Hard
+        } else {
+            decline_kind(code)
+        },
     }
 }
 
@@ -155,13 +159,13 @@ fn without_secret(text: &str) -> Result<Box<RawValue>, String> {
     serde_json::value::to_raw_value(&fields).map_err(|error| position(&error))
 }
 
-pub(super) fn payment_method(method: &PaymentMethod) -> Result<PaymentMethodReading, String> {
+pub(super) fn payment_method(method: &stripe_shared::PaymentMethod) -> Result<PaymentMethod, String> {
     let card = method.card.as_ref();
     let bank = method.us_bank_account.as_ref();
     let fingerprint = card
         .and_then(|card| card.fingerprint.clone())
         .or_else(|| bank?.fingerprint.clone());
-    Ok(PaymentMethodReading {
+    Ok(PaymentMethod {
         id: id(&method.id)?,
         customer: reference(method.customer.as_ref())?,
         name: name(method),
@@ -170,7 +174,7 @@ pub(super) fn payment_method(method: &PaymentMethod) -> Result<PaymentMethodRead
 }
 
 /// The name without anything that belongs to the person: no owner, no address.
-fn name(method: &PaymentMethod) -> String {
+fn name(method: &stripe_shared::PaymentMethod) -> String {
     let kind = method.type_.as_str();
     if let Some(card) = &method.card {
         let (brand, last4) = (&card.brand, &card.last4);
@@ -190,8 +194,8 @@ fn name(method: &PaymentMethod) -> String {
     }
 }
 
-pub(super) fn setup(setup: &SetupIntent) -> Result<SetupReading, String> {
-    Ok(SetupReading {
+pub(super) fn setup(setup: &stripe_shared::SetupIntent) -> Result<SetupIntent, String> {
+    Ok(SetupIntent {
         id: id(&setup.id)?,
         status: setup_status(&setup.status),
         customer: reference(setup.customer.as_ref())?,
@@ -213,7 +217,7 @@ fn setup_status(status: &SetupIntentStatus) -> SetupStatus {
     }
 }
 
-pub(super) fn checkout(session: &CheckoutSession) -> Result<CheckoutReading, String> {
+pub(super) fn checkout(session: &stripe_shared::CheckoutSession) -> Result<CheckoutSession, String> {
     let mode = match &session.mode {
         CheckoutSessionMode::Setup => CheckoutKind::Setup,
         CheckoutSessionMode::Payment => CheckoutKind::Payment,
@@ -227,7 +231,7 @@ pub(super) fn checkout(session: &CheckoutSession) -> Result<CheckoutReading, Str
     let method = setup
         .and_then(|setup| setup.payment_method.as_ref())
         .and_then(Expandable::as_object);
-    Ok(CheckoutReading {
+    Ok(CheckoutSession {
         id: id(&session.id)?,
         is_complete: session.status == Some(CheckoutSessionStatus::Complete),
         is_paid: mode == CheckoutKind::Payment
@@ -243,7 +247,7 @@ pub(super) fn checkout(session: &CheckoutSession) -> Result<CheckoutReading, Str
     })
 }
 
-pub(super) fn link(session: &CheckoutSession) -> Result<CheckoutLink, String> {
+pub(super) fn link(session: &stripe_shared::CheckoutSession) -> Result<CheckoutLink, String> {
     Ok(CheckoutLink {
         id: id(&session.id)?,
         url: session.url.clone().ok_or("the session has no address")?,
@@ -251,8 +255,8 @@ pub(super) fn link(session: &CheckoutSession) -> Result<CheckoutLink, String> {
     })
 }
 
-pub(super) fn refund(refund: &Refund) -> Result<RefundReading, String> {
-    Ok(RefundReading {
+pub(super) fn refund(refund: &stripe_shared::Refund) -> Result<Refund, String> {
+    Ok(Refund {
         id: id(&refund.id)?,
         status: refund_status(refund.status.as_deref().unwrap_or_default()),
         amount: money(refund.amount, &refund.currency)?,

@@ -15,7 +15,7 @@ use crate::sandboxes::call::{Call, Reply};
 use crate::sandboxes::gate::{Gate, Party, PortfolioDefect};
 use crate::sandboxes::numbers::cents_in;
 
-const SHORTEST_KEY: usize = 16;
+const MIN_KEY_LENGTH: usize = 16;
 const DAILY_LIMIT: &str = "Deposit transaction exceeds maximum daily ACH deposit transaction limit";
 
 /// What DriveWealth calls an error in the request's body.
@@ -94,7 +94,7 @@ impl DriveWealthSandbox {
     /// Everything happens under one lock, so that a second call with the key finds the first one's answer even while
     /// that is still on its way.
     fn once(&self, live: &mut Live, call: &Call, key: &str, now: DateTime<Utc>) -> Reply {
-        if key.len() < SHORTEST_KEY {
+        if key.len() < MIN_KEY_LENGTH {
             return error(400, BAD_BODY, "Idempotency-Key must have at least 16 characters");
         }
         let key = format!("{} {} {key}", call.method, call.path);

@@ -60,7 +60,7 @@ use state::State;
 pub const RIA_USER_ID: &str = "7c1e9a52-3d84-4c0b-9f35-2a6d1b8e4f70";
 
 /// The pace of payments when nothing else is said.
-pub const USUAL_PACE: Duration = Duration::from_millis(300);
+pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
 
 const SESSION_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
@@ -91,7 +91,7 @@ impl DriveWealthSandbox {
     pub(super) fn start(events: Option<EventSink>, file: Option<&Path>) -> anyhow::Result<Self> {
         let live = Live {
             state: load(file)?,
-            auto_advance: Some(USUAL_PACE),
+            auto_advance: Some(DEFAULT_PACE),
             session_lifetime: SESSION_LIFETIME,
         };
         let sandbox = Self {

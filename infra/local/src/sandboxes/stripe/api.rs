@@ -20,7 +20,7 @@ use crate::sandboxes::gate::{Gate, Party};
 
 /// How long the answer under an idempotency key is kept.
 const KEY_LIFETIME_S: i64 = 24 * 3600;
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 const DEEPEST_EXPANSION: usize = 4;
 
 /// The operations: name, method, path; `*` is the id.
@@ -150,8 +150,8 @@ impl StripeSandbox {
                 request,
             });
         };
-        if key.is_empty() || key.len() > LONGEST_KEY {
-            let message = format!("Idempotency keys have between 1 and {LONGEST_KEY} characters.");
+        if key.is_empty() || key.len() > MAX_KEY_LENGTH {
+            let message = format!("Idempotency keys have between 1 and {MAX_KEY_LENGTH} characters.");
             return refuse(ApiError::invalid(None, message));
         }
         let now = self.now();

@@ -14,8 +14,8 @@ use super::state::{
 use super::work::Work;
 
 const LIFETIME_S: i64 = 24 * 3600;
-const SHORTEST_LIFETIME_S: i64 = 30 * 60;
-const MOST_LINES: u32 = 100;
+const MIN_LIFETIME_S: i64 = 30 * 60;
+const MAX_LINES: u32 = 100;
 
 /// A card as the customer types it in.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Work<'_> {
         if let Some(customer) = &session.customer {
             self.known_customer(customer)?;
         }
-        let lifetimes = SHORTEST_LIFETIME_S..=LIFETIME_S;
+        let lifetimes = MIN_LIFETIME_S..=LIFETIME_S;
         if expires_at.is_some_and(|at| !lifetimes.contains(&at.saturating_sub(self.now))) {
             return Err(ApiError::invalid(
                 None,
@@ -335,7 +335,7 @@ impl Work<'_> {
 /// The prices and how many of each.
 fn lines(params: &mut Params) -> ApiResult<Vec<(String, i64)>> {
     let mut lines = Vec::new();
-    for number in 0..MOST_LINES {
+    for number in 0..MAX_LINES {
         let name = format!("line_items[{number}][price]");
         let Some(price) = params.text(&name) else {
             break;

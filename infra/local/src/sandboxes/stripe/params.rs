@@ -6,9 +6,9 @@ use super::errors::{ApiError, ApiResult};
 use super::state::Metadata;
 use crate::sandboxes::call::Call;
 
-const MOST_METADATA: usize = 50;
-const LONGEST_METADATA_KEY: usize = 40;
-const LONGEST_METADATA_VALUE: usize = 500;
+const MAX_METADATA: usize = 50;
+const MAX_METADATA_KEY_LENGTH: usize = 40;
+const MAX_METADATA_VALUE_LENGTH: usize = 500;
 
 /// The parameters that an operation has not taken yet.
 #[derive(Debug, Clone, Default)]
@@ -129,21 +129,21 @@ impl Params {
         let mut metadata = self.nested(name).values;
         metadata.retain(|_, value| !value.is_empty());
         let invalid = |message: String| Err(ApiError::invalid(None, message).with("param", name.into()));
-        if metadata.len() > MOST_METADATA {
+        if metadata.len() > MAX_METADATA {
             return invalid(format!(
-                "Metadata can only have {MOST_METADATA} keys; {} are given",
+                "Metadata can only have {MAX_METADATA} keys; {} are given",
                 metadata.len()
             ));
         }
         for (key, value) in &metadata {
-            if key.chars().count() > LONGEST_METADATA_KEY {
+            if key.chars().count() > MAX_METADATA_KEY_LENGTH {
                 return invalid(format!(
-                    "Metadata keys can have up to {LONGEST_METADATA_KEY} characters: {key}"
+                    "Metadata keys can have up to {MAX_METADATA_KEY_LENGTH} characters: {key}"
                 ));
             }
-            if value.chars().count() > LONGEST_METADATA_VALUE {
+            if value.chars().count() > MAX_METADATA_VALUE_LENGTH {
                 return invalid(format!(
-                    "Metadata values can have up to {LONGEST_METADATA_VALUE} characters: {key}"
+                    "Metadata values can have up to {MAX_METADATA_VALUE_LENGTH} characters: {key}"
                 ));
             }
         }

@@ -9,7 +9,7 @@ use super::render::Renderer;
 use super::state::{DeliveryStatus, Event, PaymentMethod, State, new_id};
 
 /// The year that cards expire in when nobody says otherwise: some years from now.
-const USUAL_EXP_YEAR: i64 = 2034;
+const DEFAULT_EXP_YEAR: i64 = 2034;
 
 /// One change of the state, by a request or from outside.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Work<'_> {
             return Ok(id.to_owned());
         }
         match cards::by_token(id) {
-            Some(card) => Ok(self.new_method(card.number, 12, USUAL_EXP_YEAR)),
+            Some(card) => Ok(self.new_method(card.number, 12, DEFAULT_EXP_YEAR)),
             None => Err(ApiError::missing(status, "PaymentMethod", id, param)),
         }
     }
@@ -113,17 +113,17 @@ pub(super) struct Page {
     created_lte: Option<i64>,
 }
 
-const USUAL_LIMIT: i64 = 10;
-const LARGEST_LIMIT: i64 = 100;
+const DEFAULT_LIMIT: i64 = 10;
+const MAX_LIMIT: i64 = 100;
 
 impl Page {
     pub(super) fn of(params: &mut Params) -> ApiResult<Self> {
-        let limit = params.integer("limit")?.unwrap_or(USUAL_LIMIT);
-        if !(1..=LARGEST_LIMIT).contains(&limit) {
+        let limit = params.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(ApiError::parameter(
                 "parameter_invalid_integer",
                 "limit",
-                format!("This value must be between 1 and {LARGEST_LIMIT}."),
+                format!("This value must be between 1 and {MAX_LIMIT}."),
             ));
         }
         let exactly = params.integer("created")?;

@@ -1,14 +1,14 @@
 //! What comes of a charge.
 
 use chrono::DateTime;
-use domain::billing::decline::Hardness;
+use domain::billing::decline::DeclineKind;
 use domain::currency::Currency;
 use domain::ids::{InvoiceId, ProfileId, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
 use domain::money::Money;
 use serde_json::{Value, json};
 
 use super::super::{
-    CURRENCY_NOT_SUPPORTED, ChargeRequest, INTENT_UNEXPECTED_STATE, IntentReading, IntentStatus,
+    CURRENCY_NOT_SUPPORTED, ChargeRequest, INTENT_UNEXPECTED_STATE, IntentStatus, PaymentIntent,
 };
 use super::server::{Reply, Server, soon};
 use super::{error, intent, list, refused_intent, with};
@@ -27,7 +27,7 @@ fn charge() -> ChargeRequest {
 }
 
 /// The lane and what stands in it.
-fn shown(outcome: &Outcome<IntentReading>) -> String {
+fn shown(outcome: &Outcome<PaymentIntent>) -> String {
     match outcome {
         Outcome::Done(reading) => format!("done {:?}", reading.status),
         Outcome::Declined(decline) => format!("declined {}", decline.code),
@@ -288,22 +288,22 @@ async fn why_a_charge_was_refused() {
         intent["last_payment_error"]["decline_code"] = Value::Null;
         intent
     };
-    for (intent, code, hardness) in [
+    for (intent, code, decline_kind) in [
         (
             refused_intent("insufficient_funds"),
             "insufficient_funds",
-            Hardness::Soft,
+            DeclineKind::Soft,
         ),
-        (refused_intent("stolen_card"), "stolen_card", Hardness::Hard),
+        (refused_intent("stolen_card"), "stolen_card", DeclineKind::Hard),
         (
             final_word(refused_intent("generic_decline")),
             "generic_decline",
-            Hardness::Hard,
+            DeclineKind::Hard,
         ),
         (
             without_decline(refused_intent("")),
             "card_declined",
-            Hardness::Soft,
+            DeclineKind::Soft,
         ),
     ] {
         let server = Server::start(vec![Reply::Json(402, card_error(intent))]).await;
@@ -311,7 +311,10 @@ async fn why_a_charge_was_refused() {
             panic!("it isn't done");
         };
         let failure = reading.failure.unwrap();
-        assert_eq!((failure.code.as_str(), failure.hardness), (code, hardness));
+        assert_eq!(
+            (failure.code.as_str(), failure.decline_kind),
+            (code, decline_kind)
+        );
         assert_eq!(failure.message.as_deref(), Some("Your card was declined."));
     }
 }
@@ -347,7 +350,7 @@ fn of_attempt(id: &str, attempt: &str, status: &str) -> Value {
     )
 }
 
-async fn find(replies: Vec<Reply>) -> (Outcome<Option<IntentReading>>, Vec<String>) {
+async fn find(replies: Vec<Reply>) -> (Outcome<Option<PaymentIntent>>, Vec<String>) {
     let server = Server::start(replies).await;
     let customer = StripeCustomerId::parse("cus_1").unwrap();
     let since = DateTime::from_timestamp(1_790_000_300, 0).unwrap();

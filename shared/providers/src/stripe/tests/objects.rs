@@ -5,15 +5,15 @@ use domain::ids::{InvoiceId, ProfileId};
 use domain::money::Money;
 use serde_json::{Value, json};
 
-use super::super::{CheckoutKind, CheckoutReading, IntentReading, IntentStatus, SetupStatus, wire};
+use super::super::{CheckoutKind, CheckoutSession, IntentStatus, PaymentIntent, SetupStatus, wire};
 use super::{card, checkout_session, intent, refused_intent, setup_intent, with};
 
-fn read_intent(object: &Value) -> Result<IntentReading, String> {
+fn read_intent(object: &Value) -> Result<PaymentIntent, String> {
     let text = object.to_string();
     wire::intent(&wire::object(&text)?, &text)
 }
 
-fn read_checkout(object: &Value) -> CheckoutReading {
+fn read_checkout(object: &Value) -> CheckoutSession {
     wire::checkout(&wire::object(&object.to_string()).unwrap()).unwrap()
 }
 

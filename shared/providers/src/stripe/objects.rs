@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use domain::billing::decline::Hardness;
+use domain::billing::decline::DeclineKind;
 use domain::ids::{
     InvoiceId, ProfileId, StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
     StripePaymentMethodId, StripeRefundId, StripeSetupIntentId,
@@ -94,7 +94,7 @@ pub enum CheckoutKind {
 
 /// A session of the payment page.
 #[derive(Debug, Clone)]
-pub struct CheckoutReading {
+pub struct CheckoutSession {
     /// The session.
     pub id: StripeCheckoutSessionId,
     /// What it is for.
@@ -112,7 +112,7 @@ pub struct CheckoutReading {
     /// The saving of a method that came of it.
     pub setup_intent: Option<StripeSetupIntentId>,
     /// The saved method, where it was asked for and is there: never in an event.
-    pub payment_method: Option<PaymentMethodReading>,
+    pub payment_method: Option<PaymentMethod>,
     /// The payment that came of it.
     pub payment_intent: Option<StripePaymentIntentId>,
     /// The whole price. None for a setup.
@@ -121,7 +121,7 @@ pub struct CheckoutReading {
 
 /// A payment method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaymentMethodReading {
+pub struct PaymentMethod {
     /// Its id.
     pub id: StripePaymentMethodId,
     /// Whose it is; nobody's when it is detached.
@@ -151,7 +151,7 @@ pub enum SetupStatus {
 
 /// The saving of a payment method.
 #[derive(Debug, Clone)]
-pub struct SetupReading {
+pub struct SetupIntent {
     /// Its id.
     pub id: StripeSetupIntentId,
     /// Where it stands.
@@ -187,7 +187,7 @@ pub struct ChargeRequest {
 /// What came of a charge. `Done` is the payment with its state, which may be [`IntentStatus::Failed`] or
 /// [`IntentStatus::RequiresAction`]; `Declined` is a refusal that made no payment at all; after `Unknown` the same attempt
 /// is repeated with the same key within [`super::KEY_MEMORY`], or looked for.
-pub type ChargeOutcome = Outcome<IntentReading>;
+pub type ChargeOutcome = Outcome<PaymentIntent>;
 
 /// Where a payment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,12 +217,12 @@ pub struct ChargeFailure {
     /// Stripe's message. For errors of a card it is meant for customers.
     pub message: Option<String>,
     /// Whether the same method can still be charged later.
-    pub hardness: Hardness,
+    pub decline_kind: DeclineKind,
 }
 
 /// A payment.
 #[derive(Clone)]
-pub struct IntentReading {
+pub struct PaymentIntent {
     /// Its id.
     pub id: StripePaymentIntentId,
     /// Where it stands.
@@ -253,9 +253,9 @@ pub struct IntentReading {
     pub raw: Box<RawValue>,
 }
 
-impl fmt::Debug for IntentReading {
+impl fmt::Debug for PaymentIntent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("IntentReading");
+        let mut shown = formatter.debug_struct("PaymentIntent");
         shown
             .field("id", &self.id)
             .field("status", &self.status)
@@ -271,7 +271,7 @@ impl fmt::Debug for IntentReading {
 #[derive(Debug)]
 pub struct IntentPage {
     /// The payments, newest first.
-    pub intents: Vec<IntentReading>,
+    pub intents: Vec<PaymentIntent>,
     /// Whether older ones follow.
     pub has_more: bool,
 }
@@ -295,7 +295,7 @@ pub enum RefundStatus {
 
 /// A refund.
 #[derive(Debug, Clone)]
-pub struct RefundReading {
+pub struct Refund {
     /// Its id.
     pub id: StripeRefundId,
     /// Where it stands.
