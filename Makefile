@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo test bench build deploy invoke sam-invoke lint openapi sqlx clean prerequisites
+.PHONY: help up demo test bench build deploy invoke sam-invoke lint advisories openapi sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -46,11 +46,16 @@ invoke: prerequisites ## One function once in the local cloud (OPERATION=deposit
 sam-invoke: prerequisites ## One function once in Lambda's container with events/OPERATION.json; needs Docker
 	@infra/tools/sam-local.sh invoke $(call needed,OPERATION)
 
-lint: prerequisites ## Formatting, clippy, shell scripts, the template
+lint: prerequisites ## Formatting, spelling, dependencies, clippy, shell scripts, the template
 	@cargo fmt --all --check
-	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@infra/tools/check-spelling.sh
 	@infra/tools/check-scripts.sh
 	@infra/tools/check-template.sh
+	@infra/tools/check-dependencies.sh policy
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+advisories: prerequisites ## Known vulnerabilities of the dependencies; fetches RustSec's database, and says so if it can't
+	@infra/tools/check-dependencies.sh advisories
 
 openapi: prerequisites ## infra/openapi.yaml from the operations' types
 	@$(BUILD)
