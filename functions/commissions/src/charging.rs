@@ -16,9 +16,10 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::event::Envelope;
-use platform::nudge::RelayWaker;
-use platform::{correlation, metrics};
+use platform::messaging::event::Envelope;
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::correlation;
+use platform::observability::metrics;
 use providers::outcome::{Decline, Outcome};
 use providers::stripe::{ChargeRequest, IDEMPOTENCY_ERROR, PaymentIntent};
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,7 @@ impl Charging {
             tracing::warn!(invoice = invoice.get(), "there is no such invoice");
             return Ok(Step::Nothing);
         };
-        platform::telemetry::identify(invoice.profile_id.get());
+        platform::observability::telemetry::identify(invoice.profile_id.get());
         let last = attempts::last(&mut transaction, invoice.id).await?;
         let step = match last {
             Some(attempt) if attempt.status == AttemptStatus::Unknown => {

@@ -5,7 +5,7 @@ use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::idempotency::{self, Claim, IdempotencyKey, KeptAnswer, KeyedRequest};
-use platform::nudge::RelayWaker;
+use platform::messaging::relay_waker::RelayWaker;
 use providers::outcome::Outcome;
 use providers::stripe::{CheckoutKind, CheckoutLink, CheckoutMode, NewCheckout, RESOURCE_MISSING};
 use serde::{Deserialize, Serialize};

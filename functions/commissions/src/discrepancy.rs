@@ -1,7 +1,7 @@
 //! A word of Stripe's that doesn't go with our record: no money state moves on it, a person looks at it.
 
 use domain::ids::InvoicePaymentId;
-use platform::metrics;
+use platform::observability::metrics;
 use sqlx::PgConnection;
 
 use crate::Error;

@@ -4,8 +4,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{InvoiceId, PaymentMethodId, ProfileId};
 use domain::money::Money;
-use platform::event::Envelope;
-use platform::outbox::{self, Destination};
+use platform::messaging::event::Envelope;
+use platform::messaging::outbox::{self, Destination};
 use serde::Serialize;
 use sqlx::PgConnection;
 

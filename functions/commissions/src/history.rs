@@ -3,9 +3,9 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{InvoiceId, InvoicePaymentId, ProfileId};
 use platform::config::Environment;
-use platform::cursor;
 use platform::database::Database;
 use platform::error::PlatformError;
+use platform::pagination;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -100,7 +100,7 @@ impl History {
         Ok(CommissionHistory {
             items: paid.into_iter().map(PaidCommission::from).collect(),
             next_cursor: next
-                .map(|position| cursor::encode(&position))
+                .map(|position| pagination::encode(&position))
                 .transpose()
                 .map_err(PlatformError::from)?,
             totals: totals.into_iter().map(YearlyTotal::from).collect(),

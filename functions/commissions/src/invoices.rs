@@ -8,10 +8,10 @@ use domain::ids::{InvoiceId, ProfileId, StripePaymentIntentId};
 use domain::market::MarketCalendar;
 use domain::money::Money;
 use platform::config::Environment;
-use platform::cursor::{self, Page};
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::error::PlatformError;
+use platform::pagination::{self, Page};
 use providers::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -144,7 +144,7 @@ impl InvoiceList {
         Ok(Page {
             items: found.into_iter().map(InvoiceView::from).collect(),
             next_cursor: next
-                .map(|position| cursor::encode(&position))
+                .map(|position| pagination::encode(&position))
                 .transpose()
                 .map_err(PlatformError::from)?,
         })

@@ -7,8 +7,9 @@ use domain::billing::period::BillingPeriod;
 use domain::market::MarketCalendar;
 use platform::config::Environment;
 use platform::database::Database;
-use platform::nudge::RelayWaker;
-use platform::{correlation, metrics};
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::correlation;
+use platform::observability::metrics;
 use rust_decimal::Decimal;
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::config::Environment;
-use platform::secret::{Rotating, SecretSource};
+use platform::security::secret::{Rotating, SecretSource};
 use providers::outcome::{Decline, Outcome};
 use providers::stripe::{Stripe, StripeCredentials};
 use tokio::sync::Mutex;

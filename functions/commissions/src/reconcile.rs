@@ -15,8 +15,8 @@ use domain::lookup::{LookupSchedule, Next};
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::deadline::Deadline;
-use platform::metrics;
-use platform::problem::chain;
+use platform::error::chain;
+use platform::observability::metrics;
 use providers::stripe::{IntentStatus, PaymentIntent};
 use serde::Serialize;
 

@@ -8,9 +8,9 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::inbox::{self, Arrival};
-use platform::metrics;
-use platform::nudge::RelayWaker;
+use platform::messaging::inbox::{self, Arrival};
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::metrics;
 use providers::outcome::Outcome;
 use providers::stripe::webhook::{self, Change, InvalidSignature, PayoutStatus, StripeEvent};
 use providers::stripe::{
@@ -348,7 +348,7 @@ impl StripeEvents {
         let Some(invoice) = collection::lock(connection, invoice).await? else {
             return Ok(());
         };
-        platform::telemetry::identify(invoice.profile_id.get());
+        platform::observability::telemetry::identify(invoice.profile_id.get());
         let attempt = attempts::load(connection, attempt).await?;
         self.settlement
             .apply(connection, &invoice, &attempt, reading, Heard::now(SOURCE))

@@ -52,7 +52,7 @@ pub enum Error {
 impl Error {
     /// A failure of DynamoDB.
     pub(crate) fn dynamodb<E: std::error::Error>(error: &E) -> Self {
-        Self::Platform(PlatformError::DynamoDb(platform::problem::chain(error)))
+        Self::Platform(PlatformError::DynamoDb(platform::error::chain(error)))
     }
 }
 

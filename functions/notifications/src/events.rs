@@ -10,7 +10,7 @@ use domain::currency::Currency;
 use domain::ids::ProfileId;
 use domain::money::Money;
 use domain::trading::money_flow::Direction;
-use platform::event::Envelope;
+use platform::messaging::event::Envelope;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

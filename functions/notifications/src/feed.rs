@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::ids::ProfileId;
 use platform::config::Environment;
-use platform::cursor::{self, Page};
 use platform::error::PlatformError;
+use platform::pagination::{self, Page};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 use utoipa::ToSchema;
@@ -97,7 +97,7 @@ impl FeedReader {
         let page = self.feed.page(profile, unread_only, after, limit).await?;
         let next_cursor = page
             .last
-            .map(|id| cursor::encode(&id))
+            .map(|id| pagination::encode(&id))
             .transpose()
             .map_err(PlatformError::from)?;
         Ok(Page {

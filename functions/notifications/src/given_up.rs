@@ -4,8 +4,8 @@ use domain::ids::ProfileId;
 use platform::aws;
 use platform::config::Environment;
 use platform::error::PlatformError;
-use platform::metrics;
-use platform::problem::chain;
+use platform::error::chain;
+use platform::observability::metrics;
 use serde::Serialize;
 
 use crate::Error;

@@ -10,9 +10,9 @@ use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::entry::stream::{Change, ChangeKind};
-use platform::metrics;
-use platform::secret::{Rotating, SecretSource};
-use platform::telemetry;
+use platform::observability::metrics;
+use platform::observability::telemetry;
+use platform::security::secret::{Rotating, SecretSource};
 use providers::mail::{
     MESSAGE_REFUSED, Mail, RECIPIENT_REFUSED, Security, Sender, Server, Smtp, SmtpCredentials, is_loopback,
 };

@@ -6,7 +6,7 @@ use domain::ids::ProfileId;
 use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
-use platform::telemetry;
+use platform::observability::telemetry;
 use ulid::Ulid;
 
 use crate::Error;

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::ids::{BankAccountId, MoneyFlowId, TradingAccountId};
 use domain::trading::money_flow::{Direction, MoneyFlowStatus, ProviderState};
+use platform::http::Problem;
 use platform::idempotency::{self, KeptAnswer, KeyedRequest};
-use platform::problem::Problem;
 use providers::drivewealth::{BANK_TOKEN_INVALID, DAILY_LIMIT_MESSAGE, is_not_open};
 use providers::outcome::Decline;
 use serde::Serialize;

@@ -14,9 +14,9 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::metrics;
-use platform::queue::Queue;
-use platform::telemetry;
+use platform::messaging::queue::Queue;
+use platform::observability::metrics;
+use platform::observability::telemetry;
 use providers::drivewealth::CashBalance;
 use serde::{Deserialize, Serialize};
 

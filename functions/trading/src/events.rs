@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use domain::ids::{DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};
 use domain::money::Money;
 use domain::trading::money_flow::Direction;
-use platform::event::Envelope;
-use platform::outbox::{self, Destination};
+use platform::messaging::event::Envelope;
+use platform::messaging::outbox::{self, Destination};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 

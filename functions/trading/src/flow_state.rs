@@ -13,7 +13,7 @@ use domain::trading::money_flow::{
 use domain::trading::payment::PaymentStatus;
 use domain::transition::{Refusal, Transition};
 use platform::clock::SystemClock;
-use platform::metrics;
+use platform::observability::metrics;
 use providers::drivewealth::Payment;
 use providers::outcome::Decline;
 use sqlx::PgConnection;

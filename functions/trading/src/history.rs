@@ -2,9 +2,9 @@
 
 use domain::ids::{MoneyFlowId, ProfileId};
 use platform::config::Environment;
-use platform::cursor::{self, Page};
 use platform::database::Database;
 use platform::error::PlatformError;
+use platform::pagination::{self, Page};
 
 use crate::Error;
 use crate::answer::MoneyFlowView;
@@ -43,7 +43,7 @@ impl MoneyFlowHistory {
         let items: Vec<MoneyFlowView> = flows.iter().take(size).map(MoneyFlowView::from).collect();
         let last = items.last().filter(|_| has_more).map(|entry| entry.id);
         let next_cursor = last
-            .map(|id| cursor::encode(&id))
+            .map(|id| pagination::encode(&id))
             .transpose()
             .map_err(PlatformError::from)?;
         Ok(Page { items, next_cursor })

@@ -15,8 +15,8 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::metrics;
-use platform::problem::chain;
+use platform::error::chain;
+use platform::observability::metrics;
 use providers::drivewealth::{Listed, Payment};
 use serde::{Deserialize, Serialize};
 

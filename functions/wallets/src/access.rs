@@ -5,7 +5,7 @@
 
 use domain::ids::ClientId;
 use platform::error::PlatformError;
-use platform::identity::Identity;
+use platform::security::identity::Identity;
 
 use crate::Error;
 

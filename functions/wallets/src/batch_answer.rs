@@ -1,6 +1,6 @@
 //! What callers see of a batch of transfers.
 
-use platform::problem::Problem;
+use platform::http::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,8 +2,8 @@
 
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
+use platform::http::Problem;
 use platform::idempotency::IdempotencyKey;
-use platform::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

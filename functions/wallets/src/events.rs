@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
-use platform::event::Envelope;
-use platform::outbox::{self, Destination};
+use platform::messaging::event::Envelope;
+use platform::messaging::outbox::{self, Destination};
 use serde::Serialize;
 use sqlx::PgConnection;
 

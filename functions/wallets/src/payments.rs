@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, PaymentId, WalletId};
 use domain::wallets::payment::{PaymentStatus, PaymentType};
 use platform::config::Environment;
-use platform::cursor::{self, Page};
 use platform::database::Database;
 use platform::error::PlatformError;
+use platform::pagination::{self, Page};
 
 use crate::Error;
 use crate::answer::PaymentView;
@@ -72,7 +72,7 @@ impl PaymentList {
         let items: Vec<PaymentView> = found.iter().take(size).map(PaymentView::from).collect();
         let last = items.last().filter(|_| has_more).map(|payment| payment.id);
         let next_cursor = last
-            .map(|id| cursor::encode(&id))
+            .map(|id| pagination::encode(&id))
             .transpose()
             .map_err(PlatformError::from)?;
         Ok(Page { items, next_cursor })

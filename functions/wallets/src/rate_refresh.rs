@@ -10,7 +10,7 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::metrics;
+use platform::observability::metrics;
 use providers::ecb::{EcbClient, ReferenceRates};
 use providers::outcome::Outcome;
 use rust_decimal::{Decimal, RoundingStrategy};

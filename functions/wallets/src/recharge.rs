@@ -6,7 +6,7 @@ use domain::wallets::payment::{PaymentStatus, PaymentType};
 use platform::config::Environment;
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
-use platform::nudge::RelayWaker;
+use platform::messaging::relay_waker::RelayWaker;
 use serde::Serialize;
 use uuid::Uuid;
 

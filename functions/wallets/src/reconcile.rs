@@ -8,8 +8,8 @@ use platform::clock::SystemClock;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::metrics;
-use platform::nudge::RelayWaker;
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::metrics;
 use serde::Serialize;
 
 use crate::Error;

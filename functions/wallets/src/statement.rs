@@ -9,9 +9,9 @@ use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
 use domain::money::Money;
 use domain::wallets::payment::PaymentType;
 use platform::config::Environment;
-use platform::cursor;
 use platform::database::Database;
 use platform::error::PlatformError;
+use platform::pagination;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -179,7 +179,7 @@ fn assemble(wallet: &Wallet, opening: Money, entries: &[Entry], end: i64) -> Res
         .map(|entry| entry.number + 1)
         .filter(|next| *next < end);
     let next_cursor = next
-        .map(|first| cursor::encode(&Position { first, end }))
+        .map(|first| pagination::encode(&Position { first, end }))
         .transpose()
         .map_err(PlatformError::from)?;
     Ok(Statement {
@@ -346,7 +346,7 @@ mod tests {
         let first = page(&all);
         assert_eq!((first.credit_turnover, first.debit_turnover), (LARGEST, -LARGEST));
         assert_eq!((first.lines.len(), first.closing_balance), (2, 0));
-        let next: Position = cursor::decode(first.next_cursor.as_deref().unwrap()).unwrap();
+        let next: Position = pagination::decode(first.next_cursor.as_deref().unwrap()).unwrap();
         assert_eq!((next.first, next.end), (3, 5));
         let second = page(&all[2..]);
         assert_eq!((second.credit_turnover, second.debit_turnover), (1, -1));

@@ -5,11 +5,11 @@ use domain::currency::Currency;
 use domain::ids::{ClientId, EventId, TransactionId, WalletId};
 use domain::wallets::conversion::FixedAmount;
 use platform::config::Environment;
-use platform::correlation;
 use platform::database::Database;
 use platform::error::PlatformError;
 use platform::idempotency::{IdempotencyKey, request_hash};
-use platform::nudge::RelayWaker;
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::correlation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

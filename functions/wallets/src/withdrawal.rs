@@ -7,7 +7,7 @@ use domain::wallets::payment::{PaymentStatus, PaymentType, Settlement};
 use platform::config::Environment;
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
-use platform::nudge::RelayWaker;
+use platform::messaging::relay_waker::RelayWaker;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;

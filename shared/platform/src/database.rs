@@ -223,7 +223,7 @@ async fn iam_token(host: &str, port: u16, user: &str) -> Result<String, Platform
     let credentials = provider
         .provide_credentials()
         .await
-        .map_err(|error| failure(crate::problem::chain(&error)))?;
+        .map_err(|error| failure(crate::error::chain(&error)))?;
 
     let mut settings = SigningSettings::default();
     settings.expires_in = Some(Duration::from_secs(15 * 60));

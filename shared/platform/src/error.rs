@@ -71,6 +71,18 @@ impl Laned for PlatformError {
     }
 }
 
+/// The error with all its causes in one line, for logs.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// Errors that the same statement would meet again: a broken constraint, a missing table, a wrong type.
 fn is_permanent(error: &sqlx::Error) -> bool {
     match error {

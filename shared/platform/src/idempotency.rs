@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use crate::error::PlatformError;
-use crate::problem::Problem;
+use crate::http::Problem;
 
 /// Longest key, in characters.
 const MAX_LENGTH: usize = 128;

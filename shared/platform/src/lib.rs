@@ -1,28 +1,26 @@
-//! What every function stands on: the entry points for the five kinds of events, identity, problems,
-//! configuration, idempotency, inbox and outbox, PostgreSQL and DynamoDB, telemetry.
+//! What every function stands on. It knows no area.
 //!
-//! A function's `main` is one call into [`http`] or [`entry`]; everything that is the same for all functions
-//! happens here once. This crate knows no area.
+//! | module | holds |
+//! |---|---|
+//! | [`entry`], [`http`] | the entry points for the five kinds of events; requests, replies, problems, the API's description |
+//! | [`messaging`] | events, outbox, inbox, queues, and waking the relay |
+//! | [`database`], [`idempotency`], [`pagination`] | PostgreSQL; requests that are done once; pages of lists |
+//! | [`security`] | identity, secrets, values sealed at rest |
+//! | [`observability`] | logs, metrics, correlation ids |
+//! | [`config`], [`clock`], [`deadline`], [`aws`], [`error`] | configuration, time, AWS clients, failures of the platform |
+//!
+//! A function's `main` is one call into [`http`] or [`entry`]; what is the same for all functions happens here once.
 
 pub mod aws;
 pub mod clock;
 pub mod config;
-pub mod correlation;
-pub mod cursor;
 pub mod database;
 pub mod deadline;
 pub mod entry;
 pub mod error;
-pub mod event;
 pub mod http;
 pub mod idempotency;
-pub mod identity;
-pub mod inbox;
-pub mod metrics;
-pub mod nudge;
-pub mod outbox;
-pub mod problem;
-pub mod queue;
-pub mod sealed;
-pub mod secret;
-pub mod telemetry;
+pub mod messaging;
+pub mod observability;
+pub mod pagination;
+pub mod security;

@@ -582,7 +582,7 @@ async fn positions(caller: &Caller) -> Result {
         (3, 1_000),
         (-5, 2),
     ] {
-        let cursor = platform::cursor::encode(&serde_json::json!({ "first": first, "end": end }))?;
+        let cursor = platform::pagination::encode(&serde_json::json!({ "first": first, "end": end }))?;
         let path = format!("{}?cursor={cursor}", caller.statement());
         let answer = caller.api.get(&path).await?.expect(200)?;
         let amounts = answer.body["lines"].as_array().into_iter().flatten();

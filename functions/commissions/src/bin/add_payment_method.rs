@@ -7,8 +7,8 @@ use commissions::checkout::MethodAdding;
 use commissions::payment_methods::PaymentMethodView;
 use domain::ids::StripeCheckoutSessionId;
 use platform::config::Environment;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

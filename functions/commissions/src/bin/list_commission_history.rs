@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use commissions::history::{CommissionHistory, History, Position};
 use platform::config::Environment;
-use platform::cursor;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -43,8 +43,8 @@ impl HttpOperation for ListCommissionHistory {
 
     async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<CommissionHistory>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = cursor::limit(call.input.limit)?;
-        let after: Option<Position> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        let limit = pagination::limit(call.input.limit)?;
+        let after: Option<Position> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
         Reply::ok(&self.0.page(profile, after, limit).await?)
     }
 }

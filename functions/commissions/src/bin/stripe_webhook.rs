@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use commissions::webhook::StripeEvents;
 use platform::config::Environment;
+use platform::http::Problem;
 use platform::http::{self, About, Delivery, Method, Webhook};
-use platform::problem::Problem;
 
 struct StripeWebhook(StripeEvents);
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use notifications::preferences::{Preferences, PreferencesView};
 use platform::config::Environment;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

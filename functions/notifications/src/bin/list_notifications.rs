@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use notifications::feed::{FeedPosition, FeedReader, Notification};
 use platform::config::Environment;
-use platform::cursor::{self, Page};
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination::{self, Page};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -45,8 +45,8 @@ impl HttpOperation for ListNotifications {
 
     async fn handle(&self, call: Call<FeedQuery>) -> Result<Reply<Page<Notification>>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = cursor::limit(call.input.limit)?;
-        let after: Option<FeedPosition> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        let limit = pagination::limit(call.input.limit)?;
+        let after: Option<FeedPosition> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
         let unread_only = call.input.unread.unwrap_or(false);
         Reply::ok(&self.0.page(profile, unread_only, after, limit).await?)
     }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use domain::ids::{BankAccountId, TradingAccountId};
 use platform::config::Environment;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
 use serde::Deserialize;
 use trading::answer::{Answer, MoneyFlowView};
 use trading::money_flow::{Deposits, MoneyFlowRequest};

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use platform::config::Environment;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
 use serde::Deserialize;
 use trading::profile::{TradingProfile, TradingProfiles};
 use utoipa::ToSchema;

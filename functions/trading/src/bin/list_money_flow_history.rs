@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use domain::ids::MoneyFlowId;
 use platform::config::Environment;
-use platform::cursor::{self, Page};
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination::{self, Page};
 use serde::Deserialize;
 use trading::answer::MoneyFlowView;
 use trading::history::MoneyFlowHistory;
@@ -45,8 +45,8 @@ impl HttpOperation for ListMoneyFlowHistory {
 
     async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = cursor::limit(call.input.limit)?;
-        let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(cursor::decode).transpose()?;
+        let limit = pagination::limit(call.input.limit)?;
+        let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
         Reply::ok(&self.0.page(profile, after, limit).await?)
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
-use platform::event::Envelope;
+use platform::messaging::event::Envelope;
 use trading::Error;
 use trading::cash_change::CashChanges;
 use trading::events::CashChanged;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use platform::database::Database;
-use platform::problem::chain;
-use platform::sealed::DataKey;
+use platform::error::chain;
+use platform::security::sealed::DataKey;
 use providers::drivewealth::session::{Session, SessionStore};
 use sha2::{Digest, Sha256};
 

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use platform::config::Environment;
-use platform::cursor;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wallets::access;
@@ -62,9 +62,9 @@ impl HttpOperation for GetStatement {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let wallet = call.path("wallet_id")?;
         let query = call.input;
-        let limit = cursor::limit_of(query.limit, DEFAULT_LINES, MAX_LINES)?;
+        let limit = pagination::limit_of(query.limit, DEFAULT_LINES, MAX_LINES)?;
         let part = match query.cursor.as_deref() {
-            Some(text) => Part::Next(cursor::decode(text)?),
+            Some(text) => Part::Next(pagination::decode(text)?),
             None => Part::Period {
                 from: query.from,
                 to: query.to,

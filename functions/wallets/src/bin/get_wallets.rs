@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use platform::config::Environment;
-use platform::cursor::Page;
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination::Page;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wallets::access;

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use domain::ids::WalletId;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
 use platform::config::Environment;
-use platform::cursor::{self, Page};
+use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::problem::Problem;
+use platform::pagination::{self, Page};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wallets::access;
@@ -67,8 +67,8 @@ impl HttpOperation for ListPayments {
     async fn handle(&self, call: Call<PaymentsQuery>) -> Result<Reply<Page<PaymentView>>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let query = call.input;
-        let limit = cursor::limit(query.limit)?;
-        let after = query.cursor.as_deref().map(cursor::decode).transpose()?;
+        let limit = pagination::limit(query.limit)?;
+        let after = query.cursor.as_deref().map(pagination::decode).transpose()?;
         let filter = PaymentFilter {
             from: query.from,
             to: query.to,

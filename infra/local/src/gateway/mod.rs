@@ -133,7 +133,7 @@ fn too_large() -> Response {
     let message = format!("is larger than {PAYLOAD_LIMIT} bytes");
     let body = json!({
         "type": "urn:moneta:problem:body-too-large",
-        "title": "Too large",
+        "title": "Content too large",
         "status": 413,
         "code": "body-too-large",
         "detail": format!("The body {message}."),

@@ -11,11 +11,11 @@ use lambda_runtime::Context;
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use crate::correlation;
 use crate::deadline::Deadline;
-use crate::metrics;
-use crate::problem::chain;
-use crate::telemetry;
+use crate::error::chain;
+use crate::observability::correlation;
+use crate::observability::metrics;
+use crate::observability::telemetry;
 
 /// An item that was not done and has to come again.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::config::Environment;
-use crate::correlation;
 use crate::deadline::Deadline;
 use crate::entry::item::{Invocation, ItemFailed};
+use crate::observability::correlation;
 
 /// A function that consumes a topic.
 pub trait TopicConsumer: Send + Sync + Sized + 'static {

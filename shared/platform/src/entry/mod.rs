@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Environment;
-use crate::telemetry;
+use crate::observability::telemetry;
 
 /// Reads the configuration, then answers invocations until the instance ends.
 pub(crate) fn serve<H, I, O, F>(

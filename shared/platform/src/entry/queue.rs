@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::config::Environment;
-use crate::correlation;
 use crate::deadline::Deadline;
 use crate::entry::item::{Invocation, ItemFailed};
+use crate::observability::correlation;
 
 /// A function that consumes a queue.
 pub trait QueueConsumer: Send + Sync + Sized + 'static {

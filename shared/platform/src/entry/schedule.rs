@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 
 use crate::config::Environment;
-use crate::correlation;
 use crate::deadline::Deadline;
-use crate::problem::chain;
-use crate::telemetry;
+use crate::error::chain;
+use crate::observability::correlation;
+use crate::observability::telemetry;
 
 /// A job. It may run twice and at the same time as another copy of itself.
 pub trait Job: Send + Sync + Sized + 'static {

@@ -13,9 +13,9 @@ use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 
 use crate::config::Environment;
-use crate::correlation;
 use crate::deadline::Deadline;
 use crate::entry::item::Invocation;
+use crate::observability::correlation;
 
 /// A change of an item in a table.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
-use crate::problem::Problem;
+use crate::http::Problem;
 
 /// Reads the JSON body, which has at most `limit_bytes`.
 pub(super) fn body<T: DeserializeOwned>(

@@ -1,8 +1,9 @@
 //! HTTP operations behind API Gateway (HTTP API v2).
 
-mod about;
 mod decode;
 mod input;
+mod openapi;
+mod problem;
 mod reply;
 mod webhook;
 
@@ -21,19 +22,19 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 use utoipa::ToSchema;
 
-pub use about::{About, Method};
 pub use input::{Object, optional_time};
+pub use openapi::{About, Method};
+pub use problem::{FieldProblem, Problem};
 pub use reply::Reply;
 pub use webhook::{Delivery, Webhook, serve as serve_webhook};
 
 use crate::config::Environment;
-use crate::correlation;
 use crate::deadline::Deadline;
 use crate::idempotency::IdempotencyKey;
-use crate::identity::Identity;
-use crate::metrics;
-use crate::problem::Problem;
-use crate::telemetry;
+use crate::observability::correlation;
+use crate::observability::metrics;
+use crate::observability::telemetry;
+use crate::security::identity::Identity;
 
 /// A function behind a route.
 pub trait HttpOperation: Send + Sync + Sized + 'static {
@@ -98,7 +99,7 @@ impl<I> Call<I> {
 /// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
 pub fn serve<O: HttpOperation>() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--openapi") {
-        return about::print::<O>();
+        return openapi::print::<O>();
     }
     crate::entry::serve(O::configure, answer::<O>)
 }

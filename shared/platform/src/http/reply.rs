@@ -12,8 +12,8 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName,
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::http::Problem;
 use crate::idempotency::KeptAnswer;
-use crate::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");

@@ -8,10 +8,10 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use http::HeaderMap;
 use lambda_runtime::LambdaEvent;
 
-use super::{About, Reply, about, decode, respond};
+use super::{About, Reply, decode, openapi, respond};
 use crate::config::Environment;
 use crate::deadline::Deadline;
-use crate::problem::Problem;
+use crate::http::Problem;
 
 /// A function behind a webhook's route.
 pub trait Webhook: Send + Sync + Sized + 'static {
@@ -49,7 +49,7 @@ impl Delivery {
 /// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
 pub fn serve<W: Webhook>() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--openapi") {
-        return about::print_webhook(&W::about(), W::BODY_LIMIT_BYTES);
+        return openapi::print_webhook(&W::about(), W::BODY_LIMIT_BYTES);
     }
     crate::entry::serve(W::configure, answer::<W>)
 }

@@ -1,4 +1,4 @@
-//! Operations: what keeps the system itself going.
+//! Maintenance: what keeps the system itself going.
 //!
 //! | operation | use case |
 //! |---|---|

@@ -31,7 +31,7 @@ impl<T> Envelope<T> {
             kind: kind.to_owned(),
             occurred_at,
             key: key.into(),
-            correlation_id: crate::correlation::current(),
+            correlation_id: crate::observability::correlation::current(),
             data,
         }
     }

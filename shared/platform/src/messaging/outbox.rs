@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::PlatformError;
-use crate::event::Envelope;
+use crate::messaging::event::Envelope;
 
 /// Where an event goes. Names are the short ones of the template (`domain-events`, `trading.events`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::aws;
 use crate::config::Environment;
-use crate::correlation;
 use crate::error::PlatformError;
-use crate::problem::chain;
+use crate::error::chain;
+use crate::observability::correlation;
 
 /// SQS takes this many messages at once.
 const BATCH: usize = 10;

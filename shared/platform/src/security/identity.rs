@@ -37,7 +37,7 @@ impl Identity {
         let profile = self
             .profile_id
             .ok_or(PlatformError::Denied("a token of an app user (claim profile_id)"))?;
-        crate::telemetry::identify(profile.get());
+        crate::observability::telemetry::identify(profile.get());
         Ok(profile)
     }
 

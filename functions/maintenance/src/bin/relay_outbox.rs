@@ -1,9 +1,9 @@
-//! A schedule: deletes records that have done their work.
+//! Queue `outbox-nudges` and a schedule: publishes the outbox to Kafka and SQS.
 
 use std::process::ExitCode;
 
-use operations::Error;
-use operations::pruning::{Pruning, Report};
+use maintenance::Error;
+use maintenance::relay::{Relay, Report};
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
@@ -14,22 +14,22 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 struct NoInput {}
 
-struct PruneRecords(Pruning);
+struct RelayOutbox(Relay);
 
-impl Job for PruneRecords {
+impl Job for RelayOutbox {
     type Input = NoInput;
     type Report = Report;
     type Error = Error;
 
     fn configure(environment: &mut Environment) -> Option<Self> {
-        Pruning::read(environment).map(Self)
+        Relay::read(environment).map(Self)
     }
 
-    async fn run(&self, _: NoInput, _: Deadline) -> Result<Report, Error> {
-        self.0.run().await
+    async fn run(&self, _: NoInput, deadline: Deadline) -> Result<Report, Error> {
+        self.0.run(deadline).await
     }
 }
 
 fn main() -> ExitCode {
-    schedule::serve::<PruneRecords>()
+    schedule::serve::<RelayOutbox>()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::metrics;
+use platform::observability::metrics;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::problem::Problem;
+use crate::http::Problem;
 
 /// Longest cursor that is read, in characters.
 const MAX_LENGTH: usize = 512;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use operations::Error;
-use operations::migrations::{Migrations, Report};
+use maintenance::Error;
+use maintenance::migrations::{Migrations, Report};
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};

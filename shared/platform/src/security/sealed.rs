@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
 use crate::error::PlatformError;
-use crate::secret::SecretSource;
+use crate::security::secret::SecretSource;
 
 const VERSION: u8 = 1;
 

@@ -1,9 +1,9 @@
-//! Queue `outbox-nudges` and a schedule: publishes the outbox to Kafka and SQS.
+//! A schedule: deletes records that have done their work.
 
 use std::process::ExitCode;
 
-use operations::Error;
-use operations::relay::{Relay, Report};
+use maintenance::Error;
+use maintenance::pruning::{Pruning, Report};
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
@@ -14,22 +14,22 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 struct NoInput {}
 
-struct RelayOutbox(Relay);
+struct PruneRecords(Pruning);
 
-impl Job for RelayOutbox {
+impl Job for PruneRecords {
     type Input = NoInput;
     type Report = Report;
     type Error = Error;
 
     fn configure(environment: &mut Environment) -> Option<Self> {
-        Relay::read(environment).map(Self)
+        Pruning::read(environment).map(Self)
     }
 
-    async fn run(&self, _: NoInput, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(deadline).await
+    async fn run(&self, _: NoInput, _: Deadline) -> Result<Report, Error> {
+        self.0.run().await
     }
 }
 
 fn main() -> ExitCode {
-    schedule::serve::<RelayOutbox>()
+    schedule::serve::<PruneRecords>()
 }

@@ -4,6 +4,8 @@ use domain::lane::{Lane, Laned, Rejection};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::error::chain;
+
 /// An error answer. `code` is stable and meant for programs, `detail` is meant for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -113,18 +115,6 @@ impl<E: Laned> From<E> for Problem {
     }
 }
 
-/// The error with all its causes in one line, for logs.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 fn rejected(rejection: Rejection) -> u16 {
     match rejection {
         Rejection::Malformed => 400,
@@ -138,16 +128,16 @@ fn rejected(rejection: Rejection) -> u16 {
 
 fn title(status: u16) -> &'static str {
     match status {
-        400 => "Malformed request",
+        400 => "Bad request",
         402 => "Payment required",
-        403 => "Not allowed",
+        403 => "Forbidden",
         404 => "Not found",
         409 => "Conflict",
-        413 => "Too large",
+        413 => "Content too large",
         415 => "Unsupported media type",
-        422 => "Not acceptable",
-        503 => "Not available",
-        _ => "Internal error",
+        422 => "Unprocessable content",
+        503 => "Service unavailable",
+        _ => "Internal server error",
     }
 }
 
@@ -184,12 +174,12 @@ mod tests {
     #[test]
     fn a_rejection_has_a_status_and_a_title_of_its_own() {
         for (rejection, status, title) in [
-            (Rejection::Malformed, 400, "Malformed request"),
+            (Rejection::Malformed, 400, "Bad request"),
             (Rejection::PaymentRequired, 402, "Payment required"),
             (Rejection::NotFound, 404, "Not found"),
             (Rejection::Conflict, 409, "Conflict"),
-            (Rejection::TooLarge, 413, "Too large"),
-            (Rejection::Unprocessable, 422, "Not acceptable"),
+            (Rejection::TooLarge, 413, "Content too large"),
+            (Rejection::Unprocessable, 422, "Unprocessable content"),
         ] {
             let problem = Problem::of(&Refused(Lane::Rejected(rejection)));
             assert_eq!((problem.status, problem.title), (status, title), "{rejection:?}");

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::correlation;
 use crate::http::HttpOperation;
-use crate::problem::Problem;
+use crate::http::Problem;
+use crate::observability::correlation;
 
 /// The HTTP method; it decides where the input is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

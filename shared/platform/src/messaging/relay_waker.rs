@@ -33,7 +33,7 @@ impl RelayWaker {
         // Boxed, as in `aws`.
         match tokio::time::timeout(TIMEOUT, Box::pin(sending)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(error = crate::problem::chain(&error), "the nudge was not sent"),
+            Ok(Err(error)) => tracing::warn!(error = crate::error::chain(&error), "the nudge was not sent"),
             Err(_) => tracing::warn!("the nudge took too long"),
         }
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::aws;
 use crate::config::Environment;
 use crate::error::PlatformError;
-use crate::problem::chain;
+use crate::error::chain;
 
 /// How long a secret that was read counts as the present one.
 const FRESH_FOR: Duration = Duration::from_secs(5 * 60);

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Holds the documents against the repository: what they name exists, and what has to be in them is there.
+
+usage: infra/tools/check-docs.py
+
+Checked in every Markdown file: links and their anchors; paths in backticks (`shared/domain/src/lane.rs`); `make` targets.
+Checked in docs/: every error code of the code is in docs/errors.md and the other way round; every decision is in the
+index and fits on a page.
+"""
+
+import itertools
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ERRORS = ROOT / "docs/errors.md"
+DECISIONS = ROOT / "docs/decisions"
+MAX_DECISION_LINES = 40
+
+# Folders that a path in backticks begins with. What is made by a build (target/, .local/) need not be there.
+TOP = r"(?:functions|shared|infra|tests|docs|events|\.ci|\.github)/"
+PATH = re.compile(rf"`({TOP}[^`\s]*)`")
+# Parts of a path that stand for something: AREA, NNNN-title, OPERATION.rs, *.sql.
+PLACEHOLDER = re.compile(r"[*…<]|(?<![a-z])[A-Z]{4,}(?![a-z])")
+# Documents whose whole name is in capitals are no placeholders.
+CAPITALS = re.compile(r"[A-Z]+\.md$")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TARGET = re.compile(r"`make ([a-z][a-z-]*)")
+CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|denied|internal|unavailable)"')
+PROBLEM = re.compile(r'(?:Problem|Self)::new\(\s*\d+,\s*"([a-z-]+)"')
+ROW = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
+
+
+def main() -> int:
+    documents = [ROOT / name for name in listed("*.md")]
+    problems = list(itertools.chain(
+        *(check_document(document) for document in documents),
+        check_errors(),
+        check_decisions(),
+    ))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        print(f"{len(problems)} problems in the documents", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def listed(pattern: str) -> list[str]:
+    """Files that are committed or will be, and are still there."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    return sorted(name for name in set(names) if (ROOT / name).is_file())
+
+
+def check_document(document: pathlib.Path):
+    name = document.relative_to(ROOT)
+    text = document.read_text()
+    prose = without_code_blocks(text)
+    for link in LINK.findall(prose):
+        yield from (f"{name}: {problem}" for problem in check_link(document, link))
+    for path in PATH.findall(prose):
+        for one in expanded(path.split(":")[0]):
+            if not PLACEHOLDER.search(CAPITALS.sub("", one)) and not (ROOT / one).exists():
+                yield f"{name}: there is no {one}"
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for target in TARGET.findall(prose):
+        if target not in targets:
+            yield f"{name}: make has no target {target}"
+
+
+def without_code_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def check_link(document: pathlib.Path, link: str):
+    if re.match(r"[a-z]+:", link):
+        return
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    if not target.exists():
+        yield f"link {link} leads nowhere"
+    elif anchor and target.suffix == ".md" and anchor not in anchors(target.read_text()):
+        yield f"link {link}: there is no such heading"
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", without_code_blocks(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def expanded(path: str) -> list[str]:
+    """`a/{b,c}.rs` names two files."""
+    found = re.search(r"\{([^{}]*)\}", path)
+    if not found:
+        return [path]
+    whole = (path[:found.start()] + part + path[found.end():] for part in found.group(1).split(","))
+    return list(itertools.chain(*(expanded(one.strip()) for one in whole)))
+
+
+def check_errors():
+    in_code = codes_in_code()
+    section = ERRORS.read_text().partition("\n## Codes\n")[2].partition("\n## ")[0]
+    in_document = set(ROW.findall(section))
+    for code in sorted(set(in_code) - in_document):
+        yield f"docs/errors.md: code {code} of {in_code[code]} is missing under \"Codes\""
+    for code in sorted(in_document - set(in_code)):
+        yield f"docs/errors.md: no error has the code {code}"
+
+
+def codes_in_code() -> dict[str, str]:
+    """Each code and a file that has it. In an error.rs every literal in kebab-case is a code."""
+    codes = {}
+    for name in listed("*.rs"):
+        area = re.match(r"functions/[^/]+/src/|shared/platform/src/", name)
+        if not area:
+            continue
+        text = (ROOT / name).read_text().partition("#[cfg(test)]")[0]
+        pattern = CODE if name.endswith("/error.rs") else PROBLEM
+        for code in pattern.findall(text):
+            codes.setdefault(code, name)
+    return codes
+
+
+def check_decisions():
+    index = (DECISIONS / "README.md").read_text()
+    for document in sorted(DECISIONS.glob("[0-9]*.md")):
+        lines = len(document.read_text().splitlines())
+        if lines > MAX_DECISION_LINES:
+            yield f"docs/decisions/{document.name}: {lines} lines; at most {MAX_DECISION_LINES}"
+        if f"({document.name})" not in index:
+            yield f"docs/decisions/README.md: {document.name} is missing"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
