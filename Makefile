@@ -46,9 +46,10 @@ invoke: prerequisites ## One function once in the local cloud (OPERATION=deposit
 sam-invoke: prerequisites ## One function once in Lambda's container with events/OPERATION.json; needs Docker
 	@infra/tools/sam-local.sh invoke $(call needed,OPERATION)
 
-lint: prerequisites ## Formatting, spelling, dependencies, clippy, shell scripts, the template
+lint: prerequisites ## Formatting, spelling, documents, dependencies, clippy, shell scripts, the template
 	@cargo fmt --all --check
 	@infra/tools/check-spelling.sh
+	@infra/tools/check-docs.py
 	@infra/tools/check-scripts.sh
 	@infra/tools/check-template.sh
 	@infra/tools/check-dependencies.sh policy
