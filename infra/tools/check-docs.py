@@ -4,6 +4,7 @@
 usage: infra/tools/check-docs.py
 
 Checked in every Markdown file: links and their anchors; paths in backticks (`shared/domain/src/lane.rs`); `make` targets.
+Checked in code: comments cite only what is in the repository, and every area has a README.md.
 Checked in docs/: every error code of the code is in docs/errors.md and the other way round; every decision is in the
 index and fits on a page.
 """
@@ -30,6 +31,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TARGET = re.compile(r"`make ([a-z][a-z-]*)")
 CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|denied|internal|unavailable)"')
 PROBLEM = re.compile(r'(?:Problem|Self)::new\(\s*\d+,\s*"([a-z-]+)"')
+# A specification that isn't in the repository: the rules are in each area's README.md.
+CITATION = re.compile(r'\b[Ss]pec "|\b[Ss]eed(?:s)? (?:00\d|")')
 ROW = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
 
 
@@ -37,6 +40,8 @@ def main() -> int:
     documents = [ROOT / name for name in listed("*.md")]
     problems = list(itertools.chain(
         *(check_document(document) for document in documents),
+        check_areas(),
+        check_citations(),
         check_errors(),
         check_decisions(),
     ))
@@ -97,6 +102,22 @@ def expanded(path: str) -> list[str]:
         return [path]
     whole = (path[:found.start()] + part + path[found.end():] for part in found.group(1).split(","))
     return list(itertools.chain(*(expanded(one.strip()) for one in whole)))
+
+
+def check_areas():
+    for manifest in sorted(ROOT.glob("functions/*/Cargo.toml")):
+        if not (manifest.parent / "README.md").exists():
+            yield f"{manifest.parent.relative_to(ROOT)}: has no README.md with the area's rules"
+
+
+def check_citations():
+    # Migrations that were applied can't be edited, not even their comments.
+    names = (name for name in listed("*.rs") + listed("*.yaml") + listed("*.py") + listed("*.md")
+             if not name.startswith("infra/tools/check-docs"))
+    for name in names:
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), start=1):
+            if CITATION.search(line):
+                yield f"{name}:{number}: cites a specification that isn't in the repository; cite the area's README.md"
 
 
 def check_errors():
