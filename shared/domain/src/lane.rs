@@ -39,39 +39,82 @@ pub enum Rejection {
     Unprocessable,
 }
 
-impl Lane {
-    /// Whether the very same input may succeed when it is tried again.
-    pub const fn retries(&self) -> bool {
-        matches!(self, Lane::Transient)
+/// All that others have to know of an error: one value for each variant, so that a new variant is one edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Class<'a> {
+    /// Whose turn it is.
+    pub lane: Lane,
+    /// The reason as a stable code in kebab-case, part of the contract with callers.
+    pub code: &'static str,
+    /// The field of the request that is wrong, as the caller wrote it (`amount_cents`, `items[2].symbol`), if it is about
+    /// one.
+    pub field: Option<&'a str>,
+}
+
+impl<'a> Class<'a> {
+    /// The caller's fault.
+    pub const fn rejected(rejection: Rejection, code: &'static str) -> Class<'a> {
+        Class::new(Lane::Rejected(rejection), code)
+    }
+
+    /// The caller may not.
+    pub const fn denied(code: &'static str) -> Class<'a> {
+        Class::new(Lane::Denied, code)
+    }
+
+    /// It may work later.
+    pub const fn transient(code: &'static str) -> Class<'a> {
+        Class::new(Lane::Transient, code)
+    }
+
+    /// Our fault.
+    pub const fn fatal(code: &'static str) -> Class<'a> {
+        Class::new(Lane::Fatal, code)
+    }
+
+    /// The same, about a field.
+    pub const fn at(self, field: &'a str) -> Class<'a> {
+        Class {
+            lane: self.lane,
+            code: self.code,
+            field: Some(field),
+        }
+    }
+
+    const fn new(lane: Lane, code: &'static str) -> Class<'a> {
+        Class {
+            lane,
+            code,
+            field: None,
+        }
     }
 }
 
-/// An error that knows its lane.
+/// An error that knows its lane. The four lanes, and the word, are those of Galoy's crate `errlanes`.
 pub trait Laned: Error {
+    /// Lane, code and field.
+    fn class(&self) -> Class<'_>;
+
     /// Whose turn it is.
-    fn lane(&self) -> Lane;
+    fn lane(&self) -> Lane {
+        self.class().lane
+    }
 
-    /// The reason as a stable code in kebab-case, part of the contract with callers.
-    fn code(&self) -> &'static str;
+    /// The reason as a stable code.
+    fn code(&self) -> &'static str {
+        self.class().code
+    }
 
-    /// The field of the request that is wrong, as the caller wrote it (`amount_cents`, `items[2].symbol`), if
-    /// it is about one.
+    /// The field of the request that is wrong, if it is about one.
     fn field(&self) -> Option<&str> {
-        None
+        self.class().field
     }
 }
 
 impl<E: Laned> Laned for Box<E> {
-    fn lane(&self) -> Lane {
-        (**self).lane()
-    }
-
-    fn code(&self) -> &'static str {
-        (**self).code()
-    }
-
-    fn field(&self) -> Option<&str> {
-        (**self).field()
+    fn class(&self) -> Class<'_> {
+        (**self).class()
     }
 }
 
@@ -84,29 +127,8 @@ mod tests {
     struct TooMuch;
 
     impl Laned for TooMuch {
-        fn lane(&self) -> Lane {
-            Lane::Rejected(Rejection::Unprocessable)
-        }
-
-        fn code(&self) -> &'static str {
-            "amount-too-large"
-        }
-
-        fn field(&self) -> Option<&str> {
-            Some("amount_cents")
-        }
-    }
-
-    #[test]
-    fn only_the_transient_is_tried_again() {
-        assert!(Lane::Transient.retries());
-        for lane in [
-            Lane::Rejected(Rejection::Conflict),
-            Lane::Rejected(Rejection::PaymentRequired),
-            Lane::Denied,
-            Lane::Fatal,
-        ] {
-            assert!(!lane.retries(), "{lane:?}");
+        fn class(&self) -> Class<'_> {
+            Class::rejected(Rejection::Unprocessable, "amount-too-large").at("amount_cents")
         }
     }
 

@@ -39,7 +39,7 @@ pub use ids::{
     StripePaymentIntentId, StripePaymentMethodId, StripePayoutId, StripeRefundId, StripeSetupIntentId,
     TradingAccountId, TransactionId, UserId, WalletId,
 };
-pub use lane::{Lane, Laned, Rejection};
+pub use lane::{Class, Lane, Laned, Rejection};
 pub use lookup::{LookupSchedule, Next};
 pub use market::MarketCalendar;
 pub use money::{Money, MoneyError, Rounding};

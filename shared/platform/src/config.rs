@@ -3,15 +3,63 @@
 //! A function reads everything it needs at start, and all problems are reported together: whoever deploys
 //! mends a template once, not once per variable.
 
-use std::collections::BTreeMap;
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Display};
 use std::str::FromStr;
+
+/// What is read from the environment when a function starts: a client, the database, a use case that is made of them.
+///
+/// Most are made of others; [`from_environment!`](crate::from_environment) writes those.
+pub trait FromEnvironment: Sized {
+    /// Reads it, or notes every problem that it meets and gives `None`.
+    fn read(environment: &mut Environment) -> Option<Self>;
+}
+
+/// Reads a struct field by field, so that all problems are noted before any of them ends the reading. A field is read by
+/// its type, or by what stands behind it:
+///
+/// ```
+/// # use platform::config::Environment;
+/// # use platform::database::Database;
+/// struct Deposits { database: Database, limit_cents: i64 }
+///
+/// platform::from_environment!(Deposits {
+///     database,
+///     limit_cents: |environment: &mut Environment| environment.required("DEPOSIT_LIMIT_CENTS"),
+/// });
+/// ```
+#[macro_export]
+macro_rules! from_environment {
+    ($type:ident { $($field:ident $(: $reader:expr)?),+ $(,)? }) => {
+        impl $crate::config::FromEnvironment for $type {
+            fn read(environment: &mut $crate::config::Environment) -> Option<Self> {
+                $(let $field = $crate::from_environment!(@read environment $(, $reader)?);)+
+                Some(Self { $($field: $field?),+ })
+            }
+        }
+    };
+    (@read $environment:ident) => {
+        $crate::config::FromEnvironment::read($environment)
+    };
+    (@read $environment:ident, $reader:expr) => {
+        ($reader)($environment)
+    };
+}
+
+/// Where nothing is needed.
+impl FromEnvironment for () {
+    fn read(_: &mut Environment) -> Option<()> {
+        Some(())
+    }
+}
 
 /// The environment of this process while a function reads its configuration.
 #[derive(Debug)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
+    shared: HashMap<TypeId, Box<dyn Any>>,
 }
 
 impl Environment {
@@ -27,7 +75,20 @@ impl Environment {
         Self {
             variables: variables.into_iter().collect(),
             problems: Vec::new(),
+            shared: HashMap::new(),
         }
+    }
+
+    /// What there is once in an instance, whoever needs it: the database, a provider's client. It is made when it is read
+    /// for the first time; the others get clones.
+    pub fn shared<T: Clone + 'static>(&mut self, make: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let made = self.shared.get(&TypeId::of::<T>());
+        if let Some(made) = made.and_then(|made| made.downcast_ref::<T>()) {
+            return Some(made.clone());
+        }
+        let made = make(self)?;
+        self.shared.insert(TypeId::of::<T>(), Box::new(made.clone()));
+        Some(made)
     }
 
     /// The variable `name`, which has to be there and not empty.
@@ -78,9 +139,14 @@ impl Environment {
     pub fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(ConfigError {
-                problems: self.problems,
-            }),
+            // A problem of what several need is noted by each of them.
+            _ => {
+                let mut seen = BTreeSet::new();
+                let problems = self.problems.into_iter();
+                Err(ConfigError {
+                    problems: problems.filter(|problem| seen.insert(problem.clone())).collect(),
+                })
+            }
         }
     }
 
@@ -130,6 +196,48 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Clone)]
+    struct Client(std::sync::Arc<String>);
+
+    #[derive(Debug)]
+    struct UseCase {
+        first: Client,
+        second: Client,
+        limit: i64,
+    }
+
+    impl FromEnvironment for Client {
+        fn read(environment: &mut Environment) -> Option<Self> {
+            environment.shared(|environment| environment.required("BASE").map(std::sync::Arc::new).map(Self))
+        }
+    }
+
+    crate::from_environment!(UseCase {
+        first,
+        second,
+        limit: |environment: &mut Environment| environment.required("LIMIT"),
+    });
+
+    #[test]
+    fn a_client_is_made_once_and_shared() {
+        let variables = [("BASE", "https://example.com"), ("LIMIT", "5")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut environment = Environment::of(variables);
+        let use_case = UseCase::read(&mut environment);
+        let use_case = environment.finish(use_case).unwrap();
+        assert!(std::sync::Arc::ptr_eq(&use_case.first.0, &use_case.second.0));
+        assert_eq!(use_case.limit, 5);
+    }
+
+    #[test]
+    fn a_use_case_reports_the_problems_of_all_its_parts() {
+        let mut environment = Environment::of([]);
+        let use_case = UseCase::read(&mut environment);
+        let error = environment.finish(use_case).unwrap_err();
+        assert!(error.to_string().contains("BASE is not set"), "{error}");
+        assert!(error.to_string().contains("LIMIT is not set"), "{error}");
+    }
 
     #[test]
     fn all_problems_are_reported_at_once() {

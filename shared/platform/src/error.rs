@@ -1,6 +1,6 @@
 //! What can go wrong in the platform itself, with its lane.
 
-use domain::lane::{Lane, Laned, Rejection};
+use domain::lane::{Class, Laned, Rejection};
 
 /// A failure of the platform.
 #[derive(Debug, thiserror::Error)]
@@ -45,29 +45,19 @@ pub enum PlatformError {
 }
 
 impl Laned for PlatformError {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
         match self {
-            Self::Denied(_) => Lane::Denied,
-            Self::InFlight => Lane::Rejected(Rejection::Conflict),
-            Self::KeyReused => Lane::Rejected(Rejection::Unprocessable),
-            Self::Database(error) if is_permanent(error) => Lane::Fatal,
-            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => Lane::Transient,
-            Self::Sealed | Self::Document(_) | Self::Stored(_) => Lane::Fatal,
+            Self::Denied(_) => Class::denied("denied"),
+            Self::InFlight => Class::rejected(Rejection::Conflict, "request-in-flight").at("Idempotency-Key"),
+            Self::KeyReused => {
+                Class::rejected(Rejection::Unprocessable, "idempotency-key-reused").at("Idempotency-Key")
+            }
+            Self::Database(error) if is_permanent(error) => Class::fatal("unavailable"),
+            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => {
+                Class::transient("unavailable")
+            }
+            Self::Sealed | Self::Document(_) | Self::Stored(_) => Class::fatal("internal"),
         }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Denied(_) => "denied",
-            Self::InFlight => "request-in-flight",
-            Self::KeyReused => "idempotency-key-reused",
-            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => "unavailable",
-            Self::Sealed | Self::Document(_) | Self::Stored(_) => "internal",
-        }
-    }
-
-    fn field(&self) -> Option<&str> {
-        matches!(self, Self::InFlight | Self::KeyReused).then_some("Idempotency-Key")
     }
 }
 
@@ -97,7 +87,7 @@ fn is_permanent(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether what this SQLSTATE tells of goes away by itself.
+/// Whether the condition behind this SQLSTATE passes by itself.
 fn is_transient(code: &str) -> bool {
     // Connection, sign-in (the next one has a new token), rollback, resources, locks, operator; and a transaction
     // that was ended because it was idle for too long.
@@ -111,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_away_by_itself_is_told_from_what_does_not() {
+    fn a_database_error_that_passes_is_transient_and_no_other() {
         for code in [
             "08006", "28P01", "28000", "40001", "53300", "55P03", "57P01", "25P03",
         ] {

@@ -1,8 +1,13 @@
 //! `Idempotency-Key`: the same request twice is done once and answered the same.
 //!
-//! The key is claimed in the transaction that writes the intent, and the answer is kept in the transaction that
-//! records the outcome. A claimed key without an answer belongs to a request that is being worked on, or whose
-//! process died; the use case goes on from its own record (`resource_id`) and finds out.
+//! There are two ways through, one for each kind of operation:
+//!
+//! - Everything happens in one transaction of ours ([`once`]): begin the request, repeat what it made before, or do the
+//!   work and save it under the key, commit, wake the relay.
+//! - Somebody outside is called in between ([`intend`], the call, [`store_response`]): the key is claimed in the transaction
+//!   that writes the intent, and the response is stored in the one that records the outcome. A claimed key without a
+//!   response belongs to a request that is being worked on, or whose process died; the use case goes on from its own record
+//!   (the resource) and finds out.
 
 use domain::ids::ProfileId;
 use serde::Serialize;
@@ -10,8 +15,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+use crate::database::Database;
 use crate::error::PlatformError;
-use crate::http::Problem;
+use crate::http::{Problem, Reply};
+use crate::messaging::relay_waker::RelayWaker;
 
 /// Longest key, in characters.
 const MAX_LENGTH: usize = 128;
@@ -89,34 +96,165 @@ impl KeyedRequest {
     }
 }
 
-/// An answer that is kept under a key.
+/// A value, and whether an earlier request with the same key made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayable<T> {
+    /// The value.
+    pub value: T,
+    /// Whether this repeats what was answered before; the response says `Idempotency-Replayed: true` then.
+    pub replayed: bool,
+}
+
+impl<T> Replayable<T> {
+    /// A value that was made now.
+    pub fn new(value: T) -> Self {
+        Self {
+            value,
+            replayed: false,
+        }
+    }
+
+    /// A value that was made before.
+    pub fn replayed(value: T) -> Self {
+        Self {
+            value,
+            replayed: true,
+        }
+    }
+
+    /// The same with another value.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Replayable<U> {
+        Replayable {
+            value: convert(self.value),
+            replayed: self.replayed,
+        }
+    }
+}
+
+impl<T: Serialize> Replayable<T> {
+    /// The reply with this status, the first time and every time after it.
+    ///
+    /// # Errors
+    /// When the value can't be written as JSON.
+    pub fn into_reply(self, status: u16) -> Result<Reply<T>, Problem> {
+        Ok(Reply::with_status(status, &self.value)?.replayed(self.replayed))
+    }
+}
+
+/// Where requests are kept with what they made. An area whose tables are partitioned keeps them beside those.
+pub trait RequestStore {
+    /// What a request makes.
+    type Made;
+    /// Why the store fails.
+    type Error: From<PlatformError>;
+
+    /// Begins the request; gives what it made before.
+    ///
+    /// # Errors
+    /// [`PlatformError::InFlight`] while another copy of the request is worked on; [`PlatformError::KeyReused`] when the key
+    /// belongs to another request.
+    fn begin(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Option<Self::Made>, Self::Error>>;
+
+    /// Saves the request with what it made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn save(
+        &self,
+        connection: &mut PgConnection,
+        made: &Self::Made,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Does the work of a request once, in one transaction with the request's record, and wakes the relay after the commit.
+///
+/// # Errors
+/// The work's and the store's; nothing is written then.
+pub async fn once<S: RequestStore>(
+    database: &Database,
+    relay: &RelayWaker,
+    store: &S,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<S::Made, S::Error>,
+) -> Result<Replayable<S::Made>, S::Error> {
+    let made = database
+        .transaction(async move |connection| {
+            if let Some(before) = store.begin(connection).await? {
+                return Ok(Replayable::replayed(before));
+            }
+            let made = work(connection).await?;
+            store.save(connection, &made).await?;
+            Ok::<_, S::Error>(Replayable::new(made))
+        })
+        .await?;
+    if !made.replayed {
+        relay.wake().await;
+    }
+    Ok(made)
+}
+
+/// A response that is stored under a key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptAnswer {
+pub struct StoredResponse {
     /// HTTP status.
     pub status: u16,
     /// JSON body.
     pub body: Value,
 }
 
-/// What claiming a key found.
-#[derive(Debug, PartialEq)]
-pub enum Claim {
-    /// The key is new and now belongs to this request.
-    New,
-    /// The request came before; it has written this resource and has no answer yet.
-    Unanswered {
-        /// Id of the resource which the first request wrote.
-        resource_id: i64,
-    },
-    /// The request came before and was answered.
-    Answered(KeptAnswer),
+/// How far a request under a key has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress<R> {
+    /// Its intent is written, as this resource; what came of it isn't stored yet.
+    Intended(R),
+    /// It was answered.
+    Answered(StoredResponse),
 }
 
-/// Claims the key within the caller's transaction. Waits for a concurrent claim to commit or roll back.
+/// What is known of the request, before it is checked and somebody outside is called for it; `None` for a new one.
 ///
 /// # Errors
 /// [`PlatformError::KeyReused`] when the key was used for another request.
-pub async fn claim(connection: &mut PgConnection, request: &KeyedRequest) -> Result<Claim, PlatformError> {
+pub async fn find<R: TryFrom<i64>>(
+    database: &Database,
+    request: &KeyedRequest,
+) -> Result<Option<Progress<R>>, PlatformError> {
+    database
+        .with(async |connection| progress(connection, request).await)
+        .await
+}
+
+/// Claims the key and writes the request's intent in one transaction, unless an earlier copy of the request has. Waits for
+/// a concurrent claim to commit or roll back.
+///
+/// # Errors
+/// Those of `write`; [`PlatformError::KeyReused`] when the key was used for another request.
+pub async fn intend<R, E>(
+    database: &Database,
+    request: &KeyedRequest,
+    write: impl AsyncFnOnce(&mut PgConnection) -> Result<R, E>,
+) -> Result<Progress<R>, E>
+where
+    R: TryFrom<i64> + Into<i64> + Copy,
+    E: From<PlatformError>,
+{
+    database
+        .transaction(async move |connection| {
+            if !claim(connection, request).await? {
+                let before = progress(connection, request).await?;
+                return before.ok_or_else(|| PlatformError::InFlight.into());
+            }
+            let resource = write(connection).await?;
+            attach(connection, request, resource.into()).await?;
+            Ok(Progress::Intended(resource))
+        })
+        .await
+}
+
+/// Claims the key; `false` when it was claimed before.
+async fn claim(connection: &mut PgConnection, request: &KeyedRequest) -> Result<bool, PlatformError> {
     let inserted = sqlx::query!(
         "INSERT INTO idempotency_keys (owner, operation, key, request_hash) VALUES ($1, $2, $3, $4) \
          ON CONFLICT DO NOTHING",
@@ -125,30 +263,15 @@ pub async fn claim(connection: &mut PgConnection, request: &KeyedRequest) -> Res
         request.key.0,
         request.request_hash,
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    if inserted.rows_affected() == 1 {
-        return Ok(Claim::New);
-    }
-    found(connection, request).await
+    Ok(inserted.rows_affected() == 1)
 }
 
-/// What is known under the key without claiming it.
-///
-/// # Errors
-/// As [`claim`]; a key nobody has claimed is `None`.
-pub async fn look_up(
+async fn progress<R: TryFrom<i64>>(
     connection: &mut PgConnection,
     request: &KeyedRequest,
-) -> Result<Option<Claim>, PlatformError> {
-    match found(connection, request).await {
-        Ok(claim) => Ok(Some(claim)),
-        Err(PlatformError::Database(sqlx::Error::RowNotFound)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-async fn found(connection: &mut PgConnection, request: &KeyedRequest) -> Result<Claim, PlatformError> {
+) -> Result<Option<Progress<R>>, PlatformError> {
     let row = sqlx::query!(
         "SELECT request_hash, resource_id, response_status, response_body FROM idempotency_keys \
          WHERE owner = $1 AND operation = $2 AND key = $3",
@@ -156,25 +279,25 @@ async fn found(connection: &mut PgConnection, request: &KeyedRequest) -> Result<
         request.operation,
         request.key.0,
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
     if row.request_hash != request.request_hash {
         return Err(PlatformError::KeyReused);
     }
     if let (Some(status), Some(body)) = (row.response_status, row.response_body) {
         let status = u16::try_from(status).map_err(|_| PlatformError::Stored("response_status"))?;
-        return Ok(Claim::Answered(KeptAnswer { status, body }));
+        return Ok(Some(Progress::Answered(StoredResponse { status, body })));
     }
-    row.resource_id
-        .map(|resource_id| Claim::Unanswered { resource_id })
-        .ok_or(PlatformError::InFlight)
+    let resource = row.resource_id.ok_or(PlatformError::InFlight)?;
+    let resource = R::try_from(resource).map_err(|_| PlatformError::Stored("resource_id"))?;
+    Ok(Some(Progress::Intended(resource)))
 }
 
 /// Ties the claimed key to the resource that the request has written.
-///
-/// # Errors
-/// When the database fails.
-pub async fn attach(
+async fn attach(
     connection: &mut PgConnection,
     request: &KeyedRequest,
     resource_id: i64,
@@ -191,15 +314,17 @@ pub async fn attach(
     Ok(())
 }
 
-/// Keeps the answer, unless one is kept already; gives the one that counts.
+/// Stores the response, in the transaction that records the outcome, unless one is stored already; gives the one that
+/// counts.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn keep(
+/// When the view can't be written as JSON, or the database fails.
+pub async fn store_response<T: Serialize>(
     connection: &mut PgConnection,
     request: &KeyedRequest,
-    answer: KeptAnswer,
-) -> Result<KeptAnswer, PlatformError> {
+    status: u16,
+    view: &T,
+) -> Result<StoredResponse, PlatformError> {
     let row = sqlx::query!(
         "UPDATE idempotency_keys SET response_status = COALESCE(response_status, $4), \
          response_body = COALESCE(response_body, $5) \
@@ -207,13 +332,13 @@ pub async fn keep(
         request.owner,
         request.operation,
         request.key.0,
-        i16::try_from(answer.status).map_err(|_| PlatformError::Stored("response_status"))?,
-        answer.body,
+        i16::try_from(status).map_err(|_| PlatformError::Stored("response_status"))?,
+        serde_json::to_value(view)?,
     )
     .fetch_one(connection)
     .await?;
     match (row.response_status.map(u16::try_from), row.response_body) {
-        (Some(Ok(status)), Some(body)) => Ok(KeptAnswer { status, body }),
+        (Some(Ok(status)), Some(body)) => Ok(StoredResponse { status, body }),
         _ => Err(PlatformError::Stored("idempotency_keys.response")),
     }
 }

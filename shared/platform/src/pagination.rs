@@ -1,24 +1,76 @@
-//! Opaque cursors of lists.
+//! Lists in pages, with opaque cursors.
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::error::PlatformError;
 use crate::http::Problem;
 
 /// Longest cursor that is read, in characters.
-const MAX_LENGTH: usize = 512;
+const MAX_CURSOR_LENGTH: usize = 512;
 
 /// Items of a page unless a caller asks for another number.
 pub const DEFAULT_LIMIT: u32 = 20;
 /// Most items of a page.
 pub const MAX_LIMIT: u32 = 100;
+
+/// Which page of a list.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// `next_cursor` of the page before; nothing for the first page.
+    #[schema(max_length = 512)]
+    pub cursor: Option<String>,
+    /// Entries of a page; 20 unless given.
+    #[schema(minimum = 1, maximum = 100)]
+    pub limit: Option<u32>,
+}
+
+impl PageQuery {
+    /// The position after which the page begins, and how many entries it is to have.
+    ///
+    /// # Errors
+    /// 400 naming `cursor` or `limit`.
+    pub fn read<P: DeserializeOwned>(&self) -> Result<PageRequest<P>, Problem> {
+        PageRequest::read(self.cursor.as_deref(), self.limit)
+    }
+}
+
+/// A page that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest<P> {
+    /// The last entry of the page before.
+    pub after: Option<P>,
+    /// The most entries of the page.
+    pub limit: u32,
+}
+
+impl<P: DeserializeOwned> PageRequest<P> {
+    /// The same as [`PageQuery::read`], for a list whose query has more to it.
+    ///
+    /// # Errors
+    /// 400 naming `cursor` or `limit`.
+    pub fn read(cursor: Option<&str>, limit_asked: Option<u32>) -> Result<Self, Problem> {
+        Ok(Self {
+            limit: limit(limit_asked)?,
+            after: cursor.map(decode).transpose()?,
+        })
+    }
+}
+
+impl<P> PageRequest<P> {
+    /// How many rows to read: one more than the page has, which tells whether another page follows.
+    pub fn rows(&self) -> i64 {
+        i64::from(self.limit).saturating_add(1)
+    }
+}
 
 /// The number of items that a page is to have.
 ///
@@ -28,18 +80,18 @@ pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     limit_of(asked, DEFAULT_LIMIT, MAX_LIMIT)
 }
 
-/// The same, of a list with a usual and a largest number of its own.
+/// The same, of a list with a default and a maximum of its own.
 ///
 /// # Errors
-/// 400 naming `limit` when a caller asks for none or for more than `largest`.
-pub fn limit_of(asked: Option<u32>, usual: u32, largest: u32) -> Result<u32, Problem> {
-    let limit = asked.unwrap_or(usual);
-    if (1..=largest).contains(&limit) {
+/// 400 naming `limit` when a caller asks for none or for more than `max`.
+pub fn limit_of(asked: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let limit = asked.unwrap_or(default);
+    if (1..=max).contains(&limit) {
         return Ok(limit);
     }
     Err(Problem::malformed(
         "limit",
-        &format!("has to be between 1 and {largest}"),
+        &format!("has to be between 1 and {max}"),
     ))
 }
 
@@ -50,6 +102,28 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Give it as `cursor` to get the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The page of rows that were read with one more than its limit ([`PageRequest::rows`]): `view` is what callers see of
+    /// a row, `position` what the next page begins after.
+    ///
+    /// # Errors
+    /// When a position can't be written as JSON.
+    pub fn from_overfetched<R, P: Serialize>(
+        rows: &[R],
+        limit: u32,
+        view: impl Fn(&R) -> T,
+        position: impl Fn(&R) -> P,
+    ) -> Result<Self, PlatformError> {
+        let size = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page = rows.get(..size).unwrap_or(rows);
+        let last = page.last().filter(|_| rows.len() > size);
+        Ok(Self {
+            items: page.iter().map(view).collect(),
+            next_cursor: last.map(|row| encode(&position(row))).transpose()?,
+        })
+    }
 }
 
 /// By hand, because a derived schema has the same name for a page of anything.
@@ -103,9 +177,44 @@ pub fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
             "is not a cursor of this list; leave it out to start anew",
         )
     };
-    if cursor.len() > MAX_LENGTH {
+    if cursor.len() > MAX_CURSOR_LENGTH {
         return Err(refused());
     }
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
     serde_json::from_slice(&bytes).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_cursor_only_while_more_follows() {
+        let page = |rows: &[i64]| Page::from_overfetched(rows, 2, |row| row * 10, |row| *row).unwrap();
+        let first = page(&[5, 4, 3]);
+        assert_eq!(first.items, [50, 40]);
+        let query = PageQuery {
+            cursor: first.next_cursor,
+            limit: Some(2),
+        };
+        let next = query.read::<i64>().unwrap();
+        assert_eq!((next.after, next.rows()), (Some(4), 3));
+        for rows in [&[2, 1][..], &[1], &[]] {
+            assert_eq!(page(rows).next_cursor, None);
+            assert_eq!(page(rows).items.len(), rows.len());
+        }
+    }
+
+    #[test]
+    fn a_page_query_is_refused_for_a_foreign_cursor_or_limit() {
+        for (cursor, limit, field) in [
+            (Some("x"), None, "cursor"),
+            (None, Some(0), "limit"),
+            (None, Some(101), "limit"),
+        ] {
+            let cursor = cursor.map(str::to_owned);
+            let problem = PageQuery { cursor, limit }.read::<i64>().unwrap_err();
+            assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, field));
+        }
+    }
 }

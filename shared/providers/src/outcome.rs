@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use domain::lane::{Class, Laned};
+
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
@@ -47,6 +49,73 @@ impl<T> Outcome<T> {
             Outcome::Declined(decline) => Outcome::Declined(decline),
             Outcome::Retryable(reason) => Outcome::Retryable(reason),
             Outcome::Unknown(reason) => Outcome::Unknown(reason),
+        }
+    }
+}
+
+/// A call without which nothing can go on, and that brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// The party gives no answer at the moment.
+    #[error("{party} is not available: {reason}")]
+    Unavailable {
+        /// Who.
+        party: &'static str,
+        /// Why, for the logs.
+        reason: String,
+    },
+    /// The party refuses what it should accept.
+    #[error("{party} refused with code {code} (status {status})")]
+    Refused {
+        /// Who.
+        party: &'static str,
+        /// Its code.
+        code: String,
+        /// Its HTTP status.
+        status: u16,
+    },
+}
+
+impl ProviderError {
+    /// No answer, for this reason.
+    pub fn unavailable(party: &'static str, reason: &impl ToString) -> Self {
+        Self::Unavailable {
+            party,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A refusal of what should have been accepted.
+    pub fn refused(party: &'static str, decline: Decline) -> Self {
+        Self::Refused {
+            party,
+            code: decline.code,
+            status: decline.status,
+        }
+    }
+}
+
+impl Laned for ProviderError {
+    fn class(&self) -> Class<'_> {
+        match self {
+            Self::Unavailable { .. } => Class::transient("unavailable"),
+            Self::Refused { .. } => Class::fatal("refused-by-provider"),
+        }
+    }
+}
+
+impl<T> Outcome<T> {
+    /// The answer, where anything else is a failure.
+    ///
+    /// # Errors
+    /// Fatal when `party` refused, transient when there is no answer.
+    pub fn done(self, party: &'static str) -> Result<T, ProviderError> {
+        match self {
+            Outcome::Done(answer) => Ok(answer),
+            Outcome::Declined(decline) => Err(ProviderError::refused(party, decline)),
+            Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
+                Err(ProviderError::unavailable(party, &reason))
+            }
         }
     }
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use commissions::checkout::MethodAdding;
 use commissions::payment_methods::PaymentMethodView;
 use domain::ids::StripeCheckoutSessionId;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -21,9 +20,10 @@ struct PaymentMethodRequest {
     stripe_session_id: StripeCheckoutSessionId,
 }
 
-struct AddPaymentMethod(MethodAdding);
+struct AddPaymentMethod;
 
 impl HttpOperation for AddPaymentMethod {
+    type UseCase = MethodAdding;
     type Input = PaymentMethodRequest;
     type Output = PaymentMethodView;
 
@@ -40,14 +40,10 @@ impl HttpOperation for AddPaymentMethod {
         .refusal(409, "The session is not completed yet.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        MethodAdding::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<PaymentMethodRequest>) -> Result<Reply<PaymentMethodView>, Problem> {
+    async fn handle(method_adding: &MethodAdding, call: Call<PaymentMethodRequest>) -> Result<Reply<PaymentMethodView>, Problem> {
         let profile = call.identity.profile()?;
         let session = call.input.stripe_session_id;
-        let (method, is_new) = self.0.add(profile, &session, call.deadline).await?;
+        let (method, is_new) = method_adding.add(profile, &session, call.deadline).await?;
         Reply::with_status(if is_new { 201 } else { 200 }, &method)
     }
 }

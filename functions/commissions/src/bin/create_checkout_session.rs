@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use commissions::checkout::{CheckoutRequest, CheckoutView, Checkouts, Mode};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -39,9 +38,10 @@ struct CheckoutSessionRequest {
     refund: bool,
 }
 
-struct CreateCheckoutSession(Checkouts);
+struct CreateCheckoutSession;
 
 impl HttpOperation for CreateCheckoutSession {
+    type UseCase = Checkouts;
     type Input = CheckoutSessionRequest;
     type Output = CheckoutView;
 
@@ -57,11 +57,7 @@ impl HttpOperation for CreateCheckoutSession {
         .refusal(404, "There is no such profile.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Checkouts::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<CheckoutSessionRequest>) -> Result<Reply<CheckoutView>, Problem> {
+    async fn handle(checkouts: &Checkouts, call: Call<CheckoutSessionRequest>) -> Result<Reply<CheckoutView>, Problem> {
         let profile = call.identity.profile()?;
         let key = call.idempotency_key()?;
         let input = call.input;
@@ -72,7 +68,7 @@ impl HttpOperation for CreateCheckoutSession {
             cancel_url: input.cancel_url,
             refund: input.refund,
         };
-        let (answer, replayed) = self.0.create(profile, key, request, call.deadline).await?;
+        let (answer, replayed) = checkouts.create(profile, key, request, call.deadline).await?;
         Ok(Reply::kept(answer, replayed))
     }
 }

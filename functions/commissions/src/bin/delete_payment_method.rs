@@ -3,21 +3,14 @@
 use std::process::ExitCode;
 
 use commissions::payment_methods::{MethodDeleting, PaymentMethodList};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 
-/// Nothing is asked.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoQuery {}
-
-struct DeletePaymentMethod(MethodDeleting);
+struct DeletePaymentMethod;
 
 impl HttpOperation for DeletePaymentMethod {
-    type Input = NoQuery;
+    type UseCase = MethodDeleting;
+    type Input = Nothing;
     type Output = PaymentMethodList;
 
     fn about() -> About {
@@ -32,14 +25,10 @@ impl HttpOperation for DeletePaymentMethod {
         .refusal(409, "It is the last one, and an invoice is open.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        MethodDeleting::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoQuery>) -> Result<Reply<PaymentMethodList>, Problem> {
+    async fn handle(method_deleting: &MethodDeleting, call: Call<Nothing>) -> Result<Reply<PaymentMethodList>, Problem> {
         let profile = call.identity.profile()?;
         let method = call.path("payment_method_id")?;
-        Reply::ok(&self.0.delete(profile, method, call.deadline).await?)
+        Reply::ok(&method_deleting.delete(profile, method, call.deadline).await?)
     }
 }
 

@@ -3,21 +3,14 @@
 use std::process::ExitCode;
 
 use commissions::invoices::{InvoiceReader, InvoiceView};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 
-/// Nothing is asked.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoQuery {}
-
-struct GetInvoice(InvoiceReader);
+struct GetInvoice;
 
 impl HttpOperation for GetInvoice {
-    type Input = NoQuery;
+    type UseCase = InvoiceReader;
+    type Input = Nothing;
     type Output = InvoiceView;
 
     fn about() -> About {
@@ -33,18 +26,14 @@ impl HttpOperation for GetInvoice {
         .refusal(404, "The invoice is not one of the caller's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        InvoiceReader::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoQuery>) -> Result<Reply<InvoiceView>, Problem> {
+    async fn handle(invoice_reader: &InvoiceReader, call: Call<Nothing>) -> Result<Reply<InvoiceView>, Problem> {
         let profile = call.identity.profile()?;
         let invoice = call.path("invoice_id")?;
         if call.prefers("application/pdf") {
-            let file = self.0.pdf(profile, invoice).await?;
+            let file = invoice_reader.pdf(profile, invoice).await?;
             return Ok(Reply::pdf(&file.name, file.bytes));
         }
-        Reply::ok(&self.0.get(profile, invoice, call.deadline).await?)
+        Reply::ok(&invoice_reader.get(profile, invoice, call.deadline).await?)
     }
 }
 

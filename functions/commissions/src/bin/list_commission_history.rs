@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use commissions::history::{CommissionHistory, History, Position};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination;
@@ -22,9 +21,10 @@ struct HistoryQuery {
     limit: Option<u32>,
 }
 
-struct ListCommissionHistory(History);
+struct ListCommissionHistory;
 
 impl HttpOperation for ListCommissionHistory {
+    type UseCase = History;
     type Input = HistoryQuery;
     type Output = CommissionHistory;
 
@@ -37,15 +37,11 @@ impl HttpOperation for ListCommissionHistory {
         .answer(200, "A page of the history.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        History::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<CommissionHistory>, Problem> {
+    async fn handle(history: &History, call: Call<HistoryQuery>) -> Result<Reply<CommissionHistory>, Problem> {
         let profile = call.identity.profile()?;
         let limit = pagination::limit(call.input.limit)?;
         let after: Option<Position> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
-        Reply::ok(&self.0.page(profile, after, limit).await?)
+        Reply::ok(&history.page(profile, after, limit).await?)
     }
 }
 

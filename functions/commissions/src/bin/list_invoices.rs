@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use commissions::invoices::{InvoiceList, InvoiceView, Position};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination::{self, Page};
@@ -22,9 +21,10 @@ struct InvoiceQuery {
     limit: Option<u32>,
 }
 
-struct ListInvoices(InvoiceList);
+struct ListInvoices;
 
 impl HttpOperation for ListInvoices {
+    type UseCase = InvoiceList;
     type Input = InvoiceQuery;
     type Output = Page<InvoiceView>;
 
@@ -37,15 +37,11 @@ impl HttpOperation for ListInvoices {
         .answer(200, "A page of invoices.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        InvoiceList::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<InvoiceQuery>) -> Result<Reply<Page<InvoiceView>>, Problem> {
+    async fn handle(invoice_list: &InvoiceList, call: Call<InvoiceQuery>) -> Result<Reply<Page<InvoiceView>>, Problem> {
         let profile = call.identity.profile()?;
         let limit = pagination::limit(call.input.limit)?;
         let after: Option<Position> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
-        Reply::ok(&self.0.page(profile, after, limit).await?)
+        Reply::ok(&invoice_list.page(profile, after, limit).await?)
     }
 }
 

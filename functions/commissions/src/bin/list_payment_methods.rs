@@ -3,21 +3,14 @@
 use std::process::ExitCode;
 
 use commissions::payment_methods::{PaymentMethodList, PaymentMethods};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 
-/// Nothing is asked.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoQuery {}
-
-struct ListPaymentMethods(PaymentMethods);
+struct ListPaymentMethods;
 
 impl HttpOperation for ListPaymentMethods {
-    type Input = NoQuery;
+    type UseCase = PaymentMethods;
+    type Input = Nothing;
     type Output = PaymentMethodList;
 
     fn about() -> About {
@@ -29,12 +22,8 @@ impl HttpOperation for ListPaymentMethods {
         .answer(200, "All of them.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        PaymentMethods::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoQuery>) -> Result<Reply<PaymentMethodList>, Problem> {
-        Reply::ok(&self.0.list(call.identity.profile()?).await?)
+    async fn handle(payment_methods: &PaymentMethods, call: Call<Nothing>) -> Result<Reply<PaymentMethodList>, Problem> {
+        Reply::ok(&payment_methods.list(call.identity.profile()?).await?)
     }
 }
 

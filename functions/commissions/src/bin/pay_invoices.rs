@@ -5,23 +5,19 @@ use std::process::ExitCode;
 use commissions::Error;
 use commissions::charging::{Picked, Picker};
 use platform::clock::SystemClock;
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 
-struct PayInvoices(Picker);
+struct PayInvoices;
 
 impl Job for PayInvoices {
+    type UseCase = Picker;
     type Input = ScheduledRun;
     type Report = Picked;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Picker::read(environment).map(Self)
-    }
-
-    async fn run(&self, input: ScheduledRun, _: Deadline) -> Result<Picked, Error> {
-        self.0.pick(input.time(&SystemClock)).await
+    async fn run(picker: &Picker, input: ScheduledRun, _: Deadline) -> Result<Picked, Error> {
+        picker.pick(input.time(&SystemClock)).await
     }
 }
 

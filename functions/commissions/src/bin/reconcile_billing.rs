@@ -5,23 +5,19 @@ use std::process::ExitCode;
 use commissions::Error;
 use commissions::reconcile::{Reconciler, Report};
 use platform::clock::SystemClock;
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 
-struct ReconcileBilling(Reconciler);
+struct ReconcileBilling;
 
 impl Job for ReconcileBilling {
+    type UseCase = Reconciler;
     type Input = ScheduledRun;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Reconciler::read(environment).map(Self)
-    }
-
-    async fn run(&self, input: ScheduledRun, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(input.time(&SystemClock), deadline).await
+    async fn run(reconciler: &Reconciler, input: ScheduledRun, deadline: Deadline) -> Result<Report, Error> {
+        reconciler.run(input.time(&SystemClock), deadline).await
     }
 }
 

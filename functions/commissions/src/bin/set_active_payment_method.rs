@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use commissions::payment_methods::{PaymentMethodView, PaymentMethods};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,9 +13,10 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-struct SetActivePaymentMethod(PaymentMethods);
+struct SetActivePaymentMethod;
 
 impl HttpOperation for SetActivePaymentMethod {
+    type UseCase = PaymentMethods;
     type Input = Nothing;
     type Output = PaymentMethodView;
 
@@ -31,14 +31,10 @@ impl HttpOperation for SetActivePaymentMethod {
         .refusal(404, "The payment method is not one of the caller's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        PaymentMethods::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<Nothing>) -> Result<Reply<PaymentMethodView>, Problem> {
+    async fn handle(payment_methods: &PaymentMethods, call: Call<Nothing>) -> Result<Reply<PaymentMethodView>, Problem> {
         let profile = call.identity.profile()?;
         let method = call.path("payment_method_id")?;
-        Reply::ok(&self.0.set_active(profile, method).await?)
+        Reply::ok(&payment_methods.set_active(profile, method).await?)
     }
 }
 

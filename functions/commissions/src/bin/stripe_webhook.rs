@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use commissions::webhook::StripeEvents;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Delivery, Method, Webhook};
 
-struct StripeWebhook(StripeEvents);
+struct StripeWebhook;
 
 impl Webhook for StripeWebhook {
+    type UseCase = StripeEvents;
     fn about() -> About {
         About::new(
             Method::Post,
@@ -20,13 +20,9 @@ impl Webhook for StripeWebhook {
         .answer(200, "The event is taken, or was before.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        StripeEvents::read(environment).map(Self)
-    }
-
-    async fn handle(&self, delivery: Delivery) -> Result<(), Problem> {
+    async fn handle(stripe_events: &StripeEvents, delivery: Delivery) -> Result<(), Problem> {
         let signature = delivery.header("stripe-signature");
-        Ok(self.0.take(signature, &delivery.body, delivery.deadline).await?)
+        Ok(stripe_events.take(signature, &delivery.body, delivery.deadline).await?)
     }
 }
 

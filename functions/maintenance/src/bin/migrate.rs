@@ -4,29 +4,19 @@ use std::process::ExitCode;
 
 use maintenance::Error;
 use maintenance::migrations::{Migrations, Report};
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 
-/// Nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct Migrate(Migrations);
+struct Migrate;
 
 impl Job for Migrate {
-    type Input = NoInput;
+    type UseCase = Migrations;
+    type Input = Nothing;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Migrations::read(environment).map(Self)
-    }
-
-    async fn run(&self, _: NoInput, _: Deadline) -> Result<Report, Error> {
-        self.0.apply().await
+    async fn run(migrations: &Migrations, _: Nothing, _: Deadline) -> Result<Report, Error> {
+        migrations.apply().await
     }
 }
 

@@ -4,29 +4,19 @@ use std::process::ExitCode;
 
 use maintenance::Error;
 use maintenance::pruning::{Pruning, Report};
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 
-/// Nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct PruneRecords(Pruning);
+struct PruneRecords;
 
 impl Job for PruneRecords {
-    type Input = NoInput;
+    type UseCase = Pruning;
+    type Input = Nothing;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Pruning::read(environment).map(Self)
-    }
-
-    async fn run(&self, _: NoInput, _: Deadline) -> Result<Report, Error> {
-        self.0.run().await
+    async fn run(pruning: &Pruning, _: Nothing, _: Deadline) -> Result<Report, Error> {
+        pruning.run().await
     }
 }
 

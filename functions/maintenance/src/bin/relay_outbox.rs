@@ -4,29 +4,19 @@ use std::process::ExitCode;
 
 use maintenance::Error;
 use maintenance::relay::{Relay, Report};
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 
-/// Nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct RelayOutbox(Relay);
+struct RelayOutbox;
 
 impl Job for RelayOutbox {
-    type Input = NoInput;
+    type UseCase = Relay;
+    type Input = Nothing;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Relay::read(environment).map(Self)
-    }
-
-    async fn run(&self, _: NoInput, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(deadline).await
+    async fn run(relay: &Relay, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
+        relay.run(deadline).await
     }
 }
 

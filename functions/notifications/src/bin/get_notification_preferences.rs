@@ -3,21 +3,14 @@
 use std::process::ExitCode;
 
 use notifications::preferences::{Preferences, PreferencesView};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 
-/// Nothing to ask for: the profile is the caller's own.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct GetNotificationPreferences(Preferences);
+struct GetNotificationPreferences;
 
 impl HttpOperation for GetNotificationPreferences {
-    type Input = NoInput;
+    type UseCase = Preferences;
+    type Input = Nothing;
     type Output = PreferencesView;
 
     fn about() -> About {
@@ -29,13 +22,9 @@ impl HttpOperation for GetNotificationPreferences {
         .answer(200, "All kinds.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Preferences::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoInput>) -> Result<Reply<PreferencesView>, Problem> {
+    async fn handle(preferences: &Preferences, call: Call<Nothing>) -> Result<Reply<PreferencesView>, Problem> {
         let profile = call.identity.profile()?;
-        Reply::ok(&self.0.of(profile).await?)
+        Reply::ok(&preferences.of(profile).await?)
     }
 }
 

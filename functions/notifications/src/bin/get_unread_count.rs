@@ -3,21 +3,14 @@
 use std::process::ExitCode;
 
 use notifications::feed::{FeedReader, UnreadCount};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 
-/// Nothing to ask for: the profile is the caller's own.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct GetUnreadCount(FeedReader);
+struct GetUnreadCount;
 
 impl HttpOperation for GetUnreadCount {
-    type Input = NoInput;
+    type UseCase = FeedReader;
+    type Input = Nothing;
     type Output = UnreadCount;
 
     fn about() -> About {
@@ -29,13 +22,9 @@ impl HttpOperation for GetUnreadCount {
         .answer(200, "The count.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        FeedReader::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoInput>) -> Result<Reply<UnreadCount>, Problem> {
+    async fn handle(feed_reader: &FeedReader, call: Call<Nothing>) -> Result<Reply<UnreadCount>, Problem> {
         let profile = call.identity.profile()?;
-        Reply::ok(&self.0.unread(profile).await?)
+        Reply::ok(&feed_reader.unread(profile).await?)
     }
 }
 

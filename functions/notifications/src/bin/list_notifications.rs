@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use notifications::feed::{FeedPosition, FeedReader, Notification};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination::{self, Page};
@@ -24,9 +23,10 @@ struct FeedQuery {
     limit: Option<u32>,
 }
 
-struct ListNotifications(FeedReader);
+struct ListNotifications;
 
 impl HttpOperation for ListNotifications {
+    type UseCase = FeedReader;
     type Input = FeedQuery;
     type Output = Page<Notification>;
 
@@ -39,16 +39,12 @@ impl HttpOperation for ListNotifications {
         .answer(200, "A page of the feed.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        FeedReader::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<FeedQuery>) -> Result<Reply<Page<Notification>>, Problem> {
+    async fn handle(feed_reader: &FeedReader, call: Call<FeedQuery>) -> Result<Reply<Page<Notification>>, Problem> {
         let profile = call.identity.profile()?;
         let limit = pagination::limit(call.input.limit)?;
         let after: Option<FeedPosition> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
         let unread_only = call.input.unread.unwrap_or(false);
-        Reply::ok(&self.0.page(profile, unread_only, after, limit).await?)
+        Reply::ok(&feed_reader.page(profile, unread_only, after, limit).await?)
     }
 }
 

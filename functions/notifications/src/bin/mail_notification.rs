@@ -4,21 +4,17 @@ use std::process::ExitCode;
 
 use notifications::Error;
 use notifications::mail::Mailer;
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::stream::{self, Change, StreamConsumer};
 
-struct MailNotification(Mailer);
+struct MailNotification;
 
 impl StreamConsumer for MailNotification {
+    type UseCase = Mailer;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Mailer::read(environment).map(Self)
-    }
-
-    async fn handle(&self, change: Change, deadline: Deadline) -> Result<(), Error> {
-        self.0.mail(change, deadline).await
+    async fn handle(mailer: &Mailer, change: Change, deadline: Deadline) -> Result<(), Error> {
+        mailer.mail(change, deadline).await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use notifications::reading::{Marked, NotificationId, Reader, Which};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -21,9 +20,10 @@ struct MarkReadRequest {
     up_to: Option<NotificationId>,
 }
 
-struct MarkNotificationsRead(Reader);
+struct MarkNotificationsRead;
 
 impl HttpOperation for MarkNotificationsRead {
+    type UseCase = Reader;
     type Input = MarkReadRequest;
     type Output = Marked;
 
@@ -38,14 +38,10 @@ impl HttpOperation for MarkNotificationsRead {
         .refusal(422, "Neither ids nor up_to is given, or both, or too many ids.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Reader::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<MarkReadRequest>) -> Result<Reply<Marked>, Problem> {
+    async fn handle(reader: &Reader, call: Call<MarkReadRequest>) -> Result<Reply<Marked>, Problem> {
         let profile = call.identity.profile()?;
         let which = Which::of(call.input.ids, call.input.up_to)?;
-        Reply::ok(&self.0.mark(profile, which, call.deadline).await?)
+        Reply::ok(&reader.mark(profile, which, call.deadline).await?)
     }
 }
 

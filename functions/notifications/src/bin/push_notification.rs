@@ -4,21 +4,17 @@ use std::process::ExitCode;
 
 use notifications::Error;
 use notifications::push::Pusher;
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::stream::{self, Change, StreamConsumer};
 
-struct PushNotification(Pusher);
+struct PushNotification;
 
 impl StreamConsumer for PushNotification {
+    type UseCase = Pusher;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Pusher::read(environment).map(Self)
-    }
-
-    async fn handle(&self, change: Change, deadline: Deadline) -> Result<(), Error> {
-        self.0.push(change, deadline).await
+    async fn handle(pusher: &Pusher, change: Change, deadline: Deadline) -> Result<(), Error> {
+        pusher.push(change, deadline).await
     }
 }
 

@@ -5,22 +5,18 @@ use std::process::ExitCode;
 use notifications::Error;
 use notifications::events::DomainEvent;
 use notifications::record::Recorder;
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 
-struct RecordNotification(Recorder);
+struct RecordNotification;
 
 impl QueueConsumer for RecordNotification {
+    type UseCase = Recorder;
     type Message = DomainEvent;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Recorder::read(environment).map(Self)
-    }
-
-    async fn handle(&self, event: DomainEvent, _: Deadline) -> Result<(), Error> {
-        self.0.record(&event).await
+    async fn handle(recorder: &Recorder, event: DomainEvent, _: Deadline) -> Result<(), Error> {
+        recorder.record(&event).await
     }
 }
 

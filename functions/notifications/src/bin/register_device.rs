@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use notifications::devices::{Device, DevicePlatform, DeviceRegistry, DeviceToken, TOKEN_PATTERN};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -19,9 +18,10 @@ struct DeviceRequest {
     platform: DevicePlatform,
 }
 
-struct RegisterDevice(DeviceRegistry);
+struct RegisterDevice;
 
 impl HttpOperation for RegisterDevice {
+    type UseCase = DeviceRegistry;
     type Input = DeviceRequest;
     type Output = Device;
 
@@ -41,14 +41,10 @@ impl HttpOperation for RegisterDevice {
         .answer(201, "The device is the caller's now.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        DeviceRegistry::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<DeviceRequest>) -> Result<Reply<Device>, Problem> {
+    async fn handle(device_registry: &DeviceRegistry, call: Call<DeviceRequest>) -> Result<Reply<Device>, Problem> {
         let profile = call.identity.profile()?;
         let token: DeviceToken = call.path("token")?;
-        let (device, is_new) = self.0.register(profile, &token, call.input.platform).await?;
+        let (device, is_new) = device_registry.register(profile, &token, call.input.platform).await?;
         Reply::with_status(if is_new { 201 } else { 200 }, &device)
     }
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use notifications::preferences::{PreferenceChoice, Preferences, PreferencesView};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Object, Reply};
 use serde::Deserialize;
@@ -18,9 +17,10 @@ struct PreferencesRequest {
     items: Vec<Object<PreferenceChoice>>,
 }
 
-struct SetNotificationPreferences(Preferences);
+struct SetNotificationPreferences;
 
 impl HttpOperation for SetNotificationPreferences {
+    type UseCase = Preferences;
     type Input = PreferencesRequest;
     type Output = PreferencesView;
 
@@ -35,11 +35,7 @@ impl HttpOperation for SetNotificationPreferences {
         .refusal(422, "A kind is named twice, or can't be switched off in the feed.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Preferences::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<PreferencesRequest>) -> Result<Reply<PreferencesView>, Problem> {
+    async fn handle(preferences: &Preferences, call: Call<PreferencesRequest>) -> Result<Reply<PreferencesView>, Problem> {
         let profile = call.identity.profile()?;
         let choices: Vec<PreferenceChoice> = call
             .input
@@ -47,7 +43,7 @@ impl HttpOperation for SetNotificationPreferences {
             .into_iter()
             .map(|Object(choice)| choice)
             .collect();
-        Reply::ok(&self.0.set(profile, &choices).await?)
+        Reply::ok(&preferences.set(profile, &choices).await?)
     }
 }
 

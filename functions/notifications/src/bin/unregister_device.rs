@@ -3,22 +3,15 @@
 use std::process::ExitCode;
 
 use notifications::devices::{Device, DeviceRegistry, DeviceToken, TOKEN_PATTERN};
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 use serde_json::json;
-use utoipa::ToSchema;
 
-/// Nothing to ask for: the device is in the path.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct UnregisterDevice(DeviceRegistry);
+struct UnregisterDevice;
 
 impl HttpOperation for UnregisterDevice {
-    type Input = NoInput;
+    type UseCase = DeviceRegistry;
+    type Input = Nothing;
     type Output = Device;
 
     fn about() -> About {
@@ -35,14 +28,10 @@ impl HttpOperation for UnregisterDevice {
         .answer(200, "The device as it was.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        DeviceRegistry::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoInput>) -> Result<Reply<Device>, Problem> {
+    async fn handle(device_registry: &DeviceRegistry, call: Call<Nothing>) -> Result<Reply<Device>, Problem> {
         let profile = call.identity.profile()?;
         let token: DeviceToken = call.path("token")?;
-        Reply::ok(&self.0.unregister(profile, &token).await?)
+        Reply::ok(&device_registry.unregister(profile, &token).await?)
     }
 }
 

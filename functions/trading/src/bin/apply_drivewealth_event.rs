@@ -2,24 +2,20 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 use trading::Error;
 use trading::drivewealth_events::{DriveWealthEvent, DriveWealthEvents};
 
-struct ApplyDriveWealthEvent(DriveWealthEvents);
+struct ApplyDriveWealthEvent;
 
 impl QueueConsumer for ApplyDriveWealthEvent {
+    type UseCase = DriveWealthEvents;
     type Message = DriveWealthEvent;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        DriveWealthEvents::read(environment).map(Self)
-    }
-
-    async fn handle(&self, event: DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
-        self.0.apply(&event, deadline).await
+    async fn handle(drive_wealth_events: &DriveWealthEvents, event: DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
+        drive_wealth_events.apply(&event, deadline).await
     }
 }
 

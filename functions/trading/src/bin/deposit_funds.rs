@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::ids::{BankAccountId, TradingAccountId};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -26,9 +25,10 @@ struct DepositRequest {
     bank_account_id: BankAccountId,
 }
 
-struct DepositFunds(Deposits);
+struct DepositFunds;
 
 impl HttpOperation for DepositFunds {
+    type UseCase = Deposits;
     type Input = DepositRequest;
     type Output = MoneyFlowView;
 
@@ -49,11 +49,7 @@ impl HttpOperation for DepositFunds {
         .refusal(404, "The account is not one of the caller's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Deposits::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<DepositRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
+    async fn handle(deposits: &Deposits, call: Call<DepositRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
         let profile = call.identity.profile()?;
         let key = call.idempotency_key()?;
         let DepositRequest {
@@ -66,7 +62,7 @@ impl HttpOperation for DepositFunds {
             amount_cents,
             bank_account_id,
         };
-        match self.0.deposit(profile, key, request, call.deadline).await? {
+        match deposits.deposit(profile, key, request, call.deadline).await? {
             Answer::Kept { answer, replayed } => Ok(Reply::kept(answer, replayed)),
             Answer::Open(flow) => Reply::with_status(202, &flow),
         }

@@ -2,22 +2,15 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 use trading::profile::{TradingProfile, TradingProfiles};
-use utoipa::ToSchema;
 
-/// Nothing to ask for: the profile is the caller's own.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct GetTradingProfile(TradingProfiles);
+struct GetTradingProfile;
 
 impl HttpOperation for GetTradingProfile {
-    type Input = NoInput;
+    type UseCase = TradingProfiles;
+    type Input = Nothing;
     type Output = TradingProfile;
 
     fn about() -> About {
@@ -30,13 +23,9 @@ impl HttpOperation for GetTradingProfile {
         .refusal(404, "The caller has no trading account yet.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        TradingProfiles::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<NoInput>) -> Result<Reply<TradingProfile>, Problem> {
+    async fn handle(trading_profiles: &TradingProfiles, call: Call<Nothing>) -> Result<Reply<TradingProfile>, Problem> {
         let profile = call.identity.profile()?;
-        Reply::ok(&self.0.get(profile).await?)
+        Reply::ok(&trading_profiles.get(profile).await?)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::ids::MoneyFlowId;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination::{self, Page};
@@ -24,9 +23,10 @@ struct HistoryQuery {
     limit: Option<u32>,
 }
 
-struct ListMoneyFlowHistory(MoneyFlowHistory);
+struct ListMoneyFlowHistory;
 
 impl HttpOperation for ListMoneyFlowHistory {
+    type UseCase = MoneyFlowHistory;
     type Input = HistoryQuery;
     type Output = Page<MoneyFlowView>;
 
@@ -39,15 +39,11 @@ impl HttpOperation for ListMoneyFlowHistory {
         .answer(200, "A page of the history.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        MoneyFlowHistory::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
+    async fn handle(money_flow_history: &MoneyFlowHistory, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
         let profile = call.identity.profile()?;
         let limit = pagination::limit(call.input.limit)?;
         let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
-        Reply::ok(&self.0.page(profile, after, limit).await?)
+        Reply::ok(&money_flow_history.page(profile, after, limit).await?)
     }
 }
 

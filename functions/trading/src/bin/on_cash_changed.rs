@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 use platform::messaging::event::Envelope;
@@ -10,18 +9,15 @@ use trading::Error;
 use trading::cash_change::CashChanges;
 use trading::events::CashChanged;
 
-struct OnCashChanged(CashChanges);
+struct OnCashChanged;
 
 impl QueueConsumer for OnCashChanged {
+    type UseCase = CashChanges;
     type Message = Envelope<CashChanged>;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        CashChanges::read(environment).map(Self)
-    }
-
-    async fn handle(&self, event: Envelope<CashChanged>, deadline: Deadline) -> Result<(), Error> {
-        self.0.follow(&event, deadline).await
+    async fn handle(cash_changes: &CashChanges, event: Envelope<CashChanged>, deadline: Deadline) -> Result<(), Error> {
+        cash_changes.follow(&event, deadline).await
     }
 }
 

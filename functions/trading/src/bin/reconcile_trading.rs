@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
 use serde::Deserialize;
@@ -17,19 +16,16 @@ struct ReconcileInput {
     scope: Scope,
 }
 
-struct ReconcileTrading(Reconciler);
+struct ReconcileTrading;
 
 impl Job for ReconcileTrading {
+    type UseCase = Reconciler;
     type Input = ReconcileInput;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Reconciler::read(environment).map(Self)
-    }
-
-    async fn run(&self, input: ReconcileInput, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(input.scope, deadline).await
+    async fn run(reconciler: &Reconciler, input: ReconcileInput, deadline: Deadline) -> Result<Report, Error> {
+        reconciler.run(input.scope, deadline).await
     }
 }
 

@@ -2,24 +2,20 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 use trading::Error;
 use trading::balances::{BalanceDue, Balances};
 
-struct UpdateAccountBalance(Balances);
+struct UpdateAccountBalance;
 
 impl QueueConsumer for UpdateAccountBalance {
+    type UseCase = Balances;
     type Message = BalanceDue;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Balances::read(environment).map(Self)
-    }
-
-    async fn handle(&self, due: BalanceDue, deadline: Deadline) -> Result<(), Error> {
-        self.0.take(&due, deadline).await
+    async fn handle(balances: &Balances, due: BalanceDue, deadline: Deadline) -> Result<(), Error> {
+        balances.take(&due, deadline).await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::ids::{BankAccountId, TradingAccountId};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -26,9 +25,10 @@ struct WithdrawalRequest {
     bank_account_id: BankAccountId,
 }
 
-struct WithdrawFunds(Withdrawals);
+struct WithdrawFunds;
 
 impl HttpOperation for WithdrawFunds {
+    type UseCase = Withdrawals;
     type Input = WithdrawalRequest;
     type Output = MoneyFlowView;
 
@@ -49,11 +49,7 @@ impl HttpOperation for WithdrawFunds {
         .refusal(404, "The account is not one of the caller's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Withdrawals::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<WithdrawalRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
+    async fn handle(withdrawals: &Withdrawals, call: Call<WithdrawalRequest>) -> Result<Reply<MoneyFlowView>, Problem> {
         let profile = call.identity.profile()?;
         let key = call.idempotency_key()?;
         let WithdrawalRequest {
@@ -66,7 +62,7 @@ impl HttpOperation for WithdrawFunds {
             amount_cents,
             bank_account_id,
         };
-        match self.0.withdraw(profile, key, request, call.deadline).await? {
+        match withdrawals.withdraw(profile, key, request, call.deadline).await? {
             Answer::Kept { answer, replayed } => Ok(Reply::kept(answer, replayed)),
             Answer::Open(flow) => Reply::with_status(202, &flow),
         }

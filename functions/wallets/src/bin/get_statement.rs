@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination;
@@ -34,9 +33,10 @@ struct StatementQuery {
     limit: Option<u32>,
 }
 
-struct GetStatement(Statements);
+struct GetStatement;
 
 impl HttpOperation for GetStatement {
+    type UseCase = Statements;
     type Input = StatementQuery;
     type Output = Statement;
 
@@ -54,11 +54,7 @@ impl HttpOperation for GetStatement {
         .refusal(404, "The client has no such wallet, or it is another client's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Statements::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<StatementQuery>) -> Result<Reply<Statement>, Problem> {
+    async fn handle(statements: &Statements, call: Call<StatementQuery>) -> Result<Reply<Statement>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let wallet = call.path("wallet_id")?;
         let query = call.input;
@@ -70,7 +66,7 @@ impl HttpOperation for GetStatement {
                 to: query.to,
             },
         };
-        let statement = self.0.page(client, wallet, part, limit).await?;
+        let statement = statements.page(client, wallet, part, limit).await?;
         match query.format {
             Format::Json => Reply::ok(&statement),
             Format::Csv => Ok(Reply::csv(&statement.file_name(), statement.to_csv())),

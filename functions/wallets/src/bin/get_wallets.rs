@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
+use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
 use platform::pagination::Page;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,9 +16,10 @@ use wallets::clients::Clients;
 #[serde(deny_unknown_fields)]
 struct WalletsQuery {}
 
-struct GetWallets(Clients);
+struct GetWallets;
 
 impl HttpOperation for GetWallets {
+    type UseCase = Clients;
     type Input = WalletsQuery;
     type Output = Page<WalletView>;
 
@@ -34,14 +34,10 @@ impl HttpOperation for GetWallets {
         .refusal(404, "There is no such client, or it is another.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Clients::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<WalletsQuery>) -> Result<Reply<Page<WalletView>>, Problem> {
+    async fn handle(clients: &Clients, call: Call<WalletsQuery>) -> Result<Reply<Page<WalletView>>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         Reply::ok(&Page {
-            items: self.0.wallets(client).await?,
+            items: clients.wallets(client).await?,
             next_cursor: None,
         })
     }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use domain::ids::WalletId;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use platform::pagination::{self, Page};
@@ -43,9 +42,10 @@ struct PaymentsQuery {
     limit: Option<u32>,
 }
 
-struct ListPayments(PaymentList);
+struct ListPayments;
 
 impl HttpOperation for ListPayments {
+    type UseCase = PaymentList;
     type Input = PaymentsQuery;
     type Output = Page<PaymentView>;
 
@@ -60,11 +60,7 @@ impl HttpOperation for ListPayments {
         .refusal(404, "There is no such client, or it is another.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        PaymentList::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<PaymentsQuery>) -> Result<Reply<Page<PaymentView>>, Problem> {
+    async fn handle(payment_list: &PaymentList, call: Call<PaymentsQuery>) -> Result<Reply<Page<PaymentView>>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let query = call.input;
         let limit = pagination::limit(query.limit)?;
@@ -76,7 +72,7 @@ impl HttpOperation for ListPayments {
             payment_status: query.status,
             wallet: query.wallet_id,
         };
-        Reply::ok(&self.0.page(client, filter, after, limit).await?)
+        Reply::ok(&payment_list.page(client, filter, after, limit).await?)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::currency::Currency;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -21,9 +20,10 @@ struct OpenWalletRequest {
     currency: Currency,
 }
 
-struct OpenWallet(Clients);
+struct OpenWallet;
 
 impl HttpOperation for OpenWallet {
+    type UseCase = Clients;
     type Input = OpenWalletRequest;
     type Output = WalletView;
 
@@ -39,14 +39,9 @@ impl HttpOperation for OpenWallet {
         .refusal(404, "There is no such client.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Clients::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<OpenWalletRequest>) -> Result<Reply<WalletView>, Problem> {
+    async fn handle(clients: &Clients, call: Call<OpenWalletRequest>) -> Result<Reply<WalletView>, Problem> {
         access::service(&call.identity)?;
-        let answer = self
-            .0
+        let answer = clients
             .open_wallet(call.path("client_id")?, call.input.currency)
             .await?;
         Reply::with_status(if answer.replayed { 200 } else { 201 }, &answer.view)

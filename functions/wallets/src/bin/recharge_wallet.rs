@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::ids::WalletId;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -24,9 +23,10 @@ struct WalletRechargeRequest {
     amount: i64,
 }
 
-struct RechargeWallet(Recharges);
+struct RechargeWallet;
 
 impl HttpOperation for RechargeWallet {
+    type UseCase = Recharges;
     type Input = WalletRechargeRequest;
     type Output = PaymentView;
 
@@ -42,17 +42,13 @@ impl HttpOperation for RechargeWallet {
         .refusal(404, "The client has no such wallet.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Recharges::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<WalletRechargeRequest>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(recharges: &Recharges, call: Call<WalletRechargeRequest>) -> Result<Reply<PaymentView>, Problem> {
         access::service(&call.identity)?;
         let client = call.path("client_id")?;
         let key = call.idempotency_key()?;
         let WalletRechargeRequest { wallet_id, amount } = call.input;
         let movement = MovementRequest { wallet_id, amount };
-        self.0.recharge(client, &key, movement).await?.into_reply()
+        recharges.recharge(client, &key, movement).await?.into_reply()
     }
 }
 

@@ -2,31 +2,21 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 use wallets::Error;
 use wallets::reconcile::{Reconciler, Report};
 
-/// Nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct ReconcileWallets(Reconciler);
+struct ReconcileWallets;
 
 impl Job for ReconcileWallets {
-    type Input = NoInput;
+    type UseCase = Reconciler;
+    type Input = Nothing;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Reconciler::read(environment).map(Self)
-    }
-
-    async fn run(&self, _: NoInput, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(deadline).await
+    async fn run(reconciler: &Reconciler, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
+        reconciler.run(deadline).await
     }
 }
 

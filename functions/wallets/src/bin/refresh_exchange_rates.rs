@@ -2,31 +2,21 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 use wallets::Error;
 use wallets::rate_refresh::{RateRefresh, Report};
 
-/// Nothing to choose.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoInput {}
-
-struct RefreshExchangeRates(RateRefresh);
+struct RefreshExchangeRates;
 
 impl Job for RefreshExchangeRates {
-    type Input = NoInput;
+    type UseCase = RateRefresh;
+    type Input = Nothing;
     type Report = Report;
     type Error = Error;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        RateRefresh::read(environment).map(Self)
-    }
-
-    async fn run(&self, _: NoInput, deadline: Deadline) -> Result<Report, Error> {
-        self.0.run(deadline).await
+    async fn run(rate_refresh: &RateRefresh, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
+        rate_refresh.run(deadline).await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::currency::Currency;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -31,9 +30,10 @@ struct RegisterClientRequest {
     currencies: Vec<Currency>,
 }
 
-struct RegisterClient(Clients);
+struct RegisterClient;
 
 impl HttpOperation for RegisterClient {
+    type UseCase = Clients;
     type Input = RegisterClientRequest;
     type Output = ClientView;
 
@@ -49,17 +49,13 @@ impl HttpOperation for RegisterClient {
         .refusal(422, "The external_ref or the list of currencies is not acceptable.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Clients::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<RegisterClientRequest>) -> Result<Reply<ClientView>, Problem> {
+    async fn handle(clients: &Clients, call: Call<RegisterClientRequest>) -> Result<Reply<ClientView>, Problem> {
         access::service(&call.identity)?;
         let RegisterClientRequest {
             external_ref,
             currencies,
         } = call.input;
-        let answer = self.0.register(external_ref.as_deref(), &currencies).await?;
+        let answer = clients.register(external_ref.as_deref(), &currencies).await?;
         Reply::with_status(if answer.replayed { 200 } else { 201 }, &answer.view)
     }
 }

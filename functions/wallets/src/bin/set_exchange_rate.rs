@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use domain::rate::Rate;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -29,9 +28,10 @@ struct ExchangeRateRequest {
     as_of: Option<DateTime<Utc>>,
 }
 
-struct SetExchangeRate(ExchangeRates);
+struct SetExchangeRate;
 
 impl HttpOperation for SetExchangeRate {
+    type UseCase = ExchangeRates;
     type Input = ExchangeRateRequest;
     type Output = ExchangeRateView;
 
@@ -50,14 +50,10 @@ impl HttpOperation for SetExchangeRate {
         .refusal(422, "The rate or the time is not acceptable.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        ExchangeRates::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<ExchangeRateRequest>) -> Result<Reply<ExchangeRateView>, Problem> {
+    async fn handle(exchange_rates: &ExchangeRates, call: Call<ExchangeRateRequest>) -> Result<Reply<ExchangeRateView>, Problem> {
         call.identity.require_admin().map_err(Error::from)?;
         let (base, quote) = (call.path("base")?, call.path("quote")?);
-        let answer = self.0.set(base, quote, call.input.rate, call.input.as_of).await?;
+        let answer = exchange_rates.set(base, quote, call.input.rate, call.input.as_of).await?;
         Reply::with_status(if answer.replayed { 200 } else { 201 }, &answer.view)
     }
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::wallets::payment::Settlement;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -21,9 +20,10 @@ struct WithdrawalSettlementRequest {
     outcome: Settlement,
 }
 
-struct SettleWithdrawal(Withdrawals);
+struct SettleWithdrawal;
 
 impl HttpOperation for SettleWithdrawal {
+    type UseCase = Withdrawals;
     type Input = WithdrawalSettlementRequest;
     type Output = PaymentView;
 
@@ -41,16 +41,11 @@ impl HttpOperation for SettleWithdrawal {
         .refusal(404, "The client has no such withdrawal.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Withdrawals::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<WithdrawalSettlementRequest>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(withdrawals: &Withdrawals, call: Call<WithdrawalSettlementRequest>) -> Result<Reply<PaymentView>, Problem> {
         access::service(&call.identity)?;
         let (client, transaction) = (call.path("client_id")?, call.path("transaction_id")?);
         let key = call.idempotency_key()?;
-        let answer = self
-            .0
+        let answer = withdrawals
             .settle(client, transaction, &key, call.input.outcome)
             .await?;
         Ok(Reply::ok(&answer.view)?.replayed(answer.replayed))

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -34,9 +33,10 @@ struct TransferBody {
     receiver_amount: Option<i64>,
 }
 
-struct Transfer(Transfers);
+struct Transfer;
 
 impl HttpOperation for Transfer {
+    type UseCase = Transfers;
     type Input = TransferBody;
     type Output = PaymentView;
 
@@ -54,11 +54,7 @@ impl HttpOperation for Transfer {
         .refusal(404, "The payer has no such wallet, or there is no such receiver.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Transfers::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<TransferBody>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(transfers: &Transfers, call: Call<TransferBody>) -> Result<Reply<PaymentView>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let key = call.idempotency_key()?;
         let transfer = TransferRequest {
@@ -68,7 +64,7 @@ impl HttpOperation for Transfer {
             amount: call.input.amount,
             receiver_amount: call.input.receiver_amount,
         };
-        self.0.transfer(client, &key, transfer).await?.into_reply()
+        transfers.transfer(client, &key, transfer).await?.into_reply()
     }
 }
 

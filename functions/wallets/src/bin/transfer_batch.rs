@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Object, Reply};
 use serde::Deserialize;
@@ -24,9 +23,10 @@ struct TransferBatchRequest {
     transfers: Vec<Object<BatchTransfer>>,
 }
 
-struct TransferBatch(Transfers);
+struct TransferBatch;
 
 impl HttpOperation for TransferBatch {
+    type UseCase = Transfers;
     type Input = TransferBatchRequest;
     type Output = BatchView;
 
@@ -46,11 +46,7 @@ impl HttpOperation for TransferBatch {
         .refusal(404, "In mode atomic: a wallet or receiver doesn't exist, and none was made.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Transfers::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<TransferBatchRequest>) -> Result<Reply<BatchView>, Problem> {
+    async fn handle(transfers: &Transfers, call: Call<TransferBatchRequest>) -> Result<Reply<BatchView>, Problem> {
         access::service(&call.identity)?;
         let key = call.idempotency_key()?;
         let TransferBatchRequest { mode, transfers } = call.input;
@@ -58,7 +54,7 @@ impl HttpOperation for TransferBatch {
         let items = read
             .map(|(position, Object(item))| item.read(position))
             .collect::<Result<_, _>>()?;
-        Reply::ok(&BatchView::of(self.0.batch(&key, mode, items).await?))
+        Reply::ok(&BatchView::of(transfers.batch(&key, mode, items).await?))
     }
 }
 

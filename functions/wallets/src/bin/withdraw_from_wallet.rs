@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use domain::ids::WalletId;
-use platform::config::Environment;
 use platform::http::Problem;
 use platform::http::{self, About, Call, HttpOperation, Method, Reply};
 use serde::Deserialize;
@@ -24,9 +23,10 @@ struct WalletWithdrawalRequest {
     amount: i64,
 }
 
-struct WithdrawFromWallet(Withdrawals);
+struct WithdrawFromWallet;
 
 impl HttpOperation for WithdrawFromWallet {
+    type UseCase = Withdrawals;
     type Input = WalletWithdrawalRequest;
     type Output = PaymentView;
 
@@ -43,16 +43,12 @@ impl HttpOperation for WithdrawFromWallet {
         .refusal(404, "The client has no such wallet, or it is another client's.")
     }
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        Withdrawals::read(environment).map(Self)
-    }
-
-    async fn handle(&self, call: Call<WalletWithdrawalRequest>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(withdrawals: &Withdrawals, call: Call<WalletWithdrawalRequest>) -> Result<Reply<PaymentView>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         let key = call.idempotency_key()?;
         let WalletWithdrawalRequest { wallet_id, amount } = call.input;
         let movement = MovementRequest { wallet_id, amount };
-        self.0.withdraw(client, &key, movement).await?.into_reply()
+        withdrawals.withdraw(client, &key, movement).await?.into_reply()
     }
 }
 

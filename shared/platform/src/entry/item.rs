@@ -110,7 +110,7 @@ fn decode<T: DeserializeOwned>(text: Option<&str>) -> Result<T, ItemFailed> {
 }
 
 fn unreadable(field: &str, category: &str) -> ItemFailed {
-    tracing::error!(field, category, "an item can't be read");
+    tracing::error!(field, category, "reading the item failed");
     metrics::count("UnreadableItems", 1);
     ItemFailed
 }
@@ -120,16 +120,20 @@ fn report<E: Laned>(error: &E) -> ItemFailed {
         Lane::Transient => tracing::warn!(
             error = chain(error),
             code = error.code(),
-            "the item will be tried again"
+            "handling the item failed; it comes again"
         ),
-        _ => tracing::error!(error = chain(error), code = error.code(), "the item failed"),
+        _ => tracing::error!(
+            error = chain(error),
+            code = error.code(),
+            "handling the item failed"
+        ),
     }
     metrics::count("FailedItems", 1);
     ItemFailed
 }
 
 fn failed(reason: impl fmt::Display) -> ItemFailed {
-    tracing::error!(%reason, "the item failed");
+    tracing::error!(%reason, "handling the item failed");
     metrics::count("FailedItems", 1);
     ItemFailed
 }

@@ -17,24 +17,23 @@ use lambda_runtime::LambdaEvent;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::entry::item::{Invocation, ItemFailed};
 use crate::observability::correlation;
 
 /// A function that consumes a topic.
-pub trait TopicConsumer: Send + Sync + Sized + 'static {
+pub trait TopicConsumer: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// The value of a record, as JSON; an `Option` where a key may be deleted.
     type Message: DeserializeOwned + Send;
     /// Why a record wasn't handled.
     type Error: Laned;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Handles one record before the deadline. It may come twice and late.
     fn handle(
-        &self,
+        use_case: &Self::UseCase,
         message: Self::Message,
         deadline: Deadline,
     ) -> impl Future<Output = Result<(), Self::Error>>;
@@ -42,18 +41,18 @@ pub trait TopicConsumer: Send + Sync + Sized + 'static {
 
 /// Runs the function.
 pub fn serve<C: TopicConsumer>() -> ExitCode {
-    super::serve(C::configure, answer::<C>)
+    super::serve(answer::<C>)
 }
 
 async fn answer<C: TopicConsumer>(
-    consumer: Arc<C>,
+    use_case: Arc<C::UseCase>,
     event: LambdaEvent<KafkaEvent>,
 ) -> Result<Value, lambda_runtime::Error> {
     let invocation = Invocation::of(&event.context);
     let partitions: BTreeMap<String, Vec<KafkaRecord>> = event.payload.records.into_iter().collect();
     let mut failures = Vec::new();
     for (partition, records) in partitions {
-        if let Some(offset) = first_failure(consumer.as_ref(), &partition, records, &invocation).await {
+        if let Some(offset) = first_failure::<C>(&use_case, &partition, records, &invocation).await {
             failures.push(json!({"itemIdentifier": {"partition": partition, "offset": offset}}));
         }
     }
@@ -61,14 +60,17 @@ async fn answer<C: TopicConsumer>(
 }
 
 async fn first_failure<C: TopicConsumer>(
-    consumer: &C,
+    use_case: &C::UseCase,
     partition: &str,
     records: Vec<KafkaRecord>,
     invocation: &Invocation,
 ) -> Option<i64> {
     for record in records {
         let item = format!("{partition}@{}", record.offset);
-        if handle_record(consumer, &item, &record, invocation).await.is_err() {
+        if handle_record::<C>(use_case, &item, &record, invocation)
+            .await
+            .is_err()
+        {
             return Some(record.offset);
         }
     }
@@ -76,14 +78,14 @@ async fn first_failure<C: TopicConsumer>(
 }
 
 async fn handle_record<C: TopicConsumer>(
-    consumer: &C,
+    use_case: &C::UseCase,
     item: &str,
     record: &KafkaRecord,
     invocation: &Invocation,
 ) -> Result<(), ItemFailed> {
     let item = invocation.item(item, correlation_of(record));
     item.run_message(text_of(record).as_deref(), |message| {
-        consumer.handle(message, invocation.deadline)
+        C::handle(use_case, message, invocation.deadline)
     })
     .await
 }
@@ -117,14 +119,11 @@ mod tests {
     struct Refuses;
 
     impl TopicConsumer for Refuses {
+        type UseCase = ();
         type Message = Option<u32>;
         type Error = PlatformError;
 
-        fn configure(_: &mut Environment) -> Option<Self> {
-            None
-        }
-
-        async fn handle(&self, message: Option<u32>, _: Deadline) -> Result<(), PlatformError> {
+        async fn handle((): &(), message: Option<u32>, _: Deadline) -> Result<(), PlatformError> {
             if message == Some(13) {
                 Err(PlatformError::InFlight)
             } else {
@@ -161,7 +160,7 @@ mod tests {
         let mut context = lambda_runtime::Context::default();
         context.deadline = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() + 5000;
         let event = LambdaEvent::new(serde_json::from_value(payload).unwrap(), context);
-        let answer = answer(Arc::new(Refuses), event).await.unwrap();
+        let answer = answer::<Refuses>(Arc::new(()), event).await.unwrap();
         assert_eq!(
             answer,
             json!({"batchItemFailures": [

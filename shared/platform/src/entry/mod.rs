@@ -9,26 +9,25 @@ pub mod queue;
 pub mod schedule;
 pub mod stream;
 
+use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::Environment;
+use crate::config::{Environment, FromEnvironment};
 use crate::observability::telemetry;
 
 /// Reads the configuration, then answers invocations until the instance ends.
-pub(crate) fn serve<H, I, O, F>(
-    configure: impl FnOnce(&mut Environment) -> Option<H>,
-    answer: impl Fn(Arc<H>, LambdaEvent<I>) -> F,
-) -> ExitCode
+pub(crate) fn serve<U, I, O, E, F>(answer: impl Fn(Arc<U>, LambdaEvent<I>) -> F) -> ExitCode
 where
-    H: Send + Sync + 'static,
+    U: FromEnvironment,
     I: DeserializeOwned,
     O: Serialize,
-    F: Future<Output = Result<O, lambda_runtime::Error>>,
+    E: Into<Diagnostic> + Debug,
+    F: Future<Output = Result<O, E>>,
 {
     telemetry::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -37,12 +36,12 @@ where
     };
     runtime.block_on(async {
         let mut environment = Environment::of_process();
-        let handler = configure(&mut environment);
-        let handler = match environment.finish(handler) {
-            Ok(handler) => Arc::new(handler),
+        let use_case = U::read(&mut environment);
+        let use_case = match environment.finish(use_case) {
+            Ok(use_case) => Arc::new(use_case),
             Err(error) => return failed(&error.to_string()),
         };
-        let service = service_fn(|event| answer(handler.clone(), event));
+        let service = service_fn(|event| answer(use_case.clone(), event));
         match lambda_runtime::run(service).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error.to_string()),
@@ -51,6 +50,6 @@ where
 }
 
 fn failed(reason: &str) -> ExitCode {
-    tracing::error!(reason, "the function can't run");
+    tracing::error!(reason, "starting the function failed");
     ExitCode::FAILURE
 }

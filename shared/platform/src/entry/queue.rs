@@ -15,24 +15,23 @@ use lambda_runtime::LambdaEvent;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::entry::item::{Invocation, ItemFailed};
 use crate::observability::correlation;
 
 /// A function that consumes a queue.
-pub trait QueueConsumer: Send + Sync + Sized + 'static {
+pub trait QueueConsumer: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// The body of a message, as JSON.
     type Message: DeserializeOwned + Send;
     /// Why a message wasn't handled.
     type Error: Laned;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Handles one message before the deadline. It may come twice, late, and out of order.
     fn handle(
-        &self,
+        use_case: &Self::UseCase,
         message: Self::Message,
         deadline: Deadline,
     ) -> impl Future<Output = Result<(), Self::Error>>;
@@ -40,15 +39,15 @@ pub trait QueueConsumer: Send + Sync + Sized + 'static {
 
 /// Runs the function.
 pub fn serve<C: QueueConsumer>() -> ExitCode {
-    super::serve(C::configure, answer::<C>)
+    super::serve(answer::<C>)
 }
 
 async fn answer<C: QueueConsumer>(
-    consumer: Arc<C>,
+    use_case: Arc<C::UseCase>,
     event: LambdaEvent<SqsEvent>,
 ) -> Result<Value, lambda_runtime::Error> {
     let invocation = Invocation::of(&event.context);
-    let failed = handle_batch(consumer.as_ref(), event.payload.records, &invocation).await?;
+    let failed = handle_batch::<C>(&use_case, event.payload.records, &invocation).await?;
     Ok(
         json!({ "batchItemFailures": failed.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>() }),
     )
@@ -59,7 +58,7 @@ async fn answer<C: QueueConsumer>(
 /// # Errors
 /// When a message has no id: an empty id in the answer would make SQS repeat the whole batch as well.
 pub(crate) async fn handle_batch<C: QueueConsumer>(
-    consumer: &C,
+    use_case: &C::UseCase,
     messages: Vec<SqsMessage>,
     invocation: &Invocation,
 ) -> Result<Vec<String>, lambda_runtime::Error> {
@@ -73,7 +72,11 @@ pub(crate) async fn handle_batch<C: QueueConsumer>(
             .ok_or("a message has no id")?;
         let group = fifo_group(&message);
         let waits = group.as_ref().is_some_and(|group| stopped_groups.contains(group));
-        if waits || handle_message(consumer, &id, message, invocation).await.is_err() {
+        if waits
+            || handle_message::<C>(use_case, &id, message, invocation)
+                .await
+                .is_err()
+        {
             failed.push(id);
             stopped_groups.extend(group);
         }
@@ -82,7 +85,7 @@ pub(crate) async fn handle_batch<C: QueueConsumer>(
 }
 
 async fn handle_message<C: QueueConsumer>(
-    consumer: &C,
+    use_case: &C::UseCase,
     id: &str,
     message: SqsMessage,
     invocation: &Invocation,
@@ -94,7 +97,7 @@ async fn handle_message<C: QueueConsumer>(
         .map_or_else(correlation::new, correlation::accept);
     let item = invocation.item(id, correlation_id);
     item.run_message(message.body.as_deref(), |body| {
-        consumer.handle(body, invocation.deadline)
+        C::handle(use_case, body, invocation.deadline)
     })
     .await
 }
@@ -122,6 +125,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::config::Environment;
     use crate::error::PlatformError;
 
     #[derive(Default)]
@@ -133,21 +137,24 @@ mod tests {
         text: String,
     }
 
+    impl FromEnvironment for Recorder {
+        fn read(_: &mut Environment) -> Option<Self> {
+            Some(Self::default())
+        }
+    }
+
     impl QueueConsumer for Recorder {
+        type UseCase = Self;
         type Message = Message;
         type Error = PlatformError;
 
-        fn configure(_: &mut Environment) -> Option<Self> {
-            Some(Self::default())
-        }
-
-        async fn handle(&self, message: Message, _: Deadline) -> Result<(), PlatformError> {
+        async fn handle(recorder: &Self, message: Message, _: Deadline) -> Result<(), PlatformError> {
             match message.text.as_str() {
                 "panic" => panic!("on purpose"),
                 "hang" => std::future::pending().await,
                 "refuse" => Err(PlatformError::InFlight),
                 text => {
-                    self.0.lock().unwrap().push(text.to_owned());
+                    recorder.0.lock().unwrap().push(text.to_owned());
                     Ok(())
                 }
             }
@@ -167,7 +174,7 @@ mod tests {
 
     async fn run(messages: Vec<SqsMessage>) -> (Vec<String>, Vec<String>) {
         let recorder = Recorder::default();
-        let failed = handle_batch(
+        let failed = handle_batch::<Recorder>(
             &recorder,
             messages,
             &Invocation::for_tests(Duration::from_millis(200)),
@@ -223,7 +230,7 @@ mod tests {
         let mut nameless = message("1", "{}", None);
         nameless.message_id = None;
         assert!(
-            handle_batch(
+            handle_batch::<Recorder>(
                 &recorder,
                 vec![nameless],
                 &Invocation::for_tests(Duration::from_secs(1))

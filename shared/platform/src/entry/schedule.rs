@@ -1,4 +1,4 @@
-//! Jobs: started by a schedule, by a nudge on a queue, or by hand.
+//! Jobs: started by a schedule, by a wake-up on a queue, or by hand.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -9,20 +9,22 @@ use chrono::{DateTime, Utc};
 use domain::clock::Clock;
 use domain::lane::Laned;
 use futures::FutureExt;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::Instrument;
 
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::error::chain;
 use crate::observability::correlation;
 use crate::observability::telemetry;
 
 /// A job. It may run twice and at the same time as another copy of itself.
-pub trait Job: Send + Sync + Sized + 'static {
+pub trait Job: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// The input which the schedule's definition carries.
     type Input: DeserializeOwned + Default;
     /// What the job reports.
@@ -30,12 +32,9 @@ pub trait Job: Send + Sync + Sized + 'static {
     /// Why the job failed.
     type Error: Laned;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Runs the job; it ends by itself before the deadline.
     fn run(
-        &self,
+        use_case: &Self::UseCase,
         input: Self::Input,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Self::Report, Self::Error>>;
@@ -60,50 +59,57 @@ impl ScheduledRun {
 
 /// Runs the function.
 pub fn serve<J: Job>() -> ExitCode {
-    super::serve(J::configure, answer::<J>)
+    super::serve(answer::<J>)
 }
 
-async fn answer<J: Job>(job: Arc<J>, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
+async fn answer<J: Job>(use_case: Arc<J::UseCase>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let deadline = Deadline::of(&event.context);
-    let nudged = event.payload.get("Records").is_some();
+    let from_queue = event.payload.get("Records").is_some();
     let input = input::<J>(event.payload)?;
     let id = correlation::new();
     let span = telemetry::invocation_span(&event.context.request_id, id.as_ref());
-    let work = AssertUnwindSafe(correlation::within(id, job.run(input, deadline))).catch_unwind();
+    let work = AssertUnwindSafe(correlation::within(id, J::run(&use_case, input, deadline))).catch_unwind();
     let outcome = tokio::time::timeout_at(deadline.instant(), work)
         .instrument(span.clone())
         .await;
     let _entered = span.enter();
     let report = match outcome {
-        Ok(Ok(Ok(report))) => serde_json::to_value(report)?,
-        Ok(Ok(Err(error))) => {
-            tracing::error!(error = chain(&error), code = error.code(), "the job failed");
-            return Err(error.code().into());
+        Ok(Ok(Ok(report))) => {
+            serde_json::to_value(report).map_err(|error| failed("internal", error.to_string()))?
         }
-        Ok(Err(_)) => return Err(given_up("the job panicked")),
-        Err(_) => return Err(given_up("the deadline passed")),
+        Ok(Ok(Err(error))) => {
+            return Err(failed(error.code(), chain(&error)));
+        }
+        Ok(Err(_)) => return Err(failed("panicked", "the job panicked".to_owned())),
+        Err(_) => return Err(failed("timed-out", "the deadline passed".to_owned())),
     };
-    tracing::info!(%report, "the job is done");
-    Ok(if nudged {
+    tracing::info!(%report, "finished the job");
+    Ok(if from_queue {
         json!({"batchItemFailures": []})
     } else {
         report
     })
 }
 
-fn given_up(reason: &'static str) -> lambda_runtime::Error {
-    tracing::error!(reason, "the job failed");
-    reason.into()
+/// A failed run: its code is Lambda's `errorType`. What is behind it stands in the log alone.
+fn failed(code: &'static str, error: String) -> Diagnostic {
+    tracing::error!(error, code, "running the job failed");
+    Diagnostic {
+        error_type: code.to_owned(),
+        error_message: format!("the job failed ({code}); the log has the rest"),
+    }
 }
 
-/// A nudge carries nothing; a schedule or a person may give an input.
-fn input<J: Job>(payload: Value) -> Result<J::Input, lambda_runtime::Error> {
+/// A wake-up on a queue carries nothing; a schedule or a person may give an input.
+fn input<J: Job>(payload: Value) -> Result<J::Input, Diagnostic> {
     let empty = payload.is_null() || payload.as_object().is_some_and(serde_json::Map::is_empty);
     if empty || payload.get("Records").is_some() {
         return Ok(J::Input::default());
     }
-    serde_path_to_error::deserialize(payload)
-        .map_err(|error| format!("the input can't be read at {}: {}", error.path(), error.inner()).into())
+    serde_path_to_error::deserialize(payload).map_err(|error| Diagnostic {
+        error_type: "malformed-input".to_owned(),
+        error_message: format!("the input can't be read at {}: {}", error.path(), error.inner()),
+    })
 }
 
 #[cfg(test)]

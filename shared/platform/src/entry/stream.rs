@@ -12,7 +12,7 @@ use domain::lane::Laned;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::entry::item::Invocation;
 use crate::observability::correlation;
@@ -40,24 +40,27 @@ pub enum ChangeKind {
 }
 
 /// A function that consumes a table's stream.
-pub trait StreamConsumer: Send + Sync + Sized + 'static {
+pub trait StreamConsumer: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// Why a change wasn't handled.
     type Error: Laned;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Handles one change before the deadline. It may come twice.
-    fn handle(&self, change: Change, deadline: Deadline) -> impl Future<Output = Result<(), Self::Error>>;
+    fn handle(
+        use_case: &Self::UseCase,
+        change: Change,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
 /// Runs the function.
 pub fn serve<C: StreamConsumer>() -> ExitCode {
-    super::serve(C::configure, answer::<C>)
+    super::serve(answer::<C>)
 }
 
 async fn answer<C: StreamConsumer>(
-    consumer: Arc<C>,
+    use_case: Arc<C::UseCase>,
     event: LambdaEvent<Event>,
 ) -> Result<Value, lambda_runtime::Error> {
     let invocation = Invocation::of(&event.context);
@@ -71,7 +74,7 @@ async fn answer<C: StreamConsumer>(
         let change = change(record);
         let item = invocation.item(&number, correlation_of(&change));
         if item
-            .run(consumer.handle(change, invocation.deadline))
+            .run(C::handle(&use_case, change, invocation.deadline))
             .await
             .is_err()
         {
@@ -105,23 +108,27 @@ fn change(record: EventRecord) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Environment;
     use crate::error::PlatformError;
 
     struct FailsOn(&'static str);
 
-    impl StreamConsumer for FailsOn {
-        type Error = PlatformError;
-
-        fn configure(_: &mut Environment) -> Option<Self> {
+    impl FromEnvironment for FailsOn {
+        fn read(_: &mut Environment) -> Option<Self> {
             None
         }
+    }
 
-        async fn handle(&self, change: Change, _: Deadline) -> Result<(), PlatformError> {
+    impl StreamConsumer for FailsOn {
+        type UseCase = Self;
+        type Error = PlatformError;
+
+        async fn handle(fails_on: &Self, change: Change, _: Deadline) -> Result<(), PlatformError> {
             let key = change.new.get("sk").and_then(|value| match value {
                 serde_dynamo::AttributeValue::S(text) => Some(text.clone()),
                 _ => None,
             });
-            if key.as_deref() == Some(self.0) {
+            if key.as_deref() == Some(fails_on.0) {
                 Err(PlatformError::InFlight)
             } else {
                 Ok(())
@@ -149,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_batch_ends_at_the_first_failure() {
-        let outcome = answer(Arc::new(FailsOn("2")), event(&["1", "2", "3"]))
+        let outcome = answer::<FailsOn>(Arc::new(FailsOn("2")), event(&["1", "2", "3"]))
             .await
             .unwrap();
         assert_eq!(outcome, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
@@ -167,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_batch_passes() {
-        let outcome = answer(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
+        let outcome = answer::<FailsOn>(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
         assert_eq!(outcome, json!({"batchItemFailures": []}));
     }
 }

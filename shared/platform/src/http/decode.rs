@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
+use super::words;
 use crate::http::Problem;
 
 /// Reads the JSON body, which has at most `limit_bytes`.
@@ -96,7 +97,7 @@ fn misfit(path: &str, message: &str, whole: &str) -> Problem {
         None if parent.is_empty() => whole.to_owned(),
         None => parent.to_owned(),
     };
-    Problem::malformed(&field, message)
+    Problem::malformed(&field, &words::explain(message, &field))
 }
 
 /// serde_json ends its messages with ` at line 1 column 5`, which says nothing to a program's developer.

@@ -3,9 +3,11 @@
 mod decode;
 mod input;
 mod openapi;
+pub mod prelude;
 mod problem;
 mod reply;
 mod webhook;
+mod words;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,13 +24,13 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 use utoipa::ToSchema;
 
-pub use input::{Object, optional_time};
+pub use input::{Nothing, Object, optional_time};
 pub use openapi::{About, Method};
 pub use problem::{FieldProblem, Problem};
 pub use reply::Reply;
 pub use webhook::{Delivery, Webhook, serve as serve_webhook};
 
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::idempotency::IdempotencyKey;
 use crate::observability::correlation;
@@ -37,7 +39,9 @@ use crate::observability::telemetry;
 use crate::security::identity::Identity;
 
 /// A function behind a route.
-pub trait HttpOperation: Send + Sync + Sized + 'static {
+pub trait HttpOperation: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// The JSON body of a POST, PUT or PATCH; the query of a GET or DELETE. Unknown fields have to be refused.
     type Input: DeserializeOwned + ToSchema;
     /// The body of the answer.
@@ -49,11 +53,11 @@ pub trait HttpOperation: Send + Sync + Sized + 'static {
     /// What the API's description says of this operation.
     fn about() -> About;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Handles one request.
-    fn handle(&self, call: Call<Self::Input>) -> impl Future<Output = Result<Reply<Self::Output>, Problem>>;
+    fn handle(
+        use_case: &Self::UseCase,
+        call: Call<Self::Input>,
+    ) -> impl Future<Output = Result<Reply<Self::Output>, Problem>>;
 }
 
 /// A request that has been read.
@@ -101,15 +105,15 @@ pub fn serve<O: HttpOperation>() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--openapi") {
         return openapi::print::<O>();
     }
-    crate::entry::serve(O::configure, answer::<O>)
+    crate::entry::serve(answer::<O>)
 }
 
 async fn answer<O: HttpOperation>(
-    operation: Arc<O>,
+    use_case: Arc<O::UseCase>,
     event: LambdaEvent<ApiGatewayV2httpRequest>,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
     let work = async |request, deadline| {
-        let reply = handle(operation, request, deadline).await?;
+        let reply = handle::<O>(&use_case, request, deadline).await?;
         Ok(reply.into_response())
     };
     respond(event, O::about().needs_idempotency_key, work).await
@@ -161,23 +165,23 @@ async fn guarded(
             tracing::info!(
                 status = problem.status,
                 code = problem.code,
-                "the request was refused"
+                "refused the request"
             );
             reply::problem(&problem)
         }
         Ok(Err(_)) => {
-            tracing::error!("the handler panicked");
+            tracing::error!("handling the request panicked");
             reply::problem(&Problem::internal())
         }
         Err(_) => {
-            tracing::error!("the deadline passed");
+            tracing::error!("handling the request ran into its deadline");
             reply::problem(&Problem::timed_out(is_keyed))
         }
     }
 }
 
 async fn handle<O: HttpOperation>(
-    operation: Arc<O>,
+    use_case: &O::UseCase,
     request: ApiGatewayV2httpRequest,
     deadline: Deadline,
 ) -> Result<Reply<O::Output>, Problem> {
@@ -201,7 +205,7 @@ async fn handle<O: HttpOperation>(
         idempotency_key,
         accept,
     };
-    operation.handle(call).await
+    O::handle(use_case, call).await
 }
 
 fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
@@ -224,6 +228,7 @@ mod tests {
     struct Measure;
 
     impl HttpOperation for Measure {
+        type UseCase = ();
         type Input = HashMap<String, String>;
         type Output = usize;
 
@@ -233,11 +238,7 @@ mod tests {
             About::new(Method::Put, "Measure", "Measures.").path_id("client_id", "The client.")
         }
 
-        fn configure(_: &mut Environment) -> Option<Self> {
-            Some(Self)
-        }
-
-        async fn handle(&self, call: Call<Self::Input>) -> Result<Reply<usize>, Problem> {
+        async fn handle((): &(), call: Call<Self::Input>) -> Result<Reply<usize>, Problem> {
             call.path::<u32>("client_id")?;
             Reply::ok(&call.input.values().map(String::len).max().unwrap_or_default())
         }
@@ -254,7 +255,7 @@ mod tests {
         let since = in_a_minute.duration_since(std::time::UNIX_EPOCH).unwrap();
         context.deadline = u64::try_from(since.as_millis()).unwrap();
         let event = LambdaEvent::new(serde_json::from_value(request).unwrap(), context);
-        let response = answer(Arc::new(Measure), event).await.unwrap();
+        let response = answer::<Measure>(Arc::new(()), event).await.unwrap();
         let Some(Body::Text(text)) = response.body else {
             panic!("no text: {:?}", response.body);
         };

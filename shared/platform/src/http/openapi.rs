@@ -393,6 +393,7 @@ mod tests {
     struct Statement;
 
     impl HttpOperation for Statement {
+        type UseCase = ();
         type Input = Period;
         type Output = String;
 
@@ -405,11 +406,7 @@ mod tests {
                 .also_csv()
         }
 
-        fn configure(_: &mut Environment) -> Option<Self> {
-            Some(Self)
-        }
-
-        async fn handle(&self, _: Call<Period>) -> Result<Reply<String>, Problem> {
+        async fn handle((): &(), _: Call<Period>) -> Result<Reply<String>, Problem> {
             Ok(Reply::csv("statement.csv", String::new()))
         }
     }
@@ -417,6 +414,7 @@ mod tests {
     struct Upload;
 
     impl HttpOperation for Upload {
+        type UseCase = ();
         type Input = Period;
         type Output = String;
 
@@ -426,11 +424,7 @@ mod tests {
             About::new(Method::Post, "Upload", "Takes much.").answer(201, "Taken.")
         }
 
-        fn configure(_: &mut Environment) -> Option<Self> {
-            Some(Self)
-        }
-
-        async fn handle(&self, _: Call<Period>) -> Result<Reply<String>, Problem> {
+        async fn handle((): &(), _: Call<Period>) -> Result<Reply<String>, Problem> {
             Err(Problem::internal())
         }
     }

@@ -83,18 +83,23 @@ impl Problem {
 
     /// The answer to an error, by its lane alone. Internals are logged, not shown.
     pub fn of<E: Laned>(error: &E) -> Self {
+        let class = error.class();
         let shown = |status| {
-            let problem = Self::new(status, error.code(), sentence(&error.to_string()));
-            match error.field() {
+            let problem = Self::new(status, class.code, sentence(&error.to_string()));
+            match class.field {
                 Some(field) => problem.at(field, error.to_string()),
                 None => problem,
             }
         };
-        match error.lane() {
+        match class.lane {
             Lane::Rejected(rejection) => shown(rejected(rejection)),
             Lane::Denied => shown(403),
             Lane::Transient => {
-                tracing::warn!(error = chain(error), code = error.code(), "transient failure");
+                tracing::warn!(
+                    error = chain(error),
+                    code = class.code,
+                    "handling the request failed; it may work later"
+                );
                 Self::new(
                     503,
                     "unavailable",
@@ -102,7 +107,11 @@ impl Problem {
                 )
             }
             Lane::Fatal => {
-                tracing::error!(error = chain(error), code = error.code(), "failure");
+                tracing::error!(
+                    error = chain(error),
+                    code = class.code,
+                    "handling the request failed"
+                );
                 Self::internal()
             }
         }
@@ -151,6 +160,8 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::lane::Class;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -158,16 +169,12 @@ mod tests {
     struct Refused(Lane);
 
     impl Laned for Refused {
-        fn lane(&self) -> Lane {
-            self.0
-        }
-
-        fn code(&self) -> &'static str {
-            "refused"
-        }
-
-        fn field(&self) -> Option<&str> {
-            Some("amount")
+        fn class(&self) -> Class<'_> {
+            let class = Class {
+                lane: self.0,
+                ..Class::fatal("refused")
+            };
+            class.at("amount")
         }
     }
 

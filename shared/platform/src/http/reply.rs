@@ -1,4 +1,4 @@
-//! Answers of HTTP operations.
+//! Replies of HTTP operations.
 
 use std::marker::PhantomData;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::http::Problem;
-use crate::idempotency::KeptAnswer;
+use crate::idempotency::{Replayable, StoredResponse};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
@@ -22,7 +22,7 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 /// With what isn't possible at the moment: in seconds, longer than most hiccups last.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
-/// An answer whose body is a `T`, or a file that says the same.
+/// A reply whose body is a `T`, or a file that says the same.
 #[derive(Debug)]
 pub struct Reply<T> {
     status: u16,
@@ -47,7 +47,7 @@ impl<T: Serialize> Reply<T> {
         Self::with_status(200, body)
     }
 
-    /// An answer with the given status.
+    /// A reply with the given status.
     ///
     /// # Errors
     /// When the body can't be written as JSON.
@@ -61,17 +61,17 @@ impl<T: Serialize> Reply<T> {
         })
     }
 
-    /// An answer that is kept under an idempotency key; `replayed` says whether this is a repetition.
-    pub fn kept(answer: KeptAnswer, replayed: bool) -> Self {
+    /// A response that is stored under an idempotency key.
+    pub fn stored(response: Replayable<StoredResponse>) -> Self {
         Self {
-            status: answer.status,
-            body: Content::Json(answer.body),
-            replayed,
+            status: response.value.status,
+            body: Content::Json(response.value.body),
+            replayed: response.replayed,
             of: PhantomData,
         }
     }
 
-    /// The same answer, marked as a repetition of an earlier one or not.
+    /// The same reply, marked as a repetition of an earlier one or not.
     #[must_use]
     pub fn replayed(self, replayed: bool) -> Self {
         Self { replayed, ..self }

@@ -9,24 +9,23 @@ use http::HeaderMap;
 use lambda_runtime::LambdaEvent;
 
 use super::{About, Reply, decode, openapi, respond};
-use crate::config::Environment;
+use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
 use crate::http::Problem;
 
 /// A function behind a webhook's route.
-pub trait Webhook: Send + Sync + Sized + 'static {
+pub trait Webhook: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
     /// Largest body that is read.
     const BODY_LIMIT_BYTES: usize = 256 * 1024;
 
     /// What the API's description says of this operation.
     fn about() -> About;
 
-    /// Reads the configuration.
-    fn configure(environment: &mut Environment) -> Option<Self>;
-
     /// Handles one delivery, which is acknowledged unless this fails. It may come twice, late, out of order, and from
     /// anybody: the signature is checked before anything else.
-    fn handle(&self, delivery: Delivery) -> impl Future<Output = Result<(), Problem>>;
+    fn handle(use_case: &Self::UseCase, delivery: Delivery) -> impl Future<Output = Result<(), Problem>>;
 }
 
 /// What was delivered.
@@ -51,11 +50,11 @@ pub fn serve<W: Webhook>() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--openapi") {
         return openapi::print_webhook(&W::about(), W::BODY_LIMIT_BYTES);
     }
-    crate::entry::serve(W::configure, answer::<W>)
+    crate::entry::serve(answer::<W>)
 }
 
 async fn answer<W: Webhook>(
-    webhook: Arc<W>,
+    use_case: Arc<W::UseCase>,
     event: LambdaEvent<ApiGatewayV2httpRequest>,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
     let work = async |request: ApiGatewayV2httpRequest, deadline| {
@@ -64,7 +63,7 @@ async fn answer<W: Webhook>(
             deadline,
             headers: request.headers,
         };
-        webhook.handle(delivery).await?;
+        W::handle(&use_case, delivery).await?;
         Ok(Reply::ok(&serde_json::json!({"received": true}))?.into_response())
     };
     respond(event, false, work).await

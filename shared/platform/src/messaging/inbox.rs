@@ -1,10 +1,11 @@
-//! The inbox: an event from outside is taken once, in the transaction of its effect.
+//! The inbox: an event from outside is recorded once, in the transaction of its effect.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::database::Database;
 use crate::error::PlatformError;
 
 /// An event that arrived.
@@ -22,11 +23,34 @@ pub struct Arrival<'a> {
     pub payload: &'a RawValue,
 }
 
-/// Takes the event; `false` when it was taken before. Waits for a concurrent taker to commit or roll back.
+/// Records the event and does its effect, in one transaction; `None` when it was recorded before, and nothing is done then.
+///
+/// # Errors
+/// The effect's, and when the database fails; the event isn't recorded then, and has to be delivered again.
+pub async fn once<T, E>(
+    database: &Database,
+    arrival: &Arrival<'_>,
+    effect: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+) -> Result<Option<T>, E>
+where
+    E: From<PlatformError>,
+{
+    database
+        .transaction(async move |connection| {
+            if !record(connection, arrival).await? {
+                return Ok(None);
+            }
+            effect(connection).await.map(Some)
+        })
+        .await
+}
+
+/// Records the event within the caller's transaction; `false` when it was recorded before. Waits for a concurrent
+/// delivery to commit or roll back.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
+pub async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
     let inserted = sqlx::query!(
         "INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT DO NOTHING",
@@ -41,21 +65,21 @@ pub async fn take(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Resul
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Whether the event was taken before, for handlers that ask somebody outside before they begin a transaction.
+/// Whether the event was recorded before: for handlers that call somebody outside before its effect is written.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn was_taken(
-    connection: &mut PgConnection,
-    source: &str,
-    event_id: &str,
-) -> Result<bool, PlatformError> {
-    let row = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM inbox_events WHERE source = $1 AND event_id = $2) AS "taken!""#,
-        source,
-        event_id,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(row)
+pub async fn was_recorded(database: &Database, source: &str, event_id: &str) -> Result<bool, PlatformError> {
+    database
+        .with(async move |connection| {
+            let row = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT 1 FROM inbox_events WHERE source = $1 AND event_id = $2) AS "taken!""#,
+                source,
+                event_id,
+            )
+            .fetch_one(connection)
+            .await?;
+            Ok(row)
+        })
+        .await
 }

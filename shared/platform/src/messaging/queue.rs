@@ -27,11 +27,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Reads `QUEUE_{name}_URL`; `name` is written as in the variable: `ACCOUNT_BALANCES`.
-    pub fn read(environment: &mut Environment, name: &str) -> Option<Self> {
-        Some(Self {
-            url: environment.required(&format!("QUEUE_{name}_URL"))?,
-        })
+    /// Reads how a queue is reached; `name` is written as in the variable `QUEUE_{name}_URL`: `ACCOUNT_BALANCES`.
+    pub fn named(name: &'static str) -> impl FnOnce(&mut Environment) -> Option<Self> {
+        move |environment| {
+            Some(Self {
+                url: environment.required(&format!("QUEUE_{name}_URL"))?,
+            })
+        }
     }
 
     /// Sends every message, in no order, with the correlation id of the work in hand. The messages are small: ten of them

@@ -1,9 +1,9 @@
-//! The nudge: after a commit that wrote to the outbox, a message wakes the relay at once. It makes things fast,
-//! not sure: the relay's schedule finds whatever a lost nudge left behind.
+//! After a commit that wrote to the outbox, a message wakes the relay at once. That makes publishing fast, not sure: the
+//! relay's schedule finds whatever a lost wake-up left behind.
 
 use std::time::Duration;
 
-use crate::config::Environment;
+use crate::config::{Environment, FromEnvironment};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 const BODY: &str = r#"{"nudge":"outbox"}"#;
@@ -14,16 +14,18 @@ pub struct RelayWaker {
     queue_url: String,
 }
 
-impl RelayWaker {
+impl FromEnvironment for RelayWaker {
     /// Reads `QUEUE_OUTBOX_NUDGES_URL`.
-    pub fn read(environment: &mut Environment) -> Option<Self> {
+    fn read(environment: &mut Environment) -> Option<Self> {
         Some(Self {
             queue_url: environment.required("QUEUE_OUTBOX_NUDGES_URL")?,
         })
     }
+}
 
-    /// Sends the nudge; a failure is logged and otherwise ignored.
-    pub async fn send(&self) {
+impl RelayWaker {
+    /// Wakes the relay; a failure is logged and otherwise ignored.
+    pub async fn wake(&self) {
         let sending = crate::aws::sqs()
             .await
             .send_message()
@@ -33,8 +35,8 @@ impl RelayWaker {
         // Boxed, as in `aws`.
         match tokio::time::timeout(TIMEOUT, Box::pin(sending)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(error = crate::error::chain(&error), "the nudge was not sent"),
-            Err(_) => tracing::warn!("the nudge took too long"),
+            Ok(Err(error)) => tracing::warn!(error = crate::error::chain(&error), "waking the relay failed"),
+            Err(_) => tracing::warn!(timeout_ms = TIMEOUT.as_millis(), "waking the relay timed out"),
         }
     }
 }

@@ -10,7 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
+use crate::config::{Environment, FromEnvironment};
 use crate::error::PlatformError;
 use crate::security::secret::SecretSource;
 
@@ -88,6 +90,37 @@ impl DataKey {
             .open_in_place(nonce, Aad::from(place.as_bytes()), &mut text)
             .map_err(|_| PlatformError::Sealed)?;
         String::from_utf8(opened.to_vec()).map_err(|_| PlatformError::Sealed)
+    }
+}
+
+/// The key that seals what is stored, loaded on its first use; it isn't rotated. A clone is the same key.
+#[derive(Debug, Clone)]
+pub struct LazyDataKey(Arc<Lazy>);
+
+#[derive(Debug)]
+struct Lazy {
+    secret: SecretSource,
+    key: OnceCell<DataKey>,
+}
+
+impl FromEnvironment for LazyDataKey {
+    /// Reads `DATA_KEY_SECRET(_ARN)`.
+    fn read(environment: &mut Environment) -> Option<Self> {
+        environment.shared(|environment| {
+            let secret = SecretSource::read(environment, "DATA_KEY_SECRET")?;
+            let key = OnceCell::new();
+            Some(Self(Arc::new(Lazy { secret, key })))
+        })
+    }
+}
+
+impl LazyDataKey {
+    /// The key.
+    ///
+    /// # Errors
+    /// When the secret can't be read or isn't a key; the next call tries again.
+    pub async fn get(&self) -> Result<&DataKey, PlatformError> {
+        self.0.key.get_or_try_init(|| DataKey::load(&self.0.secret)).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -18,31 +18,8 @@ use crate::error::chain;
 
 /// How long a secret that was read counts as the present one.
 const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
-/// How long what is at hand has to do when the secret can't be read.
+/// How long the present client has to do when the secret can't be read.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(30);
-
-/// A value that never shows in logs or errors.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Redacted<T>(T);
-
-impl<T> Redacted<T> {
-    /// Hides a value.
-    pub fn new(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The value, for the one place that needs it.
-    pub fn reveal(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> fmt::Debug for Redacted<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("(redacted)")
-    }
-}
 
 /// Where a secret is found.
 #[derive(Debug, Clone)]
@@ -53,7 +30,7 @@ pub struct SecretSource {
 
 #[derive(Debug, Clone)]
 enum Place {
-    Environment(Redacted<String>),
+    Environment(SecretString),
     SecretsManager(String),
 }
 
@@ -64,7 +41,7 @@ impl SecretSource {
         if let Some(text) = environment.optional::<String>(name) {
             return Some(Self {
                 name,
-                place: Place::Environment(Redacted::new(text)),
+                place: Place::Environment(SecretString::from(text)),
             });
         }
         match environment.optional::<String>(&arn_name) {
@@ -83,7 +60,7 @@ impl SecretSource {
     pub fn none(name: &'static str) -> Self {
         Self {
             name,
-            place: Place::Environment(Redacted::new("null".to_owned())),
+            place: Place::Environment(SecretString::from("null")),
         }
     }
 
@@ -92,14 +69,14 @@ impl SecretSource {
     /// # Errors
     /// [`PlatformError::Secret`] when it can't be fetched or doesn't have the shape of `T`.
     pub async fn load<T: DeserializeOwned>(&self) -> Result<T, PlatformError> {
-        self.parse(self.text().await?.reveal())
+        self.parse(self.text().await?.expose_secret())
     }
 
-    async fn text(&self) -> Result<Redacted<String>, PlatformError> {
+    async fn text(&self) -> Result<SecretString, PlatformError> {
         match &self.place {
             Place::Environment(text) => Ok(text.clone()),
             // Boxed, as in `aws`.
-            Place::SecretsManager(arn) => Box::pin(self.fetch(arn)).await.map(Redacted::new),
+            Place::SecretsManager(arn) => Box::pin(self.fetch(arn)).await.map(SecretString::from),
         }
     }
 
@@ -144,7 +121,7 @@ pub struct Rotating<T> {
 
 struct Made<T> {
     value: Arc<T>,
-    text: Redacted<String>,
+    text: SecretString,
     fresh_until: Instant,
 }
 
@@ -158,6 +135,11 @@ impl<T> fmt::Debug for Rotating<T> {
 }
 
 impl<T> Rotating<T> {
+    /// Reads where the secret `name` is found; the secret itself is read when it is needed.
+    pub fn named(name: &'static str) -> impl FnOnce(&mut Environment) -> Option<Self> {
+        move |environment| SecretSource::read(environment, name).map(Self::new)
+    }
+
     /// Nothing is read before it is needed.
     pub fn new(source: SecretSource) -> Self {
         Self {
@@ -182,8 +164,8 @@ impl<T> Rotating<T> {
         }
     }
 
-    /// Has the secret looked at before it is used again: it was refused, or is suspected.
-    pub async fn look_again(&self) {
+    /// Has the secret read anew before the next use: it was refused, or may have been rotated.
+    pub async fn invalidate(&self) {
         if let Some(made) = self.made.lock().await.as_mut() {
             made.fresh_until = Instant::now();
         }
@@ -192,7 +174,7 @@ impl<T> Rotating<T> {
     fn renew<S, E>(
         &self,
         made: &mut Option<Made<T>>,
-        read: Result<Redacted<String>, PlatformError>,
+        read: Result<SecretString, PlatformError>,
         make: impl FnOnce(S) -> Result<T, E>,
     ) -> Result<Arc<T>, E>
     where
@@ -200,18 +182,20 @@ impl<T> Rotating<T> {
         E: From<PlatformError>,
     {
         let text = match (read, made.as_mut()) {
-            (Ok(text), Some(old)) if text.reveal() == old.text.reveal() => return Ok(old.keep_for(FRESH_FOR)),
+            (Ok(text), Some(old)) if text.expose_secret() == old.text.expose_secret() => {
+                return Ok(old.keep_for(FRESH_FOR));
+            }
             (Ok(text), _) => text,
             (Err(error), Some(old)) => {
                 tracing::warn!(
                     error = chain(&error),
-                    "the secret is not looked at; the one at hand may still be good"
+                    "reading the secret failed; the one from before may still be valid"
                 );
                 return Ok(old.keep_for(RETRY_AFTER_FAILURE));
             }
             (Err(error), None) => return Err(error.into()),
         };
-        let value = Arc::new(make(self.source.parse(text.reveal())?)?);
+        let value = Arc::new(make(self.source.parse(text.expose_secret())?)?);
         *made = Some(Made {
             value: value.clone(),
             text,
@@ -232,7 +216,7 @@ impl<T> Made<T> {
 mod tests {
     use super::*;
 
-    type Read = Result<Redacted<String>, PlatformError>;
+    type Read = Result<SecretString, PlatformError>;
 
     fn renew(
         rotating: &Rotating<u32>,
@@ -245,7 +229,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Read {
-        Ok(Redacted::new(text.to_owned()))
+        Ok(SecretString::from(text))
     }
 
     #[tokio::test]
@@ -260,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_at_hand_does_while_the_secret_can_not_be_read() {
+    async fn a_client_stays_in_use_while_its_secret_can_not_be_read() {
         let rotating = Rotating::new(SecretSource::none("TEST"));
         let mut made = None;
         assert!(renew(&rotating, &mut made, Err(PlatformError::Sealed)).is_err());
@@ -272,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_is_read_once_until_it_is_suspected() {
+    async fn a_secret_is_read_once_until_it_is_invalidated() {
         let rotating = Rotating::new(SecretSource::none("TEST"));
         let get = async || {
             let made = rotating.get(|_: Option<u32>| Ok::<_, PlatformError>(7)).await;
@@ -280,9 +264,9 @@ mod tests {
         };
         let (first, second) = (get().await, get().await);
         assert!(Arc::ptr_eq(&first, &second));
-        rotating.look_again().await;
-        let looked_at = rotating.made.lock().await.as_ref().unwrap().fresh_until;
-        assert!(looked_at <= Instant::now());
+        rotating.invalidate().await;
+        let fresh_until = rotating.made.lock().await.as_ref().unwrap().fresh_until;
+        assert!(fresh_until <= Instant::now());
         assert!(Arc::ptr_eq(&first, &get().await), "it has not changed");
     }
 }
