@@ -10,6 +10,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::stored::stored_as_text;
+
 /// A currency that is in use, known by its alphabetic code or its numeric one.
 ///
 /// In JSON it is the alphabetic code in capitals, nothing else: `"USD"`. In PostgreSQL it may be the numeric code, a
@@ -96,6 +98,8 @@ impl FromStr for Currency {
         Currency::parse(code)
     }
 }
+
+stored_as_text!(Currency);
 
 impl Serialize for Currency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::stored::stored_as;
+
 /// The longest id of an outside system.
 pub const OUTSIDE_ID_MAX_BYTES: usize = 128;
 
@@ -79,6 +81,8 @@ macro_rules! typed_id {
                 id.0
             }
         }
+
+        stored_as!($name, i64, |id: &$name| id.0, $name::try_from);
     };
 }
 
@@ -137,6 +141,8 @@ macro_rules! outside_id {
                 &self.0
             }
         }
+
+        stored_as!($name, String, |id: &$name| id.0.clone(), $name::try_from);
     };
 }
 
@@ -186,6 +192,10 @@ macro_rules! uuid_id {
                 id.0
             }
         }
+
+        stored_as!($name, Uuid, |id: &$name| id.0, |id: Uuid| {
+            Ok::<$name, std::convert::Infallible>($name(id))
+        });
     };
 }
 

@@ -12,10 +12,11 @@
 //! | [`transition`] | what a state machine answers |
 //! | [`lane`] | what an error means for whoever waits: the caller's fault, denied, try again, broken |
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
+//! | [`stored`] | how these types are stored |
 //! | [`lookup`] | when an unknown outcome is looked up again |
 
-pub mod billing;
 pub mod clock;
+pub mod commissions;
 pub mod currency;
 mod exact;
 pub mod ids;
@@ -24,6 +25,7 @@ pub mod lookup;
 pub mod market;
 pub mod money;
 pub mod rate;
+pub mod stored;
 pub mod trading;
 pub mod transition;
 pub mod wallets;

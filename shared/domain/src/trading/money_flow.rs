@@ -1,23 +1,23 @@
 //! Money flow: a deposit (amount above zero) or withdrawal (below zero) of a trading account.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::money::{Money, MoneyError};
+use crate::stored::{named_enum, stored_as_text};
 use crate::trading::payment::PaymentStatus;
 use crate::transition::{Code, Transition};
 
-/// Which way the money goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From the bank into the trading account.
-    Deposit,
-    /// From the trading account to the bank.
-    Withdrawal,
+named_enum! {
+    /// Which way the money goes.
+    pub enum Direction {
+        /// From the bank into the trading account.
+        Deposit = "deposit",
+        /// From the trading account to the bank.
+        Withdrawal = "withdrawal",
+    }
 }
+
+stored_as_text!(Direction);
 
 impl Direction {
     /// The direction of a signed amount of minor units.
@@ -30,31 +30,24 @@ impl Direction {
     }
 }
 
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Direction::Deposit => "deposit",
-            Direction::Withdrawal => "withdrawal",
-        })
+named_enum! {
+    /// State of a money flow.
+    ///
+    /// A managed account's redemption goes approved → pending → approved → success, so the way is not monotone; a
+    /// success can still be returned by the bank.
+    pub enum MoneyFlowStatus {
+        /// Asked for.
+        Pending = "pending",
+        /// Approved by the broker; the money is on its way.
+        Approved = "approved",
+        /// The money has arrived.
+        Success = "success",
+        /// The money did not move, or was sent back.
+        Failed = "failed",
     }
 }
 
-/// State of a money flow.
-///
-/// A managed account's redemption goes approved → pending → approved → success, so the way is not monotone; a
-/// success can still be returned by the bank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MoneyFlowStatus {
-    /// Asked for.
-    Pending,
-    /// Approved by the broker; the money is on its way.
-    Approved,
-    /// The money has arrived.
-    Success,
-    /// The money did not move, or was sent back.
-    Failed,
-}
+stored_as_text!(MoneyFlowStatus);
 
 /// The flow has failed; only another flow can move its money.
 pub const HAS_FAILED: Code = Code::new("money_flow_has_failed");
@@ -64,31 +57,6 @@ pub const HAS_SUCCEEDED: Code = Code::new("money_flow_has_succeeded");
 pub const UNRECOGNISED_STATUS: Code = Code::new("payment_status_unrecognised");
 
 impl MoneyFlowStatus {
-    /// Every status, as stored.
-    pub const ALL: [MoneyFlowStatus; 4] = [
-        MoneyFlowStatus::Pending,
-        MoneyFlowStatus::Approved,
-        MoneyFlowStatus::Success,
-        MoneyFlowStatus::Failed,
-    ];
-
-    /// The name under which it is stored and shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            MoneyFlowStatus::Pending => "pending",
-            MoneyFlowStatus::Approved => "approved",
-            MoneyFlowStatus::Success => "success",
-            MoneyFlowStatus::Failed => "failed",
-        }
-    }
-
-    /// Reads a stored name.
-    pub fn parse(name: &str) -> Option<MoneyFlowStatus> {
-        MoneyFlowStatus::ALL
-            .into_iter()
-            .find(|status| status.name() == name)
-    }
-
     /// Whether the flow is still on its way.
     pub const fn is_open(self) -> bool {
         matches!(self, MoneyFlowStatus::Pending | MoneyFlowStatus::Approved)
@@ -122,47 +90,25 @@ impl MoneyFlowStatus {
     }
 }
 
-impl fmt::Display for MoneyFlowStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+named_enum! {
+    /// What is known of the call that asks the broker to move the money.
+    pub enum ProviderState {
+        /// Written down; not known to be asked for yet.
+        Intended = "intended",
+        /// Asked for; the answer was lost.
+        Unknown = "unknown",
+        /// The broker has it under an id of its own.
+        Accepted = "accepted",
+        /// The broker refused.
+        Declined = "declined",
+        /// A person has to look at it: the outcome stayed unknown, or the broker contradicts our record or itself.
+        Parked = "parked",
     }
 }
 
-/// What is known of the call that asks the broker to move the money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderState {
-    /// Written down; not known to be asked for yet.
-    Intended,
-    /// Asked for; the answer was lost.
-    Unknown,
-    /// The broker has it under an id of its own.
-    Accepted,
-    /// The broker refused.
-    Declined,
-    /// A person has to look at it: the outcome stayed unknown, or the broker contradicts our record or itself.
-    Parked,
-}
+stored_as_text!(ProviderState);
 
 impl ProviderState {
-    /// The name under which it is stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            ProviderState::Intended => "intended",
-            ProviderState::Unknown => "unknown",
-            ProviderState::Accepted => "accepted",
-            ProviderState::Declined => "declined",
-            ProviderState::Parked => "parked",
-        }
-    }
-
-    /// Reads a stored name.
-    pub fn parse(name: &str) -> Option<ProviderState> {
-        use ProviderState::{Accepted, Declined, Intended, Parked, Unknown};
-        [Intended, Unknown, Accepted, Declined, Parked]
-            .into_iter()
-            .find(|state| state.name() == name)
-    }
-
     /// Whether the broker has to be asked (again) under the same idempotency key.
     pub const fn needs_asking(self) -> bool {
         matches!(self, ProviderState::Intended | ProviderState::Unknown)

@@ -1,11 +1,9 @@
 //! An invoice, and when its money is asked for. Spec "Commissions", Charging.
 
-use std::fmt;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
-use crate::billing::decline::DeclineKind;
+use crate::commissions::decline::DeclineKind;
+use crate::stored::{named_enum, stored_as_text};
 use crate::transition::{Code, Transition};
 
 /// After how many days a soft decline is tried again; after the last one the invoice is uncollectible.
@@ -15,19 +13,21 @@ pub const RETRY_DAYS: [i64; 4] = [1, 3, 5, 7];
 const GIVEN_UP_AFTER: TimeDelta =
     TimeDelta::days(RETRY_DAYS[0] + RETRY_DAYS[1] + RETRY_DAYS[2] + RETRY_DAYS[3]);
 
-/// State of an invoice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InvoiceStatus {
-    /// To be paid.
-    Open,
-    /// Paid.
-    Paid,
-    /// Not to be had: all retries failed. It is still owed, and a new payment method is charged.
-    Uncollectible,
-    /// Taken back; nothing is owed.
-    Void,
+named_enum! {
+    /// State of an invoice.
+    pub enum InvoiceStatus {
+        /// To be paid.
+        Open = "open",
+        /// Paid.
+        Paid = "paid",
+        /// Not to be had: all retries failed. It is still owed, and a new payment method is charged.
+        Uncollectible = "uncollectible",
+        /// Taken back; nothing is owed.
+        Void = "void",
+    }
 }
+
+stored_as_text!(InvoiceStatus);
 
 /// The invoice was taken back; money that comes for it has to be looked at by a person.
 pub const INVOICE_IS_VOID: Code = Code::new("invoice_is_void");
@@ -35,31 +35,6 @@ pub const INVOICE_IS_VOID: Code = Code::new("invoice_is_void");
 pub const INVOICE_IS_PAID: Code = Code::new("invoice_is_paid");
 
 impl InvoiceStatus {
-    /// Every status, as stored.
-    pub const ALL: [InvoiceStatus; 4] = [
-        InvoiceStatus::Open,
-        InvoiceStatus::Paid,
-        InvoiceStatus::Uncollectible,
-        InvoiceStatus::Void,
-    ];
-
-    /// The name under which it is stored and shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            InvoiceStatus::Open => "open",
-            InvoiceStatus::Paid => "paid",
-            InvoiceStatus::Uncollectible => "uncollectible",
-            InvoiceStatus::Void => "void",
-        }
-    }
-
-    /// Reads a stored name.
-    pub fn parse(name: &str) -> Option<InvoiceStatus> {
-        InvoiceStatus::ALL
-            .into_iter()
-            .find(|status| status.name() == name)
-    }
-
     /// Whether its amount is owed.
     pub const fn is_owed(self) -> bool {
         matches!(self, InvoiceStatus::Open | InvoiceStatus::Uncollectible)
@@ -82,12 +57,6 @@ impl InvoiceStatus {
             InvoiceStatus::Paid => Transition::rejected(INVOICE_IS_PAID),
             InvoiceStatus::Void => Transition::rejected(INVOICE_IS_VOID),
         }
-    }
-}
-
-impl fmt::Display for InvoiceStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
     }
 }
 

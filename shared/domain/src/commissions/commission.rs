@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use thiserror::Error;
 
-use crate::billing::period::BillableDays;
+use crate::commissions::period::BillableDays;
 
 /// Commissions are yearly; a year is 365 days in leap years too.
 const DAYS_PER_YEAR: u128 = 365;
@@ -167,7 +167,7 @@ fn divide_half_even(dividend: u128, divisor: u128) -> Result<i64, CommissionOver
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::period::BillingPeriod;
+    use crate::commissions::period::BillingPeriod;
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()

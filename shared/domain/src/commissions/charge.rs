@@ -1,31 +1,31 @@
 //! An attempt to charge an invoice to a payment method.
 
-use std::fmt;
-
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
 
 use crate::ids::InvoiceId;
+use crate::stored::{named_enum, stored_as_text};
 use crate::transition::{Code, Transition};
 
 /// How long a customer has to confirm a charge that needs it.
 pub const CONFIRMATION_TIME: TimeDelta = TimeDelta::days(7);
 
-/// State of an attempt. As long as the outcome isn't known the attempt is in flight, and there is no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttemptStatus {
-    /// Written down, or asked for without an answer: it may have happened.
-    Unknown,
-    /// Stripe has it and will tell.
-    Processing,
-    /// The customer has to confirm it.
-    RequiresAction,
-    /// The money was taken.
-    Succeeded,
-    /// The money was not taken.
-    Failed,
+named_enum! {
+    /// State of an attempt. As long as the outcome isn't known the attempt is in flight, and there is no other.
+    pub enum AttemptStatus {
+        /// Written down, or asked for without an answer: it may have happened.
+        Unknown = "unknown",
+        /// Stripe has it and will tell.
+        Processing = "processing",
+        /// The customer has to confirm it.
+        RequiresAction = "requires_action",
+        /// The money was taken.
+        Succeeded = "succeeded",
+        /// The money was not taken.
+        Failed = "failed",
+    }
 }
+
+stored_as_text!(AttemptStatus);
 
 /// What Stripe says of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,33 +50,6 @@ pub const CHARGE_HAS_SUCCEEDED: Code = Code::new("charge_has_succeeded");
 pub const UNRECOGNISED_CHARGE_STATE: Code = Code::new("charge_state_unrecognised");
 
 impl AttemptStatus {
-    /// Every status, as stored.
-    pub const ALL: [AttemptStatus; 5] = [
-        AttemptStatus::Unknown,
-        AttemptStatus::Processing,
-        AttemptStatus::RequiresAction,
-        AttemptStatus::Succeeded,
-        AttemptStatus::Failed,
-    ];
-
-    /// The name under which it is stored and shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AttemptStatus::Unknown => "unknown",
-            AttemptStatus::Processing => "processing",
-            AttemptStatus::RequiresAction => "requires_action",
-            AttemptStatus::Succeeded => "succeeded",
-            AttemptStatus::Failed => "failed",
-        }
-    }
-
-    /// Reads a stored name.
-    pub fn parse(name: &str) -> Option<AttemptStatus> {
-        AttemptStatus::ALL
-            .into_iter()
-            .find(|status| status.name() == name)
-    }
-
     /// Whether money may still be taken by it.
     pub const fn is_in_flight(self) -> bool {
         matches!(
@@ -101,12 +74,6 @@ impl AttemptStatus {
             (Processing, ChargeState::Processing | ChargeState::RequiresAction)
             | (RequiresAction, ChargeState::RequiresAction) => Transition::AlreadyApplied,
         }
-    }
-}
-
-impl fmt::Display for AttemptStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
     }
 }
 
