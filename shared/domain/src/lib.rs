@@ -12,6 +12,7 @@
 //! | [`transition`] | what a state machine answers |
 //! | [`lane`] | what an error means for whoever waits: the caller's fault, denied, try again, broken |
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
+//! | [`reference`] | rules of the database's functions, for tests to compare with |
 //! | [`stored`] | how these types are stored |
 //! | [`lookup`] | when an unknown outcome is looked up again |
 
@@ -25,25 +26,8 @@ pub mod lookup;
 pub mod market;
 pub mod money;
 pub mod rate;
+pub mod reference;
 pub mod stored;
 pub mod trading;
 pub mod transition;
 pub mod wallets;
-
-pub use clock::{Clock, ManualClock};
-pub use currency::{Currency, UnknownCurrency};
-pub use ids::{
-    BankAccountId, CheckoutId, ClientId, CollectionId, CollectionVersionId, CorrelationId,
-    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthFundId,
-    DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId, EventId, InvalidId, InvoiceId,
-    InvoicePaymentId, MoneyFlowId, PaymentId, PaymentMethodId, PlaidAccountId, PlaidItemId, ProfileId,
-    StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripeDisputeId, StripeEventId,
-    StripePaymentIntentId, StripePaymentMethodId, StripePayoutId, StripeRefundId, StripeSetupIntentId,
-    TradingAccountId, TransactionId, UserId, WalletId,
-};
-pub use lane::{Class, Lane, Laned, Rejection};
-pub use lookup::{LookupSchedule, Next};
-pub use market::MarketCalendar;
-pub use money::{Money, MoneyError, Rounding};
-pub use rate::{Rate, RateError, Weight, WeightError, normalise};
-pub use transition::{Code, Refusal, Transition};

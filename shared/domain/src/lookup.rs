@@ -1,7 +1,7 @@
 //! When an unknown outcome is looked up again.
 //!
 //! A call whose answer never came may have happened. It isn't repeated and nothing is guessed: what became of
-//! it is looked up at growing distances, and after the last look-up it is parked for a person.
+//! it is looked up at growing intervals, and after the last look-up it is left for manual review.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -17,7 +17,7 @@ pub struct LookupSchedule {
 pub enum Next {
     /// Look it up at this time.
     At(DateTime<Utc>),
-    /// Leave it to a person.
+    /// Stop: it needs manual review.
     GiveUp,
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_up_three_times_and_parks() {
+    fn an_unknown_outcome_is_looked_up_three_times_and_then_reviewed() {
         let since: DateTime<Utc> = "2026-03-08T06:30:00Z".parse().unwrap();
         let at = |text: &str| Next::At(text.parse().unwrap());
         let next = |attempts| LookupSchedule::STANDARD.next(attempts, since, since);

@@ -152,6 +152,10 @@ macro_rules! stored_as_text {
 pub(crate) use {named_enum, stored_as, stored_as_text};
 
 #[cfg(test)]
+#[expect(
+    unreachable_pub,
+    reason = "the macro makes public types; this one stays in the test"
+)]
 mod tests {
     use super::UnknownName;
 

@@ -1,7 +1,7 @@
 //! What holds for every time of the market, not only for the examples beside the code.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
-use domain::MarketCalendar;
+use domain::market::MarketCalendar;
 use proptest::prelude::*;
 
 /// Any second from 1998, when today's holidays began, to 2099.

@@ -1,6 +1,8 @@
 //! What holds for every amount, not only for the examples beside the code.
 
-use domain::{Currency, Money, MoneyError, Rate, Rounding, Weight};
+use domain::currency::Currency;
+use domain::money::{Money, MoneyError, Rounding};
+use domain::rate::{Rate, Weight};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rust_decimal::Decimal;

@@ -1,6 +1,7 @@
 //! What each rounding makes of fractions, in currencies with 0, 2, 3 and 4 decimals.
 
-use domain::{Currency, Money, Rounding};
+use domain::currency::Currency;
+use domain::money::{Money, Rounding};
 use rust_decimal::Decimal;
 
 #[test]

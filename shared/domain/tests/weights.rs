@@ -1,6 +1,6 @@
 //! What holds for all weights and rates, not only for the examples beside the code.
 
-use domain::{Rate, Weight, normalise};
+use domain::rate::{Rate, Weight, normalise};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 

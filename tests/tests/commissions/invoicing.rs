@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::billing::commission::{CommissionTerms, EquitySum};
-use domain::billing::period::BillingPeriod;
+use domain::commissions::terms::CommissionTerms;
+use domain::reference::commission::{EquitySum, commission};
+use domain::commissions::period::BillingPeriod;
 use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually};
 use futures::future::try_join_all;
 use rand::rngs::StdRng;
@@ -111,7 +112,7 @@ async fn same_arithmetic(fixture: Arc<Fixture>) -> Result {
     ensure_eq!(rows.len(), CASES);
     for ((sum, days), row) in sums.iter().zip(&days).zip(rows) {
         let sum_cents = u128::try_from(sum.mantissa())?;
-        let expected = terms.commission(EquitySum::new(sum_cents, u32::try_from(*days)?))?;
+        let expected = commission(&terms, EquitySum::new(sum_cents, u32::try_from(*days)?))?;
         let expected = (
             expected.average_equity_cents,
             expected.yearly_cents,
@@ -206,7 +207,7 @@ async fn random_accounts(fixture: Arc<Fixture>) -> Result {
             .billable_days(opened_on, None)
             .and_then(|days| EquitySum::carried_forward(&told, days));
         let amount = sum
-            .map(|sum| terms.commission(sum))
+            .map(|sum| commission(&terms, sum))
             .transpose()?
             .map(|commission| commission.amount_cents);
         expected.push((tester, amount.filter(|amount| *amount > 0)));

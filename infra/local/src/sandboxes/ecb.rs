@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc, Weekday};
 use chrono_tz::Europe::Berlin;
-use domain::Currency;
+use domain::currency::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -12,9 +12,9 @@ pub const CONFIRMATION_TIME: TimeDelta = TimeDelta::days(7);
 named_enum! {
     /// State of an attempt. As long as the outcome isn't known the attempt is in flight, and there is no other.
     pub enum AttemptStatus {
-        /// Written down, or asked for without an answer: it may have happened.
+        /// The intent is written, or the call had no answer: it may have happened.
         Unknown = "unknown",
-        /// Stripe has it and will tell.
+        /// Stripe has it; its result comes by webhook.
         Processing = "processing",
         /// The customer has to confirm it.
         RequiresAction = "requires_action",
@@ -40,7 +40,7 @@ pub enum ChargeState {
     Failed,
     /// Cancelled before any money was taken.
     Cancelled,
-    /// A state nobody told us about.
+    /// A state that Stripe doesn't document.
     Unrecognised,
 }
 
@@ -58,11 +58,11 @@ impl AttemptStatus {
         )
     }
 
-    /// What Stripe's word makes of the attempt. A word from an earlier state of the charge comes late and changes nothing;
+    /// The attempt's status after a state that Stripe reports. One from an earlier state of the charge comes late and changes nothing;
     /// money that was taken after all always counts.
-    pub const fn after(self, told: ChargeState) -> Transition<AttemptStatus> {
+    pub const fn after(self, reported: ChargeState) -> Transition<AttemptStatus> {
         use AttemptStatus::{Failed, Processing, RequiresAction, Succeeded, Unknown};
-        match (self, told) {
+        match (self, reported) {
             (_, ChargeState::Unrecognised) => Transition::rejected(UNRECOGNISED_CHARGE_STATE),
             (Succeeded, ChargeState::Cancelled) => Transition::rejected(CHARGE_HAS_SUCCEEDED),
             (Succeeded, _) => Transition::AlreadyApplied,
@@ -77,7 +77,7 @@ impl AttemptStatus {
     }
 }
 
-/// The idempotency key of an attempt, the same whenever it is asked for. Attempts of an invoice count from 1.
+/// The idempotency key of an attempt, the same whenever it is sent. Attempts of an invoice count from 1.
 pub fn idempotency_key(invoice: InvoiceId, attempt: u32) -> String {
     format!("invoice-{invoice}-{attempt}")
 }
@@ -86,7 +86,7 @@ pub fn idempotency_key(invoice: InvoiceId, attempt: u32) -> String {
 mod tests {
     use super::*;
 
-    const TOLD: [ChargeState; 5] = [
+    const REPORTED: [ChargeState; 5] = [
         ChargeState::Processing,
         ChargeState::RequiresAction,
         ChargeState::Succeeded,
@@ -104,8 +104,11 @@ mod tests {
 
     #[test]
     fn nothing_takes_a_success_back() {
-        for told in TOLD {
-            assert!(!AttemptStatus::Succeeded.after(told).is_applied(), "{told:?}");
+        for reported in REPORTED {
+            assert!(
+                !AttemptStatus::Succeeded.after(reported).is_applied(),
+                "{reported:?}"
+            );
         }
     }
 
@@ -129,8 +132,8 @@ mod tests {
     fn an_attempt_in_flight_fails_or_goes_on() {
         use AttemptStatus::{Failed, Processing, RequiresAction, Unknown};
         for status in [Unknown, Processing, RequiresAction] {
-            for told in [ChargeState::Failed, ChargeState::Cancelled] {
-                assert_eq!(status.after(told), Transition::Applied(Failed));
+            for reported in [ChargeState::Failed, ChargeState::Cancelled] {
+                assert_eq!(status.after(reported), Transition::Applied(Failed));
             }
             assert!(status.after(ChargeState::Unrecognised).refusal().is_some());
         }

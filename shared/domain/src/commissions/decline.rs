@@ -8,7 +8,7 @@
 /// Whether a later attempt with the same payment method can go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeclineKind {
-    /// It can: the reason passes, or nobody told it.
+    /// It can: the reason passes, or isn't known.
     Soft,
     /// It can't: the method has to be changed first.
     Hard,

@@ -15,7 +15,7 @@ pub enum AccountStatus {
     Frozen,
     /// Closed for good.
     Closed,
-    /// A state nobody told us about, as DriveWealth wrote it.
+    /// A state that isn't documented, as DriveWealth wrote it.
     Unrecognised(String),
 }
 
@@ -43,7 +43,7 @@ impl AccountStatus {
     }
 
     /// Whether it is there to be worth something: it was opened, and not closed. A frozen one is, and one in a state that
-    /// nobody told us about may be.
+    /// isn't documented may be.
     pub fn has_balance(&self) -> bool {
         !matches!(self, AccountStatus::Pending | AccountStatus::Closed)
     }

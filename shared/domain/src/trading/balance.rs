@@ -18,19 +18,19 @@ pub struct Balance {
     equity: Money,
 }
 
-/// Why what the broker told of an account is not its balance.
+/// Why what the broker reported of an account is not its balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidBalance {
     /// The account is worth less than nothing.
     #[error("cash and positions come to less than nothing")]
     NegativeEquity,
     /// The figures are in another currency than the account.
-    #[error("the figures are in {told}, the account is in {account}")]
+    #[error("the figures are in {reported}, the account is in {account}")]
     OtherCurrency {
         /// The account's currency.
         account: Currency,
         /// The one of the figures.
-        told: Currency,
+        reported: Currency,
     },
     /// A figure too large to count with.
     #[error("a figure is out of range")]
@@ -44,11 +44,11 @@ impl Balance {
     /// # Errors
     /// When one of the figures is in another currency, or they come to less than nothing.
     pub fn check(currency: Currency, cash: Money, positions: Money) -> Result<Balance, InvalidBalance> {
-        for told in [cash.currency(), positions.currency()] {
-            if told != currency {
+        for reported in [cash.currency(), positions.currency()] {
+            if reported != currency {
                 return Err(InvalidBalance::OtherCurrency {
                     account: currency,
-                    told,
+                    reported,
                 });
             }
         }
@@ -136,7 +136,7 @@ mod tests {
                 Balance::check(Currency::EUR, cash, positions),
                 Err(InvalidBalance::OtherCurrency {
                     account: Currency::EUR,
-                    told: Currency::USD
+                    reported: Currency::USD
                 })
             );
         }

@@ -36,7 +36,7 @@ named_enum! {
     /// A managed account's redemption goes approved → pending → approved → success, so the way is not monotone; a
     /// success can still be returned by the bank.
     pub enum MoneyFlowStatus {
-        /// Asked for.
+        /// Requested.
         Pending = "pending",
         /// Approved by the broker; the money is on its way.
         Approved = "approved",
@@ -62,8 +62,8 @@ impl MoneyFlowStatus {
         matches!(self, MoneyFlowStatus::Pending | MoneyFlowStatus::Approved)
     }
 
-    /// What a flow is whose payment stands like this; nothing for a state whose meaning nobody told us.
-    pub const fn told_by(payment: PaymentStatus) -> Option<MoneyFlowStatus> {
+    /// The status of a flow whose payment has this one; `None` for a status that isn't documented.
+    pub const fn of_payment(payment: PaymentStatus) -> Option<MoneyFlowStatus> {
         match payment {
             PaymentStatus::Waiting | PaymentStatus::AwaitingApproval => Some(MoneyFlowStatus::Pending),
             PaymentStatus::Approved => Some(MoneyFlowStatus::Approved),
@@ -73,19 +73,19 @@ impl MoneyFlowStatus {
         }
     }
 
-    /// What the broker's word makes of the flow.
+    /// The flow's status after a status of its payment.
     pub fn after(self, payment: PaymentStatus) -> Transition<MoneyFlowStatus> {
         use MoneyFlowStatus::{Failed, Success};
-        let Some(told) = MoneyFlowStatus::told_by(payment) else {
+        let Some(reported) = MoneyFlowStatus::of_payment(payment) else {
             return Transition::rejected(UNRECOGNISED_STATUS);
         };
-        match (self, told) {
+        match (self, reported) {
             (Success, Failed) if payment != PaymentStatus::Returned => Transition::rejected(HAS_SUCCEEDED),
             (Success, Failed) => Transition::Applied(Failed),
             (Success, _) => Transition::AlreadyApplied,
-            (before, told) if before == told => Transition::AlreadyApplied,
+            (before, reported) if before == reported => Transition::AlreadyApplied,
             (Failed, _) => Transition::rejected(HAS_FAILED),
-            (_, told) => Transition::Applied(told),
+            (_, reported) => Transition::Applied(reported),
         }
     }
 }
@@ -93,15 +93,15 @@ impl MoneyFlowStatus {
 named_enum! {
     /// What is known of the call that asks the broker to move the money.
     pub enum ProviderState {
-        /// Written down; not known to be asked for yet.
+        /// Written down; the broker is not known to have been called yet.
         Intended = "intended",
-        /// Asked for; the answer was lost.
+        /// The broker was called; its response was lost.
         Unknown = "unknown",
-        /// The broker has it under an id of its own.
+        /// The broker has it, under an id of its own.
         Accepted = "accepted",
         /// The broker refused.
         Declined = "declined",
-        /// A person has to look at it: the outcome stayed unknown, or the broker contradicts our record or itself.
+        /// It needs manual review: the outcome stayed unknown, or the broker contradicts our record or itself.
         Parked = "parked",
     }
 }
@@ -109,8 +109,8 @@ named_enum! {
 stored_as_text!(ProviderState);
 
 impl ProviderState {
-    /// Whether the broker has to be asked (again) under the same idempotency key.
-    pub const fn needs_asking(self) -> bool {
+    /// Whether the broker has to be called (again) under the same idempotency key.
+    pub const fn needs_call(self) -> bool {
         matches!(self, ProviderState::Intended | ProviderState::Unknown)
     }
 }
@@ -118,9 +118,9 @@ impl ProviderState {
 /// What follows from a change of a flow's status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consequences {
-    /// Tell that it succeeded.
+    /// An event says that it succeeded.
     pub succeeded: bool,
-    /// Tell that it failed.
+    /// An event says that it failed.
     pub failed: bool,
     /// The account's cash is another now.
     pub cash_changed: bool,
@@ -128,7 +128,7 @@ pub struct Consequences {
     pub suspend_deposits: bool,
 }
 
-/// What follows when a flow in `direction` went from `before` to `after` by the broker's word.
+/// What follows when a flow in `direction` went from `before` to `after` by a status of its payment.
 pub fn consequences(
     direction: Direction,
     before: MoneyFlowStatus,
@@ -275,11 +275,11 @@ mod tests {
         ] {
             assert_eq!(
                 Some(walk(&[payment])),
-                MoneyFlowStatus::told_by(payment),
+                MoneyFlowStatus::of_payment(payment),
                 "{payment:?}"
             );
         }
-        assert_eq!(MoneyFlowStatus::told_by(PaymentStatus::Unrecognised(99)), None);
+        assert_eq!(MoneyFlowStatus::of_payment(PaymentStatus::Unrecognised(99)), None);
     }
 
     #[test]

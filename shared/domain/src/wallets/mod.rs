@@ -1,4 +1,4 @@
-//! Wallets: payments between clients, in one or two currencies. Spec "Wallets", seed 003.
+//! Wallets: payments between clients, in one or two currencies.
 
 pub mod conversion;
 pub mod payment;

@@ -189,7 +189,7 @@ fn html(status: u16, body: String) -> Reply {
 /// An amount as people write it.
 fn money(amount: i64, currency: &str) -> String {
     let code = currency.to_ascii_uppercase();
-    let exponent = domain::Currency::parse(&code).map_or(2, |currency| currency.exponent());
+    let exponent = domain::currency::Currency::parse(&code).map_or(2, |currency| currency.exponent());
     rust_decimal::Decimal::try_from_i128_with_scale(i128::from(amount), exponent)
         .map_or_else(|_| amount.to_string(), |amount| format!("{amount} {code}"))
 }

@@ -171,7 +171,7 @@ impl Params {
     /// A currency, in small letters.
     pub(super) fn currency(&mut self) -> ApiResult<String> {
         let currency = self.required("currency")?.to_ascii_lowercase();
-        match domain::Currency::parse(&currency.to_ascii_uppercase()) {
+        match domain::currency::Currency::parse(&currency.to_ascii_uppercase()) {
             Ok(_) => Ok(currency),
             Err(_) => Err(ApiError::invalid(None, format!("Invalid currency: {currency}"))
                 .with("param", "currency".into())),

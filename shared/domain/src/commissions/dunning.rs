@@ -1,0 +1,241 @@
+//! Dunning: when an invoice is charged, when a failed charge is retried, and when nothing more is tried.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::commissions::decline::DeclineKind;
+use crate::commissions::invoice::InvoiceStatus;
+
+/// After how many days a soft decline is tried again; after the last one the invoice is uncollectible.
+pub const RETRY_DAYS: [i64; 4] = [1, 3, 5, 7];
+/// An invoice that can't be retried (no card, or one that is declined for good) is given up when its retries would have
+/// been used up.
+const GIVEN_UP_AFTER: TimeDelta =
+    TimeDelta::days(RETRY_DAYS[0] + RETRY_DAYS[1] + RETRY_DAYS[2] + RETRY_DAYS[3]);
+
+/// How far the dunning of an invoice has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dunning {
+    /// State of the invoice.
+    pub status: InvoiceStatus,
+    /// From when on its money is charged.
+    pub due_date: DateTime<Utc>,
+    /// Attempts that failed.
+    pub failed_attempts: u32,
+    /// When an attempt first failed, or a payment method was first missing.
+    pub first_failed_at: Option<DateTime<Utc>>,
+    /// When the same payment method is tried again; nothing when it isn't.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// The payment method that would be charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveMethod {
+    /// Since when it is the active one, or was renewed by its bank.
+    pub active_since: DateTime<Utc>,
+}
+
+/// What to do about an invoice that has no attempt in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DunningStep {
+    /// Charge the active payment method.
+    Charge,
+    /// Tell the profile that there is no payment method to charge.
+    AskForMethod,
+    /// Nothing more can be tried.
+    GiveUp,
+    /// Nothing now.
+    Wait,
+}
+
+impl Dunning {
+    /// What to do at a time, with the active payment method and the time of the last attempt.
+    pub fn step(
+        &self,
+        method: Option<ActiveMethod>,
+        last_attempt_at: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> DunningStep {
+        if !self.status.is_owed() || now < self.due_date {
+            return DunningStep::Wait;
+        }
+        let is_new_method =
+            |method: ActiveMethod| last_attempt_at.is_none_or(|last| method.active_since > last);
+        if method.is_some_and(is_new_method) {
+            return DunningStep::Charge;
+        }
+        if self.status == InvoiceStatus::Uncollectible {
+            return DunningStep::Wait;
+        }
+        let retry_is_due = self.next_attempt_at.is_some_and(|at| at <= now);
+        match (method, self.first_failed_at) {
+            (Some(_), _) if retry_is_due => DunningStep::Charge,
+            (None, None) => DunningStep::AskForMethod,
+            (_, Some(first)) if self.has_no_retry(method) && now >= first + GIVEN_UP_AFTER => {
+                DunningStep::GiveUp
+            }
+            _ => DunningStep::Wait,
+        }
+    }
+
+    /// Whether no retry is to come by itself.
+    const fn has_no_retry(&self, method: Option<ActiveMethod>) -> bool {
+        method.is_none() || self.next_attempt_at.is_none()
+    }
+
+    /// How far it has come when another attempt has failed at a time.
+    #[must_use]
+    pub fn after_failure(self, decline_kind: DeclineKind, now: DateTime<Utc>) -> Dunning {
+        let retry = usize::try_from(self.failed_attempts)
+            .ok()
+            .and_then(|failed_before| RETRY_DAYS.get(failed_before).copied());
+        let status = match retry {
+            Some(_) => self.status,
+            None => self
+                .status
+                .after_giving_up()
+                .or_current(self.status)
+                .unwrap_or(self.status),
+        };
+        let is_retried = decline_kind == DeclineKind::Soft && status == InvoiceStatus::Open;
+        Dunning {
+            status,
+            due_date: self.due_date,
+            failed_attempts: self.failed_attempts.saturating_add(1),
+            first_failed_at: self.first_failed_at.or(Some(now)),
+            next_attempt_at: retry
+                .filter(|_| is_retried)
+                .and_then(|days| now.checked_add_signed(TimeDelta::days(days))),
+        }
+    }
+
+    /// How far it has come when there was no payment method to charge.
+    #[must_use]
+    pub fn without_method(self, now: DateTime<Utc>) -> Dunning {
+        Dunning {
+            first_failed_at: self.first_failed_at.or(Some(now)),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transition::Transition;
+
+    const DUE: &str = "2026-04-08T04:00:00Z";
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// The due date and so many days.
+    fn day(days: i64) -> DateTime<Utc> {
+        at(DUE) + TimeDelta::days(days)
+    }
+
+    fn new() -> Dunning {
+        Dunning {
+            status: InvoiceStatus::Open,
+            due_date: at(DUE),
+            failed_attempts: 0,
+            first_failed_at: None,
+            next_attempt_at: None,
+        }
+    }
+
+    fn card(since: DateTime<Utc>) -> Option<ActiveMethod> {
+        Some(ActiveMethod { active_since: since })
+    }
+
+    #[test]
+    fn an_invoice_is_charged_from_the_due_date_on() {
+        let card = card(day(-30));
+        let before = at(DUE) - TimeDelta::seconds(1);
+        assert_eq!(new().step(card, None, before), DunningStep::Wait);
+        assert_eq!(new().step(card, None, at(DUE)), DunningStep::Charge);
+    }
+
+    #[test]
+    fn soft_declines_are_retried_after_1_3_5_and_7_days_and_then_given_up() {
+        let card = card(day(-30));
+        let (mut dunning, mut now) = (new(), day(0));
+        for days in RETRY_DAYS {
+            dunning = dunning.after_failure(DeclineKind::Soft, now);
+            let next = now + TimeDelta::days(days);
+            assert_eq!(dunning.next_attempt_at, Some(next));
+            let just_before = next - TimeDelta::seconds(1);
+            assert_eq!(dunning.step(card, Some(now), just_before), DunningStep::Wait);
+            assert_eq!(dunning.step(card, Some(now), next), DunningStep::Charge);
+            assert_eq!(dunning.status, InvoiceStatus::Open);
+            now = next;
+        }
+        assert_eq!(now, day(16));
+        dunning = dunning.after_failure(DeclineKind::Soft, now);
+        assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
+        assert_eq!((dunning.failed_attempts, dunning.next_attempt_at), (5, None));
+        assert_eq!(dunning.step(card, Some(now), day(400)), DunningStep::Wait);
+    }
+
+    #[test]
+    fn a_hard_decline_waits_for_another_method() {
+        let old = card(day(-30));
+        let dunning = new().after_failure(DeclineKind::Hard, day(0));
+        assert_eq!(dunning.next_attempt_at, None);
+        assert_eq!(dunning.step(old, Some(day(0)), day(15)), DunningStep::Wait);
+        assert_eq!(
+            dunning.step(card(day(2)), Some(day(0)), day(2)),
+            DunningStep::Charge
+        );
+        // Nobody changed it while retries would have gone on.
+        assert_eq!(dunning.step(old, Some(day(0)), day(16)), DunningStep::GiveUp);
+    }
+
+    #[test]
+    fn a_new_method_is_charged_even_when_all_was_given_up() {
+        let mut dunning = new();
+        for _ in 0..5 {
+            dunning = dunning.after_failure(DeclineKind::Soft, day(1));
+        }
+        assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
+        let changed = card(day(3));
+        assert_eq!(dunning.step(changed, Some(day(1)), day(3)), DunningStep::Charge);
+        let again = dunning.after_failure(DeclineKind::Soft, day(3));
+        assert_eq!(again.status, InvoiceStatus::Uncollectible);
+        assert_eq!(again.step(changed, Some(day(3)), day(30)), DunningStep::Wait);
+    }
+
+    #[test]
+    fn changing_the_method_does_not_begin_the_retries_anew() {
+        let mut dunning = new();
+        for attempt in 0..5 {
+            dunning = dunning.after_failure(DeclineKind::Soft, day(attempt));
+        }
+        assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
+    }
+
+    #[test]
+    fn an_invoice_without_a_method_notifies_once_and_is_given_up_like_others() {
+        assert_eq!(new().step(None, None, day(0)), DunningStep::AskForMethod);
+        let told = new().without_method(day(0));
+        assert_eq!(told.step(None, None, day(15)), DunningStep::Wait);
+        assert_eq!(told.step(None, None, day(16)), DunningStep::GiveUp);
+        assert_eq!(told.step(card(day(3)), None, day(3)), DunningStep::Charge);
+        // The method was removed after a soft decline.
+        let removed = new().after_failure(DeclineKind::Soft, day(0));
+        assert_eq!(removed.step(None, Some(day(0)), day(1)), DunningStep::Wait);
+        assert_eq!(removed.step(None, Some(day(0)), day(16)), DunningStep::GiveUp);
+    }
+
+    #[test]
+    fn an_invoice_that_is_not_owed_is_never_charged() {
+        for status in [InvoiceStatus::Paid, InvoiceStatus::Void] {
+            let settled = Dunning { status, ..new() };
+            assert_eq!(settled.step(card(day(50)), None, day(60)), DunningStep::Wait);
+            assert!(status.after_payment().refusal().is_some());
+            assert!(status.after_giving_up().refusal().is_some());
+        }
+        let paid = InvoiceStatus::Uncollectible.after_payment();
+        assert_eq!(paid, Transition::Applied(InvoiceStatus::Paid));
+    }
+}
