@@ -1,16 +1,16 @@
-//! What can go wrong in operations, with its lane.
+//! What can go wrong in maintenance, with its lane.
 
-use domain::lane::{Lane, Laned};
+use domain::lane::{Class, Laned};
 use platform::error::PlatformError;
 
-/// A failure of operations.
+/// A failure of a maintenance job.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A migration failed or doesn't fit what was applied before.
-    #[error("the migrations can't be applied")]
+    /// A migration failed, or one that was applied before has been changed since.
+    #[error("applying the migrations failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// The Kafka producer can't be made.
-    #[error("Kafka can't be spoken to: {0}")]
+    #[error("making the Kafka producer failed: {0}")]
     Kafka(String),
     /// The platform failed.
     #[error(transparent)]
@@ -24,19 +24,11 @@ impl From<sqlx::Error> for Error {
 }
 
 impl Laned for Error {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
         match self {
-            Self::Migration(_) => Lane::Fatal,
-            Self::Kafka(_) => Lane::Transient,
-            Self::Platform(error) => error.lane(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Migration(_) => "migration-failed",
-            Self::Kafka(_) => "unavailable",
-            Self::Platform(error) => error.code(),
+            Self::Migration(_) => Class::fatal("migration-failed"),
+            Self::Kafka(_) => Class::transient("unavailable"),
+            Self::Platform(error) => error.class(),
         }
     }
 }

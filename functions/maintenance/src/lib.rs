@@ -1,16 +1,14 @@
-//! Maintenance: what keeps the system itself going.
+//! Maintenance: what keeps the system itself going. Its rules are in its README.
 //!
-//! | operation | use case |
+//! | operation | concept |
 //! |---|---|
 //! | `relay_outbox` | [`relay`] |
 //! | `prune_records` | [`pruning`] |
-//! | `migrate` | [`migrations`] |
+//! | `migrate` | [`migration`] |
 
 pub mod error;
-pub mod migrations;
+pub mod migration;
 pub mod pruning;
-mod publish;
 pub mod relay;
-mod store;
 
 pub use error::Error;

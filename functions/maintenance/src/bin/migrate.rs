@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use maintenance::Error;
-use maintenance::migrations::{Migrations, Report};
+use maintenance::migration::{Migrations, Report};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
+use platform::http::Nothing;
 
 struct Migrate;
 

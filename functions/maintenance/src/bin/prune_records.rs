@@ -6,6 +6,7 @@ use maintenance::Error;
 use maintenance::pruning::{Pruning, Report};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
+use platform::http::Nothing;
 
 struct PruneRecords;
 

@@ -1,4 +1,4 @@
-//! Queue `outbox-nudges` and a schedule: publishes the outbox to Kafka and SQS.
+//! Queue `outbox-nudges` (wake-ups after a commit) and a schedule: publishes the outbox to Kafka and SQS.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use maintenance::Error;
 use maintenance::relay::{Relay, Report};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
+use platform::http::Nothing;
 
 struct RelayOutbox;
 

@@ -6,35 +6,36 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use futures::future::{join, join_all};
-use platform::config::Environment;
+use platform::config::{Environment, FromEnvironment};
 use platform::error::chain;
 use platform::observability::correlation;
 use platform::security::secret::{Rotating, SecretSource};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::store::Message;
 use crate::Error;
-use crate::store::outbox::Message;
 
 /// How long one message may take to be acknowledged.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What became of one message: the reason when it was not acknowledged.
+/// The outcome of one message: the reason when it was not acknowledged.
 type Outcome = Result<(), String>;
 
 /// Sends messages to queues and topics.
 #[derive(Debug)]
-pub(crate) struct Publisher {
-    /// Addresses by the names that their variables have: `PORTFOLIO_CHANGES`.
+pub(super) struct Publisher {
+    /// URLs by the middle part of their variables: `DOMAIN_EVENTS`.
     queues: BTreeMap<String, String>,
     kafka: Kafka,
     producer: Rotating<FutureProducer>,
 }
 
-/// How Kafka is spoken to.
+/// How Kafka is reached.
 #[derive(Debug)]
 struct Kafka {
     brokers: String,
@@ -45,13 +46,13 @@ struct Kafka {
 #[derive(Deserialize)]
 struct Credentials {
     username: String,
-    password: String,
+    password: SecretString,
 }
 
-impl Publisher {
-    /// Reads the queues' addresses, `QUEUE_*_URL`, and `KAFKA_*`. The secret is needed unless
-    /// `KAFKA_SECURITY_PROTOCOL` is PLAINTEXT.
-    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
+impl FromEnvironment for Publisher {
+    /// Reads the queues' URLs, `QUEUE_*_URL`, and `KAFKA_*`. The secret is needed unless `KAFKA_SECURITY_PROTOCOL` is
+    /// PLAINTEXT.
+    fn read(environment: &mut Environment) -> Option<Self> {
         let queues = environment.between("QUEUE_", "_URL");
         if queues.is_empty() {
             environment.problem("no QUEUE_…_URL is set".to_owned());
@@ -67,9 +68,11 @@ impl Publisher {
             producer: Rotating::new(secret?),
         })
     }
+}
 
-    /// Sends the messages side by side; what has no answer `until` then has failed.
-    pub(crate) async fn publish<'a>(
+impl Publisher {
+    /// Sends the messages side by side; one that isn't acknowledged until then has failed.
+    pub(super) async fn publish<'a>(
         &self,
         wave: &'a [Message],
         until: Instant,
@@ -108,8 +111,8 @@ impl Publisher {
             .map(|message| within(until, to_topic(&producer, message)));
         let outcomes = join_all(sending).await;
         if outcomes.iter().all(Result::is_err) {
-            // librdkafka keeps trying with credentials that were replaced, and says no more than that time ran out.
-            self.producer.look_again().await;
+            // With credentials that were replaced librdkafka keeps trying, and reports no more than a time-out.
+            self.producer.invalidate().await;
         }
         outcomes
     }
@@ -141,7 +144,7 @@ impl Publisher {
     }
 }
 
-impl Kafka {
+impl FromEnvironment for Kafka {
     fn read(environment: &mut Environment) -> Option<Self> {
         let brokers = environment.required("KAFKA_BROKERS");
         let security_protocol = environment.required("KAFKA_SECURITY_PROTOCOL");
@@ -154,7 +157,9 @@ impl Kafka {
             certificates: certificates.unwrap_or_else(|| "probe".to_owned()),
         })
     }
+}
 
+impl Kafka {
     fn producer(&self, credentials: Option<Credentials>) -> Result<FutureProducer, Error> {
         self.settings(credentials)
             .create()
@@ -179,7 +184,7 @@ impl Kafka {
             settings
                 .set("sasl.mechanisms", "SCRAM-SHA-512")
                 .set("sasl.username", credentials.username)
-                .set("sasl.password", credentials.password);
+                .set("sasl.password", credentials.password.expose_secret());
         }
         settings
     }
@@ -211,7 +216,7 @@ async fn to_topic(producer: &FutureProducer, message: &Message) -> Outcome {
 async fn within<T>(until: Instant, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     timeout_at(until, work)
         .await
-        .unwrap_or_else(|_| Err("it took too long".to_owned()))
+        .unwrap_or_else(|_| Err("timed out".to_owned()))
 }
 
 #[cfg(test)]
@@ -229,11 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn brokers_are_verified_with_the_systems_certificates() {
+    fn brokers_are_verified_by_the_systems_certificates() {
         let kafka = Kafka::read(&mut environment("SASL_SSL", &[])).unwrap();
         let credentials = Credentials {
             username: "moneta".to_owned(),
-            password: "secret".to_owned(),
+            password: SecretString::from("secret"),
         };
         let settings = kafka.settings(Some(credentials));
         assert_eq!(settings.get("ssl.ca.location"), Some("probe"));
@@ -241,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_company_may_have_its_own_authority() {
+    fn brokers_are_verified_by_a_given_certificate_authority() {
         let own = [("KAFKA_CA_LOCATION", "/opt/ca.pem")];
         let kafka = Kafka::read(&mut environment("SSL", &own)).unwrap();
         assert_eq!(kafka.settings(None).get("ssl.ca.location"), Some("/opt/ca.pem"));
@@ -256,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn without_plain_kafka_the_secret_is_asked_for() {
+    fn kafka_with_sasl_needs_its_secret() {
         let mut environment = environment("SASL_SSL", &[]);
         assert!(Publisher::read(&mut environment).is_none());
         let error = environment.finish(Some(())).unwrap_err();

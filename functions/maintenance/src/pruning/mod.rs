@@ -1,0 +1,63 @@
+//! Pruning: deletes records that have done their work, some at a time.
+//!
+//! `idempotency_keys` is never pruned: a key guards what was made under it, as long as that is stored.
+
+mod store;
+
+use chrono::TimeDelta;
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use serde::Serialize;
+
+use crate::Error;
+
+/// How long a message of the outbox is kept after it was published, for people who look into what was published.
+const PUBLISHED_RETENTION: TimeDelta = TimeDelta::days(30);
+/// How long an event of the inbox is kept. A repeated event is recognised by it, and a queue with its dead-letter queue
+/// holds one for 14 days at the most.
+const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
+/// Rows of one table that a run deletes, well within a statement's time limit. An hourly run keeps up with 240 000 a day.
+const MAX_ROWS: i64 = 10_000;
+
+/// What a run deleted.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Published messages of the outbox.
+    pub outbox_messages: u64,
+    /// Events of the inbox.
+    pub inbox_events: u64,
+}
+
+/// Deletes old records.
+#[derive(Debug)]
+pub struct Pruning {
+    database: Database,
+    clock: ClockHandle,
+}
+
+platform::from_environment!(Pruning { database, clock });
+
+impl Pruning {
+    /// A pruning of `database` by `clock`, for tests.
+    pub fn new(database: Database, clock: ClockHandle) -> Self {
+        Self { database, clock }
+    }
+
+    /// Deletes what is old enough, no more than 10 000 rows of a table.
+    ///
+    /// # Errors
+    /// Transient when the database fails.
+    pub async fn run(&self) -> Result<Report, Error> {
+        let now = self.clock.now();
+        self.database
+            .with(async |connection| {
+                let published_before = now - PUBLISHED_RETENTION;
+                let received_before = now - INBOX_RETENTION;
+                Ok(Report {
+                    outbox_messages: store::delete_published(connection, published_before, MAX_ROWS).await?,
+                    inbox_events: store::delete_received(connection, received_before, MAX_ROWS).await?,
+                })
+            })
+            .await
+    }
+}
