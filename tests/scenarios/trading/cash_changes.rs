@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
+use end_to_end::customers::NewCustomer;
 use end_to_end::{
     Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event,
 };
 use futures::future::try_join_all;
-use local_cloud::customers::NewCustomer;
 use local_cloud::sandboxes::drivewealth::AccountState;
 use local_cloud::sandboxes::{Effect, Fault, PortfolioDefect};
 use serde_json::{Value, json};

@@ -10,11 +10,11 @@ mod lost_answers;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use end_to_end::customers::NewCustomer;
 use end_to_end::{
     Answer, FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, topic_messages,
 };
 use futures::future::try_join_all;
-use local_cloud::customers::NewCustomer;
 use local_cloud::sandboxes::drivewealth::{Decline, status};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
