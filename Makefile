@@ -9,18 +9,19 @@ export SQLX_OFFLINE ?= true
 STAGE ?= dev
 # One build for all: building the local cloud by itself would build its dependencies a second time, with other features.
 BUILD := cargo build --workspace --bins
-CLOUD := $${CARGO_TARGET_DIR:-target}/debug/moneta
+BINARIES := $${CARGO_TARGET_DIR:-target}/debug
+CLOUD := $(BINARIES)/moneta
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
 	@$(BUILD)
-	@$(CLOUD) up --no-build
+	@$(CLOUD) up --no-build --on-ready $(BINARIES)/first_customer
 
-demo: prerequisites ## Deposits, withdrawals, payments, commissions and notifications, told step by step and checked
+demo: prerequisites ## Deposits, withdrawals, payments, commissions and notifications, shown step by step and checked
 	@$(BUILD)
-	@$(CLOUD) demo --no-build
+	@$(BINARIES)/demo
 
 test: prerequisites ## All tests
 	@infra/tools/test.sh

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use local_cloud::customers::NewCustomer;
+use end_to_end::customers::{Backends, NewCustomer};
 use local_cloud::{LocalCloud, Options};
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ async fn measure_all(cloud: &LocalCloud, root: &Path) -> anyhow::Result<Vec<Meas
         bank_balance_cents: balance,
         ..NewCustomer::default()
     };
-    let customer = cloud.add_customer(&new).await?;
+    let customer = Backends::of(cloud)?.add_customer(&new).await?;
     let token = cloud.mint_token(json!({ "profile_id": customer.profile_id }))?;
     let deposit = json!({
         "trading_account_id": customer.trading_account_id,

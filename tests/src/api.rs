@@ -109,6 +109,14 @@ impl Api {
         self.send(request.header("Idempotency-Key", key).json(body)).await
     }
 
+    /// `PUT` of a JSON body.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `POST` of any body with any headers.
     ///
     /// # Errors

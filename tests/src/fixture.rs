@@ -6,13 +6,15 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use local_cloud::{
-    InvocationResult, LocalCloud, Options, customers::NewCustomer, sandboxes::drivewealth::Payment,
-};
+use local_cloud::{InvocationResult, LocalCloud, Options, sandboxes::drivewealth::Payment};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{Api, Database, Result, Tester, eventually, sqs_event};
+use crate::{
+    Api, Database, Result, Tester,
+    customers::{Backends, NewCustomer},
+    eventually, sqs_event,
+};
 
 /// A failed message or stream record comes back after this.
 const REDELIVERY: Duration = Duration::from_millis(100);
@@ -57,6 +59,7 @@ pub struct Fixture {
     pub cloud: LocalCloud,
     /// Its database.
     pub database: Database,
+    backends: Backends,
     http: reqwest::Client,
 }
 
@@ -70,6 +73,7 @@ impl Fixture {
         cloud.drivewealth().auto_advance(Some(PACE));
         Ok(Self {
             database: Database::open(cloud.database_url()).await?,
+            backends: Backends::of(&cloud)?,
             http: local_cloud::http_client()?,
             cloud,
         })
@@ -103,7 +107,7 @@ impl Fixture {
     /// # Errors
     /// When one can't be made.
     pub async fn customer_with(&self, new: &NewCustomer) -> Result<Tester> {
-        let customer = self.cloud.add_customer(new).await?;
+        let customer = self.backends.add_customer(new).await?;
         let api = self.api(Some(json!({ "profile_id": customer.profile_id })))?;
         Ok(Tester { customer, api })
     }

@@ -8,6 +8,7 @@
 mod api;
 pub mod billing;
 pub mod broker;
+pub mod customers;
 mod database;
 mod eventually;
 mod fixture;

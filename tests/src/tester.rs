@@ -1,11 +1,10 @@
 //! A customer who uses the app.
 
 use anyhow::{Context, ensure};
-use local_cloud::customers::Customer;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Answer, Api, Result, eventually};
+use crate::{Answer, Api, Result, customers::Customer, eventually};
 
 /// A customer with the app in hand.
 #[derive(Debug, Clone)]

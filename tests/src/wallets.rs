@@ -34,10 +34,23 @@ impl Fixture {
     /// # Errors
     /// When it can't be registered or recharged.
     pub async fn wallet_client(&self, wallets: &[(&str, i64)]) -> Result<WalletClient> {
-        let service = self.wallets_service()?;
         let currencies: Vec<&str> = wallets.iter().map(|(currency, _)| *currency).collect();
-        let body = json!({ "external_ref": new_key(), "currencies": currencies });
-        let answer = service.post("/clients", &new_key(), &body).await?.expect(201)?;
+        let (client, status) = self.register_client(&new_key(), &currencies).await?;
+        crate::ensure_eq!(status, 201);
+        for (currency, amount) in wallets.iter().filter(|(_, amount)| *amount > 0) {
+            client.recharge(currency, *amount).await?.expect(201)?;
+        }
+        Ok(client)
+    }
+
+    /// Registers a client by the name that the service has for it; gives the client and the answer's status.
+    ///
+    /// # Errors
+    /// When it can't be registered.
+    pub async fn register_client(&self, name: &str, currencies: &[&str]) -> Result<(WalletClient, u16)> {
+        let service = self.wallets_service()?;
+        let body = json!({ "external_ref": name, "currencies": currencies });
+        let answer = service.post("/clients", &new_key(), &body).await?;
         let id = answer.number("client_id")?;
         let opened = answer.body["wallets"].as_array().context("no wallets")?;
         let opened = opened.iter().map(|wallet| {
@@ -50,10 +63,7 @@ impl Fixture {
             api: self.api(Some(json!({ "client_id": id })))?,
             service,
         };
-        for (currency, amount) in wallets.iter().filter(|(_, amount)| *amount > 0) {
-            client.recharge(currency, *amount).await?.expect(201)?;
-        }
-        Ok(client)
+        Ok((client, answer.status))
     }
 
     /// Sets a rate as of now.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
@@ -36,7 +36,8 @@ pub const STRIPE_API_KEY: &str = "sk_test_moneta_local";
 /// The e-mail address of the service account that may send through the Firebase sandbox.
 pub const FIREBASE_CLIENT_EMAIL: &str = "push@moneta-local.iam.gserviceaccount.com";
 
-const DATA_KEY: &str = "bW9uZXRhLWxvY2FsLWRldmVsb3BtZW50LWtleS0zMmI=";
+/// The key with which values are sealed at rest.
+pub const DATA_KEY: &[u8; 32] = b"moneta-local-development-key-32b";
 const KEY_ID: &str = "moneta-local";
 const RSA_BITS: usize = 2048;
 
@@ -49,7 +50,7 @@ pub fn local_secrets() -> BTreeMap<String, String> {
         "password": DRIVEWEALTH_PASSWORD,
     });
     let plaid = json!({ "client_id": PLAID_CLIENT_ID, "secret": PLAID_SECRET });
-    let data_key = json!({ "key": DATA_KEY });
+    let data_key = json!({ "key": STANDARD.encode(DATA_KEY) });
     [
         ("DATA_KEY_SECRET", data_key),
         ("DRIVEWEALTH_SECRET", drivewealth),

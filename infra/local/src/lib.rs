@@ -6,8 +6,6 @@
 pub mod backends;
 pub mod cli;
 mod cloud;
-pub mod customers;
-pub mod demo;
 mod gateway;
 mod held_file;
 mod http_client;
@@ -16,7 +14,7 @@ pub mod keys;
 mod logs;
 mod options;
 mod prerequisites;
-mod progress;
+pub mod progress;
 mod running;
 mod runtime;
 pub mod sandboxes;

@@ -1,4 +1,4 @@
-//! What the command line says. Everything that is printed is printed here.
+//! What the command lines print: here and nowhere else.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -8,12 +8,12 @@
 use std::time::{Duration, Instant};
 
 /// Prints a line.
-pub(crate) fn say(line: impl std::fmt::Display) {
+pub fn say(line: impl std::fmt::Display) {
     println!("{line}");
 }
 
 /// Prints a warning, or what went wrong.
-pub(crate) fn warn(line: impl std::fmt::Display) {
+pub fn warn(line: impl std::fmt::Display) {
     eprintln!("{line}");
 }
 
@@ -47,7 +47,7 @@ impl Progress {
 }
 
 /// A duration as people read it.
-pub(crate) fn in_words(duration: Duration) -> String {
+pub fn in_words(duration: Duration) -> String {
     match duration.as_millis() {
         milliseconds @ 0..1000 => format!("{milliseconds} ms"),
         milliseconds => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),

@@ -5,6 +5,7 @@ mod client;
 mod inspect;
 mod invoke;
 mod openapi;
+mod stop;
 mod up;
 
 use std::{
@@ -14,6 +15,9 @@ use std::{
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+
+pub use self::stop::StopSignal;
+pub use self::up::URL_VARIABLE;
 
 use self::client::Client;
 use crate::{options::DEFAULT_PORT, progress};
@@ -53,10 +57,11 @@ struct Place {
 #[derive(Subcommand)]
 enum Command {
     /// Build the functions, start the local cloud and stay until Ctrl-C.
-    #[command(after_help = "Examples:\n  moneta up\n  moneta up --port 9500 --no-build\n  moneta up --fresh")]
+    #[command(
+        after_help = "Examples:\n  moneta up\n  moneta up --port 9500 --no-build\n  moneta up --fresh\n  \
+                      moneta up --on-ready target/debug/first_customer"
+    )]
     Up(StartArguments),
-    /// Play the demonstration on a local cloud of its own.
-    Demo(DemoArguments),
     /// Invoke a function with an event.
     #[command(
         after_help = "Without a running local cloud, a temporary one is started for the call.\n\nExamples:\n  \
@@ -121,16 +126,9 @@ struct StartArguments {
     /// Forget what .local/cloud holds from earlier runs.
     #[arg(long)]
     fresh: bool,
-}
-
-#[derive(Args)]
-struct DemoArguments {
-    /// The port of the HTTP API; any free one when not given.
-    #[arg(long)]
-    port: Option<u16>,
-    /// Take the binaries as they are.
-    #[arg(long)]
-    no_build: bool,
+    /// A program to run once everything is up, with the address in MONETA_URL.
+    #[arg(long, value_name = "PROGRAM")]
+    on_ready: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -199,7 +197,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
     let client = || Client::find(&root, cli.place.url.as_deref());
     match cli.command {
         Command::Up(arguments) => up::up(&root, &arguments).await,
-        Command::Demo(arguments) => up::demo(&root, &arguments).await,
         Command::Invoke { operation, event } => {
             invoke::invoke(&root, cli.place.url.as_deref(), &operation, event).await
         }
@@ -224,7 +221,8 @@ fn find_root(from: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn init_tracing() {
+/// Writes the local cloud's own log to the standard error, as `MONETA_LOG` filters it.
+pub fn init_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MONETA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,local_cloud=info"));
     // Somebody who uses this as a library may have their own.

@@ -5,14 +5,13 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use end_to_end::{
     Fixture, OutboxRow, Result, SUCCEEDED, Scenario, Tester, TopicMessage, ensure_eq, eventually,
-    new_domain_event, options, run_scenarios, topic_messages,
+    new_domain_event, topic_messages,
 };
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -24,8 +23,8 @@ const DEAD: &str = "drivewealth-events-dead";
 const RECEIVES: u32 = 10;
 const RELAY: &str = "relay_outbox";
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::alone("poison_dies_while_others_go_through", poison),
         Scenario::alone("a_message_that_died_is_done_after_a_redrive", redriven),
         Scenario::alone("a_killed_functions_events_are_applied_once", killed),
@@ -47,8 +46,7 @@ fn main() -> ExitCode {
         Scenario::new("old_records_are_deleted_and_others_kept", pruned),
         Scenario::new("no_session_holds_a_lock_for_long", session_limits),
         Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
-    ];
-    run_scenarios("queues", options(), scenarios)
+    ]
 }
 
 async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {

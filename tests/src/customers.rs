@@ -1,19 +1,22 @@
 //! Customers as identity checks and bank linking will leave them: a profile with an approved check, an open trading
-//! account, a linked bank account and a phone. The demonstration, `moneta up` and the tests start with them.
+//! account, a linked bank account and a phone. The tests, the demonstration and `make up` start with them.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::Utc;
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand::{SecureRandom, SystemRandom},
-};
-use serde_json::Value;
+use local_cloud::{LocalCloud, backends::sdk_config, keys};
+use platform::security::sealed::DataKey;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::{LocalCloud, keys, sandboxes::drivewealth::SeedAccount};
+use crate::Result;
+
+/// The table of notifications and phones.
+const TABLE: &str = "notifications";
+/// A function that is given the table's name, and the variable that has it.
+const READER: &str = "list_notifications";
+const TABLE_VARIABLE: &str = "TABLE_NOTIFICATIONS";
 
 /// What a customer starts with.
 #[derive(Clone, Debug)]
@@ -61,13 +64,81 @@ pub struct Customer {
     pub device_token: String,
 }
 
-impl LocalCloud {
-    /// Adds a customer to the database, to the sandboxes and to the table of phones.
-    pub async fn add_customer(&self, new: &NewCustomer) -> anyhow::Result<Customer> {
+impl Customer {
+    /// Its ids here.
+    pub fn ids(&self) -> CustomerIds {
+        CustomerIds {
+            profile_id: self.profile_id,
+            trading_account_id: self.trading_account_id,
+            bank_account_id: self.bank_account_id,
+        }
+    }
+}
+
+/// The ids with which a customer asks for a deposit.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct CustomerIds {
+    /// The app user.
+    pub profile_id: i64,
+    /// The trading account.
+    pub trading_account_id: i64,
+    /// The linked bank account.
+    pub bank_account_id: i64,
+}
+
+/// What a customer is written into: the database, the sandboxes and the table of phones of a running local cloud.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    database_url: String,
+    sandboxes_url: String,
+    http: reqwest::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+impl Backends {
+    /// Those of a local cloud in this process.
+    ///
+    /// # Errors
+    /// When the template has no table of phones.
+    pub fn of(cloud: &LocalCloud) -> Result<Self> {
+        Ok(Self {
+            database_url: cloud.database_url().to_owned(),
+            sandboxes_url: cloud.sandboxes_url().to_owned(),
+            http: local_cloud::http_client()?,
+            dynamodb: cloud.dynamodb().clone(),
+            table: cloud.table(TABLE)?,
+        })
+    }
+
+    /// Those of the local cloud at an address.
+    ///
+    /// # Errors
+    /// When it doesn't answer as a local cloud does.
+    pub async fn at(url: &str) -> Result<Self> {
+        let http = local_cloud::http_client()?;
+        let status = get(&http, &format!("{url}/local/status")).await?;
+        let variables = get(&http, &format!("{url}/local/functions/{READER}/environment")).await?;
+        let addresses = &status["addresses"];
+        let endpoint = text(addresses, "AWS_ENDPOINT_URL_DYNAMODB")?;
+        Ok(Self {
+            database_url: text(addresses, "DATABASE_URL")?,
+            sandboxes_url: text(addresses, "SANDBOXES")?,
+            http,
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk_config(&endpoint).await),
+            table: text(&variables, TABLE_VARIABLE)?,
+        })
+    }
+
+    /// Adds a customer.
+    ///
+    /// # Errors
+    /// When one of them refuses it.
+    pub async fn add_customer(&self, new: &NewCustomer) -> Result<Customer> {
         let unique = Uuid::now_v7();
         let user = Uuid::new_v4().to_string();
         let email = format!("ada.{}@example.com", unique.simple());
-        let mut database = PgConnection::connect(self.database_url()).await?;
+        let mut database = PgConnection::connect(&self.database_url).await?;
         let profile_id: i64 = sqlx::query_scalar(
             "INSERT INTO profiles (email, first_name, last_name) VALUES ($1, 'Ada', 'Example') RETURNING id",
         )
@@ -87,7 +158,7 @@ impl LocalCloud {
             device_token: format!("phone-{}", unique.simple()),
         };
         let account_no = format!("MNTA{profile_id:06}");
-        self.add_to_sandboxes(&customer, &account_no, new)?;
+        self.add_to_sandboxes(&customer, &account_no, new).await?;
         insert(&mut database, &mut customer, &account_no).await?;
         database.close().await?;
         self.add_phone(&customer).await?;
@@ -95,11 +166,15 @@ impl LocalCloud {
     }
 
     /// The customer with the lowest profile id, if there is one.
-    pub async fn first_customer(&self) -> anyhow::Result<Option<(i64, i64, i64)>> {
-        let mut database = PgConnection::connect(self.database_url()).await?;
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_customer(&self) -> Result<Option<CustomerIds>> {
+        let mut database = PgConnection::connect(&self.database_url).await?;
         let found = sqlx::query_as(
-            "SELECT profiles.id, trading_accounts.id, bank_accounts.id FROM profiles \
-             JOIN trading_accounts ON trading_accounts.profile_id = profiles.id \
+            "SELECT profiles.id AS profile_id, trading_accounts.id AS trading_account_id, \
+                    bank_accounts.id AS bank_account_id \
+             FROM profiles JOIN trading_accounts ON trading_accounts.profile_id = profiles.id \
              JOIN bank_accounts ON bank_accounts.profile_id = profiles.id ORDER BY profiles.id LIMIT 1",
         )
         .fetch_optional(&mut database)
@@ -108,51 +183,53 @@ impl LocalCloud {
         Ok(found)
     }
 
-    fn add_to_sandboxes(
-        &self,
-        customer: &Customer,
-        account_no: &str,
-        new: &NewCustomer,
-    ) -> anyhow::Result<()> {
-        self.drivewealth().seed_account(SeedAccount {
-            user_id: customer.drivewealth_user_id.clone(),
-            account_id: customer.drivewealth_account_id.clone(),
-            account_no: account_no.to_owned(),
-            cash_cents: new.cash_cents,
-            bank_account_id: customer.drivewealth_bank_account_id.clone(),
-            funds: new.funds.clone(),
-        })?;
-        let balance = new.bank_balance_cents;
-        self.plaid().seed_item(
-            &customer.plaid_access_token,
-            &customer.plaid_account_id,
-            balance,
-            balance,
-        );
+    async fn add_to_sandboxes(&self, customer: &Customer, account_no: &str, new: &NewCustomer) -> Result {
+        let account = json!({
+            "user_id": customer.drivewealth_user_id,
+            "account_id": customer.drivewealth_account_id,
+            "account_no": account_no,
+            "cash_cents": new.cash_cents,
+            "bank_account_id": customer.drivewealth_bank_account_id,
+            "funds": new.funds,
+        });
+        self.seed("drivewealth/accounts", &account).await?;
+        let item = json!({
+            "access_token": customer.plaid_access_token,
+            "account_id": customer.plaid_account_id,
+            "available_cents": new.bank_balance_cents,
+            "current_cents": new.bank_balance_cents,
+        });
+        self.seed("plaid/items", &item).await
+    }
+
+    async fn seed(&self, path: &str, body: &Value) -> Result {
+        let url = format!("{}/control/{path}", self.sandboxes_url);
+        let response = self.http.post(url).json(body).send().await?;
+        let (status, text) = (response.status(), response.text().await?);
+        ensure!(status.is_success(), "seeding {path}: {status} {text}");
         Ok(())
     }
 
     /// The phone beside the profile's feed, and whose it is.
-    async fn add_phone(&self, customer: &Customer) -> anyhow::Result<()> {
-        let table = self.table("notifications")?;
+    async fn add_phone(&self, customer: &Customer) -> Result {
         let text = |value: String| AttributeValue::S(value);
         let number = |value: i64| AttributeValue::N(value.to_string());
         let device = format!("device#{}", customer.device_token);
         let phone = Put::builder()
-            .table_name(&table)
+            .table_name(&self.table)
             .item("pk", text(format!("profile#{}", customer.profile_id)))
             .item("sk", text(device.clone()))
             .item("platform", text("ios".to_owned()))
             .item("registered_at", number(Utc::now().timestamp_millis()))
             .build()?;
         let owner = Put::builder()
-            .table_name(&table)
+            .table_name(&self.table)
             .item("pk", text(device))
             .item("sk", text("owner".to_owned()))
             .item("profile_id", number(customer.profile_id))
             .build()?;
         let write = |put| TransactWriteItem::builder().put(put).build();
-        self.dynamodb()
+        self.dynamodb
             .transact_write_items()
             .transact_items(write(phone))
             .transact_items(write(owner))
@@ -164,13 +241,9 @@ impl LocalCloud {
 }
 
 /// Writes the customer's rows, all or none.
-async fn insert(
-    database: &mut PgConnection,
-    customer: &mut Customer,
-    account_no: &str,
-) -> anyhow::Result<()> {
+async fn insert(database: &mut PgConnection, customer: &mut Customer, account_no: &str) -> Result {
     let item_id = format!("item-{}", customer.plaid_access_token);
-    let sealed = seal(
+    let sealed = DataKey::from_bytes(keys::DATA_KEY)?.seal(
         &format!("plaid_items.access_token:{item_id}"),
         &customer.plaid_access_token,
     )?;
@@ -207,24 +280,14 @@ async fn insert(
     Ok(())
 }
 
-/// Seals a value under the development data key, in the layout that the platform's module `sealed` describes.
-fn seal(place: &str, value: &str) -> anyhow::Result<Vec<u8>> {
-    let secrets = keys::local_secrets();
-    let secret = secrets
-        .get("DATA_KEY_SECRET")
-        .context("there is no development data key")?;
-    let secret: Value = serde_json::from_str(secret)?;
-    let bytes = STANDARD.decode(secret.get("key").and_then(Value::as_str).unwrap_or_default())?;
-    let unusable = |_| anyhow::anyhow!("the development data key can't be used");
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).map_err(unusable)?);
-    let mut nonce = [0_u8; NONCE_LEN];
-    SystemRandom::new().fill(&mut nonce).map_err(unusable)?;
-    let mut text = value.as_bytes().to_vec();
-    key.seal_in_place_append_tag(
-        Nonce::assume_unique_for_key(nonce),
-        Aad::from(place.as_bytes()),
-        &mut text,
-    )
-    .map_err(unusable)?;
-    Ok([&[1], nonce.as_slice(), &text].concat())
+async fn get(http: &reqwest::Client, url: &str) -> Result<Value> {
+    let response = http.get(url).send().await?;
+    Ok(response.error_for_status()?.json().await?)
+}
+
+fn text(object: &Value, name: &str) -> Result<String> {
+    let found = object[name].as_str();
+    Ok(found
+        .with_context(|| format!("the local cloud has no {name}"))?
+        .to_owned())
 }

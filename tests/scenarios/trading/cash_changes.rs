@@ -1,16 +1,14 @@
 //! After the cash has changed, a portfolio's targets are what it holds: once per event, from answers that hold
 //! together, and never over targets that somebody has set since.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::ensure;
+use end_to_end::customers::NewCustomer;
 use end_to_end::{
     Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event,
-    options, run_scenarios,
 };
 use futures::future::try_join_all;
-use local_cloud::customers::NewCustomer;
 use local_cloud::sandboxes::drivewealth::AccountState;
 use local_cloud::sandboxes::{Effect, Fault, PortfolioDefect};
 use serde_json::{Value, json};
@@ -18,8 +16,8 @@ use serde_json::{Value, json};
 const CONSUMER: &str = "on_cash_changed";
 const QUEUE: &str = "portfolio-changes";
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new("targets_become_what_is_held_and_sum_to_one", targets_follow),
         Scenario::new("targets_sum_to_one_however_odd_the_values", odd_values),
         Scenario::new("the_same_message_again_changes_nothing_any_more", duplicates),
@@ -33,8 +31,7 @@ fn main() -> ExitCode {
         Scenario::alone("targets_whose_answer_was_lost_are_set_again", answer_lost),
         Scenario::alone("an_account_that_is_closed_keeps_its_cash_alone", closed),
         Scenario::new("a_portfolio_that_was_made_anew_is_followed", made_anew),
-    ];
-    run_scenarios("cash_changes", options(), scenarios)
+    ]
 }
 
 fn account(fixture: &Fixture, tester: &Tester) -> Result<AccountState> {

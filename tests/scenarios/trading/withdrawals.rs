@@ -5,14 +5,10 @@
     reason = "a missing part of a JSON value is null, and a missing redemption fails the scenario"
 )]
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{
-    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, eventually, options,
-    run_scenarios,
-};
+use end_to_end::{FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, eventually};
 use futures::future::{join_all, try_join_all};
 use local_cloud::sandboxes::drivewealth::{Payment, status};
 use local_cloud::sandboxes::{Effect, Fault};
@@ -28,8 +24,8 @@ const WHOLE_WAY: [i32; 5] = [
     status::SUCCESSFUL,
 ];
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new("a_withdrawal_is_approved_and_arrives", whole_way),
         // Twenty requests have the machine to themselves.
         Scenario::alone("the_same_request_gets_the_same_answer", same_request),
@@ -63,8 +59,7 @@ fn main() -> ExitCode {
             "an_approval_that_fails_is_made_up_for_by_the_event",
             approval_fails,
         ),
-    ];
-    run_scenarios("withdrawals", options(), scenarios)
+    ]
 }
 
 fn only_redemption(fixture: &Fixture, tester: &Tester) -> Result<Payment> {

@@ -6,13 +6,12 @@
 )]
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::market::MarketCalendar;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, options, run_scenarios};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually};
 use local_cloud::sandboxes::drivewealth::SeedAccount;
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -26,9 +25,9 @@ const PATIENCE: &str = "BALANCE_PATIENCE_HOURS";
 /// Accounts that are fanned out at once.
 const MANY: i64 = 1_000;
 
-fn main() -> ExitCode {
+pub fn scenarios() -> Vec<Scenario> {
     // Each run takes the balance of everybody, so that the scenarios with one run alone.
-    let scenarios = vec![
+    vec![
         Scenario::alone(
             "a_day_has_one_balance_per_account_however_often_it_is_taken",
             once_a_day,
@@ -49,8 +48,7 @@ fn main() -> ExitCode {
             cash_moves,
         ),
         Scenario::new("commissions_see_what_they_count_by", views),
-    ];
-    run_scenarios("account_balances", options(), scenarios)
+    ]
 }
 
 /// A balance as it is stored.

@@ -30,8 +30,8 @@ use tokio::process::Command;
 /// Not checked: `unsupported_method`, because API Gateway answers 404, not 405, to a method without a route;
 /// `allow_header_conformance`, which goes with it; `use_after_free` and `ensure_resource_availability`, because what can
 /// be deleted (a device, a card), or was made by a request, is read by no id; `object_level_authorization`, which needs
-/// two users' objects behind ids in paths (tests/access does that). Webhooks aren't tried at all: without a signature
-/// there is one answer to everything (tests/hostile_input has it).
+/// two users' objects behind ids in paths (tests/attacks/access does that). Webhooks aren't tried at all: without a signature
+/// there is one answer to everything (tests/attacks/hostile_input has it).
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,negative_data_rejection,positive_data_acceptance,\
                       missing_required_header,ignored_auth";

@@ -4,22 +4,19 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{
-    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, options, run_scenarios,
-};
+use end_to_end::{FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq};
 use local_cloud::sandboxes::drivewealth::{Payment, status};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const RECONCILER: &str = "reconcile_trading";
 
-fn main() -> ExitCode {
+pub fn scenarios() -> Vec<Scenario> {
     // Each run looks at everybody, so that the scenarios run one after the other.
-    let scenarios = vec![
+    vec![
         Scenario::alone("what_lost_events_would_have_told_is_found", lost_events),
         Scenario::alone("a_return_that_was_never_told_is_found", lost_return),
         Scenario::alone("a_redemption_that_nobody_told_of_is_approved", lost_approval),
@@ -44,8 +41,7 @@ fn main() -> ExitCode {
             "a_run_without_input_of_its_own_takes_the_schedules",
             input_of_the_schedule,
         ),
-    ];
-    run_scenarios("reconciliation", options(), scenarios)
+    ]
 }
 
 async fn reconcile(fixture: &Fixture, scope: &str) -> Result<Value> {

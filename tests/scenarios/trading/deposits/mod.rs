@@ -7,24 +7,22 @@
 
 mod lost_answers;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use end_to_end::customers::NewCustomer;
 use end_to_end::{
-    Answer, FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, options,
-    run_scenarios, topic_messages,
+    Answer, FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, topic_messages,
 };
 use futures::future::try_join_all;
-use local_cloud::customers::NewCustomer;
 use local_cloud::sandboxes::drivewealth::{Decline, status};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const DEPOSIT: &str = "/trading/deposits";
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new("a_deposit_goes_from_the_request_to_the_phone", whole_way),
         Scenario::new("the_same_request_gets_the_same_answer", same_request),
         Scenario::new("a_key_is_the_profiles_own", key_of_another_profile),
@@ -99,8 +97,7 @@ fn main() -> ExitCode {
         ),
         Scenario::alone("an_event_may_come_before_the_answer", lost_answers::event_first),
         Scenario::alone("an_answer_may_come_before_the_events", lost_answers::answer_first),
-    ];
-    run_scenarios("deposits", options(), scenarios)
+    ]
 }
 
 /// The one deposit that the broker has for the customer.

@@ -1,8 +1,7 @@
 //! The session at the broker is shared by all instances and renewed once; what signs us in shows in no log.
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, options, run_scenarios};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
 use futures::future::try_join_all;
 use local_cloud::keys::local_secrets;
 use local_cloud::sandboxes::{Effect, Fault};
@@ -16,8 +15,8 @@ const SPEAKERS: [&str; 4] = [
     "push_notification",
 ];
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::alone("a_cold_crowd_signs_in_once", a_cold_crowd_signs_in_once),
         Scenario::alone(
             "a_session_that_ends_is_renewed_and_the_request_repeated_whole",
@@ -25,8 +24,7 @@ fn main() -> ExitCode {
         ),
         Scenario::alone("the_stored_session_is_sealed", the_stored_session_is_sealed),
         Scenario::alone("no_log_shows_a_secret", no_log_shows_a_secret),
-    ];
-    run_scenarios("broker_session", options(), scenarios)
+    ]
 }
 
 async fn a_cold_crowd_signs_in_once(fixture: Arc<Fixture>) -> Result {

@@ -1,18 +1,10 @@
-//! The story of the wallets: Alice and Bob hold dollars, Clara holds euros, and they pay each other.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a JSON value gives null for what it doesn't have"
-)]
+//! Wallets: Alice and Bob hold dollars, Clara holds euros, and they pay each other.
 
-use anyhow::Context;
+use end_to_end::{Answer, Api, Fixture, Result, wallets::WalletClient};
+use local_cloud::progress::say;
 use serde_json::{Value, json};
 
-use super::{
-    api::{Answer, Api},
-    checks::Checks,
-    topic::Topic,
-};
-use crate::{LocalCloud, progress::say};
+use super::checks::{Checks, events, quote};
 
 /// What happens, in the order in which it does; all amounts are in minor units.
 const RECHARGE: i64 = 50_000;
@@ -35,10 +27,9 @@ const EVENTS: [&str; 7] = [
     "withdrawal.requested",
 ];
 
-/// Plays the story.
-pub(super) async fn play(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Result<()> {
-    let topic = Topic::open(cloud.kafka_brokers(), "wallets.events")?;
-    let story = Story::begin(cloud, checks).await?;
+/// Plays the chapters.
+pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
+    let story = Story::begin(fixture, checks).await?;
     story.rates(checks).await?;
     story.recharge(checks).await?;
     story.pay_bob(checks).await?;
@@ -46,19 +37,19 @@ pub(super) async fn play(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Res
     let paid = story.pay_clara(checks).await?;
     story.batch(checks).await?;
     story.withdraw(checks).await?;
-    story.settle_accounts(checks, paid).await?;
-    told(checks, &topic).await
+    story.compare_books(checks, paid).await?;
+    story.events(checks).await
 }
 
-/// A client with one wallet, and the client's own token.
+/// A client with one wallet.
 struct Person {
-    client: i64,
+    client: WalletClient,
+    currency: &'static str,
     wallet: i64,
-    api: Api,
 }
 
 struct Story<'a> {
-    cloud: &'a LocalCloud,
+    fixture: &'a Fixture,
     /// The service whose clients they are.
     service: Api,
     alice: Person,
@@ -67,67 +58,56 @@ struct Story<'a> {
 }
 
 impl Person {
-    async fn register(
-        cloud: &LocalCloud,
-        service: &Api,
-        name: &str,
-        currency: &str,
-    ) -> anyhow::Result<(Self, u16)> {
-        let request = json!({ "external_ref": name, "currencies": [currency] });
-        let answer = service.post("/clients", "unused", &request).await?;
-        let client = answer.body["client_id"].as_i64();
-        let client = client.with_context(|| format!("{name} was not registered: {}", answer.body))?;
-        let wallet = answer.body["wallets"][0]["wallet_id"].as_i64();
+    /// Registers somebody; gives the status of the answer, too.
+    async fn register(fixture: &Fixture, name: &str, currency: &'static str) -> Result<(Self, u16)> {
+        let (client, status) = fixture.register_client(name, &[currency]).await?;
         let person = Self {
+            wallet: client.wallet(currency)?,
             client,
-            wallet: wallet.context("there is no wallet")?,
-            api: Api::with_claims(cloud, json!({ "client_id": client }))?,
+            currency,
         };
-        Ok((person, answer.status))
+        Ok((person, status))
     }
 
-    fn path(&self, what: &str) -> String {
-        format!("/clients/{}/{what}", self.client)
-    }
-
-    async fn balance(&self) -> anyhow::Result<Value> {
-        let wallets = self.api.get(&self.path("wallets")).await?.body;
-        Ok(wallets["items"][0]["balance"].clone())
+    async fn balance(&self) -> Result<i64> {
+        self.client.balance(self.currency).await
     }
 
     /// Pays to somebody; `fixed` is the field of the amount that is fixed.
-    async fn pay(&self, to: &Self, key: &str, fixed: &str, amount: i64) -> anyhow::Result<Answer> {
-        let transfer = json!({ "wallet_id": self.wallet, "receiver_client_id": to.client, fixed: amount });
-        self.api.post(&self.path("transfers"), key, &transfer).await
+    async fn pay(&self, to: &Self, key: &str, fixed: &str, amount: i64) -> Result<Answer> {
+        let amount = json!({ fixed: amount });
+        self.client
+            .pay_under(key, self.currency, &to.client, amount)
+            .await
     }
 
     /// The newest of the client's transfers, as the client sees it.
-    async fn newest_transfer(&self) -> anyhow::Result<Value> {
-        let path = self.path("payments?type=transfer&limit=1");
-        Ok(self.api.get(&path).await?.body["items"][0].clone())
+    async fn newest_transfer(&self) -> Result<Value> {
+        let path = self.client.path("payments?type=transfer&limit=1");
+        Ok(self.client.api.get(&path).await?.body["items"][0].clone())
     }
 }
 
 impl<'a> Story<'a> {
-    async fn begin(cloud: &'a LocalCloud, checks: &mut Checks) -> anyhow::Result<Self> {
+    async fn begin(fixture: &'a Fixture, checks: &mut Checks) -> Result<Self> {
         say("\n5. Wallets: Alice and Bob hold dollars, Clara only euros");
-        let service = Api::with_claims(cloud, json!({ "scope": "wallets" }))?;
-        let (alice, alice_is_new) = Person::register(cloud, &service, "alice", "USD").await?;
-        let (bob, bob_is_new) = Person::register(cloud, &service, "bob", "USD").await?;
-        let (clara, clara_is_new) = Person::register(cloud, &service, "clara", "EUR").await?;
+        let service = fixture.wallets_service()?;
+        let (alice, alice_is_new) = Person::register(fixture, "alice", "USD").await?;
+        let (bob, bob_is_new) = Person::register(fixture, "bob", "USD").await?;
+        let (clara, clara_is_new) = Person::register(fixture, "clara", "EUR").await?;
         checks.that(
             "a service registers the three: 201",
             [alice_is_new, bob_is_new, clara_is_new] == [201; 3],
         );
-        let (again, status) = Person::register(cloud, &service, "alice", "USD").await?;
+        let (again, status) = Person::register(fixture, "alice", "USD").await?;
         checks.that(
             "registering Alice again finds her: 200",
-            status == 200 && (again.client, again.wallet) == (alice.client, alice.wallet),
+            status == 200 && (again.client.id, again.wallet) == (alice.client.id, alice.wallet),
         );
-        let strangers = bob.api.get(&alice.path("wallets")).await?;
+        let strangers = bob.client.api.get(&alice.client.path("wallets")).await?;
         checks.that("Bob finds nothing of Alice's: 404", strangers.status == 404);
         Ok(Self {
-            cloud,
+            fixture,
             service,
             alice,
             bob,
@@ -135,9 +115,13 @@ impl<'a> Story<'a> {
         })
     }
 
-    async fn rates(&self, checks: &mut Checks) -> anyhow::Result<()> {
-        let report = self.cloud.run_schedule("refresh_exchange_rates", None).await?;
-        let date = self.cloud.ecb().date();
+    async fn rates(&self, checks: &mut Checks) -> Result {
+        let report = self
+            .fixture
+            .cloud
+            .run_schedule("refresh_exchange_rates", None)
+            .await?;
+        let date = self.fixture.cloud.ecb().date();
         checks.that(
             "the schedule refresh_exchange_rates takes the European Central Bank's rates over",
             report.payload["date"] == json!(date) && report.payload["not_refreshed"].is_null(),
@@ -146,20 +130,20 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn recharge(&self, checks: &mut Checks) -> anyhow::Result<()> {
+    async fn recharge(&self, checks: &mut Checks) -> Result {
         let money = json!({ "wallet_id": self.alice.wallet, "amount": RECHARGE });
-        let path = self.alice.path("recharges");
+        let path = self.alice.client.path("recharges");
         let answer = self.service.post(&path, "recharge", &money).await?;
         checks.that(
             "the service brings in $500.00 for Alice: 201, done",
             answer.status == 201 && answer.body["payment_status"] == "done",
         );
-        let by_herself = self.alice.api.post(&path, "by-herself", &money).await?;
+        let by_herself = self.alice.client.api.post(&path, "by-herself", &money).await?;
         checks.that("Alice can't do that herself: 403", by_herself.status == 403);
         Ok(())
     }
 
-    async fn pay_bob(&self, checks: &mut Checks) -> anyhow::Result<()> {
+    async fn pay_bob(&self, checks: &mut Checks) -> Result {
         say("\n6. Alice pays Bob $120.00");
         let answer = self.alice.pay(&self.bob, "to-bob", "amount", TO_BOB).await?;
         checks.that(
@@ -178,21 +162,18 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn too_much(&self, checks: &mut Checks) -> anyhow::Result<()> {
+    async fn too_much(&self, checks: &mut Checks) -> Result {
         let answer = self.alice.pay(&self.bob, "too-much", "amount", TOO_MUCH).await?;
         checks.that(
             "more than Alice has gets 402 with the balance",
             answer.status == 402,
         );
-        say(format_args!(
-            "     (\"{}\")",
-            answer.body["detail"].as_str().unwrap_or_default()
-        ));
+        quote(Some(&answer.body), "detail");
         Ok(())
     }
 
     /// Gives what Alice has paid, in cents.
-    async fn pay_clara(&self, checks: &mut Checks) -> anyhow::Result<i64> {
+    async fn pay_clara(&self, checks: &mut Checks) -> Result<i64> {
         say("\n7. Alice pays Clara €50.00 out of her dollars");
         let answer = self
             .alice
@@ -211,7 +192,7 @@ impl<'a> Story<'a> {
         checks.that(
             "Clara's side: +€50.00 from Alice; Alice's side: the dollars, below zero",
             credit["amount"] == CLARA_GETS
-                && credit["partner_client_id"] == self.alice.client
+                && credit["partner_client_id"] == self.alice.client.id
                 && debit["partner_amount"] == CLARA_GETS
                 && debit["amount"] == paid
                 && paid < 0,
@@ -226,13 +207,13 @@ impl<'a> Story<'a> {
         Ok(-paid)
     }
 
-    async fn batch(&self, checks: &mut Checks) -> anyhow::Result<()> {
+    async fn batch(&self, checks: &mut Checks) -> Result {
         say("\n8. Three transfers in a batch, each by itself; Bob doesn't have the million of the second");
         let transfer = |from: &Person, to: &Person, amount: i64| {
             json!({
-                "client_id": from.client,
+                "client_id": from.client.id,
                 "wallet_id": from.wallet,
-                "receiver_client_id": to.client,
+                "receiver_client_id": to.client.id,
                 "amount": amount,
             })
         };
@@ -254,10 +235,7 @@ impl<'a> Story<'a> {
             "the second is refused in its place: 402",
             items[1]["payment"].is_null() && refusal["status"] == 402,
         );
-        say(format_args!(
-            "     (\"{}\")",
-            refusal["detail"].as_str().unwrap_or_default()
-        ));
+        quote(Some(refusal), "detail");
         let again = self.service.post("/transfers/batch", "batch", &batch).await?;
         let again = &again.body["items"];
         checks.that(
@@ -269,38 +247,34 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn withdraw(&self, checks: &mut Checks) -> anyhow::Result<()> {
+    async fn withdraw(&self, checks: &mut Checks) -> Result {
         say("\n9. Bob withdraws $20.00, which doesn't get through");
-        let before = self.bob.balance().await?.as_i64().unwrap_or_default();
-        let money = json!({ "wallet_id": self.bob.wallet, "amount": WITHDRAWAL });
-        let path = self.bob.path("withdrawals");
-        let answer = self.bob.api.post(&path, "withdrawal", &money).await?;
+        let before = self.bob.balance().await?;
+        let answer = self.bob.client.withdraw("USD", WITHDRAWAL).await?;
         checks.that(
             "the API takes it: 201, pending, and the money is out of the balance",
             answer.status == 201
                 && answer.body["payment_status"] == "pending"
                 && self.bob.balance().await? == before - WITHDRAWAL,
         );
-        let transaction = answer.body["transaction_id"].as_str().unwrap_or_default();
-        let path = self.bob.path(&format!("withdrawals/{transaction}/settlement"));
-        let failed = json!({ "outcome": "failed" });
-        let settled = self.service.post(&path, "settlement", &failed).await?;
+        let transaction = &answer.body["transaction_id"];
+        let settled = self.bob.client.settle(transaction, "failed").await?;
         checks.that(
             "the service settles it as failed, and the money is back",
             settled.body["payment_status"] == "failed" && self.bob.balance().await? == before,
         );
-        let done = json!({ "outcome": "done" });
-        let otherwise = self.service.post(&path, "otherwise", &done).await?;
+        let otherwise = self.bob.client.settle(transaction, "done").await?;
         checks.that("it can't be done any more: 409", otherwise.status == 409);
         Ok(())
     }
 
-    async fn settle_accounts(&self, checks: &mut Checks, paid_to_clara: i64) -> anyhow::Result<()> {
+    async fn compare_books(&self, checks: &mut Checks, paid_to_clara: i64) -> Result {
         say("\n10. The wallets' books");
         let path = self
             .alice
+            .client
             .path(&format!("wallets/{}/statement", self.alice.wallet));
-        let statement = self.alice.api.get(&path).await?.body;
+        let statement = self.alice.client.api.get(&path).await?.body;
         let lines = statement["lines"].as_array().cloned().unwrap_or_default();
         let amounts: Vec<i64> = lines.iter().filter_map(|line| line["amount"].as_i64()).collect();
         let expected = [RECHARGE, -TO_BOB, -paid_to_clara, -BATCH_TO_BOB, BATCH_TO_ALICE];
@@ -323,26 +297,29 @@ impl<'a> Story<'a> {
             (line["balance"] == next).then_some(next)
         });
         checks.that("and so does every line", running == Some(sum));
-        let report = self.cloud.invoke("reconcile_wallets", json!({})).await?.payload;
+        let report = self
+            .fixture
+            .cloud
+            .invoke("reconcile_wallets", json!({}))
+            .await?
+            .payload;
         checks.that(
             "the reconciliation compares all wallets and finds nothing",
             report["clients"] == 3 && report["differences"] == 0 && report["clients_left"] == 0,
         );
         Ok(())
     }
-}
 
-async fn told(checks: &mut Checks, topic: &Topic) -> anyhow::Result<()> {
-    let mut events = Vec::new();
-    for _ in EVENTS {
-        let event = topic.next().await?;
-        events.push(event["type"].as_str().unwrap_or_default().to_owned());
+    async fn events(&self, checks: &mut Checks) -> Result {
+        self.fixture.rest().await?;
+        let events = events(self.fixture, "wallets.events").await?;
+        let mut types: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+        // Only what is of one client comes in order.
+        types.sort_unstable();
+        checks.that(
+            "the topic wallets.events has all that happened, and nothing that was refused",
+            types == EVENTS,
+        );
+        Ok(())
     }
-    // Only what is of one client comes in order.
-    events.sort();
-    checks.that(
-        "the topic wallets.events has all that happened, and nothing that was refused",
-        events == EVENTS && topic.is_at_its_end().await,
-    );
-    Ok(())
 }

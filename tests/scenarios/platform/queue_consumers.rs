@@ -65,7 +65,7 @@ fn journal_in(folder: &TempDir) -> PathBuf {
 
 fn probe_options(journal: &Path) -> Options {
     let mut options = Options {
-        template: root().join("tests/tests/fixtures/probe.yaml"),
+        template: root().join("tests/scenarios/platform/probe.yaml"),
         ..options()
     };
     options

@@ -6,14 +6,12 @@
 
 mod accounts;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{TimeDelta, Utc};
 use end_to_end::{
-    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, options, run_scenarios,
-    topic_messages,
+    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, topic_messages,
 };
 use futures::future::try_join_all;
 use local_cloud::sandboxes::drivewealth::{Payment, status};
@@ -24,8 +22,8 @@ const CONSUMER: &str = "apply_drivewealth_event";
 /// Customers among whom many flows are shared out; each works off its own one after the other.
 const CUSTOMERS: usize = 5;
 
-fn main() -> ExitCode {
-    let scenarios = vec![
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new(
             "a_deposits_events_twice_in_every_order_end_the_same",
             every_order_of_a_deposit,
@@ -68,8 +66,7 @@ fn main() -> ExitCode {
             "events_through_the_queue_late_twice_and_shuffled_end_the_same",
             shuffled,
         ),
-    ];
-    run_scenarios("drivewealth_events", options(), scenarios)
+    ]
 }
 
 /// A flow and what the broker has of it.

@@ -1,26 +1,29 @@
-//! The story of the commissions: cards saved at Stripe, invoices of last month, and charges that go well, badly, or
-//! through without an answer. Stripe tells everything twice in it.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a JSON value gives null for what it doesn't have"
-)]
+//! Commissions: cards saved at Stripe, invoices of last month, and charges that go well, badly, or
+//! through without an answer. Stripe sends every webhook twice here.
 
 use anyhow::Context;
 use chrono::{TimeDelta, Utc};
+use end_to_end::{
+    Fixture, Result,
+    billing::{VISA, setup_request},
+    wallets::new_key,
+};
 use futures::future::try_join_all;
+use local_cloud::{
+    progress::say,
+    sandboxes::{Effect, stripe::ReleaseOrder},
+};
+use reqwest::{
+    Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    checks::{Checks, until},
+    checks::{Checks, quote, shown, until},
     declines,
-    payer::{Charges, FIRST_EQUITY, LATER_EQUITY, Month, Payer, VISA, dollars, due, run, shown, told},
-    topic::Topic,
-};
-use crate::{
-    LocalCloud,
-    progress::say,
-    sandboxes::{Effect, stripe::ReleaseOrder},
+    payer::{Charges, FIRST_EQUITY, LATER_EQUITY, Month, Payer, dollars, due, of_kind},
 };
 
 /// The yearly rate.
@@ -31,42 +34,45 @@ const PAID: Charges = Charges {
     declined: 0,
 };
 
-/// Plays the story.
-pub(super) async fn play(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Result<()> {
-    let topic = Topic::open(cloud.kafka_brokers(), "commissions.events")?;
-    cloud.stripe().repeat_webhooks(1);
-    let payer = Payer::add(cloud).await?;
-    save_a_card(cloud, &payer, checks).await?;
-    let invoice = invoice_last_month(cloud, &payer, checks).await?;
-    pay_when_due(cloud, &payer, &invoice, checks).await?;
-    declines::play(cloud, &topic, checks).await?;
-    lose_the_answer(cloud, checks).await
+/// Plays the chapters.
+pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
+    fixture.cloud.stripe().repeat_webhooks(1);
+    let payer = Payer::add(fixture).await?;
+    save_a_card(fixture, &payer, checks).await?;
+    let invoice = invoice_last_month(fixture, &payer, checks).await?;
+    pay_when_due(fixture, &payer, &invoice, checks).await?;
+    declines::play(fixture, checks).await?;
+    lose_the_answer(fixture, checks).await
 }
 
-async fn save_a_card(cloud: &LocalCloud, payer: &Payer<'_>, checks: &mut Checks) -> anyhow::Result<()> {
+async fn save_a_card(fixture: &Fixture, payer: &Payer<'_>, checks: &mut Checks) -> Result {
     say("\n11. Commissions: a customer saves a card on Stripe's page");
-    let answer = payer.ask_for_page().await?;
+    let api = &payer.tester.api;
+    let answer = api
+        .post("/billing/checkout-sessions", &new_key(), &setup_request())
+        .await?;
     let url = answer.body["url"].as_str().unwrap_or_default();
-    let page = crate::http_client()?.get(url).send().await?;
+    let page = local_cloud::http_client()?.get(url).send().await?;
     checks.that(
         "the API gives the page's address, and there is the page",
         answer.status == 201 && page.status().is_success(),
     );
     say(format_args!("     ({url})"));
     let session = answer.body["stripe_session_id"].as_str();
-    cloud
+    fixture
+        .cloud
         .stripe()
         .complete_checkout(session.context("there is no session")?, VISA)?;
-    until(|| async { payer.cards().await.is_ok_and(|cards| !cards.is_empty()) }).await;
-    cloud.stripe().webhooks_settled().await;
-    let cards = payer.cards().await?;
+    until(async || Ok(!payer.tester.methods().await?.is_empty())).await;
+    fixture.cloud.stripe().webhooks_settled().await;
+    let cards = payer.tester.methods().await?;
     checks.that(
         "Stripe's signed webhooks bring the card: listed once, and active",
         cards.len() == 1 && cards.iter().all(|card| card["active"] == true),
     );
     say(format_args!("     ({})", shown(cards.first(), "name")));
     let forged = json!({ "id": "evt_1", "object": "event", "type": "setup_intent.succeeded" });
-    let forged = payer.api.post("/webhooks/stripe", "unused", &forged).await?;
+    let forged = api.post("/webhooks/stripe", "unused", &forged).await?;
     checks.that(
         "a webhook that Stripe has not signed is refused",
         (400..500).contains(&forged.status),
@@ -74,31 +80,28 @@ async fn save_a_card(cloud: &LocalCloud, payer: &Payer<'_>, checks: &mut Checks)
     Ok(())
 }
 
-async fn invoice_last_month(
-    cloud: &LocalCloud,
-    payer: &Payer<'_>,
-    checks: &mut Checks,
-) -> anyhow::Result<Value> {
+async fn invoice_last_month(fixture: &Fixture, payer: &Payer<'_>, checks: &mut Checks) -> Result<Value> {
     say("\n12. The invoice of last month");
-    run(cloud, "update_account_balances", Utc::now()).await?;
-    let account = cloud
+    fixture.bill("update_account_balances", Utc::now()).await?;
+    let account = fixture
+        .cloud
         .drivewealth()
-        .account(&payer.customer.drivewealth_account_id);
+        .account(&payer.tester.customer.drivewealth_account_id);
     let equity = account.map(|account| account.equity_cents);
-    let is_taken = until(|| async {
-        let profile = payer.api.get("/trading/profile").await;
-        profile.is_ok_and(|profile| equity.is_some() && profile.body["equity_cents"].as_i64() == equity)
+    let is_taken = until(async || {
+        let profile = payer.tester.profile().await?;
+        Ok(equity.is_some() && profile["equity_cents"].as_i64() == equity)
     });
     checks.that(
         "the schedule of balances takes today's from the broker",
         is_taken.await,
     );
-    let month = payer.lives_through_last_month().await?;
+    let month = payer.live_through_last_month().await?;
     say(
         "     (last month is written into the database: opened on the 11th with $20,000.00, $30,000.00 from the 21st on)",
     );
 
-    let report = run(cloud, "create_invoices", Utc::now()).await?;
+    let report = fixture.bill("create_invoices", Utc::now()).await?;
     let invoice = payer.newest_invoice().await?;
     checks.that(
         "the schedule of invoices makes it: open, of that month",
@@ -119,18 +122,27 @@ async fn invoice_last_month(
         dollars(&calculation["yearly_commission_cents"]),
         dollars(&invoice["amount_cents"]),
     ));
-    let again = run(cloud, "create_invoices", Utc::now()).await?;
+    let again = fixture.bill("create_invoices", Utc::now()).await?;
     checks.that("a second run adds nothing", again["periods"][0]["created"] == 0);
-    let file = payer
-        .api
-        .pdf(&format!("/billing/invoices/{}", invoice["id"]))
-        .await?;
+    show_pdf(payer, &invoice, checks).await?;
+    Ok(invoice)
+}
+
+async fn show_pdf(payer: &Payer<'_>, invoice: &Value, checks: &mut Checks) -> Result {
+    let path = format!("/billing/invoices/{}", invoice["id"]);
+    let request = payer.tester.api.request(Method::GET, &path);
+    let file = request.header(ACCEPT, "application/pdf").send().await?;
+    let is_pdf = file
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/pdf");
+    let bytes = file.bytes().await?;
     checks.that(
         "the invoice is there as a PDF",
-        file.media_type == "application/pdf" && file.bytes.starts_with(b"%PDF"),
+        is_pdf && bytes.starts_with(b"%PDF"),
     );
-    say(format_args!("     ({} bytes)", file.bytes.len()));
-    Ok(invoice)
+    say(format_args!("     ({} bytes)", bytes.len()));
+    Ok(())
 }
 
 /// What the month costs, in cents.
@@ -140,23 +152,22 @@ fn amount(month: Month) -> i64 {
     i64::try_from(amount).unwrap_or_default()
 }
 
-async fn pay_when_due(
-    cloud: &LocalCloud,
-    payer: &Payer<'_>,
-    invoice: &Value,
-    checks: &mut Checks,
-) -> anyhow::Result<()> {
+async fn pay_when_due(fixture: &Fixture, payer: &Payer<'_>, invoice: &Value, checks: &mut Checks) -> Result {
     say("\n13. The day on which it is due");
     let receipts =
         json!({ "items": [{ "kind": "commission.charged", "feed": true, "push": true, "mail": true }] });
-    let preferences = payer.api.put("/notifications/preferences", &receipts).await?;
+    let preferences = payer
+        .tester
+        .api
+        .put("/notifications/preferences", &receipts)
+        .await?;
     checks.that(
         "receipts are mailed; this customer wants them on the phone, too",
         preferences.status == 200,
     );
     let due = due(invoice)?;
-    let early = run(cloud, "pay_invoices", due - TimeDelta::days(1)).await?;
-    let picked = run(cloud, "pay_invoices", due).await?;
+    let early = fixture.bill("pay_invoices", due - TimeDelta::days(1)).await?;
+    let picked = fixture.bill("pay_invoices", due).await?;
     checks.that(
         "the schedule of payments leaves it alone until then, and then picks it",
         early["invoices"] == 0 && picked["invoices"] == 1,
@@ -166,28 +177,33 @@ async fn pay_when_due(
         "the card is charged, and the invoice paid",
         paid["attempts"][0]["status"] == "succeeded",
     );
-    let history = payer.api.get("/billing/commissions").await?.body;
+    let history = payer.tester.api.get("/billing/commissions").await?.body;
     checks.that(
         "the history has it, and the year's total",
         history["items"][0]["invoice_id"] == invoice["id"]
             && history["items"][0]["amount_cents"] == invoice["amount_cents"]
             && history["totals"][0]["amount_cents"] == invoice["amount_cents"],
     );
-    let feed = payer.feed(1).await?;
+    let feed = payer.tester.feed_reaches(1).await?;
     checks.that(
         "a notification is listed, and counted as unread",
-        feed.len() == 1 && told(&feed, "commission.charged").is_some() && payer.unread().await? == 1,
+        feed.len() == 1
+            && of_kind(&feed, "commission.charged").is_some()
+            && payer.tester.unread().await? == 1,
     );
-    say(format_args!("     (\"{}\")", shown(feed.first(), "body")));
+    quote(feed.first(), "body");
     let mails = payer.mails(1).await;
     let amount = dollars(&invoice["amount_cents"]);
-    let tells = |part: &str| part.contains(&amount) && part.contains("4242");
+    let says_so = |part: &str| part.contains(&amount) && part.contains("4242");
     checks.that(
         "the receipt is mailed, as text and as HTML, with amount and card",
-        mails.len() == 1 && mails.iter().all(|mail| tells(&mail.text) && tells(&mail.html)),
+        mails.len() == 1
+            && mails
+                .iter()
+                .all(|mail| says_so(&mail.text) && says_so(&mail.html)),
     );
     checks.that("and pushed to the phone, once", payer.is_pushed(1).await);
-    cloud.stripe().webhooks_settled().await;
+    fixture.cloud.stripe().webhooks_settled().await;
     checks.that(
         "Stripe has taken the money once, though it has told everything twice",
         payer.charges(invoice) == PAID && payer.newest_invoice().await? == paid,
@@ -195,15 +211,18 @@ async fn pay_when_due(
     Ok(())
 }
 
-async fn lose_the_answer(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Result<()> {
+async fn lose_the_answer(fixture: &Fixture, checks: &mut Checks) -> Result {
     say("\n17. Stripe takes the money, and its answer is lost");
-    let (payer, invoice) = Payer::with_invoice(cloud, VISA).await?;
+    let (payer, invoice) = Payer::with_invoice(fixture, VISA).await?;
     let due = due(&invoice)?;
-    cloud.stripe().hold_webhooks();
+    fixture.cloud.stripe().hold_webhooks();
     let lost = Effect::Reset { after_doing: true };
-    cloud.stripe().fail_operation("create_payment_intent", lost, 1)?;
-    run(cloud, "pay_invoices", due).await?;
-    let is_charged = until(|| async { payer.charges(&invoice) == PAID }).await;
+    fixture
+        .cloud
+        .stripe()
+        .fail_operation("create_payment_intent", lost, 1)?;
+    fixture.bill("pay_invoices", due).await?;
+    let is_charged = until(async || Ok(payer.charges(&invoice) == PAID)).await;
     let shown = payer.newest_invoice().await?;
     checks.that(
         "it is not guessed what came of it: the attempt is unknown, the invoice open",
@@ -211,9 +230,9 @@ async fn lose_the_answer(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Res
     );
     // Whoever asked has to have given up before somebody else asks.
     let later = due + TimeDelta::hours(1);
-    let is_found = until(|| async {
-        let report = run(cloud, "reconcile_billing", later).await;
-        report.is_ok_and(|report| report["looked_up"] == 1 && report["failed"] == 0)
+    let is_found = until(async || {
+        let report = fixture.bill("reconcile_billing", later).await?;
+        Ok(report["looked_up"] == 1 && report["failed"] == 0)
     })
     .await;
     let paid = payer.invoice_becomes("paid", 1).await?;
@@ -221,12 +240,13 @@ async fn lose_the_answer(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Res
         "the reconciliation asks Stripe, finds the payment, and the invoice is paid",
         is_found && paid["attempts"][0]["status"] == "succeeded",
     );
-    cloud
+    fixture
+        .cloud
         .stripe()
         .release_webhooks(&ReleaseOrder::NewestFirst)
         .await?;
-    cloud.stripe().webhooks_settled().await;
-    let runs = (0..3).map(|_| run(cloud, "pay_invoices", later));
+    fixture.cloud.stripe().webhooks_settled().await;
+    let runs = (0..3).map(|_| fixture.bill("pay_invoices", later));
     let picked = try_join_all(runs).await?;
     checks.that(
         "the late webhooks, the newest first and each twice, and three more runs at once change nothing",
@@ -235,9 +255,11 @@ async fn lose_the_answer(cloud: &LocalCloud, checks: &mut Checks) -> anyhow::Res
     checks.that("Stripe has taken the money once", payer.charges(&invoice) == PAID);
     checks.that(
         "and the customer is told once",
-        payer.feed(1).await?.len() == 1 && payer.mails(1).await.len() == 1,
+        payer.tester.feed_reaches(1).await?.len() == 1 && payer.mails(1).await.len() == 1,
     );
-    let report = run(cloud, "reconcile_billing", later + TimeDelta::days(1)).await?;
+    let report = fixture
+        .bill("reconcile_billing", later + TimeDelta::days(1))
+        .await?;
     checks.that(
         "the next reconciliation has nothing left to look up, and finds no difference",
         report["looked_up"] == 0 && report["differences"] == 0 && report["parked"] == 0,
