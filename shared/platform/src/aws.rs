@@ -1,4 +1,4 @@
-//! Clients of AWS services, made on their first use and kept for the life of the instance.
+//! Clients of AWS services, made on first use and held for the life of the instance.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lambda_runtime::Context;
 use tokio::time::Instant;
 
-/// Kept back from Lambda's own limit, so that an answer still gets out.
+/// Subtracted from Lambda's own limit, so that a response still gets out.
 const MARGIN: Duration = Duration::from_millis(700);
 
 /// The moment at which work has to end.
@@ -25,7 +25,7 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
-    /// The same deadline, `time` earlier: what has to be done after a call keeps its time.
+    /// The same deadline, `time` earlier: leaves time for what has to be done after a call.
     #[must_use]
     pub fn earlier_by(self, time: Duration) -> Self {
         Self(self.0.checked_sub(time).unwrap_or(self.0))

@@ -58,7 +58,7 @@ impl IdempotencyKey {
     }
 }
 
-/// What tells one request from another under the same key. `request` is the validated input: what means the same
+/// The hash that distinguishes requests under the same key. `request` is the validated input: what means the same
 /// hashes the same.
 ///
 /// # Errors
@@ -141,7 +141,7 @@ impl<T: Serialize> Replayable<T> {
     }
 }
 
-/// Where requests are kept with what they made. An area whose tables are partitioned keeps them beside those.
+/// Where requests are stored with what they made. An area whose tables are partitioned stores them beside those.
 pub trait RequestStore {
     /// What a request makes.
     type Made;

@@ -16,7 +16,7 @@ use crate::http::Problem;
 /// Longest cursor that is read, in characters.
 const MAX_CURSOR_LENGTH: usize = 512;
 
-/// Items of a page unless a caller asks for another number.
+/// Items of a page unless a caller gives another number.
 pub const DEFAULT_LIMIT: u32 = 20;
 /// Most items of a page.
 pub const MAX_LIMIT: u32 = 100;
@@ -43,7 +43,7 @@ impl PageQuery {
     }
 }
 
-/// A page that is asked for.
+/// The page that a caller requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest<P> {
     /// The last entry of the page before.
@@ -57,16 +57,16 @@ impl<P: DeserializeOwned> PageRequest<P> {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn read(cursor: Option<&str>, limit_asked: Option<u32>) -> Result<Self, Problem> {
+    pub fn read(cursor: Option<&str>, requested_limit: Option<u32>) -> Result<Self, Problem> {
         Ok(Self {
-            limit: limit(limit_asked)?,
+            limit: limit(requested_limit)?,
             after: cursor.map(decode).transpose()?,
         })
     }
 }
 
 impl<P> PageRequest<P> {
-    /// How many rows to read: one more than the page has, which tells whether another page follows.
+    /// How many rows to read: one more than the page has, which shows whether another page follows.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit).saturating_add(1)
     }
@@ -75,17 +75,17 @@ impl<P> PageRequest<P> {
 /// The number of items that a page is to have.
 ///
 /// # Errors
-/// 400 naming `limit` when a caller asks for none or for more than [`MAX_LIMIT`].
-pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    limit_of(asked, DEFAULT_LIMIT, MAX_LIMIT)
+/// 400 naming `limit` when a caller requests none or more than [`MAX_LIMIT`].
+pub fn limit(requested: Option<u32>) -> Result<u32, Problem> {
+    limit_of(requested, DEFAULT_LIMIT, MAX_LIMIT)
 }
 
 /// The same, of a list with a default and a maximum of its own.
 ///
 /// # Errors
-/// 400 naming `limit` when a caller asks for none or for more than `max`.
-pub fn limit_of(asked: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
-    let limit = asked.unwrap_or(default);
+/// 400 naming `limit` when a caller requests none or more than `max`.
+pub fn limit_of(requested: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let limit = requested.unwrap_or(default);
     if (1..=max).contains(&limit) {
         return Ok(limit);
     }

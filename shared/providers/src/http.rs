@@ -73,7 +73,7 @@ pub(crate) async fn exchange_within(
 
 async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
     let mut response = request.send().await.map_err(|error| {
-        // Addresses may carry ids, so only the kind of failure is told.
+        // Addresses may carry ids, so only the kind of failure is reported.
         if error.is_connect() || error.is_builder() {
             NoAnswer::NotSent("no connection".to_owned())
         } else {
@@ -130,13 +130,15 @@ impl Attempts {
         self.spacing.next().is_some() && Instant::now() < self.deadline
     }
 
-    /// Waits for the next attempt: at least as long as the other side asked for, or about as long as usual. `false` when
+    /// Waits for the next attempt: at least as long as the other side demands, or about as long as usual. `false` when
     /// there is none, or no time for it.
-    pub(crate) async fn later(&mut self, asked: Option<Duration>) -> bool {
+    pub(crate) async fn later(&mut self, retry_after: Option<Duration>) -> bool {
         let Some(usual) = self.spacing.next() else {
             return false;
         };
-        let wait = asked.unwrap_or(*usual / 2).saturating_add(up_to(*usual / 2));
+        let wait = retry_after
+            .unwrap_or(*usual / 2)
+            .saturating_add(up_to(*usual / 2));
         // The other side may ask for more than a clock can count.
         match Instant::now().checked_add(wait) {
             Some(end) if end < self.deadline => {
@@ -162,13 +164,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_other_side_asked_for_is_waited_whole_or_not_at_all() {
-        let asked = Duration::from_millis(40);
+        let retry_after = Duration::from_millis(40);
         let begun = Instant::now();
         let mut attempts = Attempts::new(&SPACING, begun + Duration::from_secs(5));
-        assert!(attempts.later(Some(asked)).await);
-        assert!(begun.elapsed() >= asked);
+        assert!(attempts.later(Some(retry_after)).await);
+        assert!(begun.elapsed() >= retry_after);
         let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_millis(20));
-        assert!(!attempts.later(Some(asked)).await);
+        assert!(!attempts.later(Some(retry_after)).await);
         let mut attempts = Attempts::new(&SPACING, Instant::now() + Duration::from_secs(5));
         assert!(!attempts.later(Some(Duration::from_secs(u64::MAX))).await);
     }

@@ -23,7 +23,7 @@ mod sign_in;
 
 /// IAM tokens live for 15 minutes; a new one is made before that.
 const TOKEN_RENEWAL: Duration = Duration::from_secs(10 * 60);
-/// How long a request waits for the connection before it is told to come again.
+/// How long a request waits for the connection before it fails as transient.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is pinged before its next use: the instance may have been frozen meanwhile. One
 /// that was just used isn't, which saves every statement of a busy instance a round trip.
@@ -207,8 +207,8 @@ impl SignIn {
         }
         let token = sign_in::iam_token(&iam.host, iam.port, &iam.user).await?;
         let options = iam.options.clone().password(&token);
-        if let Ok(mut kept) = iam.token.lock() {
-            *kept = Some((token, Instant::now()));
+        if let Ok(mut slot) = iam.token.lock() {
+            *slot = Some((token, Instant::now()));
         }
         Ok(options)
     }
@@ -216,8 +216,8 @@ impl SignIn {
 
 impl IamSignIn {
     fn fresh_token(&self) -> Option<String> {
-        let kept = self.token.lock().ok()?;
-        let (token, made_at) = kept.as_ref()?;
+        let slot = self.token.lock().ok()?;
+        let (token, made_at) = slot.as_ref()?;
         (made_at.elapsed() < TOKEN_RENEWAL).then(|| token.clone())
     }
 }

@@ -1,6 +1,6 @@
 //! The entry points for queues, streams, schedules and Kafka: what each function's `main` calls.
 //!
-//! They give the handler typed input and do the rest: logs, deadline, one item's failure or panic kept to that
+//! They give the handler typed input and do the rest: logs, deadline, the failure or panic of an item confined to that
 //! item, partial batch answers.
 
 mod item;

@@ -174,7 +174,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_batch_passes() {
-        let outcome = answer::<FailsOn>(Arc::new(FailsOn("9")), event(&["1", "2"])).await.unwrap();
+        let outcome = answer::<FailsOn>(Arc::new(FailsOn("9")), event(&["1", "2"]))
+            .await
+            .unwrap();
         assert_eq!(outcome, json!({"batchItemFailures": []}));
     }
 }

@@ -75,7 +75,7 @@ fn check_content_type(request: &ApiGatewayV2httpRequest) -> Result<(), Problem> 
     )
 }
 
-/// A document that doesn't fit. serde names unknown and missing fields in its message only, not in the path.
+/// The problem of a document that doesn't fit. serde names unknown and missing fields in its message only, not in the path.
 fn misfit(path: &str, message: &str, whole: &str) -> Problem {
     let message = without_position(message);
     let named = ["unknown field `", "missing field `", "duplicate field `"]
@@ -118,7 +118,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only decoding is looked at")]
+    #[expect(dead_code, reason = "only decoding is tested")]
     struct Input {
         trading_account_id: TradingAccountId,
         amount_cents: i64,
@@ -127,7 +127,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only decoding is looked at")]
+    #[expect(dead_code, reason = "only decoding is tested")]
     struct Nested {
         text: String,
     }

@@ -83,7 +83,7 @@ impl<I> Call<I> {
         IdempotencyKey::parse(self.idempotency_key.as_deref())
     }
 
-    /// Whether the caller asked for this kind of answer by name in `Accept`; a wildcard leaves the choice to us.
+    /// Whether `Accept` names this media type; a wildcard leaves the choice to the operation.
     pub fn prefers(&self, media_type: &str) -> bool {
         let named = self.accept.as_deref().unwrap_or_default().split(',');
         let mut named = named.filter_map(|range| range.split(';').next());
@@ -224,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers with how long its body's longest value is.
+    /// Replies with the length of its body's longest value.
     struct Measure;
 
     impl HttpOperation for Measure {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_nothing_under_a_path_that_is_none() {
+    async fn a_path_with_a_malformed_id_is_not_found() {
         let (status, problem) = measured("one", 1).await;
         assert_eq!((status, &problem["code"]), (404, &json!("not-found")));
     }

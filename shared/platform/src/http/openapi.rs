@@ -135,7 +135,7 @@ impl About {
         self
     }
 
-    /// The operation asks for an `Idempotency-Key`.
+    /// The operation requires an `Idempotency-Key`.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.needs_idempotency_key = true;
@@ -359,11 +359,11 @@ fn query_parameters(schema: &Value) -> Vec<Value> {
 /// A parameter that may be left out is not one that may be null.
 fn drop_null(schema: &mut Value) {
     let kinds = schema.get("type").and_then(Value::as_array);
-    let kept: Option<Value> = kinds
+    let remaining: Option<Value> = kinds
         .and_then(|kinds| kinds.iter().find(|kind| *kind != "null"))
         .cloned();
-    if let (Some(kept), Some(schema)) = (kept, schema.as_object_mut()) {
-        schema.insert("type".to_owned(), kept);
+    if let (Some(remaining), Some(schema)) = (remaining, schema.as_object_mut()) {
+        schema.insert("type".to_owned(), remaining);
     }
 }
 
@@ -384,7 +384,7 @@ mod tests {
     use crate::http::{Call, Reply};
 
     #[derive(Debug, Deserialize, ToSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
+    #[expect(dead_code, reason = "only its schema is used")]
     struct Period {
         /// The first moment.
         from: Option<String>,

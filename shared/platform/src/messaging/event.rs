@@ -1,4 +1,4 @@
-//! The envelope in which one area tells the others that something has happened.
+//! The envelope in which an area publishes to the others that something has happened.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{CorrelationId, EventId};

@@ -1,4 +1,4 @@
-//! How areas tell each other what has happened: events in envelopes, the outbox they wait in until the relay publishes
+//! How areas learn of each other's changes: events in envelopes, the outbox they wait in until the relay publishes
 //! them, the inbox that records an event from outside once, and queues that work is fanned out to.
 
 pub mod event;

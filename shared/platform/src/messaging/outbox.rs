@@ -1,4 +1,4 @@
-//! The outbox: events are rows, written in the transaction of the change they tell of, and published by the
+//! The outbox: events are rows, written in the transaction of the change they report, and published by the
 //! relay at least once, in order per key and destination.
 
 use serde::Serialize;

@@ -13,7 +13,7 @@ pub fn count(name: &str, count: u64) {
     emit(name, "Count", count, &[]);
 }
 
-/// Adds `count` to the metric `name`, told apart by one more property (not a dimension) in the log line.
+/// Adds `count` to the metric `name`, with one more property (not a dimension) in the log line.
 pub fn count_with(name: &str, count: u64, properties: &[(&str, &str)]) {
     emit(name, "Count", count, properties);
 }

@@ -81,7 +81,7 @@ impl SecretSource {
     }
 
     fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, PlatformError> {
-        // serde_json's message could quote the secret: only its position is kept.
+        // serde_json's message could quote the secret: only its position is reported.
         serde_json::from_str(text).map_err(|error| {
             self.failure(format!(
                 "it is not of the expected shape (line {}, column {})",
@@ -112,7 +112,7 @@ impl SecretSource {
     }
 }
 
-/// What was made with a secret, a client for instance. A warm instance outlives a rotation: the secret is looked at
+/// What was made with a secret, a client for instance. A warm instance outlives a rotation: the secret is read
 /// again every few minutes, and what was made with another one is made anew.
 pub struct Rotating<T> {
     source: SecretSource,

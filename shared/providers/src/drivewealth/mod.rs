@@ -33,13 +33,13 @@ pub use wire::{account_of_event, payment_of_event};
 
 /// How long DriveWealth remembers an idempotency key.
 pub const KEY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::days(4);
-/// The daily limit of ACH deposits is told by this message alone.
+/// The daily limit of ACH deposits shows in this message alone.
 pub const DAILY_LIMIT_MESSAGE: &str = "exceeds maximum daily ACH deposit transaction limit";
 /// The request's body is refused, for instance because the payment is not in the needed state any more.
 pub const BAD_BODY: &str = "E032";
 /// The bank account's Plaid token isn't valid any more.
 pub const BANK_TOKEN_INVALID: &str = "K110";
-/// That an account isn't open is told by the end of this message alone ("sub-account … is not open").
+/// That an account isn't open shows in the end of this message alone ("sub-account … is not open").
 const NOT_OPEN_MESSAGE: &str = "is not open";
 
 /// Whether the refusal means that the trading account is not open.
@@ -95,7 +95,7 @@ pub struct Payment {
     pub status: PaymentStatus,
     /// The status by its number.
     pub status_code: i32,
-    /// The status in DriveWealth's word.
+    /// The status as DriveWealth names it.
     pub status_message: String,
     /// A comment on the status, for instance why it failed.
     pub status_comment: Option<String>,
@@ -107,10 +107,10 @@ pub struct Payment {
     pub raw: Arc<RawValue>,
 }
 
-/// How fresh a word about a payment is.
+/// How fresh a report of a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// DriveWealth was asked how it stands: this counts even if an earlier word has the same time.
+    /// DriveWealth's response to a request: it counts even if an earlier report has the same time.
     Current,
     /// By an event, which may have been on its way for long, or in answer to an order, which is the first answer again
     /// when the order is repeated.
@@ -133,7 +133,7 @@ pub struct BrokerAccount {
     pub id: DriveWealthAccountId,
     /// Its state.
     pub status: AccountStatus,
-    /// When it was last changed; when it was asked for, where DriveWealth doesn't say.
+    /// When it was last changed; when it was fetched, where DriveWealth doesn't say.
     pub updated_at: DateTime<Utc>,
     /// The answer as it came.
     pub raw: Arc<RawValue>,

@@ -16,7 +16,7 @@ use super::{
 use crate::outcome::Outcome;
 
 impl<S: SessionStore> DriveWealth<S> {
-    /// Asks for money from the bank (`POST /funding/deposits`).
+    /// Requests money from the bank (`POST /funding/deposits`).
     pub async fn create_deposit(&self, order: &PaymentOrder, deadline: Instant) -> Outcome<Payment> {
         self.create("/funding/deposits", order, deadline).await
     }
@@ -111,7 +111,7 @@ impl<S: SessionStore> DriveWealth<S> {
         self.call(request, deadline).await.read(|body| wire::cash(&body))
     }
 
-    /// What an account holds beside its cash. Its portfolio's status tells the same for managed accounts alone, and less
+    /// What an account holds beside its cash. Its portfolio's status says the same for managed accounts alone, and less
     /// reliably.
     pub async fn positions(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<BrokerPositions> {
         let request = Request::get(format!("/accounts/{}/summary/positions", segment(id.as_str())));

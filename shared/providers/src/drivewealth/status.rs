@@ -4,7 +4,7 @@ use domain::trading::account::AccountStatus;
 use domain::trading::payment::PaymentStatus;
 
 /// What a payment's status number means. -1 ("Unknown") and any number not listed is no answer to go by: the payment
-/// stays as it is and is looked at again.
+/// stays as it is and is looked up again.
 pub fn payment_status(code: i32) -> PaymentStatus {
     match code {
         // Started, Pending, Other, On Hold, Processing

@@ -111,7 +111,7 @@ fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
     })
 }
 
-/// The payment that an event tells of; its status has the event's own time.
+/// The payment of an event; its status has the event's own time.
 ///
 /// # Errors
 /// When the payload isn't a payment; says which part.
@@ -133,7 +133,7 @@ pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Resul
     })
 }
 
-/// The account that an `accounts.*` event tells of.
+/// The account of an `accounts.*` event.
 ///
 /// # Errors
 /// When the payload names none.
@@ -146,7 +146,7 @@ pub fn account_of_event(payload: &RawValue) -> Result<DriveWealthAccountId, Stri
     Ok(parse::<AccountEvent>(payload.get().as_bytes())?.account_id)
 }
 
-/// An account; one that doesn't say when it changed is as it was when it was asked for.
+/// An account; one that doesn't say when it changed counts as of when it was fetched.
 pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<BrokerAccount, String> {
     #[derive(Deserialize)]
     struct Wrapped {
@@ -303,7 +303,7 @@ fn status_code(code: Option<i32>, message: &str) -> Result<i32, String> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    // The message of serde_json tells places and types, and quotes no more than one scalar.
+    // The message of serde_json names places and types, and quotes no more than one scalar.
     serde_json::from_slice(body)
         .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
 }
@@ -364,8 +364,8 @@ mod tests {
             account(body.as_bytes(), asked_at).unwrap().updated_at
         };
         assert_eq!(account(r#","createdWhen":"2020-01-01T00:00:00Z""#), asked_at);
-        let told = account(r#","updatedWhen":"2026-03-01T00:00:00Z""#);
-        assert_eq!(told.to_rfc3339(), "2026-03-01T00:00:00+00:00");
+        let changed_at = account(r#","updatedWhen":"2026-03-01T00:00:00Z""#);
+        assert_eq!(changed_at.to_rfc3339(), "2026-03-01T00:00:00+00:00");
     }
 
     #[test]

@@ -94,7 +94,7 @@ struct Call<'a> {
 }
 
 impl Stripe {
-    /// Asks for something. It may be repeated freely, so a lost answer is retried and never in doubt.
+    /// Reads something. It may be repeated freely, so a lost response is retried and the outcome never unknown.
     pub(super) async fn read<R>(&self, request: &R, deadline: Instant) -> Result<Answered<R::Output>, Failure>
     where
         R: StripeRequest,

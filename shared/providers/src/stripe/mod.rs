@@ -2,8 +2,8 @@
 //!
 //! Requests and objects are those of the `async-stripe` crates; the sending is our own. Every POST carries an
 //! `Idempotency-Key`; Stripe remembers it for [`KEY_MEMORY`] and answers a repetition with its first answer, be it a
-//! status of the 500s. What that first answer was about may have moved on: [`Stripe::charge`] looks at the payment
-//! afresh then, while events tell it as it stood.
+//! status of the 500s. What that first answer was about may have moved on: [`Stripe::charge`] fetches the payment
+//! anew then, while events carry it as it was.
 
 mod call;
 mod objects;
@@ -36,7 +36,7 @@ pub const IDEMPOTENCY_ERROR: &str = "idempotency_error";
 pub const INTENT_UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
 /// The charge is refunded already.
 pub const ALREADY_REFUNDED: &str = "charge_already_refunded";
-/// The amount can't be told to Stripe: its unit of this currency isn't the minor unit. Nothing was sent.
+/// The amount can't be given to Stripe: its unit of this currency isn't the minor unit. Nothing was sent.
 pub const CURRENCY_NOT_SUPPORTED: &str = "currency_not_supported";
 
 /// What signs us in, and what Stripe signs its events with. The secret's JSON has these fields.

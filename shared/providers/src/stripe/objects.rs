@@ -1,9 +1,9 @@
-//! What is asked of Stripe and what it tells, in our own terms.
+//! Requests to Stripe and its objects, in our own terms.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use domain::billing::decline::DeclineKind;
+use domain::commissions::decline::DeclineKind;
 use domain::ids::{
     InvoiceId, ProfileId, StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
     StripePaymentMethodId, StripeRefundId, StripeSetupIntentId,
@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 /// Whom to make a customer.
 #[derive(Clone)]
 pub struct NewCustomer {
-    /// The profile, kept in the customer's metadata.
+    /// The profile, in the customer's metadata.
     pub profile_id: ProfileId,
     /// Where Stripe writes to.
     pub email: String,
@@ -33,7 +33,7 @@ impl fmt::Debug for NewCustomer {
     }
 }
 
-/// What a visit to Stripe's payment page is for.
+/// What a checkout session is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckoutMode {
     /// To save a card for later charges.
@@ -45,20 +45,20 @@ pub enum CheckoutMode {
     },
 }
 
-/// A visit to Stripe's payment page to prepare.
+/// A checkout session to create: a visit to Stripe's own payment page.
 #[derive(Debug, Clone)]
 pub struct NewCheckout {
     /// Who comes.
     pub customer: StripeCustomerId,
     /// What for.
     pub mode: CheckoutMode,
-    /// The profile, kept in the metadata of the session and of what comes of it.
+    /// The profile, in the metadata of the session and of what comes of it.
     pub profile_id: ProfileId,
     /// Where the browser goes afterwards; `{CHECKOUT_SESSION_ID}` in it is replaced by the session's id.
     pub success_url: String,
     /// Where the browser goes when the customer turns back.
     pub cancel_url: String,
-    /// Whether the payment is to be refunded at once; kept in the session's metadata.
+    /// Whether the payment is to be refunded at once; in the session's metadata.
     pub refund: bool,
 }
 
@@ -81,14 +81,14 @@ impl fmt::Debug for CheckoutLink {
     }
 }
 
-/// What a session is for, in Stripe's word.
+/// What a session is for, as Stripe names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckoutKind {
     /// A payment method is saved.
     Setup,
     /// Something is paid.
     Payment,
-    /// Anything else, in Stripe's word: none of ours.
+    /// Anything else, as Stripe names it: none of ours.
     Unrecognised(String),
 }
 
@@ -107,11 +107,11 @@ pub struct CheckoutSession {
     pub customer: Option<StripeCustomerId>,
     /// The profile in its metadata.
     pub profile_id: Option<ProfileId>,
-    /// Whether its metadata asks for a refund.
+    /// Whether its metadata requests a refund.
     pub refund_asked: bool,
     /// The saving of a method that came of it.
     pub setup_intent: Option<StripeSetupIntentId>,
-    /// The saved method, where it was asked for and is there: never in an event.
+    /// The saved method, where it was requested and is there: never in an event.
     pub payment_method: Option<PaymentMethod>,
     /// The payment that came of it.
     pub payment_intent: Option<StripePaymentIntentId>,
@@ -145,7 +145,7 @@ pub enum SetupStatus {
     RequiresPaymentMethod,
     /// Given up.
     Canceled,
-    /// A state that isn't known, in Stripe's word.
+    /// A state that isn't known, as Stripe names it.
     Unrecognised(String),
 }
 
@@ -175,12 +175,12 @@ pub struct ChargeRequest {
     pub amount: Money,
     /// What for, as the customer reads it in Stripe's receipts.
     pub description: String,
-    /// The invoice, kept in the metadata.
+    /// The invoice, in the metadata.
     pub invoice_id: InvoiceId,
-    /// The same for every repetition of one attempt, another for the next: the idempotency key, also kept in the metadata as
+    /// The same for every repetition of one attempt, another for the next: the idempotency key, also in the metadata as
     /// `moneta_attempt`. At most 255 characters.
     pub attempt_key: String,
-    /// The profile, kept in the metadata.
+    /// The profile, in the metadata.
     pub profile_id: ProfileId,
 }
 
@@ -205,7 +205,7 @@ pub enum IntentStatus {
     Unconfirmed,
     /// Given up for good.
     Canceled,
-    /// A state that isn't known, in Stripe's word.
+    /// A state that isn't known, as Stripe names it.
     Unrecognised(String),
 }
 
@@ -289,7 +289,7 @@ pub enum RefundStatus {
     Failed,
     /// Given up.
     Canceled,
-    /// A state that isn't known, in Stripe's word; empty where it has none.
+    /// A state that isn't known, as Stripe names it; empty where it has none.
     Unrecognised(String),
 }
 

@@ -62,7 +62,7 @@ impl Stripe {
         })
     }
 
-    /// Prepares a visit to the payment page (`POST /v1/checkout/sessions`).
+    /// Creates a checkout session (`POST /v1/checkout/sessions`).
     pub async fn create_checkout_session(
         &self,
         checkout: &NewCheckout,
@@ -75,7 +75,7 @@ impl Stripe {
         })
     }
 
-    /// A visit to the payment page as it stands, with the payment method that it has saved.
+    /// A checkout session as it is now, with the payment method that it has saved.
     pub async fn checkout_session(
         &self,
         id: &StripeCheckoutSessionId,
@@ -221,7 +221,7 @@ impl Stripe {
     }
 
     /// Gives up a payment that isn't in (`POST /v1/payment_intents/{id}/cancel`). One that is, or is given up already, is
-    /// declined with [`super::INTENT_UNEXPECTED_STATE`]; [`Stripe::payment_intent`] tells which.
+    /// declined with [`super::INTENT_UNEXPECTED_STATE`]; [`Stripe::payment_intent`] says which.
     pub async fn cancel_payment_intent(
         &self,
         id: &StripePaymentIntentId,
@@ -257,7 +257,7 @@ impl Stripe {
 
     /// Looks for the payment of an attempt among a customer's payments since a time, in the list that shows every payment at
     /// once, which a search doesn't. `None` is certain as long as the request for it isn't still on its way. If a key was
-    /// used again after [`super::KEY_MEMORY`] there may be several; the one that is most_advanced is told. `Unknown` when there are
+    /// used again after [`super::KEY_MEMORY`] there may be several; the most advanced one is returned. `Unknown` when there are
     /// more than 1000 payments.
     pub async fn find_payment_intent(
         &self,
@@ -378,7 +378,7 @@ fn checkout_request(checkout: &NewCheckout) -> CreateCheckoutSession {
     }
 }
 
-/// `None` when the amount can't be told to Stripe.
+/// `None` when the amount can't be given to Stripe.
 fn charge_request(charge: &ChargeRequest) -> Option<CreatePaymentIntent> {
     let mut metadata = of_profile(charge.profile_id);
     metadata.insert(wire::INVOICE_ID.to_owned(), charge.invoice_id.to_string());

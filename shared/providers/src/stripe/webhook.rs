@@ -1,4 +1,4 @@
-//! What Stripe tells by itself: its events, whose signature [`verify`] has checked.
+//! Stripe's events, whose signature [`verify`] has checked.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{
@@ -19,7 +19,7 @@ pub use super::signature::{InvalidSignature, TOLERANCE, verify};
 pub struct StripeEvent {
     /// Its id: the same however often it is delivered.
     pub id: StripeEventId,
-    /// Its type in Stripe's word.
+    /// Its type, as Stripe names it.
     pub kind: String,
     /// When it happened. Events come in any order.
     pub created_at: DateTime<Utc>,
@@ -31,10 +31,10 @@ pub struct StripeEvent {
     pub change: Change,
 }
 
-/// What an event tells. Objects are as they stood then, not as they stand.
+/// The change that an event reports. Objects are as they were then, not as they are now.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A customer has come to the end of a visit to the payment page (`checkout.session.completed`).
+    /// A customer has completed a checkout session (`checkout.session.completed`).
     CheckoutCompleted(CheckoutSession),
     /// A payment method was saved (`setup_intent.succeeded`).
     SetupSucceeded(SetupIntent),
@@ -65,7 +65,7 @@ pub enum Change {
         intent: Option<StripePaymentIntentId>,
         /// How much is disputed.
         amount: Money,
-        /// Why, in Stripe's word.
+        /// Why, as Stripe names it.
         reason: String,
     },
     /// A payout of our balance has ended (`payout.paid`, `payout.failed`, `payout.canceled`). A paid one may still fail.

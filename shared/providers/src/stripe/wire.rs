@@ -1,11 +1,11 @@
-//! From Stripe's objects to our own objects. Statuses are mapped here and nowhere else.
+//! From Stripe's objects to ours. Statuses are mapped here and nowhere else.
 
 use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use domain::billing::decline::{DeclineKind, decline_kind};
+use domain::commissions::decline::{DeclineKind, decline_kind};
 use domain::currency::Currency;
 use domain::ids::InvalidId;
 use domain::money::Money;
@@ -67,7 +67,7 @@ fn is_in_minor_units(currency: Currency) -> bool {
     ![Currency::ISK, Currency::MGA, Currency::UGX].contains(&currency)
 }
 
-/// The currency as Stripe writes it, if amounts of it can be told.
+/// The currency as Stripe writes it, if amounts of it can be given.
 pub(super) fn currency(currency: Currency) -> Option<stripe_types::Currency> {
     let known = Some(currency).filter(|currency| is_in_minor_units(*currency))?;
     known.code().to_ascii_lowercase().parse().ok()
@@ -138,7 +138,7 @@ fn failure(error: &ApiErrors) -> ChargeFailure {
         .as_deref()
         .or(code)
         .unwrap_or(error.type_.as_str());
-    // The issuer's own word, where it gives one, beside the code it chose.
+    // The issuer's own code, where it gives one, beside the code it chose.
     let is_final = error.advice_code.as_deref() == Some("do_not_try_again");
     ChargeFailure {
         code: code.to_owned(),

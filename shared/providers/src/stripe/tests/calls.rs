@@ -76,8 +76,13 @@ async fn a_customer_is_made_once_for_a_key() {
 #[tokio::test]
 async fn a_visit_to_save_a_card() {
     let server = Server::start(vec![Reply::Json(200, checkout_session("setup"))]).await;
-    let visit = checkout(CheckoutMode::Setup, false);
-    let link = done(server.stripe.create_checkout_session(&visit, "c-1", soon()).await);
+    let session = checkout(CheckoutMode::Setup, false);
+    let link = done(
+        server
+            .stripe
+            .create_checkout_session(&session, "c-1", soon())
+            .await,
+    );
     assert_eq!(link.id.as_str(), "cs_test_1");
     assert_eq!(link.url, "https://checkout.example.com/c/pay/cs_test_1");
     assert_eq!(link.expires_at.timestamp(), 1_790_086_400);

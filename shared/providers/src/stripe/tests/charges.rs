@@ -1,7 +1,7 @@
 //! What comes of a charge.
 
 use chrono::DateTime;
-use domain::billing::decline::DeclineKind;
+use domain::commissions::decline::DeclineKind;
 use domain::currency::Currency;
 use domain::ids::{InvoiceId, ProfileId, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
 use domain::money::Money;
@@ -206,7 +206,7 @@ async fn what_is_not_done_yet_is_tried_again_with_the_same_key() {
 #[tokio::test]
 async fn what_another_request_with_the_key_does_is_unknown() {
     let in_use = || Reply::Json(409, error("idempotency_error", Some("idempotency_key_in_use")));
-    // The second time there is no answer at all: the first one's word stands.
+    // The second time there is no answer at all: the first response stands.
     for replies in [vec![in_use(), in_use(), in_use()], vec![in_use()]] {
         let server = Server::start(replies).await;
         let outcome = server.stripe.charge(&charge(), soon()).await;

@@ -1,4 +1,4 @@
-//! The client against a server that answers as it is told to, and its objects of Stripe's objects.
+//! The client against a scripted server, and how it reads Stripe's objects.
 
 mod calls;
 mod charges;
