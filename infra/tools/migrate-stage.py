@@ -14,7 +14,7 @@ import botocore.exceptions
 from botocore.config import Config
 import tomlkit
 
-# Longer than Migrate's own time-out in infra/template.yaml.
+# Longer than Migrate's own time-out in infra/areas/maintenance.yaml.
 ANSWER_TIMEOUT_S = 330
 
 
@@ -35,8 +35,10 @@ def main(stage: str) -> int:
 
 
 def physical_name(session: boto3.Session, stack: str) -> str:
-    answer = session.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="Migrate")
-    return answer["StackResourceDetail"]["PhysicalResourceId"]
+    """The function's name in AWS, an output of the root."""
+    (description,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    (name,) = (output["OutputValue"] for output in description["Outputs"] if output["OutputKey"] == "MigrateFunction")
+    return name
 
 
 def invoke(session: boto3.Session, function: str) -> dict:

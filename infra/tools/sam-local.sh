@@ -35,7 +35,7 @@ invoke() {
   bridge=$(docker network inspect bridge --format '{{range .IPAM.Config}}{{.Gateway}}{{end}}')
   export SAM_CLI_TELEMETRY=0
   "$tools/python" infra/tools/with-local-cloud.py "$operation" "$id" "$bridge" \
-    "$tools/sam" local invoke "$id" --template-file .local/sam-template.yaml --event "$event" --skip-pull-image \
+    "$tools/sam" local invoke "$id" --template-file .local/sam/template.yaml --event "$event" --skip-pull-image \
     --parameter-overrides "Stage=local Architecture=$architecture"
 }
 
@@ -46,7 +46,7 @@ need_local_cloud() {
   { : >"/dev/tcp/${address/://}"; } 2>/dev/null || give_up "no local cloud runs: start \`make up\` in another terminal first"
 }
 
-# deposit_funds is DepositFunds in the template.
+# deposit_funds is DepositFunds in infra/areas.
 logical_id() { sed -E 's/(^|_)([a-z])/\U\2/g' <<<"$1"; }
 
 need_daemon() {

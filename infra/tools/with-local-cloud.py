@@ -2,9 +2,10 @@
 
 usage: .local/tools/aws-sam-cli/bin/python infra/tools/with-local-cloud.py OPERATION LOGICAL_ID BRIDGE COMMAND…
 
-The deployed template names what exists only in AWS. The local cloud tells what it gives the function instead; with
-that in its place the template is written to .local/sam-template.yaml. A container can't reach the machine's 127.0.0.1,
-where everything listens, so while the command runs those ports are also open on BRIDGE, Docker's address of this machine.
+The deployed template names what exists only in AWS. The local cloud says what it gives the function instead; with
+that in its place a template of this one function is written to .local/sam/template.yaml. A container can't reach the
+machine's 127.0.0.1, where everything listens, so while the command runs those ports are also open on BRIDGE, Docker's
+address of this machine.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ import urllib.request
 from samcli.yamlhelper import yaml_parse
 
 LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost):(\d+)")
-# Beside the folder target as infra/ is, so that the template's relative paths stay right.
-DERIVED = pathlib.Path(".local/sam-template.yaml")
+# As far from the folder target as infra/areas is, so that the function's relative path stays right.
+DERIVED = pathlib.Path(".local/sam/template.yaml")
 
 
 async def main(operation: str, logical_id: str, bridge: str, *command: str) -> int:
@@ -67,11 +68,30 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def write_template(logical_id: str, variables: dict[str, str]) -> None:
-    template = yaml_parse(pathlib.Path("infra/template.yaml").read_text())
-    template["Resources"][logical_id]["Properties"]["Environment"] = {"Variables": variables}
+    stack = stack_of(logical_id)
+    function = stack["Resources"][logical_id]
+    function["Properties"]["Environment"] = {"Variables": variables}
+    # These name the database and the log group of AWS.
+    own = {name: value for name, value in stack["Globals"]["Function"].items() if name not in ("Environment", "LoggingConfig")}
+    template = {
+        "Transform": "AWS::Serverless-2016-10-31",
+        "Parameters": stack["Parameters"],
+        "Globals": {"Function": own},
+        "Resources": {logical_id: function},
+    }
     # JSON is YAML. There is a key among the values, for development only but still.
+    DERIVED.parent.mkdir(parents=True, exist_ok=True)
     DERIVED.touch(mode=0o600)
     DERIVED.write_text(json.dumps(template, indent=1, default=str))
+
+
+def stack_of(logical_id: str) -> dict:
+    """The area's template that has the function."""
+    for path in sorted(pathlib.Path("infra/areas").glob("*.yaml")):
+        stack = yaml_parse(path.read_text())
+        if logical_id in stack["Resources"]:
+            return stack
+    sys.exit(f"sam-local: no file of infra/areas has {logical_id}")
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:

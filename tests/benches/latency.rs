@@ -19,8 +19,15 @@ const HELLO: &str = "
     Properties:
       CodeUri: ../target/lambda/hello_world/
       Timeout: 20
-      Events:
-        Http: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: /hello}}
+      Environment: {Variables: {STAGE: !Ref Stage, RUST_LOG: info}}
+  HelloWorldIntegration: {Type: 'AWS::ApiGatewayV2::Integration', Properties: {IntegrationUri: !GetAtt HelloWorld.Arn}}
+  HelloWorldRoute:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      RouteKey: GET /hello
+      Target: integrations/HelloWorldIntegration
+      AuthorizationType: JWT
+      AuthorizerId: !Ref JwtAuthorizer
 ";
 
 struct Measured {
@@ -63,11 +70,11 @@ fn artifacts(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
 /// The deployed template with a hello-world function more.
 fn template(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
     let text = std::fs::read_to_string(root.join("infra/template.yaml"))?;
+    let text = text.replacen("\nResources:\n", &format!("\nResources:\n{HELLO}"), 1);
+    let areas = format!("TemplateURL: {}/infra/areas/", root.display());
+    let text = text.replace("TemplateURL: areas/", &areas);
     let file = lab.join("template.yaml");
-    std::fs::write(
-        &file,
-        text.replacen("\nResources:\n", &format!("\nResources:\n{HELLO}"), 1),
-    )?;
+    std::fs::write(&file, text)?;
     Ok(file)
 }
 

@@ -8,15 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, Tester, billing::VISA, ensure_eq, options, root, run_scenarios};
+use end_to_end::{
+    Fixture, Result, Suite, Tester, billing::VISA, ensure_eq, options, root, run_suites, scenarios,
+};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    let scenarios = vec![Scenario::alone(
-        "every_function_takes_its_event_file",
-        every_function_takes_its_event_file,
-    )];
-    run_scenarios("event_files", options(), scenarios)
+    let scenarios = scenarios![alone(every_function_accepts_its_event_file)];
+    run_suites([Suite::new("event_files", options(), [scenarios])])
 }
 
 /// The account and the redemption of the files, which the broker here knows under ids of its own.
@@ -27,7 +26,7 @@ const SESSION: &str = "cs_test_a1b2c3d4";
 /// The withdrawal from a wallet that the files settle.
 const WITHDRAWAL: &str = "01a1f95d-46ff-75c1-9a2b-3c4d5e6f7081";
 
-async fn every_function_takes_its_event_file(fixture: Arc<Fixture>) -> Result {
+async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result {
     // The files speak of the profile, account and bank account with id 1.
     let customer = fixture.customer().await?;
     customer.withdraw(1_000).await?.expect(201)?;

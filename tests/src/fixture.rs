@@ -169,7 +169,7 @@ impl Fixture {
                 let rows = self.database.outbox_of_flow(flow).await?;
                 let unpublished: Vec<_> = rows.iter().filter(|row| row.published_at.is_none()).collect();
                 if !unpublished.is_empty() && begun.elapsed() > NUDGED_WITHIN {
-                    self.relay().await?;
+                    self.relay_outbox().await?;
                 }
                 ensure!(unpublished.is_empty(), "not published: {unpublished:?}");
                 Ok(())
@@ -179,9 +179,27 @@ impl Fixture {
     }
 
     /// Publishes what the outbox holds, as the relay's schedule does every minute: a nudge that got lost is made up for.
-    pub(crate) async fn relay(&self) -> Result {
-        self.run(RELAY, json!({})).await?;
-        Ok(())
+    /// Waits for another relay that is at work, or is dead and has a session still; gives the relay's report.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn relay_outbox(&self) -> Result<Value> {
+        eventually("the relay has its turn", async || {
+            let result = self.cloud.run_schedule(RELAY, None).await?;
+            ensure!(
+                result.function_error.is_none(),
+                "the relay failed: {:?} {}",
+                result.function_error,
+                result.payload
+            );
+            ensure!(
+                result.payload["left_to_another"] == false,
+                "the relay says {}",
+                result.payload
+            );
+            Ok(result.payload)
+        })
+        .await
     }
 
     /// Invokes the consumer of a queue directly with a batch of these bodies, and gives the positions of those that

@@ -23,11 +23,11 @@ pub mod wire;
 
 pub use api::{Answer, Api};
 pub use database::{Database, FlowRow, InboxRow, OutboxRow};
-pub use eventually::{PATIENCE, eventually};
+pub use eventually::{TIMEOUT, eventually, send_until_answered};
 pub use fixture::{FAILED, Fixture, SUCCEEDED, options, root};
 pub use messages::{TopicMessage, topic_messages};
 pub use queues::{failed_items, fifo_event, new_domain_event, sqs_event};
-pub use runner::{Scenario, run_scenarios};
+pub use runner::{Scenario, Suite, run_suites};
 pub use tester::Tester;
 
 /// What a scenario and its helpers give: an error says what was seen instead.

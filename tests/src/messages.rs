@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::Result;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A message of a topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,14 +44,14 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<TopicMessage>> {
         .set("group.id", "end-to-end")
         .set("enable.auto.commit", "false")
         .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), LIMIT)?;
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let described = metadata.topics().first().context("the topic is not there")?;
     let mut assignment = TopicPartitionList::new();
     // Where each partition ends now. Others go on publishing: what comes after that is not waited for, nor does it
     // stand for a message of a partition that is read more slowly.
     let mut ends = BTreeMap::new();
     for partition in described.partitions() {
-        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), LIMIT)?;
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
         if low < high {
             ends.insert(partition.id(), high);
         }
@@ -61,7 +61,7 @@ fn read(brokers: &str, topic: &str) -> Result<Vec<TopicMessage>> {
     let mut messages = Vec::new();
     while !ends.is_empty() {
         let message = consumer
-            .poll(LIMIT)
+            .poll(TIMEOUT)
             .with_context(|| format!("the topic's messages up to {ends:?} did not come"))??;
         match ends.get(&message.partition()) {
             Some(end) if message.offset() + 1 == *end => {

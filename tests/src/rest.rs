@@ -87,7 +87,7 @@ impl Fixture {
                 .fetch_one(self.database.pool())
                 .await?;
             if unpublished > 0 {
-                self.relay().await?;
+                self.relay_outbox().await?;
             }
             ensure!(
                 unpublished == 0,

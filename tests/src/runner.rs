@@ -1,4 +1,7 @@
-//! Runs the scenarios of a file against one local cloud and stops it when the last has ended, which libtest can't.
+//! Runs the scenarios of an area against one local cloud and stops it when the last has ended, which libtest can't.
+
+mod gate;
+mod report;
 
 use std::{pin::Pin, process::ExitCode, sync::Arc, time::Duration};
 
@@ -7,69 +10,150 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use local_cloud::Options;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::{Mutex, RwLock},
+    sync::Mutex,
+    time::Instant,
 };
 
+use self::{gate::Gate, report::Report};
 use crate::{Fixture, Result};
 
 /// A scenario that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
+/// Scenarios at the same time: they wait more than they work.
+const THREADS: usize = 4;
 
 type Steps = Box<dyn FnOnce(Arc<Fixture>) -> Pin<Box<dyn Future<Output = Result>>> + Send>;
 
-/// A scenario.
+/// Beside which others a scenario runs; also their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Company {
+    /// Beside others, with customers of its own, and nothing changed that all share.
+    Shared,
+    /// Beside others for which, too, payments move and events are sent only when a scenario says so.
+    ByHand,
+    /// While no other runs, because it changes what all share: faults, the pace of the sandboxes, paused queues.
+    Alone,
+}
+
+/// A scenario: a function of a running local cloud. It is made by [`scenarios!`](crate::scenarios).
 pub struct Scenario {
-    name: &'static str,
-    alone: bool,
+    name: String,
+    company: Company,
     steps: Steps,
 }
 
 impl Scenario {
-    /// A scenario that runs beside others: with customers of its own, and nothing changed that all share.
-    pub fn new<F, S>(name: &'static str, steps: S) -> Self
+    fn new<F, S>(module: &str, function: &str, company: Company, steps: S) -> Self
     where
         F: Future<Output = Result> + 'static,
         S: FnOnce(Arc<Fixture>) -> F + Send + 'static,
     {
         Self {
-            name,
-            alone: false,
+            name: name_of(module, function),
+            company,
             steps: Box::new(move |fixture| Box::pin(steps(fixture))),
         }
     }
 
-    /// A scenario that runs while no other does: it changes what all share (faults, the pace of the sandboxes, paused
-    /// queues). Before and after it, there are no faults and payments move by themselves; the rest it puts back itself.
-    /// It begins when nothing is left to be done of earlier scenarios.
-    pub fn alone<F, S>(name: &'static str, steps: S) -> Self
+    /// A scenario that runs beside others: with customers of its own, and nothing changed that all share.
+    pub fn shared<F, S>(module: &str, function: &str, steps: S) -> Self
     where
         F: Future<Output = Result> + 'static,
         S: FnOnce(Arc<Fixture>) -> F + Send + 'static,
     {
+        Self::new(module, function, Company::Shared, steps)
+    }
+
+    /// A scenario that runs beside others while payments move, and events are sent, only when a scenario says so.
+    pub fn by_hand<F, S>(module: &str, function: &str, steps: S) -> Self
+    where
+        F: Future<Output = Result> + 'static,
+        S: FnOnce(Arc<Fixture>) -> F + Send + 'static,
+    {
+        Self::new(module, function, Company::ByHand, steps)
+    }
+
+    /// A scenario that runs while no other does: it changes what all share. Before and after it, there are no faults and
+    /// payments move by themselves; the rest it puts back itself. It begins when nothing is left to be done of earlier
+    /// scenarios.
+    pub fn alone<F, S>(module: &str, function: &str, steps: S) -> Self
+    where
+        F: Future<Output = Result> + 'static,
+        S: FnOnce(Arc<Fixture>) -> F + Send + 'static,
+    {
+        Self::new(module, function, Company::Alone, steps)
+    }
+}
+
+/// The function's name below the modules of its test target.
+fn name_of(module: &str, function: &str) -> String {
+    match module.split_once("::") {
+        Some((_, below)) => format!("{below}::{function}"),
+        None => function.to_owned(),
+    }
+}
+
+/// The scenarios of a file, by the names of their functions: `scenarios![one, alone(another), by_hand(a_third)]`.
+#[macro_export]
+macro_rules! scenarios {
+    ($($name:ident $(($inner:ident))?),+ $(,)?) => {
+        vec![$($crate::scenario!($name $(($inner))?)),+]
+    };
+}
+
+/// One scenario of [`scenarios!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! scenario {
+    (alone($name:ident)) => {
+        $crate::Scenario::alone(module_path!(), stringify!($name), $name)
+    };
+    (by_hand($name:ident)) => {
+        $crate::Scenario::by_hand(module_path!(), stringify!($name), $name)
+    };
+    ($name:ident) => {
+        $crate::Scenario::shared(module_path!(), stringify!($name), $name)
+    };
+}
+
+/// Scenarios that share a local cloud.
+pub struct Suite {
+    name: &'static str,
+    options: Options,
+    scenarios: Vec<Scenario>,
+}
+
+impl Suite {
+    /// The scenarios of these files on a local cloud with these options.
+    pub fn new(name: &'static str, options: Options, files: impl IntoIterator<Item = Vec<Scenario>>) -> Self {
         Self {
-            alone: true,
-            ..Self::new(name, steps)
+            name,
+            options,
+            scenarios: files.into_iter().flatten().collect(),
         }
     }
 }
 
-/// The local cloud that all scenarios of a file share, started by the first.
-struct Shared {
+/// The local cloud of a suite, started by its first scenario.
+struct Stage {
     name: &'static str,
     options: Options,
     fixture: Mutex<Option<Result<Arc<Fixture>, String>>>,
-    turn: RwLock<()>,
+    gate: Gate,
+    report: Report,
 }
 
-impl Shared {
+impl Stage {
     async fn fixture(&self) -> Result<Arc<Fixture>> {
         let mut kept = self.fixture.lock().await;
         let started = match kept.take() {
             Some(started) => started,
-            None => Fixture::start(self.options.clone())
-                .await
-                .map(Arc::new)
-                .map_err(|error| format!("{error:#}")),
+            None => {
+                let begun = Instant::now();
+                let started = Fixture::start(self.options.clone()).await;
+                self.report.started(begun.elapsed());
+                started.map(Arc::new).map_err(|error| format!("{error:#}"))
+            }
         };
         let started = kept.insert(started);
         started
@@ -79,16 +163,12 @@ impl Shared {
 
     async fn play(&self, scenario: Scenario) -> Result {
         let fixture = self.fixture().await?;
-        if !scenario.alone {
-            let _turn = self.turn.read().await;
-            return bounded((scenario.steps)(fixture)).await;
-        }
-        let _turn = self.turn.write().await;
-        fixture.put_back();
-        // What earlier scenarios left to be done would meet the faults of this one.
-        fixture.rest().await?;
+        let turn = self.gate.enter(scenario.company, &fixture).await?;
+        let begun = Instant::now();
         let outcome = bounded((scenario.steps)(Arc::clone(&fixture))).await;
-        fixture.put_back();
+        self.report
+            .played(scenario.name, scenario.company, turn.waited, begun.elapsed());
+        self.gate.leave(scenario.company, &fixture).await;
         outcome
     }
 
@@ -101,43 +181,64 @@ impl Shared {
 }
 
 async fn bounded(steps: Pin<Box<dyn Future<Output = Result>>>) -> Result {
-    match tokio::time::timeout(LIMIT, steps).await {
+    match tokio::time::timeout(TIMEOUT, steps).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(anyhow!("not finished after {} s", LIMIT.as_secs())),
+        Err(_) => Err(anyhow!("not finished after {} s", TIMEOUT.as_secs())),
     }
 }
 
 /// An error with its causes, without a backtrace.
-fn told(error: &anyhow::Error) -> String {
+fn described(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.join("\n  ")
 }
 
-/// Runs the scenarios on a local cloud with these options, as `cargo test` runs tests, and stops it.
-pub fn run_scenarios(name: &'static str, options: Options, scenarios: Vec<Scenario>) -> ExitCode {
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => Arc::new(runtime),
-        Err(_) => return ExitCode::FAILURE,
-    };
-    let shared = Arc::new(Shared {
+/// Runs the scenarios of suites, one suite after the other, as `cargo test` runs tests, and says where the time went.
+pub fn run_suites(suites: impl IntoIterator<Item = Suite>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let mut exit_code = ExitCode::SUCCESS;
+    for suite in suites {
+        let Ok(runtime) = Builder::new_multi_thread().enable_all().build() else {
+            return ExitCode::FAILURE;
+        };
+        let conclusion = run_suite(&Arc::new(runtime), &arguments, suite);
+        if conclusion.has_failed() {
+            exit_code = ExitCode::from(101);
+        }
+    }
+    exit_code
+}
+
+fn run_suite(runtime: &Arc<Runtime>, arguments: &Arguments, suite: Suite) -> libtest_mimic::Conclusion {
+    let Suite {
+        name,
+        options,
+        mut scenarios,
+    } = suite;
+    // Those of one company in a row: the others wait until the last of them has ended.
+    scenarios.sort_by_key(|scenario| scenario.company);
+    let stage = Arc::new(Stage {
         name,
         options,
         fixture: Mutex::new(None),
-        turn: RwLock::new(()),
+        gate: Gate::default(),
+        report: Report::default(),
     });
     let trials = scenarios
         .into_iter()
-        .map(|scenario| trial(&runtime, &shared, scenario))
+        .map(|scenario| trial(runtime, &stage, scenario))
         .collect();
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
-    runtime.block_on(shared.stop());
-    conclusion.exit_code()
+    let conclusion = libtest_mimic::run(arguments, trials);
+    runtime.block_on(stage.stop());
+    stage.report.print(name);
+    conclusion
 }
 
-fn trial(runtime: &Arc<Runtime>, shared: &Arc<Shared>, scenario: Scenario) -> Trial {
-    let (runtime, shared) = (Arc::clone(runtime), Arc::clone(shared));
-    Trial::test(scenario.name, move || {
-        let outcome = runtime.block_on(shared.play(scenario));
-        outcome.map_err(|error| Failed::from(told(&error)))
+fn trial(runtime: &Arc<Runtime>, stage: &Arc<Stage>, scenario: Scenario) -> Trial {
+    let (runtime, stage) = (Arc::clone(runtime), Arc::clone(stage));
+    Trial::test(scenario.name.clone(), move || {
+        let outcome = runtime.block_on(stage.play(scenario));
+        outcome.map_err(|error| Failed::from(described(&error)))
     })
 }

@@ -7,7 +7,7 @@ use chrono::Utc;
 use end_to_end::{
     Fixture, Result, Scenario, Tester,
     billing::{VISA, setup_request},
-    ensure_eq,
+    ensure_eq, scenarios,
     traces::Traces,
 };
 use serde_json::{Value, json};
@@ -185,10 +185,10 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("a_token_without_a_profile_is_forbidden", no_profile),
-        Scenario::alone("another_profile_finds_nothing", strangers),
-        Scenario::alone("the_token_says_who_asks_whatever_else_is_sent", overrides),
+    scenarios![
+        alone(token_without_a_profile_is_forbidden),
+        alone(another_profiles_token_finds_nothing),
+        alone(profile_of_the_token_counts_whatever_else_is_sent),
     ]
 }
 
@@ -247,7 +247,7 @@ impl Owner {
     }
 }
 
-async fn no_profile(fixture: Arc<Fixture>) -> Result {
+async fn token_without_a_profile_is_forbidden(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     let id = owner.profile();
     let claims = [
@@ -277,7 +277,7 @@ async fn no_profile(fixture: Arc<Fixture>) -> Result {
     before.still(&fixture).await
 }
 
-async fn strangers(fixture: Arc<Fixture>) -> Result {
+async fn another_profiles_token_finds_nothing(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     settled_deposit(&fixture, &owner.tester).await?;
     let other = Owner::register(&fixture).await?;
@@ -369,7 +369,7 @@ async fn settled_deposit(fixture: &Fixture, owner: &Tester) -> Result {
     Ok(())
 }
 
-async fn overrides(fixture: Arc<Fixture>) -> Result {
+async fn profile_of_the_token_counts_whatever_else_is_sent(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     let other = Owner::register(&fixture).await?;
     let id = owner.profile();

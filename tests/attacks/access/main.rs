@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
 use end_to_end::{
-    Answer, Fixture, Result, Scenario, ensure_eq, options, run_scenarios,
+    Answer, Fixture, Result, Scenario, Suite, ensure_eq, options, run_suites, scenarios,
     traces::{Traces, no_function_has_died, routes},
 };
 use local_cloud::TokenOptions;
@@ -20,18 +20,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    let mut scenarios = vec![
-        Scenario::alone(
-            "every_route_has_a_row",
-            |fixture| async move { complete(&fixture) },
-        ),
-        Scenario::alone("no_route_answers_without_a_good_token", bad_tokens),
-        Scenario::alone("there_is_nothing_beside_the_routes", beside),
+    let files = [
+        scenarios(),
+        app::scenarios(),
+        wallets::scenarios(),
+        webhooks::scenarios(),
     ];
-    scenarios.extend(app::scenarios());
-    scenarios.extend(wallets::scenarios());
-    scenarios.extend(webhooks::scenarios());
-    run_scenarios("access", options(), scenarios)
+    run_suites([Suite::new("access", options(), files)])
+}
+
+fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(every_route_has_a_row_in_the_matrix),
+        alone(every_route_refuses_a_bad_token),
+        alone(paths_beside_the_routes_are_not_found),
+    ]
 }
 
 /// A call of a route.
@@ -84,8 +87,8 @@ pub(crate) fn path_of(route: &'static str) -> &'static str {
     route.split_once(' ').map(|(_, path)| path).unwrap_or_default()
 }
 
-fn complete(fixture: &Fixture) -> Result {
-    let template: BTreeSet<String> = routes(fixture).into_iter().map(|(name, ..)| name).collect();
+async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
+    let template: BTreeSet<String> = routes(&fixture).into_iter().map(|(name, ..)| name).collect();
     let rows: BTreeSet<String> = app::ROWS
         .iter()
         .map(|row| row.route.to_owned())
@@ -98,7 +101,7 @@ fn complete(fixture: &Fixture) -> Result {
         template,
         "the rows of these files and the routes of the template"
     );
-    let open: Vec<String> = routes(fixture)
+    let open: Vec<String> = routes(&fixture)
         .into_iter()
         .filter(|(_, _, route)| !route.authorized)
         .map(|(name, ..)| name)
@@ -191,7 +194,7 @@ fn refused_tokens(fixture: &Fixture) -> Result<Vec<(&'static str, Option<String>
     ])
 }
 
-async fn bad_tokens(fixture: Arc<Fixture>) -> Result {
+async fn every_route_refuses_a_bad_token(fixture: Arc<Fixture>) -> Result {
     let requests = one_of_each(&fixture).await?;
     let tokens = refused_tokens(&fixture)?;
     let before = Traces::take(&fixture).await?;
@@ -212,7 +215,7 @@ async fn bad_tokens(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn beside(fixture: Arc<Fixture>) -> Result {
+async fn paths_beside_the_routes_are_not_found(fixture: Arc<Fixture>) -> Result {
     let mut requests = one_of_each(&fixture).await?;
     requests.extend(webhooks::ROUTES.map(webhooks::request));
     let everything = json!({ "profile_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });

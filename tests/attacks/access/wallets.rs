@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::{
-    Api, Fixture, Result, Scenario, ensure_eq,
+    Api, Fixture, Result, Scenario, ensure_eq, scenarios,
     traces::{Traces, no_function_has_died, routes},
 };
 use serde_json::{Value, json};
@@ -99,17 +99,14 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("routes_with_a_scope_are_those_of_services", scopes),
-        Scenario::alone("who_may_gets_through_to_the_wallets", allowed),
-        Scenario::alone("a_token_without_client_or_scope_is_forbidden", neither),
-        Scenario::alone("a_client_does_nothing_that_is_for_services", clients_as_services),
-        Scenario::alone("another_client_finds_nothing", strangers),
-        Scenario::alone("a_wallet_is_found_under_its_client_alone", mixed),
-        Scenario::alone(
-            "the_token_says_which_client_asks_whatever_else_is_sent",
-            overrides,
-        ),
+    scenarios![
+        alone(routes_with_a_scope_are_those_of_services),
+        alone(permitted_callers_get_through_to_the_wallets),
+        alone(token_without_client_or_scope_is_forbidden),
+        alone(client_is_refused_where_a_service_is_needed),
+        alone(another_clients_token_finds_nothing),
+        alone(wallet_is_found_under_its_own_client_only),
+        alone(client_of_the_token_counts_whatever_else_is_sent),
     ]
 }
 
@@ -196,7 +193,7 @@ fn stopped_by_the_gateway(answer: &end_to_end::Answer, place: &str) -> Result {
     Ok(())
 }
 
-async fn scopes(fixture: Arc<Fixture>) -> Result {
+async fn routes_with_a_scope_are_those_of_services(fixture: Arc<Fixture>) -> Result {
     for (name, _, route) in routes(&fixture) {
         let row = ROWS.iter().find(|row| row.route == name);
         let expected: &[&str] = match row.map(|row| row.who) {
@@ -208,7 +205,7 @@ async fn scopes(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn allowed(fixture: Arc<Fixture>) -> Result {
+async fn permitted_callers_get_through_to_the_wallets(fixture: Arc<Fixture>) -> Result {
     for row in ROWS {
         let callers = match row.who {
             Who::Services => vec![service(), json!({ "scope": "dealers wallets" })],
@@ -246,7 +243,7 @@ async fn allowed(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn neither(fixture: Arc<Fixture>) -> Result {
+async fn token_without_client_or_scope_is_forbidden(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     let id = owner.client;
     let claims = [
@@ -294,7 +291,7 @@ async fn neither(fixture: Arc<Fixture>) -> Result {
     before.still(&fixture).await
 }
 
-async fn clients_as_services(fixture: Arc<Fixture>) -> Result {
+async fn client_is_refused_where_a_service_is_needed(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     for row in ROWS.iter().filter(|row| row.who == Who::Services) {
@@ -308,7 +305,7 @@ async fn clients_as_services(fixture: Arc<Fixture>) -> Result {
     before.still(&fixture).await
 }
 
-async fn strangers(fixture: Arc<Fixture>) -> Result {
+async fn another_clients_token_finds_nothing(fixture: Arc<Fixture>) -> Result {
     let (owner, other) = (Owner::register(&fixture).await?, Owner::register(&fixture).await?);
     let before = Traces::take(&fixture).await?;
     let callers = [
@@ -347,7 +344,7 @@ async fn strangers(fixture: Arc<Fixture>) -> Result {
     before.still(&fixture).await
 }
 
-async fn mixed(fixture: Arc<Fixture>) -> Result {
+async fn wallet_is_found_under_its_own_client_only(fixture: Arc<Fixture>) -> Result {
     let (owner, other) = (Owner::register(&fixture).await?, Owner::register(&fixture).await?);
     let before = Traces::take(&fixture).await?;
     // The owner's wallet and withdrawal under the other's path, and the same with ids that nobody has.
@@ -387,7 +384,7 @@ async fn mixed(fixture: Arc<Fixture>) -> Result {
     before.still(&fixture).await
 }
 
-async fn overrides(fixture: Arc<Fixture>) -> Result {
+async fn client_of_the_token_counts_whatever_else_is_sent(fixture: Arc<Fixture>) -> Result {
     let (owner, other) = (Owner::register(&fixture).await?, Owner::register(&fixture).await?);
     let id = owner.client.to_string();
     let headers = [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use end_to_end::{
-    Fixture, Result, Scenario, ensure_eq,
+    Fixture, Result, Scenario, ensure_eq, scenarios,
     traces::{Traces, no_function_has_died},
 };
 use local_cloud::sandboxes::stripe::StripeSandbox;
@@ -21,10 +21,7 @@ pub(crate) const ROUTES: [&str; 1] = ["POST /webhooks/stripe"];
 const TOLERANCE_S: i64 = 300;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![Scenario::alone(
-        "a_webhook_is_believed_for_its_signature_alone",
-        forgeries,
-    )]
+    scenarios![alone(webhook_is_accepted_for_its_signature_only)]
 }
 
 /// A call of the route.
@@ -36,7 +33,7 @@ pub(crate) fn request(route: &'static str) -> Request {
     }
 }
 
-async fn forgeries(fixture: Arc<Fixture>) -> Result {
+async fn webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>) -> Result {
     let owner = app::Owner::register(&fixture).await?;
     let stripe = fixture.cloud.stripe();
     let now = chrono::Utc::now().timestamp();

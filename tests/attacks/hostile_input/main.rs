@@ -14,7 +14,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
 use end_to_end::{
-    Answer, Fixture, Result, Scenario, ensure_eq, options, run_scenarios,
+    Answer, Fixture, Result, Scenario, Suite, ensure_eq, options, run_suites, scenarios,
     traces::{Traces, no_function_has_died},
 };
 use serde_json::Value;
@@ -22,17 +22,20 @@ use serde_json::Value;
 use crate::operations::{Caller, JSON, Operation, Spot, operations, webhooks};
 
 fn main() -> ExitCode {
-    let scenarios = vec![
-        Scenario::alone("a_field_of_another_kind_is_refused_and_named", fields),
-        Scenario::alone("a_body_that_is_no_object_of_the_operation_is_refused", bodies),
-        Scenario::alone("a_body_that_is_too_large_is_413", large_bodies),
-        Scenario::alone("hostile_headers_are_refused_or_without_effect", headers),
-        Scenario::alone("there_is_nothing_under_a_path_that_does_not_fit", paths),
-        Scenario::alone("a_query_that_does_not_fit_is_refused_and_named", queries),
-        Scenario::alone("a_cursor_that_is_not_of_the_list_is_refused", cursors),
-        Scenario::alone("a_webhook_reads_nothing_that_is_not_signed", deliveries),
-    ];
-    run_scenarios("hostile_input", options(), scenarios)
+    run_suites([Suite::new("hostile_input", options(), [scenarios()])])
+}
+
+fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(field_of_another_type_is_refused_and_named),
+        alone(body_that_is_no_object_of_the_operation_is_refused),
+        alone(body_that_is_too_large_is_refused_with_413),
+        alone(hostile_headers_are_refused_or_without_effect),
+        alone(path_that_does_not_fit_is_not_found),
+        alone(query_that_does_not_fit_is_refused_and_named),
+        alone(cursor_of_another_list_is_refused),
+        alone(webhook_without_a_signature_is_not_read),
+    ]
 }
 
 /// The answer is a problem of the status, and names the field.
@@ -95,7 +98,7 @@ const NO_JSON: &[&str] = &[
     "",
 ];
 
-async fn fields(fixture: Arc<Fixture>) -> Result {
+async fn field_of_another_type_is_refused_and_named(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     let mut tried = 0;
@@ -152,7 +155,7 @@ async fn fields(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn bodies(fixture: Arc<Fixture>) -> Result {
+async fn body_that_is_no_object_of_the_operation_is_refused(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     for operation in &operations(&fixture, &caller).await? {
@@ -241,7 +244,7 @@ async fn unreadable(caller: &Caller, operation: &Operation, good: &Value, spot: 
         .or_else(|_| refused(&answer, 400, "body", "no UTF-8"))
 }
 
-async fn large_bodies(fixture: Arc<Fixture>) -> Result {
+async fn body_that_is_too_large_is_refused_with_413(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     for operation in &operations(&fixture, &caller).await? {
@@ -269,7 +272,7 @@ async fn large_bodies(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn headers(fixture: Arc<Fixture>) -> Result {
+async fn hostile_headers_are_refused_or_without_effect(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     for operation in &operations(&fixture, &caller).await? {
@@ -351,7 +354,7 @@ async fn keys(caller: &Caller, operation: &Operation, good: &str) -> Result {
     )
 }
 
-async fn paths(fixture: Arc<Fixture>) -> Result {
+async fn path_that_does_not_fit_is_not_found(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     let mut tried = 0;
@@ -382,7 +385,7 @@ async fn paths(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn queries(fixture: Arc<Fixture>) -> Result {
+async fn query_that_does_not_fit_is_refused_and_named(fixture: Arc<Fixture>) -> Result {
     let caller = Caller::new(&fixture).await?;
     let before = Traces::take(&fixture).await?;
     let long = "x".repeat(8_000);
@@ -420,7 +423,7 @@ async fn queries(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn cursors(fixture: Arc<Fixture>) -> Result {
+async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> Result {
     // The two deposits stay as they are, so that nothing comes of them while the cursors are tried.
     fixture.cloud.drivewealth().auto_advance(None);
     let tester = fixture.customer().await?;
@@ -496,7 +499,7 @@ async fn cursors(fixture: Arc<Fixture>) -> Result {
     no_function_has_died(&fixture).await
 }
 
-async fn deliveries(fixture: Arc<Fixture>) -> Result {
+async fn webhook_without_a_signature_is_not_read(fixture: Arc<Fixture>) -> Result {
     let api = fixture.api(None)?;
     let webhooks = webhooks(&fixture).await?;
     ensure!(!webhooks.is_empty(), "no webhook is described");

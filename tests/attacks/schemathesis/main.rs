@@ -16,9 +16,9 @@ use std::{
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use end_to_end::{
-    Api, Fixture, Result, Scenario, Tester,
+    Api, Fixture, Result, Scenario, Suite, Tester,
     billing::VISA,
-    ensure_eq, options, root, run_scenarios,
+    ensure_eq, options, root, run_suites, scenarios,
     traces::{Traces, no_function_has_died},
 };
 use local_cloud::sandboxes::drivewealth::status;
@@ -71,14 +71,17 @@ const APP: &[&str] = &["trading", "notifications", "billing"];
 const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates"];
 
 fn main() -> ExitCode {
-    let scenarios = vec![
-        Scenario::alone("the_api_of_the_app_is_as_described", app),
-        Scenario::alone("the_api_of_the_wallets_is_as_described", wallets),
-    ];
-    run_scenarios("schemathesis", options(), scenarios)
+    run_suites([Suite::new("schemathesis", options(), [scenarios()])])
 }
 
-async fn app(fixture: Arc<Fixture>) -> Result {
+fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(api_of_the_app_answers_as_described),
+        alone(api_of_the_wallets_answers_as_described),
+    ]
+}
+
+async fn api_of_the_app_answers_as_described(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let document = of_customer(&fixture, &tester).await?;
     let claims = json!({ "profile_id": tester.customer.profile_id });
@@ -96,7 +99,7 @@ async fn app(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn wallets(fixture: Arc<Fixture>) -> Result {
+async fn api_of_the_wallets_answers_as_described(fixture: Arc<Fixture>) -> Result {
     let claims = json!({ "scope": "wallets", "groups": ["admin"] });
     let service = fixture.api(Some(claims.clone()))?;
     let document = of_client(&fixture, &service).await?;

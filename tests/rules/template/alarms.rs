@@ -1,28 +1,25 @@
-//! Logs, and what calls a person.
+//! Logs, and the alarms that call a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::model::*;
 
 #[test]
 fn every_function_logs_into_a_group_with_retention() {
     let template = Template::load();
-    let groups: BTreeMap<String, Value> = template
-        .resources("AWS::Logs::LogGroup")
-        .into_iter()
-        .map(|group| (group.name, group.properties))
-        .collect();
     let mut wrong = Vec::new();
     for function in template.functions() {
-        let name = format!("{}Logs", function.name);
-        let kept = groups
-            .get(&name)
-            .is_some_and(|group| !group["RetentionInDays"].is_null());
-        if !kept || function.properties["LoggingConfig"]["LogGroup"] != json!({ "Ref": name }) {
+        let group = &function.properties["LoggingConfig"]["LogGroup"];
+        let is_limited = template.resources("AWS::Logs::LogGroup").any(|other| {
+            other.stack == function.stack
+                && *group == other.id
+                && !other.properties["RetentionInDays"].is_null()
+        });
+        if !is_limited {
             wrong.push(format!(
-                "{}: add {name} with RetentionInDays and name it in LoggingConfig",
+                "{}: name a log group of its stack with RetentionInDays in LoggingConfig",
                 function.name
             ));
         }
@@ -30,7 +27,7 @@ fn every_function_logs_into_a_group_with_retention() {
     nothing_wrong(&wrong);
 }
 
-/// What alarms watch, as (metric, logical id).
+/// What alarms watch, as (metric, what the dimension names).
 fn watched(template: &Template) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for alarm in template.resources("AWS::CloudWatch::Alarm") {
@@ -40,7 +37,7 @@ fn watched(template: &Template) -> BTreeSet<(String, String)> {
             .map(|stat| &stat["MetricStat"]["Metric"])
             .chain([&alarm.properties]);
         for metric in metrics {
-            let watches = target(&metric["Dimensions"][0]["Value"]);
+            let watches = metric["Dimensions"][0]["Value"].as_str().map(str::to_owned);
             found.extend(metric["MetricName"].as_str().map(str::to_owned).zip(watches));
         }
     }
@@ -63,7 +60,7 @@ fn every_function_has_an_alarm() {
         for metric in metrics {
             if !watched.contains(&(metric.to_owned(), function.name.clone())) {
                 wrong.push(format!(
-                    "{0}: add {0}Fails, an alarm over its {metric}",
+                    "{0}: name it in a list of its stack that makes {0}Fails, an alarm over its {metric}",
                     function.name
                 ));
             }
@@ -77,14 +74,14 @@ fn every_queue_has_an_alarm() {
     let template = Template::load();
     let (watched, given_up) = (watched(&template), template.final_queues());
     let mut wrong = Vec::new();
-    for name in queues(&template).into_keys() {
+    for name in template.queues().into_keys() {
         let (metric, alarm) = if given_up.contains(&name) {
-            ("ApproximateNumberOfMessagesVisible", "NotEmpty")
+            ("ApproximateNumberOfMessagesVisible", "not-empty")
         } else {
-            ("ApproximateAgeOfOldestMessage", "Late")
+            ("ApproximateAgeOfOldestMessage", "late")
         };
         if !watched.contains(&(metric.to_owned(), name.clone())) {
-            wrong.push(format!("{name}: add {name}{alarm}, an alarm over its {metric}"));
+            wrong.push(format!("{name}: add {name}-{alarm}, an alarm over its {metric}"));
         }
     }
     nothing_wrong(&wrong);
@@ -112,10 +109,8 @@ fn the_runbook_names_every_alarm() {
     let runbook = read("infra/RUNBOOK.md");
     let mut wrong = Vec::new();
     for alarm in Template::load().resources("AWS::CloudWatch::Alarm") {
-        let full = alarm.properties["AlarmName"]["Fn::Sub"]
-            .as_str()
-            .unwrap_or_default();
-        let name = full.trim_start_matches("moneta-${Stage}-");
+        let full = text(&alarm.properties["AlarmName"]);
+        let name = full.trim_start_matches(&name_prefix());
         let by_itself = runbook.contains(&format!("`{name}`"));
         let among_many = OF_MANY
             .iter()
@@ -123,7 +118,7 @@ fn the_runbook_names_every_alarm() {
         if !by_itself && !among_many {
             wrong.push(format!(
                 "{}: say in infra/RUNBOOK.md what to do at `{name}`",
-                alarm.name
+                alarm.id
             ));
         }
     }
@@ -149,14 +144,11 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "OutboxOldestAgeSeconds",
         "InternalErrors",
     ] {
-        let found = template
-            .resources("AWS::CloudWatch::Alarm")
-            .into_iter()
-            .any(|alarm| {
-                alarm.properties["Namespace"] == "Moneta"
-                    && alarm.properties["MetricName"] == metric
-                    && alarm.properties["Dimensions"] == json!([{"Name": "Stage", "Value": {"Ref": "Stage"}}])
-            });
+        let found = template.resources("AWS::CloudWatch::Alarm").any(|alarm| {
+            alarm.properties["Namespace"] == "Moneta"
+                && alarm.properties["MetricName"] == metric
+                && alarm.properties["Dimensions"] == json!([{"Name": "Stage", "Value": STAGE}])
+        });
         if !found {
             wrong.push(format!(
                 "{metric}: add an alarm over it, in namespace Moneta and with the dimension Stage alone"
@@ -164,15 +156,15 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         }
     }
     // An alarm over dimensions that nobody emits never rings, and nothing else would say so.
-    if !read("shared/platform/src/metrics.rs").contains(r#"["Stage"]"#) {
+    if !read("shared/platform/src/observability/metrics.rs").contains(r#"["Stage"]"#) {
         wrong.push(
-            r#"shared/platform/src/metrics.rs: emit with "Dimensions": [["Stage"], ["Stage", "Function"]]"#
+            r#"shared/platform/src/observability/metrics.rs: emit with "Dimensions": [["Stage"], ["Stage", "Function"]]"#
                 .to_owned(),
         );
     }
     for alarm in template.resources("AWS::CloudWatch::Alarm") {
-        if alarm.properties["AlarmActions"] != json!([{"Ref": "AlarmTopicArn"}]) {
-            wrong.push(format!("{}: let it tell AlarmTopicArn", alarm.name));
+        if alarm.properties["AlarmActions"] != json!(["local-AlarmTopicArn"]) {
+            wrong.push(format!("{}: let it tell AlarmTopicArn", alarm.id));
         }
     }
     nothing_wrong(&wrong);

@@ -1,8 +1,9 @@
 //! Each function has an event to try it with, and each schedule is one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use local_cloud::template::HttpRoute;
 use serde_json::{Value, json};
 
 use crate::model::*;
@@ -14,7 +15,6 @@ const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 #[test]
 fn every_function_has_an_event_that_fits_its_trigger() {
     let template = Template::load();
-    let queues = queues(&template);
     let mut wrong = Vec::new();
     for function in template.functions() {
         let path = format!("events/{}.json", function.operation());
@@ -23,12 +23,10 @@ fn every_function_has_an_event_that_fits_its_trigger() {
             continue;
         };
         let event: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-        if !function.events.is_empty()
-            && !function
-                .events
-                .iter()
-                .any(|trigger| fits(&event, trigger, &queues))
-        {
+        let of_route = function.routes.iter().any(|route| is_of_route(&event, route));
+        let of_trigger = function.events.iter().any(|trigger| fits(&event, trigger));
+        let is_triggered = !function.routes.is_empty() || !function.events.is_empty();
+        if is_triggered && !of_route && !of_trigger {
             wrong.push(format!(
                 "{path}: it is none of what triggers {} in the template",
                 function.name
@@ -52,20 +50,17 @@ fn every_function_has_an_event_that_fits_its_trigger() {
     nothing_wrong(&wrong);
 }
 
-fn fits(event: &Value, trigger: &Item, queues: &BTreeMap<String, Value>) -> bool {
+fn is_of_route(event: &Value, route: &HttpRoute) -> bool {
+    event["version"] == "2.0" && event["routeKey"] == json!(format!("{} {}", route.method, route.path))
+}
+
+fn fits(event: &Value, trigger: &Trigger) -> bool {
     let settings = &trigger.properties;
     let record = &event["Records"][0];
     match trigger.kind.as_str() {
-        "HttpApi" => {
-            let (method, path) = (settings["Method"].as_str(), settings["Path"].as_str());
-            let route = format!("{} {}", method.unwrap_or_default(), path.unwrap_or_default());
-            event["version"] == "2.0" && event["routeKey"] == json!(route)
-        }
         "SQS" => {
-            let queue = target(&settings["Queue"]).and_then(|name| queues.get(&name));
-            let name = queue
-                .map(|queue| text(&queue["QueueName"]).replace("${Stage}", "dev"))
-                .unwrap_or_default();
+            let name = queue_of(&settings["Queue"]).unwrap_or_default();
+            let name = name.replace(&name_prefix(), "moneta-dev-");
             record["eventSourceARN"]
                 .as_str()
                 .is_some_and(|arn| arn.ends_with(&format!(":{name}")))
@@ -109,19 +104,19 @@ fn every_schedule_is_valid_and_its_failures_are_kept() {
                     "{name}: set Input to a JSON object; without one AWS sends an envelope of its own"
                 ));
             }
-            if target(&settings["DeadLetterConfig"]["Arn"]).is_none() || settings["RetryPolicy"].is_null() {
+            if queue_of(&settings["DeadLetterConfig"]["Arn"]).is_none() || settings["RetryPolicy"].is_null() {
                 wrong.push(format!(
                     "{name}: give it DeadLetterConfig: {{Arn: a queue}} and a RetryPolicy"
                 ));
             }
-            if !text(&settings["Name"]).starts_with("moneta-${Stage}-") {
+            if !text(&settings["Name"]).starts_with(&name_prefix()) {
                 wrong.push(format!(
                     "{name}: give it a Name with moneta-${{Stage}}-; SAM's own is the same in every stage"
                 ));
             }
             let on_failure =
                 &function.properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"];
-            if target(on_failure).is_none() {
+            if queue_of(on_failure).is_none() {
                 wrong.push(format!(
                     "{}: set EventInvokeConfig with OnFailure; the schedule only hands over",
                     function.name

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::*;
+use crate::whole::parameters;
 
 /// API Gateway answers 503 after 30 seconds, whatever the function is doing.
 const GATEWAY_TIMEOUT: u64 = 30;
@@ -25,16 +26,16 @@ fn every_function_is_a_binary_and_every_binary_a_function() {
     let functions: BTreeSet<String> = template.functions().iter().map(Function::operation).collect();
     for name in functions.difference(&binaries) {
         wrong.push(format!(
-            "{name}: add functions/AREA/src/bin/{name}.rs, or take it out of infra/template.yaml"
+            "{name}: add functions/AREA/src/bin/{name}.rs, or take it out of infra/areas"
         ));
     }
     for name in binaries.difference(&functions) {
         wrong.push(format!(
-            "{name}: add a function to infra/template.yaml, or take out the binary"
+            "{name}: add a function to infra/areas/AREA.yaml, or take out the binary"
         ));
     }
     for function in template.functions() {
-        let expected = format!("../target/lambda/{}/", function.operation());
+        let expected = format!("../../target/lambda/{}/", function.operation());
         if function.properties["CodeUri"] != json!(expected) {
             wrong.push(format!("{}: its CodeUri must be {expected}", function.name));
         }
@@ -50,7 +51,7 @@ fn every_function_runs_on_al2023_of_the_chosen_architecture() {
         let settings = &function.properties;
         let as_expected = settings["Runtime"] == "provided.al2023"
             && settings["Handler"] == "bootstrap"
-            && settings["Architectures"] == json!([{"Ref": "Architecture"}])
+            && settings["Architectures"] == json!(["arm64"])
             && settings["Tracing"] == "Active";
         if !as_expected {
             wrong.push(format!(
@@ -64,8 +65,7 @@ fn every_function_runs_on_al2023_of_the_chosen_architecture() {
                 function.name
             ));
         }
-        let skips_build = template.at(&format!("/Resources/{}/Metadata/SkipBuild", function.name));
-        if skips_build != json!(true) {
+        if !function.skips_build {
             wrong.push(format!(
                 "{}: set Metadata: {{SkipBuild: true}}; `make build` builds it",
                 function.name
@@ -73,7 +73,7 @@ fn every_function_runs_on_al2023_of_the_chosen_architecture() {
         }
     }
     assert_eq!(
-        template.at("/Parameters/Architecture/AllowedValues"),
+        parameters()["Architecture"]["AllowedValues"],
         json!(["x86_64", "arm64"])
     );
     nothing_wrong(&wrong);
@@ -83,7 +83,7 @@ fn every_function_runs_on_al2023_of_the_chosen_architecture() {
 fn http_functions_answer_before_the_gateway_gives_up() {
     let mut wrong = Vec::new();
     for function in Template::load().functions() {
-        if !function.events_of("HttpApi").is_empty() && function.timeout() >= GATEWAY_TIMEOUT {
+        if !function.routes.is_empty() && function.timeout() >= GATEWAY_TIMEOUT {
             wrong.push(format!(
                 "{}: set its Timeout below {GATEWAY_TIMEOUT}",
                 function.name
@@ -96,25 +96,79 @@ fn http_functions_answer_before_the_gateway_gives_up() {
 #[test]
 fn only_webhooks_are_open_to_everyone() {
     let template = Template::load();
-    assert!(
-        template
-            .at("/Resources/Api/Properties/Auth/DefaultAuthorizer")
-            .is_string(),
-        "give Api.Auth a DefaultAuthorizer, so that a new route is closed unless it says otherwise"
-    );
+    let mut wrong = Vec::new();
+    for route in template.resources("AWS::ApiGatewayV2::Route") {
+        let key = text(&route.properties["RouteKey"]);
+        let path = key.split_once(' ').map_or("", |(_, path)| path);
+        let (authorization, expected) = (
+            [
+                &route.properties["AuthorizationType"],
+                &route.properties["AuthorizerId"],
+            ],
+            match path.starts_with("/webhooks/") {
+                true => [json!("NONE"), Value::Null],
+                false => [json!("JWT"), json!("JwtAuthorizer")],
+            },
+        );
+        if authorization != expected.each_ref() {
+            wrong.push(format!(
+                "{key}: a route has AuthorizationType: NONE if it begins with /webhooks/, and else JWT with \
+                 AuthorizerId: !Ref AuthorizerId"
+            ));
+        }
+        if route.properties["ApiId"] != "Api" {
+            wrong.push(format!("{key}: set ApiId: !Ref ApiId"));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn every_route_reaches_a_function_that_the_api_may_call() {
+    let template = Template::load();
     let mut wrong = Vec::new();
     for function in template.functions() {
-        for event in function.events_of("HttpApi") {
-            let path = event.properties["Path"].as_str().unwrap_or_default();
-            let open = event.properties["Auth"]["Authorizer"] == "NONE";
-            if open != path.starts_with("/webhooks/") {
+        let of_function = |kind: &'static str| {
+            template
+                .resources(kind)
+                .filter(|resource| resource.stack == function.stack)
+        };
+        let arn = format!(":function:{}", function.name);
+        let integrations: Vec<_> = of_function("AWS::ApiGatewayV2::Integration")
+            .filter(|integration| text(&integration.properties["IntegrationUri"]).ends_with(&arn))
+            .collect();
+        let permissions: Vec<_> = of_function("AWS::Lambda::Permission")
+            .filter(|permission| permission.properties["FunctionName"] == function.name)
+            .collect();
+        let expected = usize::from(!function.routes.is_empty());
+        if integrations.len() != expected || permissions.len() != expected {
+            wrong.push(format!(
+                "{0}: name it in the list of its stack that makes {0}Integration and {0}Permission if and only if it has \
+                 a route",
+                function.name
+            ));
+        }
+        for integration in integrations {
+            let settings = &integration.properties;
+            if settings["ApiId"] != "Api"
+                || settings["IntegrationType"] != "AWS_PROXY"
+                || settings["PayloadFormatVersion"] != "2.0"
+            {
                 wrong.push(format!(
-                    "{path}: a route has Authorizer: NONE if and only if it begins with /webhooks/"
+                    "{}: make it a proxy of the API with format 2.0",
+                    integration.id
                 ));
             }
-            if target(&event.properties["ApiId"]).as_deref() != Some("Api") {
+        }
+        for permission in permissions {
+            let settings = &permission.properties;
+            if settings["Principal"] != "apigateway.amazonaws.com"
+                || settings["Action"] != "lambda:InvokeFunction"
+                || !text(&settings["SourceArn"]).ends_with(":Api/*/*")
+            {
                 wrong.push(format!(
-                    "{path}: set ApiId: !Ref Api, or SAM makes a second API without an authorizer"
+                    "{}: let our API, and nobody else, call the function",
+                    permission.id
                 ));
             }
         }

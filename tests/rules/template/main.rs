@@ -1,4 +1,4 @@
-//! What must hold in `infra/template.yaml` and no linter checks. Each failure says what to do.
+//! What must hold in `infra/template.yaml` and the stacks that it nests, and no linter checks. Each failure says what to do.
 #![expect(
     clippy::expect_used,
     clippy::panic,

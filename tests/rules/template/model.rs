@@ -1,10 +1,21 @@
-//! The template as the checks see it: plain JSON, with `!Ref X` as `{"Ref": "X"}`.
+//! The template as the checks see it: what the local cloud reads of every stack, with all functions resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
-use serde_yaml_ng::Value as Yaml;
+use local_cloud::template::{self, Event, HttpRoute, Locals, Resource};
+use serde_json::Value;
+
+/// The stage for which the checks read the template.
+pub(crate) const STAGE: &str = "checked";
+/// Parameters with a value of their own, so that one can't be taken for another, and the conditional statement counts.
+const PARAMETERS: [(&str, &str); 5] = [
+    ("Stage", STAGE),
+    ("Architecture", "arm64"),
+    ("DatabaseName", "database-name"),
+    ("DatabaseUser", "database-user"),
+    ("KafkaSecretKeyArn", "kafka-secret-key"),
+];
 
 /// The project's folder.
 pub(crate) fn root() -> PathBuf {
@@ -28,12 +39,12 @@ pub(crate) fn snake_case(name: &str) -> String {
     out
 }
 
-/// The template.
-pub(crate) struct Template(Value);
+/// The template: the root and every stack in it.
+pub(crate) struct Template(template::Template);
 
-/// A resource, or an event of a function: its name, its type and its properties.
+/// An event of a function: its name, its type and its properties.
 #[derive(Clone)]
-pub(crate) struct Item {
+pub(crate) struct Trigger {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) properties: Value,
@@ -42,69 +53,98 @@ pub(crate) struct Item {
 /// A function with the defaults of `Globals` filled in.
 pub(crate) struct Function {
     pub(crate) name: String,
+    pub(crate) stack: String,
     pub(crate) properties: Value,
-    pub(crate) events: Vec<Item>,
+    pub(crate) skips_build: bool,
+    /// Its routes.
+    pub(crate) routes: Vec<HttpRoute>,
+    /// Whatever else triggers it.
+    pub(crate) events: Vec<Trigger>,
 }
 
 impl Template {
-    /// Reads `infra/template.yaml`.
+    /// Reads `infra/template.yaml` and the stacks that it nests.
     pub(crate) fn load() -> Self {
-        let yaml: Yaml =
-            serde_yaml_ng::from_str(&read("infra/template.yaml")).expect("infra/template.yaml is YAML");
-        Self(plain(yaml))
+        let mut locals = Locals::default();
+        locals
+            .parameters
+            .extend(PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let template = template::Template::load(&root().join("infra/template.yaml"), &locals);
+        Self(template.unwrap_or_else(|error| panic!("{error:#}")))
     }
 
-    /// What stands at a JSON pointer; `null` where nothing does.
-    pub(crate) fn at(&self, pointer: &str) -> Value {
-        self.0.pointer(pointer).cloned().unwrap_or(Value::Null)
+    /// All resources.
+    pub(crate) fn all(&self) -> &[Resource] {
+        &self.0.resources
     }
 
     /// All resources of a type.
-    pub(crate) fn resources(&self, kind: &str) -> Vec<Item> {
-        items(&self.0["Resources"])
-            .into_iter()
-            .filter(|item| item.kind == kind)
-            .collect()
+    pub(crate) fn resources<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Resource> {
+        self.0
+            .resources
+            .iter()
+            .filter(move |resource| resource.kind == kind)
     }
 
     /// All functions.
     pub(crate) fn functions(&self) -> Vec<Function> {
-        self.resources("AWS::Serverless::Function")
-            .into_iter()
-            .map(|item| {
-                let mut properties = self.0["Globals"]["Function"].clone();
-                merge(&mut properties, item.properties);
-                Function {
-                    events: items(&properties["Events"]),
-                    name: item.name,
-                    properties,
-                }
-            })
+        let resources = self.resources("AWS::Serverless::Function");
+        resources.map(|resource| self.function(resource)).collect()
+    }
+
+    fn function(&self, resource: &Resource) -> Function {
+        let read = self
+            .0
+            .functions
+            .iter()
+            .find(|function| function.logical_id == resource.id)
+            .expect("every function is read");
+        let routes = read.events.iter().filter_map(|event| match event {
+            Event::Http(route) => Some(route.clone()),
+            _ => None,
+        });
+        Function {
+            name: resource.id.clone(),
+            stack: resource.stack.clone(),
+            properties: resource.properties.clone(),
+            skips_build: attribute(resource, "Metadata")["SkipBuild"] == true,
+            routes: routes.collect(),
+            events: triggers(&resource.properties["Events"]),
+        }
+    }
+
+    /// How many resources CloudFormation sees in each stack: SAM adds a role for a function, a mapping for an event, or a
+    /// schedule with its role, and the settings of asynchronous calls.
+    pub(crate) fn deployed_resources(&self) -> BTreeMap<String, usize> {
+        let mut count = BTreeMap::new();
+        for resource in self.all() {
+            *count.entry(resource.stack.clone()).or_default() += 1;
+        }
+        for function in self.functions() {
+            let events = function.events.iter();
+            let of_events: usize = events
+                .map(|event| if event.kind == "ScheduleV2" { 2 } else { 1 })
+                .sum();
+            let asynchronous = usize::from(!function.properties["EventInvokeConfig"].is_null());
+            *count.entry(function.stack).or_default() += 1 + of_events + asynchronous;
+        }
+        count
+    }
+
+    /// The queues by name.
+    pub(crate) fn queues(&self) -> BTreeMap<String, Value> {
+        self.resources("AWS::SQS::Queue")
+            .map(|queue| (text(&queue.properties["QueueName"]), queue.properties.clone()))
             .collect()
     }
 
-    /// How many resources CloudFormation will see: SAM makes a role for a function, a permission or a mapping for an
-    /// event, a schedule with a role, and a stage for the API.
-    pub(crate) fn deployed_resources(&self) -> usize {
-        let of_sam: usize = self
-            .functions()
-            .iter()
-            .map(|function| {
-                let events: usize = function
-                    .events
-                    .iter()
-                    .map(|event| if event.kind == "ScheduleV2" { 2 } else { 1 })
-                    .sum();
-                1 + events + usize::from(!function.properties["EventInvokeConfig"].is_null())
-            })
-            .sum();
-        items(&self.0["Resources"]).len() + of_sam + self.resources("AWS::Serverless::HttpApi").len()
-    }
-
-    /// The queues that only hold what was given up: targets of redrive policies, schedules, streams and async calls.
+    /// The names of the queues that only hold what was given up: targets of redrive policies, schedules, streams and
+    /// asynchronous calls.
     pub(crate) fn final_queues(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        collect_targets(&self.0["Resources"], &mut found);
+        for resource in self.all() {
+            collect_targets(&resource.properties, &mut found);
+        }
         found
     }
 }
@@ -116,24 +156,19 @@ impl Function {
     }
 
     /// Its variables.
-    pub(crate) fn variables(&self) -> BTreeMap<String, Value> {
-        let variables = self.properties["Environment"]["Variables"]
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
-        variables.into_iter().collect()
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let variables = self.properties["Environment"]["Variables"].as_object();
+        let variables = variables.into_iter().flatten();
+        variables
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect()
     }
 
-    /// The statements of its policies, those of a condition as if it held.
+    /// The statements of its policies.
     pub(crate) fn statements(&self) -> Vec<Value> {
-        let if_held = |statement: Value| match statement["Fn::If"].get(1) {
-            Some(then) => then.clone(),
-            None => statement,
-        };
         list(&self.properties["Policies"])
             .iter()
             .flat_map(|policy| list(&policy["Statement"]))
-            .map(if_held)
             .collect()
     }
 
@@ -143,7 +178,7 @@ impl Function {
     }
 
     /// Its events of a type.
-    pub(crate) fn events_of(&self, kind: &str) -> Vec<Item> {
+    pub(crate) fn events_of(&self, kind: &str) -> Vec<Trigger> {
         self.events
             .iter()
             .filter(|event| event.kind == kind)
@@ -152,13 +187,17 @@ impl Function {
     }
 }
 
-/// The logical id that a `Ref` or `GetAtt` names.
-pub(crate) fn target(value: &Value) -> Option<String> {
-    if let Some(id) = value["Ref"].as_str() {
-        return Some(id.to_owned());
-    }
-    let attribute = value["Fn::GetAtt"].as_str()?;
-    Some(attribute.split('.').next().unwrap_or(attribute).to_owned())
+/// What is said of a resource beside its properties; `null` when nothing is.
+pub(crate) fn attribute(resource: &Resource, name: &str) -> Value {
+    resource.attributes.get(name).cloned().unwrap_or(Value::Null)
+}
+
+/// The queue that an ARN or a URL names.
+pub(crate) fn queue_of(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let is_queue = text.starts_with("arn:aws:sqs:") || text.starts_with("http");
+    let name = text.rsplit([':', '/']).next()?;
+    is_queue.then(|| name.to_owned())
 }
 
 /// A list as it is, anything else as a list of one, `null` as an empty one.
@@ -170,36 +209,25 @@ pub(crate) fn list(value: &Value) -> Vec<Value> {
     }
 }
 
-/// The text of a `Sub` or of a plain string.
+/// The text of a value; empty when it is none.
 pub(crate) fn text(value: &Value) -> String {
-    value["Fn::Sub"]
-        .as_str()
-        .or_else(|| value.as_str())
-        .unwrap_or_default()
-        .to_owned()
+    value.as_str().unwrap_or_default().to_owned()
 }
 
-fn items(value: &Value) -> Vec<Item> {
-    let entries = value.as_object().cloned().unwrap_or_default();
-    entries
-        .into_iter()
-        .map(|(name, item)| Item {
-            name,
-            kind: item["Type"].as_str().unwrap_or_default().to_owned(),
-            properties: item["Properties"].clone(),
+/// What every name of the stage begins with.
+pub(crate) fn name_prefix() -> String {
+    format!("moneta-{STAGE}-")
+}
+
+fn triggers(events: &Value) -> Vec<Trigger> {
+    let events = events.as_object().into_iter().flatten();
+    events
+        .map(|(name, event)| Trigger {
+            name: name.clone(),
+            kind: text(&event["Type"]),
+            properties: event["Properties"].clone(),
         })
         .collect()
-}
-
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
 }
 
 fn collect_targets(value: &Value, found: &mut BTreeSet<String>) {
@@ -216,41 +244,8 @@ fn collect_targets(value: &Value, found: &mut BTreeSet<String>) {
         &value["OnFailure"]["Destination"],
         &value["DeadLetterQueue"]["TargetArn"],
     ];
-    found.extend(arns.into_iter().filter_map(target));
+    found.extend(arns.into_iter().filter_map(queue_of));
     fields.values().for_each(|inner| collect_targets(inner, found));
-}
-
-fn plain(yaml: Yaml) -> Value {
-    match yaml {
-        Yaml::Tagged(tagged) => {
-            let tag = tagged.tag.to_string();
-            let name = tag.trim_start_matches('!');
-            let key = if name == "Ref" || name == "Condition" {
-                name.to_owned()
-            } else {
-                format!("Fn::{name}")
-            };
-            json!({ key: plain(tagged.value) })
-        }
-        Yaml::Sequence(values) => values.into_iter().map(plain).collect(),
-        Yaml::Mapping(entries) => {
-            let entries = entries.into_iter().map(|(key, value)| {
-                let key = key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
-                (key, plain(value))
-            });
-            Value::Object(entries.collect::<Map<_, _>>())
-        }
-        scalar => serde_json::to_value(scalar).expect("a YAML scalar is a JSON value"),
-    }
-}
-
-/// The queues by logical id.
-pub(crate) fn queues(template: &Template) -> BTreeMap<String, Value> {
-    let queues = template.resources("AWS::SQS::Queue");
-    queues
-        .into_iter()
-        .map(|queue| (queue.name, queue.properties))
-        .collect()
 }
 
 /// Fails with all that is wrong at once.

@@ -14,13 +14,13 @@ const STREAM_RETENTION: u64 = 24 * 60 * 60;
 #[test]
 fn every_queue_has_a_dead_letter_queue() {
     let template = Template::load();
-    let (queues, given_up) = (queues(&template), template.final_queues());
+    let (queues, given_up) = (template.queues(), template.final_queues());
     let mut wrong = Vec::new();
     for (name, queue) in queues.iter().filter(|(name, _)| !given_up.contains(*name)) {
         let redrive = &queue["RedrivePolicy"];
-        let Some(dead_name) = target(&redrive["deadLetterTargetArn"]) else {
+        let Some(dead_name) = queue_of(&redrive["deadLetterTargetArn"]) else {
             wrong.push(format!(
-                "{name}: give it RedrivePolicy.deadLetterTargetArn with a queue {name}Dead"
+                "{name}: give it RedrivePolicy.deadLetterTargetArn with a queue {name}-dead"
             ));
             continue;
         };
@@ -50,10 +50,10 @@ fn every_queue_has_a_dead_letter_queue() {
 #[test]
 fn a_dead_letter_queue_accepts_only_its_own_source() {
     let template = Template::load();
-    let queues = queues(&template);
+    let queues = template.queues();
     let mut wrong = Vec::new();
     for (name, queue) in &queues {
-        let Some(dead) = target(&queue["RedrivePolicy"]["deadLetterTargetArn"]) else {
+        let Some(dead) = queue_of(&queue["RedrivePolicy"]["deadLetterTargetArn"]) else {
             continue;
         };
         let allow = &queues[&dead]["RedriveAllowPolicy"];
@@ -71,7 +71,7 @@ fn a_dead_letter_queue_accepts_only_its_own_source() {
 #[test]
 fn the_dead_letter_queue_of_a_fifo_queue_is_fifo() {
     let template = Template::load();
-    let queues = queues(&template);
+    let queues = template.queues();
     let mut wrong = Vec::new();
     for (name, queue) in &queues {
         let fifo = queue["FifoQueue"] == json!(true);
@@ -80,7 +80,7 @@ fn the_dead_letter_queue_of_a_fifo_queue_is_fifo() {
                 "{name}: FifoQueue: true and a QueueName with .fifo at its end go together"
             ));
         }
-        let dead = target(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
+        let dead = queue_of(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
         if dead.is_some_and(|dead| (queues[&dead]["FifoQueue"] == json!(true)) != fifo) {
             wrong.push(format!(
                 "{name}: make it and its dead-letter queue both FIFO, or neither"
@@ -93,11 +93,11 @@ fn the_dead_letter_queue_of_a_fifo_queue_is_fifo() {
 #[test]
 fn a_message_stays_hidden_for_six_times_its_consumers_timeout() {
     let template = Template::load();
-    let queues = queues(&template);
+    let queues = template.queues();
     let mut wrong = Vec::new();
     for function in template.functions() {
         for event in function.events_of("SQS") {
-            let name = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let name = queue_of(&event.properties["Queue"]).expect("Queue is an ARN");
             let hidden = queues[&name]["VisibilityTimeout"].as_u64().unwrap_or(30);
             let least = VISIBILITY_FACTOR * function.timeout();
             if hidden < least {
@@ -139,11 +139,11 @@ fn a_function_has_a_place_for_whatever_calls_it() {
 #[test]
 fn a_message_does_not_die_of_the_one_before_it() {
     let template = Template::load();
-    let queues = queues(&template);
+    let queues = template.queues();
     let mut wrong = Vec::new();
     for function in template.functions() {
         for event in function.events_of("SQS") {
-            let queue = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let queue = queue_of(&event.properties["Queue"]).expect("Queue is an ARN");
             let is_fifo = queues[&queue]["FifoQueue"] == json!(true);
             if is_fifo && event.properties["BatchSize"] != json!(1) {
                 wrong.push(format!(
@@ -159,11 +159,11 @@ fn a_message_does_not_die_of_the_one_before_it() {
 #[test]
 fn every_queue_is_encrypted_and_carries_its_stage() {
     let mut wrong = Vec::new();
-    for (name, queue) in queues(&Template::load()) {
+    for (name, queue) in Template::load().queues() {
         if queue["SqsManagedSseEnabled"] != json!(true) {
             wrong.push(format!("{name}: set SqsManagedSseEnabled: true"));
         }
-        if !text(&queue["QueueName"]).starts_with("moneta-${Stage}-") {
+        if !text(&queue["QueueName"]).starts_with(&name_prefix()) {
             wrong.push(format!("{name}: let its QueueName begin with moneta-${{Stage}}-"));
         }
     }
@@ -203,7 +203,7 @@ fn a_stream_gives_up_into_a_queue_and_does_not_block_for_ever() {
                      and MaximumRetryAttempts: -1; tries are used up long before an outage ends"
                 ));
             }
-            if target(&settings["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
+            if queue_of(&settings["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
                 wrong.push(format!("{name}: set DestinationConfig.OnFailure to a queue"));
             }
         }
@@ -218,7 +218,7 @@ fn a_queue_that_holds_what_was_given_up_feeds_no_function() {
     let mut wrong = Vec::new();
     for function in template.functions() {
         for event in function.events_of("SQS") {
-            let queue = target(&event.properties["Queue"]).expect("Queue is a GetAtt");
+            let queue = queue_of(&event.properties["Queue"]).expect("Queue is an ARN");
             if given_up.contains(&queue) {
                 wrong.push(format!(
                     "{}: {queue} is for people to look at; redrive it into its source",
@@ -230,6 +230,6 @@ fn a_queue_that_holds_what_was_given_up_feeds_no_function() {
     nothing_wrong(&wrong);
 }
 
-fn sources(function: &Function) -> Vec<Item> {
+fn sources(function: &Function) -> Vec<Trigger> {
     [function.events_of("SQS"), function.events_of("DynamoDB")].concat()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::*;
 
@@ -32,7 +32,7 @@ fn no_policy_has_a_star() {
     }
     for policy in template.resources("AWS::SQS::QueuePolicy") {
         if policy.properties.to_string().contains('*') {
-            wrong.push(format!("{}: name who may do what", policy.name));
+            wrong.push(format!("{}: name who may do what", policy.id));
         }
     }
     nothing_wrong(&wrong);
@@ -67,15 +67,14 @@ fn a_function_may_use_exactly_what_its_variables_name() {
 }
 
 fn named_by_variables(function: &Function) -> Uses {
-    let name = |(variable, value): (String, Value)| {
-        let which = target(&value)?;
-        match variable.as_str() {
-            "DATABASE_USER" => Some(("database user", which)),
-            queue if queue.starts_with("QUEUE_") && queue.ends_with("_URL") => Some(("queue", which)),
-            table if table.starts_with("TABLE_") => Some(("table", which)),
-            secret if secret.ends_with("_SECRET_ARN") => Some(("secret", which)),
-            _ => None,
+    let name = |(variable, value): (String, String)| match variable.as_str() {
+        "DATABASE_USER" => Some(("database user", value)),
+        queue if queue.starts_with("QUEUE_") && queue.ends_with("_URL") => {
+            queue_of(&json!(value)).map(|queue| ("queue", queue))
         }
+        table if table.starts_with("TABLE_") => Some(("table", value)),
+        secret if secret.ends_with("_SECRET_ARN") => Some(("secret", value)),
+        _ => None,
     };
     function.variables().into_iter().filter_map(name).collect()
 }
@@ -84,16 +83,14 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
     let mut uses = Uses::new();
     for statement in function.statements() {
         for (action, resource) in pairs(&statement) {
-            let what = match action.as_str() {
-                "sqs:SendMessage" => "queue",
-                "secretsmanager:GetSecretValue" => "secret",
-                "rds-db:connect"
-                    if text(&resource).ends_with(":${DatabaseProxyResourceId}/${DatabaseUser}") =>
-                {
-                    uses.insert(("database user", "DatabaseUser".to_owned()));
-                    continue;
+            let which = |marker: &str| resource.split_once(marker).map(|(_, which)| which.to_owned());
+            let used = match action.as_str() {
+                "sqs:SendMessage" => queue_of(&json!(resource)).map(|queue| ("queue", queue)),
+                "secretsmanager:GetSecretValue" => Some(("secret", resource.clone())),
+                "rds-db:connect" => {
+                    which(":dbuser:local-DatabaseProxyResourceId/").map(|user| ("database user", user))
                 }
-                table if table.starts_with("dynamodb:") => "table",
+                table if table.starts_with("dynamodb:") => which(":table/").map(|table| ("table", table)),
                 // The key of a secret, and only to read it: nothing that a variable names.
                 "kms:Decrypt"
                     if text(&statement["Condition"]["StringEquals"]["kms:ViaService"])
@@ -101,10 +98,10 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
                 {
                     continue;
                 }
-                _ => "",
+                _ => None,
             };
-            match target(&resource).filter(|_| !what.is_empty()) {
-                Some(which) => drop(uses.insert((what, which))),
+            match used {
+                Some(used) => drop(uses.insert(used)),
                 None => wrong.push(format!(
                     "{}: teach this test what {action} on {resource} is for",
                     function.name
@@ -115,14 +112,14 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
     uses
 }
 
-fn pairs(statement: &Value) -> Vec<(String, Value)> {
+fn pairs(statement: &Value) -> Vec<(String, String)> {
     let resources = list(&statement["Resource"]);
     list(&statement["Action"])
         .iter()
         .flat_map(|action| {
             resources
                 .iter()
-                .map(move |resource| (text(action), resource.clone()))
+                .map(move |resource| (text(action), text(resource)))
         })
         .collect()
 }

@@ -5,35 +5,26 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use end_to_end::billing::{VISA, setup_request};
 use end_to_end::wallets::new_key;
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new(
-            "a_card_is_saved_by_the_webhook_and_charged_when_its_invoice_is_due",
-            whole_way,
-        ),
-        Scenario::new(
-            "a_client_that_is_faster_than_the_webhook_adds_the_card_once",
-            before_the_webhook,
-        ),
-        Scenario::new(
-            "a_session_is_taken_over_by_its_own_profile_and_when_it_is_done",
-            whose_session,
-        ),
-        Scenario::new("the_same_request_gives_the_same_page", same_page),
-        Scenario::new("many_at_once_make_one_customer", one_customer),
-        Scenario::new("customers_are_sent_back_to_our_hosts_only", return_hosts),
-        Scenario::new("the_newest_choice_is_the_active_card", choosing),
-        Scenario::new("the_last_card_stays_while_an_invoice_is_open", deleting),
-        Scenario::new("a_payment_is_refunded_only_when_its_session_asks", refunds),
-        Scenario::new("what_happens_to_a_card_at_stripe_happens_here", at_stripe),
+    scenarios![
+        card_is_saved_by_the_webhook_and_charged_when_its_invoice_is_due,
+        card_is_added_once_when_the_client_is_faster_than_the_webhook,
+        session_adds_a_card_for_its_own_profile_once_it_is_complete,
+        checkout_request_repeated_gives_the_same_page,
+        checkouts_at_once_create_one_stripe_customer,
+        checkout_returns_customers_to_our_hosts_only,
+        card_chosen_last_is_the_active_one,
+        last_card_stays_while_an_invoice_is_open,
+        payment_is_refunded_only_when_its_session_asks,
+        card_changed_at_stripe_changes_here,
     ]
 }
 
-async fn whole_way(fixture: Arc<Fixture>) -> Result {
+async fn card_is_saved_by_the_webhook_and_charged_when_its_invoice_is_due(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     ensure!(tester.methods().await?.is_empty(), "a card before there is one");
     let answer = tester
@@ -80,7 +71,7 @@ async fn whole_way(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn before_the_webhook(fixture: Arc<Fixture>) -> Result {
+async fn card_is_added_once_when_the_client_is_faster_than_the_webhook(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let session = tester.checkout().await?;
     fixture.cloud.stripe().complete_checkout(&session, VISA)?;
@@ -98,7 +89,7 @@ async fn before_the_webhook(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn whose_session(fixture: Arc<Fixture>) -> Result {
+async fn session_adds_a_card_for_its_own_profile_once_it_is_complete(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let session = tester.checkout().await?;
     tester
@@ -124,7 +115,7 @@ async fn whose_session(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn same_page(fixture: Arc<Fixture>) -> Result {
+async fn checkout_request_repeated_gives_the_same_page(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let (key, path) = (new_key(), "/billing/checkout-sessions");
     let first = tester.api.post(path, &key, &setup_request()).await?.expect(201)?;
@@ -141,7 +132,7 @@ async fn same_page(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn one_customer(fixture: Arc<Fixture>) -> Result {
+async fn checkouts_at_once_create_one_stripe_customer(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     try_join_all((0..16).map(|_| tester.checkout())).await?;
     let profile = tester.customer.profile_id.to_string();
@@ -153,7 +144,7 @@ async fn one_customer(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn return_hosts(fixture: Arc<Fixture>) -> Result {
+async fn checkout_returns_customers_to_our_hosts_only(fixture: Arc<Fixture>) -> Result {
     let nobody = fixture.api(Some(json!({ "profile_id": 999_999_999 })))?;
     let answer = nobody
         .post("/billing/checkout-sessions", &new_key(), &setup_request())
@@ -201,7 +192,7 @@ fn ids(methods: &[Value]) -> Vec<i64> {
         .collect()
 }
 
-async fn choosing(fixture: Arc<Fixture>) -> Result {
+async fn card_chosen_last_is_the_active_one(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let visa = tester.save_card(&fixture, VISA).await?;
     let mastercard = tester.save_card(&fixture, "5555555555554444").await?;
@@ -232,7 +223,7 @@ async fn choosing(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn deleting(fixture: Arc<Fixture>) -> Result {
+async fn last_card_stays_while_an_invoice_is_open(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let (visa, mastercard) = (
         tester.save_card(&fixture, VISA).await?,
@@ -276,7 +267,7 @@ async fn deleting(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn refunds(fixture: Arc<Fixture>) -> Result {
+async fn payment_is_refunded_only_when_its_session_asks(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let mut sessions = Vec::new();
     for refund in [false, true] {
@@ -318,7 +309,7 @@ async fn refunds(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn at_stripe(fixture: Arc<Fixture>) -> Result {
+async fn card_changed_at_stripe_changes_here(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     tester.save_card(&fixture, VISA).await?;
     let profile = tester.customer.profile_id.to_string();

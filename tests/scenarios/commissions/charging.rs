@@ -5,31 +5,22 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use end_to_end::billing::{ASKS_ALWAYS, DECLINES_LATER, VISA};
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new(
-            "a_soft_decline_is_retried_on_its_days_and_then_given_up",
-            schedule,
-        ),
-        Scenario::new("what_is_due_is_picked_and_charged_by_itself", by_schedule),
-        Scenario::new("a_hard_decline_waits_for_another_card", hard_decline),
-        Scenario::new("a_suspension_lasts_until_nothing_is_owed", suspension),
-        Scenario::new("without_a_card_the_profile_is_told_once", no_card),
-        Scenario::new(
-            "a_charge_that_needs_its_customer_waits_for_the_confirmation",
-            confirmation,
-        ),
-        Scenario::new(
-            "a_confirmation_that_does_not_come_is_called_off",
-            expired_confirmation,
-        ),
-        Scenario::new("a_charge_under_way_is_ended_by_the_webhook", processing),
-        Scenario::new("an_invoice_that_is_not_due_or_not_owed_is_left_alone", not_due),
-        Scenario::new("a_second_payment_of_an_attempt_is_set_aside", paid_twice),
-        Scenario::new("an_invoice_is_a_pdf_for_those_who_ask", pdf),
+    scenarios![
+        soft_decline_is_retried_on_its_days_and_then_given_up,
+        due_invoices_are_picked_and_charged_by_the_schedule,
+        hard_decline_waits_for_another_card,
+        suspension_lasts_until_nothing_is_owed,
+        profile_without_a_card_is_notified_once,
+        charge_that_needs_its_customer_waits_for_the_confirmation,
+        charge_is_cancelled_when_its_confirmation_does_not_come,
+        charge_in_processing_is_ended_by_the_webhook,
+        invoice_that_is_not_due_or_not_owed_is_left_alone,
+        second_payment_of_an_attempt_is_set_aside,
+        invoice_is_served_as_pdf_on_request,
     ]
 }
 
@@ -64,7 +55,7 @@ pub(crate) fn statuses(attempts: &[end_to_end::billing::AttemptRow]) -> Vec<&str
     attempts.iter().map(|attempt| attempt.status.as_str()).collect()
 }
 
-async fn schedule(fixture: Arc<Fixture>) -> Result {
+async fn soft_decline_is_retried_on_its_days_and_then_given_up(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, DECLINES_LATER).await?;
     let invoice = fixture.invoice(&tester, 1_631).await?;
     // Attempts after 0, 1, 1 + 3, 1 + 3 + 5 and 1 + 3 + 5 + 7 days; on the days between, nothing.
@@ -113,7 +104,7 @@ async fn schedule(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn by_schedule(fixture: Arc<Fixture>) -> Result {
+async fn due_invoices_are_picked_and_charged_by_the_schedule(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, VISA).await?;
     let mut invoices = Vec::new();
     for amount in [900, 901, 902] {
@@ -130,7 +121,7 @@ async fn by_schedule(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn hard_decline(fixture: Arc<Fixture>) -> Result {
+async fn hard_decline_waits_for_another_card(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, VISA).await?;
     let card = card_of(&fixture, &tester)?;
     fixture
@@ -163,7 +154,7 @@ async fn suspended_reason(tester: &Tester) -> Result<Value> {
     Ok(tester.profile().await?["buying_suspended_since"].clone())
 }
 
-async fn suspension(fixture: Arc<Fixture>) -> Result {
+async fn suspension_lasts_until_nothing_is_owed(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, VISA).await?;
     let card = card_of(&fixture, &tester)?;
     fixture
@@ -210,7 +201,7 @@ async fn suspension(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn no_card(fixture: Arc<Fixture>) -> Result {
+async fn profile_without_a_card_is_notified_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let invoice = fixture.invoice(&tester, 1_000).await?;
     for day in [0, 1, 2, 15] {
@@ -230,7 +221,7 @@ async fn no_card(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn confirmation(fixture: Arc<Fixture>) -> Result {
+async fn charge_that_needs_its_customer_waits_for_the_confirmation(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, ASKS_ALWAYS).await?;
     let invoice = fixture.invoice(&tester, 1_000).await?;
     fixture.pay(invoice, now()).await?;
@@ -272,7 +263,7 @@ async fn confirmation(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn expired_confirmation(fixture: Arc<Fixture>) -> Result {
+async fn charge_is_cancelled_when_its_confirmation_does_not_come(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, ASKS_ALWAYS).await?;
     let invoice = fixture.invoice(&tester, 1_000).await?;
     fixture.pay(invoice, now()).await?;
@@ -299,7 +290,7 @@ async fn expired_confirmation(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn processing(fixture: Arc<Fixture>) -> Result {
+async fn charge_in_processing_is_ended_by_the_webhook(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, VISA).await?;
     let card = card_of(&fixture, &tester)?;
     fixture.cloud.stripe().goes_processing(&card, true)?;
@@ -326,7 +317,7 @@ async fn processing(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn not_due(fixture: Arc<Fixture>) -> Result {
+async fn invoice_that_is_not_due_or_not_owed_is_left_alone(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, VISA).await?;
     let (future, void) = (
         fixture.invoice(&tester, 1_000).await?,
@@ -354,7 +345,7 @@ async fn not_due(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn paid_twice(fixture: Arc<Fixture>) -> Result {
+async fn second_payment_of_an_attempt_is_set_aside(fixture: Arc<Fixture>) -> Result {
     let tester = with_card(&fixture, DECLINES_LATER).await?;
     let invoice = fixture.invoice(&tester, 1_000).await?;
     fixture.pay(invoice, now()).await?;
@@ -376,7 +367,7 @@ async fn paid_twice(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn pdf(fixture: Arc<Fixture>) -> Result {
+async fn invoice_is_served_as_pdf_on_request(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (with_card(&fixture, VISA).await?, fixture.customer().await?);
     let invoice = fixture.invoice(&tester, 123_456).await?;
     fixture.pay(invoice, now()).await?;

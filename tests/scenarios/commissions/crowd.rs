@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use chrono::Utc;
 use end_to_end::billing::{VISA, payment_due};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use futures::future::{join_all, try_join_all};
 use local_cloud::sandboxes::{Effect, Fault};
 use rand::seq::SliceRandom;
@@ -17,13 +17,10 @@ const COPIES: usize = 64;
 const PROFILES: usize = 20;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![Scenario::alone(
-        "64_copies_over_200_invoices_charge_each_once",
-        everything_at_once,
-    )]
+    scenarios![alone(copies_of_200_invoices_charge_each_once)]
 }
 
-async fn everything_at_once(fixture: Arc<Fixture>) -> Result {
+async fn copies_of_200_invoices_charge_each_once(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     let testers = try_join_all((0..PROFILES).map(|_| async {
         let tester = fixture.customer().await?;

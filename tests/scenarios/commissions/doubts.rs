@@ -4,32 +4,23 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::billing::VISA;
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::Effect;
 use serde_json::json;
 
 use crate::charging::{card_of, in_days, now, statuses, with_card};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone(
-            "the_words_of_a_charge_in_any_order_and_twice_end_the_same",
-            any_order,
-        ),
-        Scenario::alone("an_answer_that_gets_lost_is_found_out", lost_answers),
-        Scenario::alone(
-            "a_charge_made_after_our_time_out_is_found_and_not_repeated",
-            late_charge,
-        ),
-        Scenario::alone(
-            "an_answer_of_500_is_found_out_even_when_it_is_repeated",
-            kept_errors,
-        ),
-        Scenario::alone("the_reconciler_finds_what_nobody_told", reconciled),
+    scenarios![
+        alone(webhooks_of_a_charge_in_any_order_and_twice_end_the_same),
+        alone(charge_whose_response_was_lost_is_looked_up),
+        alone(charge_made_after_our_timeout_is_found_and_not_repeated),
+        alone(charge_answered_500_is_looked_up_even_when_the_500_is_repeated),
+        alone(reconciler_finds_charges_that_no_webhook_reported),
     ]
 }
 
-async fn any_order(fixture: Arc<Fixture>) -> Result {
+async fn webhooks_of_a_charge_in_any_order_and_twice_end_the_same(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     let tester = with_card(&fixture, VISA).await?;
     stripe.goes_processing(&card_of(&fixture, &tester)?, true)?;
@@ -84,7 +75,7 @@ async fn any_order(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn lost_answers(fixture: Arc<Fixture>) -> Result {
+async fn charge_whose_response_was_lost_is_looked_up(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     let effects = [
         Effect::Reset { after_doing: true },
@@ -136,7 +127,7 @@ async fn lost_answers(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn late_charge(fixture: Arc<Fixture>) -> Result {
+async fn charge_made_after_our_timeout_is_found_and_not_repeated(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     let tester = with_card(&fixture, VISA).await?;
     stripe.hold_webhooks();
@@ -164,7 +155,7 @@ async fn late_charge(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn kept_errors(fixture: Arc<Fixture>) -> Result {
+async fn charge_answered_500_is_looked_up_even_when_the_500_is_repeated(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     stripe.hold_webhooks();
     // Done, and answered 500 all the same: found in the list, though the key goes on answering 500.
@@ -202,7 +193,7 @@ async fn kept_errors(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn reconciled(fixture: Arc<Fixture>) -> Result {
+async fn reconciler_finds_charges_that_no_webhook_reported(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     stripe.hold_webhooks();
     let tester = fixture.customer().await?;

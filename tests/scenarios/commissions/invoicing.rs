@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::commissions::period::BillingPeriod;
 use domain::commissions::terms::CommissionTerms;
 use domain::reference::commission::{EquitySum, commission};
-use domain::commissions::period::BillingPeriod;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -16,21 +16,15 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("the_database_computes_what_the_domain_computes", same_arithmetic),
+    scenarios![
+        database_computes_commissions_as_the_domain_does,
         // Each run makes the invoices of everybody.
-        Scenario::alone("an_ended_month_is_invoiced_once_by_eight_runs_at_once", once),
-        Scenario::alone("random_accounts_are_invoiced_as_the_domain_says", random_accounts),
-        Scenario::alone(
-            "an_account_without_balances_is_skipped_and_reported",
-            without_balances,
-        ),
-        Scenario::alone(
-            "free_accounts_and_months_that_go_on_have_no_invoice",
-            nothing_to_invoice,
-        ),
-        Scenario::alone("an_account_pays_for_the_days_it_was_open", open_days),
-        Scenario::alone("invoices_are_listed_by_pages_with_how_they_came_about", listed),
+        alone(ended_month_is_invoiced_once_by_eight_runs_at_once),
+        alone(random_accounts_are_invoiced_as_the_domain_says),
+        alone(account_without_balances_is_skipped_and_reported),
+        alone(free_account_or_unfinished_month_has_no_invoice),
+        alone(account_pays_for_the_days_it_was_open),
+        alone(invoices_are_listed_by_pages_with_how_they_came_about),
     ]
 }
 
@@ -84,7 +78,7 @@ async fn amounts(fixture: &Fixture, tester: &Tester, month: &str) -> Result<Vec<
     Ok(rows.fetch_all(fixture.database.pool()).await?)
 }
 
-async fn same_arithmetic(fixture: Arc<Fixture>) -> Result {
+async fn database_computes_commissions_as_the_domain_does(fixture: Arc<Fixture>) -> Result {
     const CASES: usize = 5_000;
     let mut random = StdRng::seed_from_u64(96);
     let terms = terms()?;
@@ -123,7 +117,7 @@ async fn same_arithmetic(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn once(fixture: Arc<Fixture>) -> Result {
+async fn ended_month_is_invoiced_once_by_eight_runs_at_once(fixture: Arc<Fixture>) -> Result {
     let tester = opened(&fixture, "2025-01-10").await?;
     // $20,000 on all 31 days of March: $192 × 31 ÷ 365 = $16.306849… → $16.31.
     set_equity(
@@ -176,7 +170,7 @@ async fn once(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn random_accounts(fixture: Arc<Fixture>) -> Result {
+async fn random_accounts_are_invoiced_as_the_domain_says(fixture: Arc<Fixture>) -> Result {
     const ACCOUNTS: usize = 40;
     let mut random = StdRng::seed_from_u64(2024);
     let terms = terms()?;
@@ -235,7 +229,7 @@ fn of_month<'a>(report: &'a Value, month: &str) -> Result<&'a Value> {
         .context("no such period")
 }
 
-async fn without_balances(fixture: Arc<Fixture>) -> Result {
+async fn account_without_balances_is_skipped_and_reported(fixture: Arc<Fixture>) -> Result {
     let run = at("2025-06-02T12:30:00Z")?;
     let before = fixture.bill("create_invoices", run).await?;
     let skipped = |report: &Value| anyhow::Ok(of_month(report, "2025-05-01")?["without_balances"].as_i64());
@@ -266,7 +260,7 @@ async fn without_balances(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn nothing_to_invoice(fixture: Arc<Fixture>) -> Result {
+async fn free_account_or_unfinished_month_has_no_invoice(fixture: Arc<Fixture>) -> Result {
     let (free, going_on) = (
         opened(&fixture, "2025-01-10").await?,
         opened(&fixture, "2025-07-01").await?,
@@ -296,7 +290,7 @@ async fn nothing_to_invoice(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn open_days(fixture: Arc<Fixture>) -> Result {
+async fn account_pays_for_the_days_it_was_open(fixture: Arc<Fixture>) -> Result {
     let (new, closed) = (
         opened(&fixture, "2025-08-21").await?,
         opened(&fixture, "2025-01-10").await?,
@@ -325,7 +319,7 @@ async fn open_days(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn listed(fixture: Arc<Fixture>) -> Result {
+async fn invoices_are_listed_by_pages_with_how_they_came_about(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (opened(&fixture, "2025-10-01").await?, fixture.customer().await?);
     for month in ["2025-10-01", "2025-11-01", "2025-12-01"] {
         set_equity(&fixture, &tester, &[(day(month)?, 2_000_000)]).await?;

@@ -10,19 +10,16 @@ mod webhooks;
 
 use std::process::ExitCode;
 
-use end_to_end::{Scenario, options, run_scenarios};
+use end_to_end::{Suite, options, run_suites};
 
 fn main() -> ExitCode {
-    let scenarios: Vec<Scenario> = [
+    let files = [
         cards::scenarios(),
         webhooks::scenarios(),
         charging::scenarios(),
         doubts::scenarios(),
         invoicing::scenarios(),
         crowd::scenarios(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    run_scenarios("commissions", options(), scenarios)
+    ];
+    run_suites([Suite::new("commissions", options(), files)])
 }

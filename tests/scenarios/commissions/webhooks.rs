@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use end_to_end::billing::VISA;
-use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::StripeSandbox;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,17 +13,14 @@ use uuid::Uuid;
 const FUNCTION: &str = "stripe_webhook";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_delivery_that_is_not_signed_by_stripe_is_refused", forgeries),
-        Scenario::new("an_event_is_taken_once", replays),
-        Scenario::alone("two_secrets_are_accepted_while_they_are_rolled", rolled_secrets),
-        Scenario::new(
-            "an_event_that_contradicts_our_record_moves_nothing",
-            contradictions,
-        ),
-        Scenario::new("refunds_and_disputes_are_noted_on_the_charge", after_the_charge),
-        Scenario::new("payouts_are_told_to_whoever_asked_for_them", payouts),
-        Scenario::new("other_types_are_acknowledged_and_counted", other_types),
+    scenarios![
+        delivery_not_signed_by_stripe_is_refused,
+        event_delivered_twice_is_processed_once,
+        alone(both_secrets_are_accepted_while_they_are_rolled),
+        event_that_contradicts_our_record_moves_nothing,
+        refunds_and_disputes_are_noted_on_the_charge,
+        payout_events_reach_whoever_subscribed,
+        event_of_another_type_is_acknowledged_and_counted,
     ]
 }
 
@@ -61,7 +58,7 @@ async fn paid(fixture: &Fixture) -> Result<(Tester, i64, String)> {
     Ok((tester, invoice, intent))
 }
 
-async fn forgeries(fixture: Arc<Fixture>) -> Result {
+async fn delivery_not_signed_by_stripe_is_refused(fixture: Arc<Fixture>) -> Result {
     let (_, invoice, intent) = paid(&fixture).await?;
     let stripe = fixture.cloud.stripe();
     let object =
@@ -119,7 +116,7 @@ async fn forgeries(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn replays(fixture: Arc<Fixture>) -> Result {
+async fn event_delivered_twice_is_processed_once(fixture: Arc<Fixture>) -> Result {
     let (tester, invoice, intent) = paid(&fixture).await?;
     fixture.cloud.stripe().webhooks_settled().await;
     let before = (fixture.told_of(&tester).await?, fixture.attempts(invoice).await?);
@@ -145,7 +142,7 @@ async fn replays(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn rolled_secrets(fixture: Arc<Fixture>) -> Result {
+async fn both_secrets_are_accepted_while_they_are_rolled(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     let old = stripe.webhook_secrets().into_iter().next().context("no secret")?;
     let body = event("customer.created", &json!({"id": "cus_x", "object": "customer"})).to_string();
@@ -193,7 +190,7 @@ fn told_payment(fixture: &Fixture, intent: &str) -> Result<Value> {
 /// What is changed of the truth.
 type Lie = fn(&mut Value);
 
-async fn contradictions(fixture: Arc<Fixture>) -> Result {
+async fn event_that_contradicts_our_record_moves_nothing(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     tester.save_card(&fixture, VISA).await?;
     let invoice = fixture.invoice(&tester, 1_631).await?;
@@ -262,7 +259,7 @@ async fn contradictions(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn after_the_charge(fixture: Arc<Fixture>) -> Result {
+async fn refunds_and_disputes_are_noted_on_the_charge(fixture: Arc<Fixture>) -> Result {
     let (tester, _, refunded) = paid(&fixture).await?;
     fixture.cloud.stripe().refund_outside(&refunded)?;
     let (disputing, _, disputed) = paid(&fixture).await?;
@@ -285,7 +282,7 @@ async fn after_the_charge(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn payouts(fixture: Arc<Fixture>) -> Result {
+async fn payout_events_reach_whoever_subscribed(fixture: Arc<Fixture>) -> Result {
     let id = format!("po_{}", Uuid::new_v4().simple());
     let payout = |status: &str| {
         json!({
@@ -309,7 +306,7 @@ async fn payouts(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn other_types(fixture: Arc<Fixture>) -> Result {
+async fn event_of_another_type_is_acknowledged_and_counted(fixture: Arc<Fixture>) -> Result {
     for kind in [
         "invoice.paid",
         "customer.subscription.created",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::{add_device, arrival, devices, pushes_reach, record, stream_passes};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_device_is_registered_and_taken_off", registered),
-        Scenario::new("a_device_moves_with_the_person_who_signs_in", moves),
-        Scenario::new("of_many_who_sign_in_at_once_one_has_the_device", races),
-        Scenario::new("the_device_used_longest_ago_makes_room", many_devices),
-        Scenario::new("a_device_that_is_another_s_is_not_forgotten", stale),
-        Scenario::new("a_device_has_a_token_and_a_platform", refused),
+    scenarios![
+        device_is_registered_and_removed,
+        device_moves_to_the_profile_that_signs_in,
+        device_belongs_to_one_of_many_who_sign_in_at_once,
+        device_unused_longest_makes_room,
+        device_of_another_profile_is_not_forgotten,
+        device_without_a_token_or_platform_is_refused,
     ]
 }
 
@@ -61,7 +61,7 @@ async fn owner(fixture: &Fixture, token: &str) -> Result<Option<i64>> {
     Ok(Some(id.context("no owner")?.parse()?))
 }
 
-async fn registered(fixture: Arc<Fixture>) -> Result {
+async fn device_is_registered_and_removed(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let token = new_token();
     let answer = register(&tester, &token).await?.expect(201)?;
@@ -101,7 +101,7 @@ async fn registered(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn moves(fixture: Arc<Fixture>) -> Result {
+async fn device_moves_to_the_profile_that_signs_in(fixture: Arc<Fixture>) -> Result {
     let (first, second) = (fixture.customer().await?, fixture.customer().await?);
     let phone = first.customer.device_token.clone();
     register(&second, &phone).await?.expect(201)?;
@@ -121,7 +121,7 @@ async fn moves(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn races(fixture: Arc<Fixture>) -> Result {
+async fn device_belongs_to_one_of_many_who_sign_in_at_once(fixture: Arc<Fixture>) -> Result {
     let testers = try_join_all((0..6).map(|_| fixture.customer())).await?;
     let token = new_token();
     for _ in 0..4 {
@@ -157,7 +157,7 @@ async fn races(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn many_devices(fixture: Arc<Fixture>) -> Result {
+async fn device_unused_longest_makes_room(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let tokens: Vec<String> = (0..21).map(|_| new_token()).collect();
     for token in &tokens {
@@ -175,7 +175,7 @@ async fn many_devices(fixture: Arc<Fixture>) -> Result {
 
 /// A push that was on its way to a device which became another's: that Firebase doesn't know it any more takes it from
 /// neither.
-async fn stale(fixture: Arc<Fixture>) -> Result {
+async fn device_of_another_profile_is_not_forgotten(fixture: Arc<Fixture>) -> Result {
     let (first, second) = (fixture.customer().await?, fixture.customer().await?);
     let token = new_token();
     add_device(&second, &token).await?;
@@ -212,7 +212,7 @@ async fn stale(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn refused(fixture: Arc<Fixture>) -> Result {
+async fn device_without_a_token_or_platform_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     for body in [
         json!({}),

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, new_domain_event};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, new_domain_event, scenarios};
 use serde_json::{Value, json};
 
 use crate::mail::{mails_pass, mails_reach};
 use crate::{RECORDER, record};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("every_kind_is_told_in_words_of_its_own", every_kind),
-        Scenario::new("a_notification_is_in_the_language_of_its_reader", languages),
-        Scenario::new("events_that_lack_their_data_are_not_told", broken),
+    scenarios![
+        every_kind_has_words_of_its_own,
+        notification_is_in_the_language_of_its_reader,
+        event_that_lacks_its_data_makes_no_notification,
     ]
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn event(tester: &Tester, kind: &str) -> Value {
     new_domain_event(kind, &format!("profile-{profile}"), data)
 }
 
-async fn every_kind(fixture: Arc<Fixture>) -> Result {
+async fn every_kind_has_words_of_its_own(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let events: Vec<Value> = KINDS.iter().map(|(kind, ..)| event(&tester, kind)).collect();
     for batch in events.chunks(10) {
@@ -177,7 +177,7 @@ async fn every_kind(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn languages(fixture: Arc<Fixture>) -> Result {
+async fn notification_is_in_the_language_of_its_reader(fixture: Arc<Fixture>) -> Result {
     for (language, title, greeting) in [
         ("de", "Zahlung fehlgeschlagen", "Guten Tag Ada,"),
         ("fr", "Payment failed", "Hello Ada,"),
@@ -203,7 +203,7 @@ async fn languages(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn broken(fixture: Arc<Fixture>) -> Result {
+async fn event_that_lacks_its_data_makes_no_notification(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     for (kind, missing) in [
         ("commission.charged", "period_start"),

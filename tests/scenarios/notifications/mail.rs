@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::{CaughtMail, MailEffect, MailFault};
 use serde_json::{Value, json};
 
@@ -14,18 +14,15 @@ const FAILURES: &str = "mail-failures";
 const KIND: &str = "commission.charge-failed";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("one_event_ten_times_is_one_mail_and_one_push", ten_times),
-        Scenario::new("a_mail_has_text_and_html_and_says_who_it_is_from", letter),
-        Scenario::new("nobody_s_name_becomes_a_header_or_markup", injection),
-        Scenario::alone("an_address_that_is_none_stops_nobody_else_s_mail", no_address),
-        Scenario::alone("a_mail_server_that_takes_nothing_is_waited_for", waits),
-        Scenario::alone(
-            "a_recipient_who_is_refused_stops_nobody_else_s_mail",
-            recipient_refused,
-        ),
-        Scenario::alone("a_mail_whose_answer_is_lost_comes_again_as_the_same", answer_lost),
-        Scenario::alone("what_is_wrong_with_the_sign_in_is_waited_out", sign_in_wrong),
+    scenarios![
+        event_delivered_ten_times_makes_one_mail_and_one_push,
+        mail_has_text_and_html_and_names_its_sender,
+        name_of_a_person_never_becomes_a_header_or_markup,
+        alone(address_that_is_invalid_stops_no_other_mail),
+        alone(mail_waits_for_a_server_that_accepts_nothing),
+        alone(recipient_who_is_refused_stops_no_other_mail),
+        alone(mail_whose_response_was_lost_is_sent_again_as_the_same),
+        alone(mail_waits_while_the_sign_in_is_wrong),
     ]
 }
 
@@ -47,7 +44,7 @@ pub(crate) async fn mails_pass(fixture: &Fixture) -> Result {
     Ok(())
 }
 
-async fn ten_times(fixture: Arc<Fixture>) -> Result {
+async fn event_delivered_ten_times_makes_one_mail_and_one_push(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let event = event(&tester, KIND);
     record(&fixture, &vec![event.clone(); 5]).await?;
@@ -90,7 +87,7 @@ fn stream_record(profile: i64, id: &Value) -> Value {
     }] })
 }
 
-async fn letter(fixture: Arc<Fixture>) -> Result {
+async fn mail_has_text_and_html_and_names_its_sender(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     record(&fixture, &[event(&tester, KIND)]).await?;
     let mails = mails_reach(&fixture, &tester.customer.email, 1).await?;
@@ -138,7 +135,7 @@ async fn rename(fixture: &Fixture, profile: i64, first_name: &str, email: &str) 
     Ok(())
 }
 
-async fn injection(fixture: Arc<Fixture>) -> Result {
+async fn name_of_a_person_never_becomes_a_header_or_markup(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let (profile, email) = (tester.customer.profile_id, &tester.customer.email);
     let name = "Eve\r\nBcc: eve@example.com\r\n\r\n<script>alert(1)</script>";
@@ -161,7 +158,7 @@ async fn injection(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn no_address(fixture: Arc<Fixture>) -> Result {
+async fn address_that_is_invalid_stops_no_other_mail(fixture: Arc<Fixture>) -> Result {
     let before = fixture.held_by(FAILURES).await?;
     for (place, email) in (1..).zip(["nobody", "a@b.example\r\nRCPT TO:<eve@example.com>"]) {
         let tester = fixture.customer().await?;
@@ -175,7 +172,7 @@ async fn no_address(fixture: Arc<Fixture>) -> Result {
 }
 
 /// Refusals for now, at every step, and more often than one run asks.
-async fn waits(fixture: Arc<Fixture>) -> Result {
+async fn mail_waits_for_a_server_that_accepts_nothing(fixture: Arc<Fixture>) -> Result {
     let before = fixture.held_by(FAILURES).await?;
     for step in ["CONNECT", "AUTH", "MAIL", "RCPT", "DATA", "MESSAGE"] {
         let tester = fixture.customer().await?;
@@ -190,7 +187,7 @@ async fn waits(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn recipient_refused(fixture: Arc<Fixture>) -> Result {
+async fn recipient_who_is_refused_stops_no_other_mail(fixture: Arc<Fixture>) -> Result {
     let before = fixture.held_by(FAILURES).await?;
     for (place, step, code) in [
         (1, "RCPT", "recipient-refused"),
@@ -217,7 +214,7 @@ async fn recipient_refused(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn answer_lost(fixture: Arc<Fixture>) -> Result {
+async fn mail_whose_response_was_lost_is_sent_again_as_the_same(fixture: Arc<Fixture>) -> Result {
     let before = fixture.held_by(FAILURES).await?;
     for (after_doing, expected) in [(false, 1), (true, 2)] {
         let tester = fixture.customer().await?;
@@ -238,7 +235,7 @@ async fn answer_lost(fixture: Arc<Fixture>) -> Result {
 }
 
 /// More refusals than any number of tries: the mail goes out in the end, and once.
-async fn sign_in_wrong(fixture: Arc<Fixture>) -> Result {
+async fn mail_waits_while_the_sign_in_is_wrong(fixture: Arc<Fixture>) -> Result {
     let before = fixture.held_by(FAILURES).await?;
     for (step, status) in [("AUTH", 535), ("MAIL", 530)] {
         let tester = fixture.customer().await?;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use end_to_end::{
-    Fixture, Result, Scenario, Tester, ensure_eq, eventually, new_domain_event, options, run_scenarios,
+    Fixture, Result, Scenario, Suite, Tester, ensure_eq, eventually, new_domain_event, options, run_suites,
+    scenarios,
 };
 use futures::future::try_join_all;
 use local_cloud::sandboxes::{Effect, Fault};
@@ -27,33 +28,36 @@ const PUSHER: &str = "push_notification";
 const MESSAGES: &str = "/v1/projects";
 
 fn main() -> ExitCode {
-    let mut scenarios = vec![
-        Scenario::new("one_event_ten_times_is_one_notification", ten_times),
-        Scenario::new("copies_at_the_same_time_are_one_notification", copies_at_once),
-        Scenario::new("many_events_at_once_are_all_counted", many_at_once),
-        Scenario::new("what_is_told_fits_what_happened", words),
-        Scenario::new("a_push_is_found_by_the_id_of_its_cause", found_in_logs),
-        Scenario::new("events_that_nobody_is_told_of_are_passed_over", nobodys_news),
-        Scenario::new("an_unregistered_device_is_forgotten", unregistered),
-        Scenario::new("without_a_device_there_is_a_feed_all_the_same", no_device),
-        Scenario::new("pages_are_newest_first_and_ones_own", pages),
-        Scenario::new("only_unread_ones_on_request", unread_only),
-        Scenario::new("a_bad_page_is_refused", bad_pages),
-        Scenario::alone("a_push_that_fails_is_tried_again", push_fails),
-        Scenario::alone("a_token_that_ends_meanwhile_is_renewed", token_ends),
-        Scenario::alone("a_push_that_is_refused_does_not_stop_the_others", push_refused),
-        Scenario::alone(
-            "a_device_that_can_not_be_reached_keeps_the_push_from_no_other",
-            one_device_of_two,
-        ),
-        Scenario::alone("what_is_wrong_with_the_set_up_is_waited_out", set_up_wrong),
+    let files = [
+        scenarios(),
+        devices::scenarios(),
+        kinds::scenarios(),
+        mail::scenarios(),
+        preferences::scenarios(),
+        reading::scenarios(),
     ];
-    scenarios.extend(devices::scenarios());
-    scenarios.extend(kinds::scenarios());
-    scenarios.extend(mail::scenarios());
-    scenarios.extend(preferences::scenarios());
-    scenarios.extend(reading::scenarios());
-    run_scenarios("notifications", options(), scenarios)
+    run_suites([Suite::new("notifications", options(), files)])
+}
+
+fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        event_delivered_ten_times_makes_one_notification,
+        copies_at_the_same_time_make_one_notification,
+        events_at_the_same_time_are_all_counted,
+        notification_says_what_happened,
+        push_is_found_in_the_logs_by_the_id_of_its_cause,
+        event_for_nobody_is_skipped,
+        device_that_is_unregistered_is_forgotten,
+        profile_without_a_device_has_a_feed_all_the_same,
+        pages_are_newest_first_and_of_the_own_feed_only,
+        unread_notifications_are_listed_on_request,
+        page_that_is_malformed_is_refused,
+        alone(push_that_fails_is_tried_again),
+        alone(access_token_that_expires_meanwhile_is_renewed),
+        alone(push_that_is_refused_stops_no_other),
+        alone(device_out_of_reach_delays_no_other_devices_push),
+        alone(push_waits_while_the_project_is_set_up_wrong),
+    ]
 }
 
 fn news(tester: &Tester, kind: &str, direction: &str, amount_cents: i64) -> Value {
@@ -132,7 +136,7 @@ async fn stream_passes(fixture: &Fixture) -> Result {
     pushes_reach(fixture, &witness.customer.device_token, 1).await
 }
 
-async fn ten_times(fixture: Arc<Fixture>) -> Result {
+async fn event_delivered_ten_times_makes_one_notification(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let tablet = tablet_of(&tester);
     add_device(&tester, &tablet).await?;
@@ -151,7 +155,7 @@ async fn ten_times(fixture: Arc<Fixture>) -> Result {
     pushes_reach(&fixture, &tablet, 1).await
 }
 
-async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
+async fn copies_at_the_same_time_make_one_notification(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let batch = [arrival(&tester), arrival(&tester)];
     try_join_all((0..6).map(|_| record(&fixture, &batch))).await?;
@@ -161,7 +165,7 @@ async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
     pushes_reach(&fixture, &tester.customer.device_token, 2).await
 }
 
-async fn many_at_once(fixture: Arc<Fixture>) -> Result {
+async fn events_at_the_same_time_are_all_counted(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let batches: Vec<Vec<Value>> = (0..8).map(|_| vec![arrival(&tester); 1]).collect();
     let batches: Vec<Vec<Value>> = batches
@@ -177,7 +181,7 @@ async fn many_at_once(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn words(fixture: Arc<Fixture>) -> Result {
+async fn notification_says_what_happened(fixture: Arc<Fixture>) -> Result {
     let cases = [
         (
             "money-flow.succeeded",
@@ -239,7 +243,7 @@ async fn words(fixture: Arc<Fixture>) -> Result {
 }
 
 /// What is logged about an item tells its invocation, its profile, and the work that caused it.
-async fn found_in_logs(fixture: Arc<Fixture>) -> Result {
+async fn push_is_found_in_the_logs_by_the_id_of_its_cause(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let event = arrival(&tester);
     record(&fixture, std::slice::from_ref(&event)).await?;
@@ -287,7 +291,7 @@ async fn kept_correlation_id(fixture: &Fixture, tester: &Tester, id: &Value) -> 
     kept.cloned().context("it keeps no correlation id")
 }
 
-async fn nobodys_news(fixture: Arc<Fixture>) -> Result {
+async fn event_for_nobody_is_skipped(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let opened = news(&tester, "trading-account.opened", "deposit", 1);
     let wrong = news(&tester, "money-flow.succeeded", "sideways", 1);
@@ -301,7 +305,7 @@ async fn nobodys_news(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unregistered(fixture: Arc<Fixture>) -> Result {
+async fn device_that_is_unregistered_is_forgotten(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let phone = &tester.customer.device_token;
     let tablet = tablet_of(&tester);
@@ -323,7 +327,7 @@ async fn unregistered(fixture: Arc<Fixture>) -> Result {
     pushes_reach(&fixture, phone, 0).await
 }
 
-async fn no_device(fixture: Arc<Fixture>) -> Result {
+async fn profile_without_a_device_has_a_feed_all_the_same(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = fixture.held_by("push-failures").await?;
     fixture.cloud.firebase().unregister(&tester.customer.device_token);
@@ -337,7 +341,7 @@ async fn no_device(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn pages(fixture: Arc<Fixture>) -> Result {
+async fn pages_are_newest_first_and_of_the_own_feed_only(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let events: Vec<Value> = (0..25).map(|_| arrival(&tester)).collect();
     record(&fixture, &events).await?;
@@ -379,7 +383,7 @@ async fn pages(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unread_only(fixture: Arc<Fixture>) -> Result {
+async fn unread_notifications_are_listed_on_request(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let events: Vec<Value> = (0..6).map(|_| arrival(&tester)).collect();
     record(&fixture, &events).await?;
@@ -419,7 +423,7 @@ async fn unread_only(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn bad_pages(fixture: Arc<Fixture>) -> Result {
+async fn page_that_is_malformed_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let bad = [
         "limit=0",
@@ -454,7 +458,7 @@ fn refuse(status: u16, error_code: &str) -> Effect {
 }
 
 /// 503, and 429 with the wait that Firebase asks for.
-async fn push_fails(fixture: Arc<Fixture>) -> Result {
+async fn push_that_fails_is_tried_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = fixture.held_by("push-failures").await?;
     // More often than one run asks.
@@ -473,7 +477,7 @@ async fn push_fails(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn token_ends(fixture: Arc<Fixture>) -> Result {
+async fn access_token_that_expires_meanwhile_is_renewed(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     fixture
         .cloud
@@ -484,7 +488,7 @@ async fn token_ends(fixture: Arc<Fixture>) -> Result {
 }
 
 /// What Firebase refuses for good ends at the stream's failure destination, and those behind it are pushed.
-async fn push_refused(fixture: Arc<Fixture>) -> Result {
+async fn push_that_is_refused_stops_no_other(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = fixture.held_by("push-failures").await?;
     let fault = Fault::new("POST", MESSAGES, refuse(400, "INVALID_ARGUMENT"));
@@ -509,7 +513,7 @@ async fn push_refused(fixture: Arc<Fixture>) -> Result {
 }
 
 /// One of two devices is refused for good: the other has its push, once.
-async fn one_device_of_two(fixture: Arc<Fixture>) -> Result {
+async fn device_out_of_reach_delays_no_other_devices_push(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let phone = &tester.customer.device_token;
     let tablet = tablet_of(&tester);
@@ -535,7 +539,7 @@ async fn one_device_of_two(fixture: Arc<Fixture>) -> Result {
 }
 
 /// More failures than any number of tries: each device has its push in the end, and once.
-async fn set_up_wrong(fixture: Arc<Fixture>) -> Result {
+async fn push_waits_while_the_project_is_set_up_wrong(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let tablet = tablet_of(&tester);
     add_device(&tester, &tablet).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq};
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, scenarios};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ use crate::{arrival, pushes_reach, record, stream_passes};
 const PATH: &str = "/notifications/preferences";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("preferences_are_as_usual_until_they_are_chosen", chosen),
-        Scenario::new("what_asks_for_somebody_s_doing_stays_in_the_feed", fixed),
-        Scenario::new("each_way_is_switched_off_by_itself", ways),
+    scenarios![
+        preferences_have_their_defaults_until_chosen,
+        notification_that_needs_an_action_stays_in_the_feed,
+        each_channel_is_switched_off_by_itself,
     ]
 }
 
@@ -44,7 +44,7 @@ fn of_kind(answer: &Answer, kind: &str) -> Result<Value> {
     ]))
 }
 
-async fn chosen(fixture: Arc<Fixture>) -> Result {
+async fn preferences_have_their_defaults_until_chosen(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let usual = tester.api.get(PATH).await?.expect(200)?;
     ensure_eq!(usual.body["items"].as_array().map(Vec::len), Some(17));
@@ -85,7 +85,7 @@ async fn chosen(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn fixed(fixture: Arc<Fixture>) -> Result {
+async fn notification_that_needs_an_action_stays_in_the_feed(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = tester.api.get(PATH).await?.expect(200)?;
     for kind in [
@@ -130,7 +130,7 @@ async fn fixed(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn ways(fixture: Arc<Fixture>) -> Result {
+async fn each_channel_is_switched_off_by_itself(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let phone = &tester.customer.device_token;
     let address = &tester.customer.email;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq};
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, scenarios};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
@@ -14,13 +14,13 @@ use crate::{arrival, record};
 const DAY_SECONDS: i64 = 86_400;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("what_is_marked_is_read_once", marked),
-        Scenario::new("others_and_unknown_notifications_are_passed_over", others),
-        Scenario::new("all_older_ones_are_marked_at_once", older),
-        Scenario::new("what_to_mark_is_said_in_one_way", refused),
-        Scenario::new("the_count_is_right_under_a_thousand_arrivals_and_marks", crowd),
-        Scenario::new("what_expires_unread_leaves_the_count", expired),
+    scenarios![
+        notification_marked_twice_is_counted_once,
+        ids_of_others_and_unknown_ids_are_skipped,
+        older_notifications_are_marked_all_at_once,
+        request_that_names_ids_and_a_bound_is_refused,
+        unread_count_is_right_under_a_thousand_arrivals_and_marks,
+        notification_that_expires_unread_leaves_the_count,
     ]
 }
 
@@ -38,7 +38,7 @@ async fn recorded(fixture: &Fixture, tester: &Tester, count: usize) -> Result<Ve
     tester.feed_reaches(count).await
 }
 
-async fn marked(fixture: Arc<Fixture>) -> Result {
+async fn notification_marked_twice_is_counted_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let feed = recorded(&fixture, &tester, 5).await?;
     let some = json!({ "ids": ids(&feed[1..3]) });
@@ -60,7 +60,7 @@ async fn marked(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn others(fixture: Arc<Fixture>) -> Result {
+async fn ids_of_others_and_unknown_ids_are_skipped(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let feed = recorded(&fixture, &tester, 2).await?;
     let foreign = recorded(&fixture, &other, 2).await?;
@@ -81,7 +81,7 @@ async fn others(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn older(fixture: Arc<Fixture>) -> Result {
+async fn older_notifications_are_marked_all_at_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let feed = recorded(&fixture, &tester, 60).await?;
     mark(&tester, &json!({ "ids": [feed[30]["id"]] }))
@@ -103,7 +103,7 @@ async fn older(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn refused(fixture: Arc<Fixture>) -> Result {
+async fn request_that_names_ids_and_a_bound_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
     for body in [
@@ -144,7 +144,7 @@ async fn listed_unread(tester: &Tester) -> Result<usize> {
     anyhow::bail!("the list has no end")
 }
 
-async fn crowd(fixture: Arc<Fixture>) -> Result {
+async fn unread_count_is_right_under_a_thousand_arrivals_and_marks(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let over = AtomicBool::new(false);
     let arrivals = async {
@@ -240,7 +240,7 @@ async fn age(fixture: &Fixture, tester: &Tester, id: &Value) -> Result<String> {
     Ok(past)
 }
 
-async fn expired(fixture: Arc<Fixture>) -> Result {
+async fn notification_that_expires_unread_leaves_the_count(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let feed = recorded(&fixture, &tester, 3).await?;
     let past = age(&fixture, &tester, &feed[2]["id"]).await?;

@@ -2,71 +2,38 @@
 //! API and real queues.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use anyhow::ensure;
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, options, root, run_scenarios, sqs_event};
+use anyhow::{Context, ensure};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, root, scenarios, sqs_event};
 use local_cloud::Options;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use uuid::Uuid;
 
 const CONSUMER: &str = "probe_consumer";
 
-fn main() -> ExitCode {
-    let Ok(folder) = tempfile::tempdir() else {
-        return ExitCode::FAILURE;
-    };
-    let journal = journal_in(&folder);
-    let with = |steps: fn(Arc<Fixture>, Journal) -> Steps| {
-        let journal = Journal(journal.clone());
-        move |fixture| steps(fixture, journal)
-    };
-    let scenarios = vec![
+/// Where the consumer writes what it does.
+static JOURNAL: OnceLock<PathBuf> = OnceLock::new();
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
         // Alone, so that no other scenario takes the process that has panicked.
-        Scenario::alone(
-            "a_batch_of_ten_reports_exactly_the_three_that_failed",
-            with(|fixture, journal| Box::pin(batch_of_ten(fixture, journal))),
-        ),
-        Scenario::new(
-            "through_the_queue_seven_are_done_once_and_three_are_dead",
-            with(|fixture, journal| Box::pin(ten_through_the_queue(fixture, journal))),
-        ),
-        Scenario::new(
-            "a_message_that_failed_once_comes_again_and_is_done",
-            with(|fixture, journal| Box::pin(fails_once(fixture, journal))),
-        ),
-        Scenario::new(
-            "a_group_keeps_its_order_past_a_failure",
-            with(|fixture, journal| Box::pin(groups_in_order(fixture, journal))),
-        ),
-        Scenario::new(
-            "a_poison_message_holds_up_its_group_alone_until_it_is_dead",
-            with(|fixture, journal| Box::pin(poison_in_a_group(fixture, journal))),
-        ),
-        Scenario::alone(
-            "a_killed_functions_messages_come_again",
-            with(|fixture, journal| Box::pin(killed(fixture, journal))),
-        ),
-        Scenario::alone(
-            "a_hanging_message_is_given_back_at_the_deadline",
-            with(|fixture, journal| Box::pin(hangs(fixture, journal))),
-        ),
-    ];
-    run_scenarios("queue_consumers", probe_options(&journal), scenarios)
+        alone(batch_of_ten_reports_exactly_the_three_that_failed),
+        seven_of_ten_are_done_once_and_three_are_dead,
+        message_that_failed_once_comes_again_and_is_done,
+        group_keeps_its_order_past_a_failure,
+        poison_message_holds_up_its_group_only_until_it_is_dead,
+        alone(messages_of_a_killed_function_come_again),
+        alone(hanging_message_is_given_back_at_the_deadline),
+    ]
 }
 
-type Steps = std::pin::Pin<Box<dyn Future<Output = Result>>>;
-
-fn journal_in(folder: &TempDir) -> PathBuf {
-    folder.path().join("journal")
-}
-
-fn probe_options(journal: &Path) -> Options {
+/// A system of the consumer alone, with its journal in a folder.
+pub(crate) fn options(folder: &Path) -> Options {
+    let journal = JOURNAL.get_or_init(|| folder.join("journal"));
     let mut options = Options {
         template: root().join("tests/scenarios/platform/probe.yaml"),
-        ..options()
+        ..end_to_end::options()
     };
     options
         .environment
@@ -75,12 +42,17 @@ fn probe_options(journal: &Path) -> Options {
 }
 
 /// What the consumer has written.
-struct Journal(PathBuf);
+struct Journal(&'static Path);
 
 impl Journal {
+    fn open() -> Result<Self> {
+        let path = JOURNAL.get().context("the consumer has no journal")?;
+        Ok(Self(path))
+    }
+
     /// The lines about names that begin so, in their order.
     fn lines(&self, prefix: &str) -> Vec<String> {
-        let journal = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let journal = std::fs::read_to_string(self.0).unwrap_or_default();
         let lines = journal.lines().filter(|line| line.starts_with(prefix));
         lines.map(str::to_owned).collect()
     }
@@ -124,7 +96,8 @@ fn ten(mark: &str) -> Vec<String> {
     (0..10).map(body).collect()
 }
 
-async fn batch_of_ten(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn batch_of_ten_reports_exactly_the_three_that_failed(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let mark = mark();
     let result = fixture
         .cloud
@@ -150,7 +123,8 @@ async fn batch_of_ten(fixture: Arc<Fixture>, journal: Journal) -> Result {
     Ok(())
 }
 
-async fn ten_through_the_queue(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn seven_of_ten_are_done_once_and_three_are_dead(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let mark = mark();
     let bodies = ten(&mark);
     fixture.cloud.pause_event_source("jobs", true).await?;
@@ -183,7 +157,8 @@ async fn ten_through_the_queue(fixture: Arc<Fixture>, journal: Journal) -> Resul
     Ok(())
 }
 
-async fn fails_once(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn message_that_failed_once_comes_again_and_is_done(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let mark = mark();
     fixture.send("jobs", &message("fail_once", &mark)).await?;
     journal.shows(&mark, std::slice::from_ref(&mark)).await?;
@@ -191,7 +166,8 @@ async fn fails_once(fixture: Arc<Fixture>, journal: Journal) -> Result {
     Ok(())
 }
 
-async fn groups_in_order(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn group_keeps_its_order_past_a_failure(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let marks = [mark(), mark(), mark()];
     for index in 0..6 {
         for (group, mark) in marks.iter().enumerate() {
@@ -211,7 +187,8 @@ async fn groups_in_order(fixture: Arc<Fixture>, journal: Journal) -> Result {
     fixture.queue_reaches("orders", 0).await
 }
 
-async fn poison_in_a_group(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn poison_message_holds_up_its_group_only_until_it_is_dead(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let (poisoned, sound) = (mark(), mark());
     for (index, behaviour) in ["succeed", "fail", "succeed"].iter().enumerate() {
         let body = message(behaviour, &format!("{poisoned}-{index}"));
@@ -235,7 +212,8 @@ async fn poison_in_a_group(fixture: Arc<Fixture>, journal: Journal) -> Result {
     fixture.queue_reaches("orders-dead", 1).await
 }
 
-async fn killed(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn messages_of_a_killed_function_come_again(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let mark = mark();
     fixture.send("jobs", &message("hang_once", &mark)).await?;
     eventually("the message is being worked on", async || {
@@ -249,7 +227,8 @@ async fn killed(fixture: Arc<Fixture>, journal: Journal) -> Result {
     fixture.queue_reaches("jobs", 0).await
 }
 
-async fn hangs(fixture: Arc<Fixture>, journal: Journal) -> Result {
+async fn hanging_message_is_given_back_at_the_deadline(fixture: Arc<Fixture>) -> Result {
+    let journal = Journal::open()?;
     let mark = mark();
     let (slow, quick) = (format!("{mark}-slow"), format!("{mark}-quick"));
     let batch = [message("succeed", &quick), message("hang_once", &slow)];

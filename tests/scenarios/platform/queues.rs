@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use end_to_end::{
     Fixture, OutboxRow, Result, SUCCEEDED, Scenario, Tester, TopicMessage, ensure_eq, eventually,
-    new_domain_event, topic_messages,
+    new_domain_event, scenarios, topic_messages,
 };
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -23,29 +23,23 @@ const DEAD: &str = "drivewealth-events-dead";
 const RECEIVES: u32 = 10;
 const RELAY: &str = "relay_outbox";
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("poison_dies_while_others_go_through", poison),
-        Scenario::alone("a_message_that_died_is_done_after_a_redrive", redriven),
-        Scenario::alone("a_killed_functions_events_are_applied_once", killed),
-        Scenario::alone(
-            "a_domain_event_of_no_known_shape_dies_alone",
-            unreadable_domain_event,
-        ),
-        Scenario::new("one_keys_events_are_on_the_topic_in_order", in_order),
-        Scenario::new(
-            "a_failure_holds_up_its_own_key_and_destination_alone",
-            failure_holds_up_its_key,
-        ),
-        Scenario::new("a_stuck_destination_does_not_hide_the_others", stuck_destination),
-        Scenario::alone("a_relay_that_is_cut_off_leaves_its_lock", cut_off),
-        Scenario::alone("a_secret_that_does_not_come_holds_up_kafka_alone", secret_hangs),
-        Scenario::alone("a_queue_out_of_reach_gets_everything_later", queue_out_of_reach),
-        Scenario::alone("what_is_published_twice_counts_once", published_twice),
-        Scenario::alone("two_relays_at_once_publish_once", two_relays),
-        Scenario::new("old_records_are_deleted_and_others_kept", pruned),
-        Scenario::new("no_session_holds_a_lock_for_long", session_limits),
-        Scenario::alone("a_lost_nudge_is_made_up_for_by_the_schedule", lost_nudge),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(poison_messages_die_while_others_go_through),
+        alone(dead_message_is_processed_after_a_redrive),
+        alone(events_of_a_killed_function_are_applied_once),
+        alone(domain_event_of_unknown_shape_dies_alone),
+        events_of_one_key_are_on_the_topic_in_order,
+        failed_message_holds_up_its_own_key_and_destination_only,
+        stuck_destination_does_not_hide_the_others,
+        alone(relay_that_is_cut_off_releases_its_lock),
+        alone(secret_that_does_not_come_holds_up_kafka_only),
+        alone(queue_out_of_reach_gets_everything_later),
+        alone(event_published_twice_counts_once),
+        alone(two_relays_at_once_publish_once),
+        old_records_are_deleted_and_others_kept,
+        database_sessions_hold_no_lock_for_long,
+        alone(lost_wake_up_is_made_up_for_by_the_schedule),
     ]
 }
 
@@ -64,7 +58,7 @@ async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
     .await
 }
 
-async fn poison(fixture: Arc<Fixture>) -> Result {
+async fn poison_messages_die_while_others_go_through(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let unreadable = json!({ "id": "1", "type": "deposits.updated", "timestamp": Utc::now(), "payload": {} });
     fixture.send(EVENTS, "this is no JSON").await?;
@@ -96,7 +90,7 @@ async fn empty(fixture: &Fixture, queue: &str) -> Result {
 }
 
 /// The broker refuses to tell of an account for as long as the message lives; later it doesn't.
-async fn redriven(fixture: Arc<Fixture>) -> Result {
+async fn dead_message_is_processed_after_a_redrive(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     // The event of the new account comes first: it asks about the same account.
     fixture.cloud.drivewealth().flush_events().await;
@@ -126,7 +120,7 @@ async fn redriven(fixture: Arc<Fixture>) -> Result {
     fixture.queue_reaches(DEAD, 0).await
 }
 
-async fn killed(fixture: Arc<Fixture>) -> Result {
+async fn events_of_a_killed_function_are_applied_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     // The event of the new account comes first: it asks about the same account.
     fixture.cloud.drivewealth().flush_events().await;
@@ -168,7 +162,7 @@ async fn killed(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unreadable_domain_event(fixture: Arc<Fixture>) -> Result {
+async fn domain_event_of_unknown_shape_dies_alone(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let key = format!("profile-{}", tester.customer.profile_id);
     let wrong = new_domain_event("money-flow.succeeded", &key, json!({ "money_flow_id": "one" }));
@@ -205,25 +199,6 @@ async fn tell(fixture: &Fixture, key: &str, destination: (&str, &str), count: i6
     Ok(ids)
 }
 
-/// Runs the relay; when another is at work, again until it has had its turn.
-async fn relay(fixture: &Fixture) -> Result<Value> {
-    eventually("the relay has its turn", async || {
-        let result = fixture.cloud.run_schedule(RELAY, None).await?;
-        ensure!(
-            result.function_error.is_none(),
-            "the relay failed: {:?}",
-            result.function_error
-        );
-        ensure!(
-            result.payload["left_to_another"] == false,
-            "the relay says {}",
-            result.payload
-        );
-        Ok(result.payload)
-    })
-    .await
-}
-
 async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>> {
     let messages = topic_messages(fixture.cloud.kafka_brokers(), "trading.events").await?;
     Ok(messages
@@ -247,10 +222,10 @@ fn ids(messages: &[TopicMessage]) -> Vec<Uuid> {
     messages.iter().filter_map(id).collect()
 }
 
-async fn in_order(fixture: Arc<Fixture>) -> Result {
+async fn events_of_one_key_are_on_the_topic_in_order(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
     let told = tell(&fixture, &key, ("topic", "trading.events"), 20).await?;
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     let messages = topic_tells(&fixture, &key, &told).await?;
     let first = messages.first().context("the topic has nothing")?;
     ensure!(
@@ -277,7 +252,7 @@ async fn in_order(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The first message of a key has nowhere to go; those behind it wait, and nobody else does.
-async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
+async fn failed_message_holds_up_its_own_key_and_destination_only(fixture: Arc<Fixture>) -> Result {
     let (stuck, free) = (
         format!("stuck-{}", Uuid::now_v7()),
         format!("free-{}", Uuid::now_v7()),
@@ -285,7 +260,7 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     let told = tell(&fixture, &stuck, ("queue", "nowhere"), 3).await?;
     let elsewhere = tell(&fixture, &stuck, ("topic", "trading.events"), 1).await?;
     let others = tell(&fixture, &free, ("topic", "trading.events"), 3).await?;
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     let rows = fixture.database.outbox_of_key(&stuck).await?;
     let state = |row: &OutboxRow| (row.attempts, row.published_at.is_some(), row.last_error.is_some());
     let states: Vec<_> = rows.iter().map(state).collect();
@@ -308,7 +283,7 @@ async fn failure_holds_up_its_key(fixture: Arc<Fixture>) -> Result {
     .bind(&stuck)
     .execute(fixture.database.pool())
     .await?;
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     let expected = [elsewhere, told].concat();
     topic_tells(&fixture, &stuck, &expected).await?;
     Ok(())
@@ -332,9 +307,9 @@ async fn grows_slower(fixture: &Fixture, key: &str) -> Result {
     let mut pauses = Vec::new();
     for _ in 0..3 {
         due_in(0.0).await?;
-        let begun = Utc::now();
-        relay(fixture).await?;
-        pauses.push(first().await?.1 - begun);
+        fixture.relay_outbox().await?;
+        // From the relay's end on: how long it worked has no part in it.
+        pauses.push(first().await?.1 - Utc::now());
     }
     ensure!(
         pauses.windows(2).all(|pair| pair[1] > pair[0]),
@@ -342,13 +317,13 @@ async fn grows_slower(fixture: &Fixture, key: &str) -> Result {
     );
     due_in(3600.0).await?;
     let before = first().await?;
-    relay(fixture).await?;
+    fixture.relay_outbox().await?;
     ensure_eq!(first().await?, before);
     Ok(())
 }
 
 /// A destination that takes nothing has more waiting than a wave holds, and all of it is older.
-async fn stuck_destination(fixture: Arc<Fixture>) -> Result {
+async fn stuck_destination_does_not_hide_the_others(fixture: Arc<Fixture>) -> Result {
     let mark = Uuid::now_v7().to_string();
     let stuck = "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
                  SELECT gen_random_uuid(), 'probe.happened', $1 || number, '{}', 'queue', 'nobodys-queue' \
@@ -358,7 +333,7 @@ async fn stuck_destination(fixture: Arc<Fixture>) -> Result {
         .execute(fixture.database.pool())
         .await?;
     let told = tell(&fixture, &mark, ("topic", "trading.events"), 3).await?;
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     topic_tells(&fixture, &mark, &told).await?;
     sqlx::query("DELETE FROM outbox_messages WHERE destination = 'nobodys-queue'")
         .execute(fixture.database.pool())
@@ -367,7 +342,7 @@ async fn stuck_destination(fixture: Arc<Fixture>) -> Result {
 }
 
 /// A relay that ends in the middle of its work, here because its database connection is cut, is not waited for.
-async fn cut_off(fixture: Arc<Fixture>) -> Result {
+async fn relay_that_is_cut_off_releases_its_lock(fixture: Arc<Fixture>) -> Result {
     let mut blocker = fixture.database.pool().begin().await?;
     let key = format!("key-{}", Uuid::now_v7());
     let told = tell(&fixture, &key, ("topic", "trading.events"), 1).await?;
@@ -383,7 +358,7 @@ async fn cut_off(fixture: Arc<Fixture>) -> Result {
         failed.payload
     );
     blocker.rollback().await?;
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     let published = fixture.database.outbox_of_key(&key).await?;
     ensure!(
         published.iter().all(|row| row.published_at.is_some()),
@@ -395,7 +370,7 @@ async fn cut_off(fixture: Arc<Fixture>) -> Result {
 }
 
 /// What asks for Kafka's credentials waits: once for all messages, and no queue's message with them.
-async fn secret_hangs(fixture: Arc<Fixture>) -> Result {
+async fn secret_that_does_not_come_holds_up_kafka_only(fixture: Arc<Fixture>) -> Result {
     // The system takes connections for it, and it never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let endpoint = format!("http://{}", silent.local_addr()?);
@@ -409,7 +384,7 @@ async fn secret_hangs(fixture: Arc<Fixture>) -> Result {
     change("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")?;
     outcome?;
     eventually("the topic's messages are published too", async || {
-        relay(&fixture).await?;
+        fixture.relay_outbox().await?;
         for key in 0..4 {
             let rows = fixture.database.outbox_of_key(&format!("{mark}-{key}")).await?;
             ensure!(
@@ -428,7 +403,7 @@ async fn while_secret_hangs(fixture: &Fixture, mark: &str) -> Result {
         tell(fixture, &key, ("topic", "trading.events"), 1).await?;
         tell(fixture, &key, ("queue", "domain-events"), 1).await?;
     }
-    let report = relay(fixture).await?;
+    let report = fixture.relay_outbox().await?;
     ensure!(
         report["failed"] == 4 && report["published"] == 4,
         "the relay says {report}"
@@ -445,7 +420,7 @@ async fn while_secret_hangs(fixture: &Fixture, mark: &str) -> Result {
     Ok(())
 }
 
-async fn queue_out_of_reach(fixture: Arc<Fixture>) -> Result {
+async fn queue_out_of_reach_gets_everything_later(fixture: Arc<Fixture>) -> Result {
     let url = fixture.cloud.queue_url("domain-events")?;
     let gone = url.replace("domain-events", "gone");
     fixture
@@ -457,7 +432,7 @@ async fn queue_out_of_reach(fixture: Arc<Fixture>) -> Result {
         .set_function_environment(RELAY, "QUEUE_DOMAIN_EVENTS_URL", &url)?;
     let (tester, flow) = outcome?;
     eventually("the relay has published everything", async || {
-        relay(&fixture).await?;
+        fixture.relay_outbox().await?;
         fixture
             .database
             .outbox_of_flow(flow)
@@ -490,14 +465,14 @@ async fn while_out_of_reach(fixture: &Fixture) -> Result<(Tester, i64)> {
 }
 
 /// A relay that died after publishing and before it noted that publishes again.
-async fn published_twice(fixture: Arc<Fixture>) -> Result {
+async fn event_published_twice_counts_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = tester.deposit(10_000).await?.expect(201)?.number("id")?;
     arrived_once(&fixture, &tester, flow).await?;
     let forget = "UPDATE outbox_messages SET published_at = NULL, next_attempt_at = now() \
                   WHERE (payload #>> '{data,money_flow_id}')::BIGINT = $1";
     ensure_eq!(fixture.database.change(forget, flow).await?, 3);
-    relay(&fixture).await?;
+    fixture.relay_outbox().await?;
     fixture.tells(flow, &SUCCEEDED).await?;
     let key = format!("profile-{}", tester.customer.profile_id);
     let messages = on_the_topic(&fixture, &key).await?;
@@ -519,18 +494,20 @@ async fn published_twice(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn two_relays(fixture: Arc<Fixture>) -> Result {
+async fn two_relays_at_once_publish_once(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
     let told = tell(&fixture, &key, ("topic", "trading.events"), 30).await?;
-    let (one, two, three) = futures::future::join3(relay(&fixture), relay(&fixture), relay(&fixture)).await;
-    one?;
-    two?;
-    three?;
+    let relays = [
+        fixture.relay_outbox(),
+        fixture.relay_outbox(),
+        fixture.relay_outbox(),
+    ];
+    futures::future::try_join_all(relays).await?;
     topic_tells(&fixture, &key, &told).await?;
     Ok(())
 }
 
-async fn pruned(fixture: Arc<Fixture>) -> Result {
+async fn old_records_are_deleted_and_others_kept(fixture: Arc<Fixture>) -> Result {
     let mark = Uuid::now_v7().to_string();
     let pool = fixture.database.pool();
     sqlx::query(
@@ -564,7 +541,7 @@ async fn pruned(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The migrations give the functions' role its limits; the code sets none.
-async fn session_limits(fixture: Arc<Fixture>) -> Result {
+async fn database_sessions_hold_no_lock_for_long(fixture: Arc<Fixture>) -> Result {
     let limits: Vec<String> = sqlx::query_scalar(
         "SELECT current_setting(name) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', \
          'idle_in_transaction_session_timeout', 'TimeZone']) WITH ORDINALITY AS settings (name, place) ORDER BY place",
@@ -575,7 +552,7 @@ async fn session_limits(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn lost_nudge(fixture: Arc<Fixture>) -> Result {
+async fn lost_wake_up_is_made_up_for_by_the_schedule(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.pause_event_source("outbox-nudges", true).await?;
     let outcome = without_nudges(&fixture).await;
     fixture.cloud.pause_event_source("outbox-nudges", false).await?;
@@ -591,6 +568,6 @@ async fn without_nudges(fixture: &Fixture) -> Result {
         rows.iter().all(|row| row.published_at.is_none()),
         "published without a nudge: {rows:?}"
     );
-    relay(fixture).await?;
+    fixture.relay_outbox().await?;
     arrived_once(fixture, &tester, flow).await
 }

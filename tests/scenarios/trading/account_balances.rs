@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::market::MarketCalendar;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::drivewealth::SeedAccount;
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -25,29 +25,20 @@ const PATIENCE: &str = "BALANCE_PATIENCE_HOURS";
 /// Accounts that are fanned out at once.
 const MANY: i64 = 1_000;
 
-pub fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     // Each run takes the balance of everybody, so that the scenarios with one run alone.
-    vec![
-        Scenario::alone(
-            "a_day_has_one_balance_per_account_however_often_it_is_taken",
-            once_a_day,
-        ),
-        Scenario::alone("a_day_begins_and_ends_in_new_york", days_of_new_york),
-        Scenario::alone(
-            "a_broker_that_fails_for_one_account_fails_for_no_other",
-            one_fails,
-        ),
-        Scenario::alone("accounts_that_are_not_there_have_no_balance", only_live_accounts),
-        Scenario::alone("a_thousand_accounts_are_found_by_one_statement", many_accounts),
-        Scenario::new("the_newer_of_two_readings_is_kept", newer_reading),
-        Scenario::new("a_message_that_is_too_late_is_dropped_and_counted", too_late),
-        Scenario::new("a_day_that_has_not_begun_has_no_balance", too_early),
-        Scenario::new("figures_that_can_not_be_right_are_refused", invalid_figures),
-        Scenario::alone(
-            "cash_that_moves_while_it_is_asked_for_is_asked_for_again",
-            cash_moves,
-        ),
-        Scenario::new("commissions_see_what_they_count_by", views),
+    scenarios![
+        alone(account_has_one_balance_a_day_however_often_it_is_recorded),
+        alone(business_day_begins_and_ends_in_new_york),
+        alone(account_that_the_broker_fails_for_stops_no_other),
+        alone(account_that_is_not_open_has_no_balance),
+        alone(thousand_accounts_are_found_by_one_statement),
+        newer_of_two_balances_is_kept,
+        message_that_is_too_late_is_dropped_and_counted,
+        day_that_has_not_begun_has_no_balance,
+        figures_that_are_impossible_are_refused,
+        alone(cash_that_moves_during_the_request_is_requested_again),
+        views_for_commissions_show_what_they_count_by,
     ]
 }
 
@@ -112,7 +103,7 @@ fn counted(fixture: &Fixture, metric: &str) -> usize {
     lines.iter().filter(|line| line.contains(&name)).count()
 }
 
-async fn once_a_day(fixture: Arc<Fixture>) -> Result {
+async fn account_has_one_balance_a_day_however_often_it_is_recorded(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     set_cash(&fixture, &other, 12_345)?;
     let before = today();
@@ -151,7 +142,7 @@ async fn once_a_day(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The clocks went forward on 9 March 2025 and back on 2 November.
-async fn days_of_new_york(fixture: Arc<Fixture>) -> Result {
+async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     // The days are long past: here the consumer is patient.
     fixture
@@ -183,7 +174,7 @@ async fn days_of_new_york(fixture: Arc<Fixture>) -> Result {
     outcome
 }
 
-async fn one_fails(fixture: Arc<Fixture>) -> Result {
+async fn account_that_the_broker_fails_for_stops_no_other(fixture: Arc<Fixture>) -> Result {
     let (broken, sound) = (fixture.customer().await?, fixture.customer().await?);
     let refuse = Effect::Refuse {
         status: 400,
@@ -224,7 +215,7 @@ async fn one_fails(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn only_live_accounts(fixture: Arc<Fixture>) -> Result {
+async fn account_that_is_not_open_has_no_balance(fixture: Arc<Fixture>) -> Result {
     let set = "UPDATE drivewealth_accounts SET status = split_part($1, ' ', 2) \
                WHERE trading_account_id = split_part($1, ' ', 1)::BIGINT";
     let mut testers = Vec::new();
@@ -259,7 +250,7 @@ async fn only_live_accounts(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn many_accounts(fixture: Arc<Fixture>) -> Result {
+async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> Result {
     let prefix = Uuid::new_v4().simple().to_string();
     let rows = "WITH profile AS (INSERT INTO profiles (email) \
                     SELECT $1 || '-' || n || '@example.com' FROM generate_series(1, $2) AS n RETURNING id), \
@@ -313,7 +304,7 @@ async fn many_accounts(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn newer_reading(fixture: Arc<Fixture>) -> Result {
+async fn newer_of_two_balances_is_kept(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let date = today();
     ensure!(take(&fixture, &tester, date).await?, "it failed");
@@ -332,7 +323,7 @@ async fn newer_reading(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn too_late(fixture: Arc<Fixture>) -> Result {
+async fn message_that_is_too_late_is_dropped_and_counted(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = counted(&fixture, "MissedBalances");
     let past = today().checked_sub_days(Days::new(2)).context("no such day")?;
@@ -345,7 +336,7 @@ async fn too_late(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn too_early(fixture: Arc<Fixture>) -> Result {
+async fn day_that_has_not_begun_has_no_balance(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let ahead = today().checked_add_days(Days::new(2)).context("no such day")?;
     ensure!(!take(&fixture, &tester, ahead).await?, "it is taken");
@@ -367,7 +358,7 @@ async fn too_early(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn invalid_figures(fixture: Arc<Fixture>) -> Result {
+async fn figures_that_are_impossible_are_refused(fixture: Arc<Fixture>) -> Result {
     let (poor, foreign) = (fixture.customer().await?, fixture.customer().await?);
     let before = counted(&fixture, "InvalidBalances");
     set_cash(&fixture, &poor, -400_001)?;
@@ -394,7 +385,7 @@ async fn invalid_figures(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn cash_moves(fixture: Arc<Fixture>) -> Result {
+async fn cash_that_moves_during_the_request_is_requested_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let path = format!(
         "/accounts/{}/summary/positions",
@@ -424,7 +415,7 @@ async fn cash_moves(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn views(fixture: Arc<Fixture>) -> Result {
+async fn views_for_commissions_show_what_they_count_by(fixture: Arc<Fixture>) -> Result {
     let (tester, applied_for) = (fixture.customer().await?, fixture.customer().await?);
     let account = tester.customer.trading_account_id;
     // Still the day before in New York.

@@ -1,7 +1,7 @@
 //! The session at the broker is shared by all instances and renewed once; what signs us in shows in no log.
 use std::sync::Arc;
 
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
 use local_cloud::keys::local_secrets;
 use local_cloud::sandboxes::{Effect, Fault};
@@ -15,19 +15,16 @@ const SPEAKERS: [&str; 4] = [
     "push_notification",
 ];
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("a_cold_crowd_signs_in_once", a_cold_crowd_signs_in_once),
-        Scenario::alone(
-            "a_session_that_ends_is_renewed_and_the_request_repeated_whole",
-            a_session_that_ends,
-        ),
-        Scenario::alone("the_stored_session_is_sealed", the_stored_session_is_sealed),
-        Scenario::alone("no_log_shows_a_secret", no_log_shows_a_secret),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(cold_instances_at_once_sign_in_once),
+        alone(session_that_ends_is_renewed_and_the_request_repeated_whole),
+        alone(stored_session_is_sealed),
+        alone(logs_show_no_secret),
     ]
 }
 
-async fn a_cold_crowd_signs_in_once(fixture: Arc<Fixture>) -> Result {
+async fn cold_instances_at_once_sign_in_once(fixture: Arc<Fixture>) -> Result {
     let customers = try_join_all((0..8).map(|_| fixture.customer())).await?;
     // The new accounts' own events are out of the way: whoever takes them signs in too.
     fixture.rest().await?;
@@ -45,7 +42,7 @@ async fn a_cold_crowd_signs_in_once(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn a_session_that_ends(fixture: Arc<Fixture>) -> Result {
+async fn session_that_ends_is_renewed_and_the_request_repeated_whole(fixture: Arc<Fixture>) -> Result {
     let customer = fixture.customer().await?;
     customer.deposit(1_000).await?.expect(201)?;
     fixture.cloud.drivewealth().clear_calls();
@@ -69,7 +66,7 @@ async fn a_session_that_ends(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn the_stored_session_is_sealed(fixture: Arc<Fixture>) -> Result {
+async fn stored_session_is_sealed(fixture: Arc<Fixture>) -> Result {
     fixture.customer().await?.deposit(1_000).await?.expect(201)?;
     let legible = "SELECT count(*) FROM drivewealth_sessions WHERE $1 = $1 AND (token_sealed IS NULL OR \
                    length(token_sealed) < 30 OR get_byte(token_sealed, 0) <> 1)";
@@ -81,7 +78,7 @@ async fn the_stored_session_is_sealed(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn no_log_shows_a_secret(fixture: Arc<Fixture>) -> Result {
+async fn logs_show_no_secret(fixture: Arc<Fixture>) -> Result {
     let customer = fixture.customer().await?;
     let id = customer.deposit(1_000).await?.expect(201)?.number("id")?;
     customer.flow_reaches(id, "success").await?;

@@ -7,6 +7,7 @@ use anyhow::ensure;
 use end_to_end::customers::NewCustomer;
 use end_to_end::{
     Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, fifo_event, new_domain_event,
+    scenarios,
 };
 use futures::future::try_join_all;
 use local_cloud::sandboxes::drivewealth::AccountState;
@@ -16,21 +17,18 @@ use serde_json::{Value, json};
 const CONSUMER: &str = "on_cash_changed";
 const QUEUE: &str = "portfolio-changes";
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("targets_become_what_is_held_and_sum_to_one", targets_follow),
-        Scenario::new("targets_sum_to_one_however_odd_the_values", odd_values),
-        Scenario::new("the_same_message_again_changes_nothing_any_more", duplicates),
-        Scenario::new("copies_at_the_same_time_end_the_same", copies_at_once),
-        Scenario::new("an_account_without_funds_is_all_cash", only_cash),
-        Scenario::alone("an_answer_that_makes_no_sense_is_not_used", invalid_answers),
-        Scenario::alone(
-            "a_message_that_fails_comes_again_and_keeps_its_account_waiting",
-            comes_again,
-        ),
-        Scenario::alone("targets_whose_answer_was_lost_are_set_again", answer_lost),
-        Scenario::alone("an_account_that_is_closed_keeps_its_cash_alone", closed),
-        Scenario::new("a_portfolio_that_was_made_anew_is_followed", made_anew),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        targets_become_what_is_held_and_sum_to_one,
+        targets_sum_to_one_however_odd_the_values,
+        message_delivered_again_changes_nothing,
+        copies_at_the_same_time_end_the_same,
+        account_without_funds_is_all_cash,
+        alone(response_that_makes_no_sense_is_not_used),
+        alone(message_that_fails_comes_again_and_keeps_its_account_waiting),
+        alone(targets_whose_response_was_lost_are_set_again),
+        alone(account_that_is_closed_keeps_its_cash_only),
+        portfolio_that_was_recreated_is_followed,
     ]
 }
 
@@ -100,7 +98,7 @@ fn ensure_follows(fixture: &Fixture, tester: &Tester) -> Result {
     Ok(())
 }
 
-async fn targets_follow(fixture: Arc<Fixture>) -> Result {
+async fn targets_become_what_is_held_and_sum_to_one(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let before = targets(&account(&fixture, &tester)?);
     ensure_eq!(before, [2_000, 6_000, 2_000]);
@@ -115,7 +113,7 @@ async fn targets_follow(fixture: Arc<Fixture>) -> Result {
     ensure_follows(&fixture, &tester)
 }
 
-async fn odd_values(fixture: Arc<Fixture>) -> Result {
+async fn targets_sum_to_one_however_odd_the_values(fixture: Arc<Fixture>) -> Result {
     let cases: [(i64, [i64; 3]); 5] = [
         (1, [1, 1, 1]),
         (33_333, [33_333, 33_333, 1]),
@@ -150,7 +148,7 @@ async fn odd_values(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn duplicates(fixture: Arc<Fixture>) -> Result {
+async fn message_delivered_again_changes_nothing(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = &tester.customer.drivewealth_account_id;
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
@@ -173,7 +171,7 @@ async fn duplicates(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
+async fn copies_at_the_same_time_end_the_same(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = &tester.customer.drivewealth_account_id;
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
@@ -184,7 +182,7 @@ async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
     ensure_follows(&fixture, &tester)
 }
 
-async fn only_cash(fixture: Arc<Fixture>) -> Result {
+async fn account_without_funds_is_all_cash(fixture: Arc<Fixture>) -> Result {
     let new = NewCustomer {
         funds: Vec::new(),
         ..NewCustomer::default()
@@ -201,7 +199,7 @@ async fn only_cash(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
+async fn response_that_makes_no_sense_is_not_used(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = &tester.customer.drivewealth_account_id;
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
@@ -232,7 +230,7 @@ async fn invalid_answers(fixture: Arc<Fixture>) -> Result {
 }
 
 /// Through the queue: the answer is nonsense twice, the message comes again, and another account isn't held up.
-async fn comes_again(fixture: Arc<Fixture>) -> Result {
+async fn message_that_fails_comes_again_and_keeps_its_account_waiting(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     for one in [&tester, &other] {
         let id = &one.customer.drivewealth_account_id;
@@ -263,7 +261,7 @@ async fn comes_again(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn answer_lost(fixture: Arc<Fixture>) -> Result {
+async fn targets_whose_response_was_lost_are_set_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = &tester.customer.drivewealth_account_id;
     fixture.cloud.drivewealth().set_cash(id, 150_000, 150_000)?;
@@ -282,7 +280,7 @@ async fn answer_lost(fixture: Arc<Fixture>) -> Result {
     ensure_follows(&fixture, &tester)
 }
 
-async fn closed(fixture: Arc<Fixture>) -> Result {
+async fn account_that_is_closed_keeps_its_cash_only(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.drivewealth().hold_events(true);
     let tester = fixture.customer().await?;
     let id = &tester.customer.drivewealth_account_id;
@@ -301,7 +299,7 @@ async fn closed(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The broker gave the account another portfolio than the one that is stored.
-async fn made_anew(fixture: Arc<Fixture>) -> Result {
+async fn portfolio_that_was_recreated_is_followed(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let event = changed(&tester);
     ensure_eq!(deliver(&fixture, &tester, &event).await?, Vec::<usize>::new());

@@ -11,20 +11,19 @@ mod withdrawals;
 
 use std::process::ExitCode;
 
-use end_to_end::{Scenario, options, run_scenarios};
+use end_to_end::{Suite, options, run_suites};
 
 fn main() -> ExitCode {
-    let scenarios: Vec<Scenario> = [
+    let files = [
         deposits::scenarios(),
+        deposits::lost_answers::scenarios(),
         withdrawals::scenarios(),
         drivewealth_events::scenarios(),
+        drivewealth_events::accounts::scenarios(),
         reconciliation::scenarios(),
         cash_changes::scenarios(),
         account_balances::scenarios(),
         broker_session::scenarios(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    run_scenarios("trading", options(), scenarios)
+    ];
+    run_suites([Suite::new("trading", options(), files)])
 }

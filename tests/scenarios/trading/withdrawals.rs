@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::{FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, eventually};
+use end_to_end::{
+    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, broker, ensure_eq, eventually, scenarios,
+};
 use futures::future::{join_all, try_join_all};
 use local_cloud::sandboxes::drivewealth::{Payment, status};
 use local_cloud::sandboxes::{Effect, Fault};
@@ -24,41 +26,26 @@ const WHOLE_WAY: [i32; 5] = [
     status::SUCCESSFUL,
 ];
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_withdrawal_is_approved_and_arrives", whole_way),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        withdrawal_is_approved_and_arrives,
         // Twenty requests have the machine to themselves.
-        Scenario::alone("the_same_request_gets_the_same_answer", same_request),
-        Scenario::new(
-            "more_than_is_withdrawable_is_refused_with_the_figure",
-            more_than_withdrawable,
-        ),
-        Scenario::new("unsettled_cash_can_not_be_withdrawn", unsettled_cash),
-        Scenario::new(
-            "an_account_without_new_trades_pays_out_and_a_frozen_one_does_not",
-            states_of_the_account,
-        ),
-        Scenario::new("accounts_of_others_are_not_found", accounts_of_others),
-        Scenario::new(
-            "a_redemption_that_no_flow_made_is_never_approved",
-            foreign_redemption,
-        ),
-        Scenario::alone("fifty_at_once_never_exceed_the_cash", fifty_at_once),
-        Scenario::alone(
-            "fifty_at_once_while_they_settle_never_exceed_the_cash",
-            fifty_while_they_settle,
-        ),
-        Scenario::alone("a_failed_withdrawal_frees_what_it_held", failure_frees),
-        Scenario::alone("a_withdrawal_sent_back_is_in_the_account_again", sent_back),
-        Scenario::alone("an_unknown_withdrawal_holds_its_cash_until_it_is_known", unknown),
-        Scenario::alone("a_parked_withdrawal_holds_its_cash", parked),
-        Scenario::alone("a_redemption_of_a_declined_flow_is_never_approved", declined_flow),
-        Scenario::alone("the_event_for_approval_may_come_before_the_answer", event_first),
-        Scenario::alone("the_answer_may_come_before_the_events", answer_first),
-        Scenario::alone(
-            "an_approval_that_fails_is_made_up_for_by_the_event",
-            approval_fails,
-        ),
+        alone(withdrawal_request_repeated_gets_the_same_answer),
+        withdrawal_above_the_withdrawable_cash_is_refused_with_the_figure,
+        unsettled_cash_can_not_be_withdrawn,
+        account_without_new_trades_pays_out_and_a_frozen_one_does_not,
+        accounts_of_others_are_not_found,
+        redemption_that_no_flow_made_is_never_approved,
+        alone(fifty_withdrawals_at_once_never_exceed_the_cash),
+        alone(fifty_withdrawals_while_they_settle_never_exceed_the_cash),
+        alone(failed_withdrawal_frees_what_it_held),
+        alone(returned_withdrawal_is_in_the_account_again),
+        alone(withdrawal_of_unknown_outcome_holds_its_cash_until_it_is_known),
+        alone(withdrawal_that_needs_review_holds_its_cash),
+        alone(redemption_of_a_declined_flow_is_never_approved),
+        alone(event_for_approval_may_come_before_the_response),
+        alone(response_may_come_before_the_events),
+        alone(approval_that_fails_is_made_up_for_by_the_event),
     ]
 }
 
@@ -83,7 +70,7 @@ async fn paid_out_once(fixture: &Fixture, tester: &Tester, flow: i64, amount_cen
     Ok(())
 }
 
-async fn whole_way(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_is_approved_and_arrives(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let answer = tester.withdraw(12_500).await?.expect(201)?;
     ensure_eq!(answer.body["direction"], json!("withdrawal"));
@@ -107,7 +94,7 @@ async fn whole_way(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn same_request(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_request_repeated_gets_the_same_answer(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let requests = (0..20).map(|_| tester.withdraw_under("one-key", 70_000));
     let answers = try_join_all(requests).await?;
@@ -119,7 +106,7 @@ async fn same_request(fixture: Arc<Fixture>) -> Result {
     paid_out_once(&fixture, &tester, answers[0].number("id")?, 70_000).await
 }
 
-async fn more_than_withdrawable(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_above_the_withdrawable_cash_is_refused_with_the_figure(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let answer = tester
         .withdraw(CASH_CENTS + 1)
@@ -134,7 +121,7 @@ async fn more_than_withdrawable(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unsettled_cash(fixture: Arc<Fixture>) -> Result {
+async fn unsettled_cash_can_not_be_withdrawn(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let account = &tester.customer.drivewealth_account_id;
     fixture
@@ -151,7 +138,7 @@ async fn unsettled_cash(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn states_of_the_account(fixture: Arc<Fixture>) -> Result {
+async fn account_without_new_trades_pays_out_and_a_frozen_one_does_not(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     // The broker's sandbox takes payments of open accounts only; our own word is what this is about.
     let set = "UPDATE drivewealth_accounts SET status = 'open_no_new_trades' WHERE trading_account_id = $1";
@@ -186,7 +173,7 @@ async fn states_of_the_account(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn accounts_of_others(fixture: Arc<Fixture>) -> Result {
+async fn accounts_of_others_are_not_found(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let fields = [
         (
@@ -219,7 +206,7 @@ async fn accounts_of_others(fixture: Arc<Fixture>) -> Result {
 }
 
 /// Somebody else makes a redemption at the broker, for one of our accounts.
-async fn foreign_redemption(fixture: Arc<Fixture>) -> Result {
+async fn redemption_that_no_flow_made_is_never_approved(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = broker::make_payment(&fixture, &tester, AT_THE_BROKER, 9_900).await?;
     let payment = fixture
@@ -247,7 +234,7 @@ async fn foreign_redemption(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn fifty_at_once(fixture: Arc<Fixture>) -> Result {
+async fn fifty_withdrawals_at_once_never_exceed_the_cash(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let tester = fixture.customer().await?;
     let before = fixture.cloud.drivewealth().counters().redemptions_without_cash;
@@ -279,7 +266,7 @@ async fn fifty_at_once(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The broker's cash falls while others still reserve it: what settles meanwhile may be counted twice, but never not.
-async fn fifty_while_they_settle(fixture: Arc<Fixture>) -> Result {
+async fn fifty_withdrawals_while_they_settle_never_exceed_the_cash(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let pace = std::time::Duration::from_millis(5);
     fixture.cloud.drivewealth().auto_advance(Some(pace));
@@ -310,7 +297,7 @@ async fn fifty_while_they_settle(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn failure_frees(fixture: Arc<Fixture>) -> Result {
+async fn failed_withdrawal_frees_what_it_held(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.drivewealth().auto_advance(None);
     let tester = fixture.customer().await?;
     let id = tester.withdraw(80_000).await?.expect(201)?.number("id")?;
@@ -334,7 +321,7 @@ async fn failure_frees(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn sent_back(fixture: Arc<Fixture>) -> Result {
+async fn returned_withdrawal_is_in_the_account_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let id = tester.withdraw(80_000).await?.expect(201)?.number("id")?;
     paid_out_once(&fixture, &tester, id, 80_000).await?;
@@ -380,7 +367,7 @@ fn lose_answers(fixture: &Fixture, rounds: usize) {
 
 /// The redemption is there, its answer never came: nobody approves it and nobody else gets its cash, until the same
 /// request or the reconciler has found out.
-async fn unknown(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_of_unknown_outcome_holds_its_cash_until_it_is_known(fixture: Arc<Fixture>) -> Result {
     let testers = try_join_all((0..4).map(|_| fixture.customer())).await?;
     lose_answers(&fixture, 3);
     let answers = join_all(testers.iter().map(|tester| tester.withdraw_under("key", 60_000))).await;
@@ -407,7 +394,7 @@ async fn unknown(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn parked(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_that_needs_review_holds_its_cash(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let hang = Effect::Reset { after_doing: false };
     let lose = |fixture: &Fixture| {
@@ -449,7 +436,7 @@ async fn parked(fixture: Arc<Fixture>) -> Result {
 
 /// The broker's event that asks for approval is taken while its answer, which tells whose it is, is still out.
 /// The flow is written down as declined while the broker makes its redemption.
-async fn declined_flow(fixture: Arc<Fixture>) -> Result {
+async fn redemption_of_a_declined_flow_is_never_approved(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let tester = fixture.customer().await?;
     let slow = Effect::Hang {
@@ -482,7 +469,7 @@ async fn declined_flow(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn event_first(fixture: Arc<Fixture>) -> Result {
+async fn event_for_approval_may_come_before_the_response(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let hang = Effect::Hang {
         for_ms: 4_000,
@@ -510,7 +497,7 @@ async fn event_first(fixture: Arc<Fixture>) -> Result {
     paid_out_once(&fixture, &tester, answer?.expect(201)?.number("id")?, 8_000).await
 }
 
-async fn answer_first(fixture: Arc<Fixture>) -> Result {
+async fn response_may_come_before_the_events(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     fixture.cloud.drivewealth().hold_events(true);
     let id = tester.withdraw(8_100).await?.expect(201)?.number("id")?;
@@ -529,7 +516,7 @@ async fn answer_first(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The broker refuses the approval that follows the answer; the event comes and it is approved then.
-async fn approval_fails(fixture: Arc<Fixture>) -> Result {
+async fn approval_that_fails_is_made_up_for_by_the_event(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     fixture.cloud.drivewealth().hold_events(true);
     let busy = Effect::Reset { after_doing: false };

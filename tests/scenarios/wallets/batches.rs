@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
-use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("each_transfer_of_a_batch_has_its_own_result", each),
-        Scenario::alone("an_atomic_batch_is_done_whole_or_not_at_all", atomic),
-        Scenario::new("the_same_key_twice_in_a_batch_pays_once", same_key_twice),
-        Scenario::new("a_batch_and_its_transfers_share_their_keys", shared_keys),
-        Scenario::new("a_batch_does_what_its_transfers_one_by_one_would", one_by_one),
-        Scenario::new("a_batch_has_its_limits", limits),
+    scenarios![
+        each_transfer_of_a_batch_has_its_own_result,
+        alone(atomic_batch_is_done_whole_or_not_at_all),
+        same_key_twice_in_a_batch_pays_once,
+        batch_and_its_transfers_share_their_keys,
+        batch_does_what_its_transfers_one_by_one_would,
+        batch_beyond_its_limits_is_refused,
     ]
 }
 
@@ -39,7 +39,7 @@ fn codes(answer: &Answer) -> Result<Vec<String>> {
     Ok(items.iter().map(code).collect())
 }
 
-async fn each(fixture: Arc<Fixture>) -> Result {
+async fn each_transfer_of_a_batch_has_its_own_result(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("BRL", "MXN", "3.5").await?;
     let alice = fixture.wallet_client(&[("BRL", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("BRL", 0)]).await?;
@@ -101,7 +101,7 @@ async fn each(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn atomic(fixture: Arc<Fixture>) -> Result {
+async fn atomic_batch_is_done_whole_or_not_at_all(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let good = [
@@ -132,7 +132,7 @@ async fn atomic(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn same_key_twice(fixture: Arc<Fixture>) -> Result {
+async fn same_key_twice_in_a_batch_pays_once(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
@@ -188,7 +188,7 @@ async fn same_key_twice(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn shared_keys(fixture: Arc<Fixture>) -> Result {
+async fn batch_and_its_transfers_share_their_keys(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
@@ -222,7 +222,7 @@ fn essence(payment: &Value) -> Value {
     fields.iter().map(|field| payment[*field].clone()).collect()
 }
 
-async fn one_by_one(fixture: Arc<Fixture>) -> Result {
+async fn batch_does_what_its_transfers_one_by_one_would(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("THB", "SGD", "0.0385").await?;
     fixture.set_rate("SGD", "THB", "25.97").await?;
     let orders = [
@@ -280,7 +280,7 @@ async fn one_by_one(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn limits(fixture: Arc<Fixture>) -> Result {
+async fn batch_beyond_its_limits_is_refused(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let order = item(&alice, "USD", &bob, json!({ "amount": 1 }))?;

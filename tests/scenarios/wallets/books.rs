@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::wallets::WalletClient;
-use end_to_end::{Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("a_planted_cent_is_found_and_named", planted_cent),
-        Scenario::alone("every_kind_of_difference_is_found", every_kind),
+    scenarios![
+        alone(planted_cent_is_found_and_named),
+        alone(every_kind_of_difference_is_found),
     ]
 }
 
@@ -67,7 +67,7 @@ pub(crate) async fn agree(fixture: &Fixture, clients: &[&WalletClient]) -> Resul
     Ok(())
 }
 
-async fn planted_cent(fixture: Arc<Fixture>) -> Result {
+async fn planted_cent_is_found_and_named(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 10_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let paid = alice
@@ -131,7 +131,7 @@ async fn planted_cent(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn every_kind(fixture: Arc<Fixture>) -> Result {
+async fn every_kind_of_difference_is_found(fixture: Arc<Fixture>) -> Result {
     let cases: [(&'static str, &[&str]); 4] = [
         (
             "UPDATE payments SET amount = amount + 1, balance_after = balance_after + 1 \

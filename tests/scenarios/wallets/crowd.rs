@@ -10,7 +10,7 @@ use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
 use domain::wallets::payment::Settlement;
 use end_to_end::wallets::{WalletClient, new_key};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
 use platform::config::Environment;
 use platform::database::Database;
@@ -26,10 +26,10 @@ use wallets::withdrawal::Withdrawals;
 use crate::books;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::alone("ten_thousand_random_operations_keep_the_books", ten_thousand),
+    scenarios![
+        alone(random_operations_keep_the_books),
         // The last: it leaves more events to publish than another scenario should wait for.
-        Scenario::alone("opposite_transfers_of_32_connections_never_deadlock", opposite),
+        alone(opposite_transfers_of_32_connections_never_deadlock),
     ]
 }
 
@@ -48,7 +48,7 @@ fn wallet_id(client: &WalletClient, currency: &str) -> Result<WalletId> {
     WalletId::new(client.wallet(currency)?).context("no wallet")
 }
 
-async fn opposite(fixture: Arc<Fixture>) -> Result {
+async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixture>) -> Result {
     const STOCK: i64 = 1_000_000;
     let alice = fixture.wallet_client(&[("USD", STOCK)]).await?;
     let bob = fixture.wallet_client(&[("USD", STOCK)]).await?;
@@ -330,7 +330,7 @@ impl<'a> Worker<'a> {
 }
 
 /// 10,000 operations by 16 workers at once. `WALLETS_SEED` repeats the operations of a run that failed.
-async fn ten_thousand(fixture: Arc<Fixture>) -> Result {
+async fn random_operations_keep_the_books(fixture: Arc<Fixture>) -> Result {
     let seed: u64 = match std::env::var("WALLETS_SEED") {
         Ok(text) => text.parse()?,
         Err(_) => rand::random(),

@@ -7,7 +7,7 @@ use domain::currency::Currency;
 use domain::rate::Rate;
 use domain::reference::conversion::convert;
 use domain::wallets::conversion::{ConversionRefusal, FixedAmount};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rust_decimal::Decimal;
@@ -15,11 +15,11 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("what_the_code_should_never_do_is_refused", refused_by_sql),
-        Scenario::new("a_one_sided_transfer_is_refused", one_sided),
-        Scenario::new("the_database_knows_the_currencies_of_the_code", currencies),
-        Scenario::new("the_database_converts_as_the_code_does", conversions),
+    scenarios![
+        row_that_breaks_a_rule_is_refused_by_the_database,
+        one_sided_transfer_is_refused,
+        database_knows_the_currencies_of_the_code,
+        database_converts_as_the_code_does,
     ]
 }
 
@@ -43,7 +43,7 @@ const CHECK: &str = "23514";
 const RESTRICT: &str = "23001";
 const UNIQUE: &str = "23505";
 
-async fn refused_by_sql(fixture: Arc<Fixture>) -> Result {
+async fn row_that_breaks_a_rule_is_refused_by_the_database(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     alice
@@ -171,7 +171,7 @@ fn side(client: i64, wallet: i64, amount: i64, partner: (i64, i64, i64), rate: &
     )
 }
 
-async fn one_sided(fixture: Arc<Fixture>) -> Result {
+async fn one_sided_transfer_is_refused(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let (payer, receiver) = ((alice.id, alice.wallet("USD")?), (bob.id, bob.wallet("USD")?));
@@ -252,7 +252,7 @@ async fn one_sided(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn currencies(fixture: Arc<Fixture>) -> Result {
+async fn database_knows_the_currencies_of_the_code(fixture: Arc<Fixture>) -> Result {
     let stored: Vec<(String, i16, i16)> =
         sqlx::query_as("SELECT code::TEXT, numeric_code, exponent FROM currencies ORDER BY code")
             .fetch_all(fixture.database.pool())
@@ -274,7 +274,7 @@ async fn currencies(fixture: Arc<Fixture>) -> Result {
 type Converted = (Option<String>, Option<i64>, Option<i64>);
 
 /// 4,000 amounts of all sizes at rates of all sizes between currencies of all exponents, both ways.
-async fn conversions(fixture: Arc<Fixture>) -> Result {
+async fn database_converts_as_the_code_does(fixture: Arc<Fixture>) -> Result {
     let seed = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     let kinds = [Currency::JPY, Currency::USD, Currency::KWD, Currency::CLF];

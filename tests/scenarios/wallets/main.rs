@@ -14,10 +14,10 @@ mod withdrawals;
 
 use std::process::ExitCode;
 
-use end_to_end::{Scenario, options, run_scenarios};
+use end_to_end::{Suite, options, run_suites};
 
 fn main() -> ExitCode {
-    let scenarios: Vec<Scenario> = [
+    let files = [
         transfers::scenarios(),
         batches::scenarios(),
         withdrawals::scenarios(),
@@ -27,9 +27,6 @@ fn main() -> ExitCode {
         database::scenarios(),
         split::scenarios(),
         crowd::scenarios(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    run_scenarios("wallets", options(), scenarios)
+    ];
+    run_suites([Suite::new("wallets", options(), files)])
 }

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{TimeDelta, Utc};
-use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
 use local_cloud::sandboxes::{Effect, Fault, FeedDefect};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("an_administrator_sets_a_rate", set),
-        Scenario::alone("the_reference_rates_are_refreshed", refresh),
-        Scenario::alone(
-            "a_broken_feed_leaves_the_rates_and_raises_the_metric",
-            broken_feeds,
-        ),
+    scenarios![
+        administrator_sets_a_rate,
+        alone(reference_rates_are_refreshed),
+        alone(broken_feed_leaves_the_rates_and_raises_the_metric),
     ]
 }
 
@@ -26,7 +23,7 @@ async fn put(fixture: &Fixture, path: &str, claims: Value, body: Value) -> Resul
     api.send(request).await
 }
 
-async fn set(fixture: Arc<Fixture>) -> Result {
+async fn administrator_sets_a_rate(fixture: Arc<Fixture>) -> Result {
     let admin = || json!({ "groups": ["admin"] });
     let path = "/exchange-rates/GEL/AZN";
     let answer = put(&fixture, path, admin(), json!({ "rate": "0.6200" }))
@@ -96,7 +93,7 @@ async fn stored(fixture: &Fixture) -> Result<i64> {
     )
 }
 
-async fn refresh(fixture: Arc<Fixture>) -> Result {
+async fn reference_rates_are_refreshed(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.ecb().reset();
     let report = run(&fixture).await?;
     ensure_eq!(report["not_refreshed"], json!(null));
@@ -119,7 +116,7 @@ async fn refresh(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn broken_feeds(fixture: Arc<Fixture>) -> Result {
+async fn broken_feed_leaves_the_rates_and_raises_the_metric(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.ecb().reset();
     run(&fixture).await?;
     let before = stored(&fixture).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use domain::ids::{ClientId, WalletId};
 use end_to_end::wallets::{WalletClient, new_key};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, root};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, root, scenarios};
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
 use serde_json::{Value, json};
@@ -19,14 +19,11 @@ use tokio::time::timeout;
 use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("every_table_is_partitioned_by_client", tables),
-        Scenario::new("every_statement_names_its_clients", statements),
-        Scenario::alone(
-            "an_operation_touches_the_partitions_of_its_clients_alone",
-            partitions,
-        ),
-        Scenario::alone("a_transfer_is_one_round_trip", round_trips),
+    scenarios![
+        every_table_is_partitioned_by_client,
+        every_statement_names_its_clients,
+        alone(operation_touches_the_partitions_of_its_clients_only),
+        alone(transfer_is_one_round_trip),
     ]
 }
 
@@ -43,7 +40,7 @@ const OF_CLIENTS: [&str; 5] = [
 ];
 const OF_NOBODY: [&str; 3] = ["client_references", "currencies", "exchange_rates"];
 
-async fn tables(fixture: Arc<Fixture>) -> Result {
+async fn every_table_is_partitioned_by_client(fixture: Arc<Fixture>) -> Result {
     let pool = fixture.database.pool();
     let partitioned: Vec<(String, String)> = sqlx::query_as(
         "SELECT partrelid::regclass::TEXT, pg_get_partkeydef(partrelid) FROM pg_partitioned_table ORDER BY 1",
@@ -70,7 +67,7 @@ async fn tables(fixture: Arc<Fixture>) -> Result {
 }
 
 /// Of all statements in the code, those about clients; each as sqlx has kept it.
-async fn statements(_: Arc<Fixture>) -> Result {
+async fn every_statement_names_its_clients(_: Arc<Fixture>) -> Result {
     // Whom the reconciliation looks at next is a question about all clients, and about nothing but their ids.
     let about_all = |sql: &str| sql.contains("reconciled_at, '-infinity'");
     // Trading has payments of its own.
@@ -155,7 +152,7 @@ async fn remainder(fixture: &Fixture, client: &WalletClient) -> Result<String> {
     Ok(remainder.to_owned())
 }
 
-async fn partitions(fixture: Arc<Fixture>) -> Result {
+async fn operation_touches_the_partitions_of_its_clients_only(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("USD", "MAD", "9.2").await?;
     // Two clients in two partitions.
     let payer = fixture.wallet_client(&[("USD", 100_000)]).await?;
@@ -281,7 +278,7 @@ async fn proxied(fixture: &Fixture) -> Result<(String, Arc<AtomicU64>)> {
     Ok((url.replace(&address, &here), trips))
 }
 
-async fn round_trips(fixture: Arc<Fixture>) -> Result {
+async fn transfer_is_one_round_trip(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("USD", "SAR", "3.75").await?;
     let alice = fixture.wallet_client(&[("USD", 1_000_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0), ("SAR", 0)]).await?;

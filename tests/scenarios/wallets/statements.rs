@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::wallets::WalletClient;
-use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_statement_has_every_entry_with_its_balance", every_entry),
-        Scenario::new(
-            "a_statement_of_a_period_begins_where_the_one_before_ends",
-            periods,
-        ),
-        Scenario::alone("statements_add_up_while_transfers_run", while_transfers_run),
-        Scenario::new("payments_are_listed_by_filter_and_page", lists),
+    scenarios![
+        statement_has_every_entry_with_its_balance,
+        statement_of_a_period_begins_where_the_one_before_ends,
+        alone(statements_add_up_while_transfers_run),
+        payments_are_listed_by_filter_and_page,
     ]
 }
 
@@ -82,7 +79,7 @@ fn rows(answer: &Answer) -> Result<Vec<Value>> {
         .collect()
 }
 
-async fn every_entry(fixture: Arc<Fixture>) -> Result {
+async fn statement_has_every_entry_with_its_balance(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 10_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let asked = alice.withdraw("USD", 4_000).await?.expect(201)?;
@@ -172,7 +169,7 @@ async fn every_entry(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn periods(fixture: Arc<Fixture>) -> Result {
+async fn statement_of_a_period_begins_where_the_one_before_ends(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 0)]).await?;
     for amount in 1..=9 {
         alice.recharge("USD", amount).await?.expect(201)?;
@@ -221,7 +218,7 @@ async fn periods(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn while_transfers_run(fixture: Arc<Fixture>) -> Result {
+async fn statements_add_up_while_transfers_run(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 100_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 100_000)]).await?;
     let pay = async |from: &WalletClient, to: &WalletClient| {
@@ -262,7 +259,7 @@ async fn while_transfers_run(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn lists(fixture: Arc<Fixture>) -> Result {
+async fn payments_are_listed_by_filter_and_page(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000), ("EUR", 500)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     alice

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("both_sides_of_a_transfer_mirror_each_other", one_currency),
-        Scenario::new("two_currencies_meet_at_the_rate_of_the_moment", two_currencies),
-        Scenario::new("exponents_of_0_2_and_3_meet_and_halves_go_to_even", exponents),
-        Scenario::new("a_receivers_amount_is_paid_exactly", receivers_amount),
-        Scenario::new("the_receivers_wallet_is_found_by_the_rules", receivers_wallet),
-        Scenario::alone("a_refused_transfer_writes_nothing", refusals),
-        Scenario::new("the_same_key_is_answered_the_same", same_key),
-        Scenario::alone("a_key_in_flight_is_told_so", in_flight),
-        Scenario::alone("forty_copies_at_once_pay_once", copies),
-        Scenario::new("a_transfer_is_told_on_the_topic", told),
-        Scenario::new("clients_are_registered_once_per_reference", registration),
+    scenarios![
+        both_sides_of_a_transfer_mirror_each_other,
+        transfer_between_currencies_uses_the_rate_of_the_moment,
+        amounts_with_0_2_and_3_decimals_convert_and_halves_go_to_even,
+        receiver_amount_is_paid_exactly,
+        receiving_wallet_is_found_by_the_rules,
+        alone(refused_transfer_writes_nothing),
+        transfer_repeated_under_its_key_gets_the_same_answer,
+        alone(key_in_flight_is_reported),
+        alone(forty_copies_at_once_pay_once),
+        transfer_is_published_on_the_topic,
+        client_is_registered_once_per_reference,
     ]
 }
 
@@ -60,7 +60,7 @@ fn mirrored(payer: &Value, receiver: &Value) -> Result {
     Ok(())
 }
 
-async fn one_currency(fixture: Arc<Fixture>) -> Result {
+async fn both_sides_of_a_transfer_mirror_each_other(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 10_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 500)]).await?;
     let answer = alice
@@ -83,7 +83,7 @@ async fn one_currency(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn two_currencies(fixture: Arc<Fixture>) -> Result {
+async fn transfer_between_currencies_uses_the_rate_of_the_moment(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("CAD", "CHF", "0.6412").await?;
     let alice = fixture.wallet_client(&[("CAD", 10_000)]).await?;
     let clara = fixture.wallet_client(&[("CHF", 0)]).await?;
@@ -112,7 +112,7 @@ async fn two_currencies(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn exponents(fixture: Arc<Fixture>) -> Result {
+async fn amounts_with_0_2_and_3_decimals_convert_and_halves_go_to_even(fixture: Arc<Fixture>) -> Result {
     let rates = [
         ("USD", "JPY", "151.235"),
         ("KWD", "USD", "3.2564"),
@@ -160,7 +160,7 @@ async fn exponents(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn receivers_amount(fixture: Arc<Fixture>) -> Result {
+async fn receiver_amount_is_paid_exactly(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("SEK", "NOK", "0.9217").await?;
     fixture.set_rate("SEK", "ISK", "13.5").await?;
     let payer = fixture.wallet_client(&[("SEK", 100_000)]).await?;
@@ -198,7 +198,7 @@ async fn receivers_amount(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn receivers_wallet(fixture: Arc<Fixture>) -> Result {
+async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("PLN", "CZK", "5.8").await?;
     let payer = fixture.wallet_client(&[("PLN", 10_000)]).await?;
     let both = fixture.wallet_client(&[("CZK", 0), ("PLN", 0)]).await?;
@@ -242,7 +242,7 @@ async fn receivers_wallet(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn refusals(fixture: Arc<Fixture>) -> Result {
+async fn refused_transfer_writes_nothing(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture
         .wallet_client(&[("USD", i64::MAX - 10), ("TRY", 0)])
@@ -331,7 +331,7 @@ async fn refusals(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn same_key(fixture: Arc<Fixture>) -> Result {
+async fn transfer_repeated_under_its_key_gets_the_same_answer(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
@@ -381,7 +381,7 @@ async fn same_key(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn in_flight(fixture: Arc<Fixture>) -> Result {
+async fn key_in_flight_is_reported(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
@@ -419,7 +419,7 @@ async fn in_flight(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn copies(fixture: Arc<Fixture>) -> Result {
+async fn forty_copies_at_once_pay_once(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
@@ -441,7 +441,7 @@ async fn copies(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn told(fixture: Arc<Fixture>) -> Result {
+async fn transfer_is_published_on_the_topic(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let answer = alice
@@ -473,7 +473,7 @@ async fn told(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn registration(fixture: Arc<Fixture>) -> Result {
+async fn client_is_registered_once_per_reference(fixture: Arc<Fixture>) -> Result {
     let service = fixture.wallets_service()?;
     let reference = new_key();
     let register = async |currencies: Value| {

@@ -4,24 +4,21 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::wallets::new_key;
-use end_to_end::{Fixture, Result, Scenario, ensure_eq};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
 use serde_json::json;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_recharge_is_done_at_once", recharge),
-        Scenario::new("a_withdrawal_leaves_the_balance_and_waits", done),
-        Scenario::new("a_failed_withdrawal_is_back_in_the_balance", failed),
-        Scenario::new("a_withdrawal_is_settled_one_way", both_ways),
-        Scenario::alone(
-            "thirty_withdrawals_at_once_never_exceed_the_balance",
-            thirty_at_once,
-        ),
+    scenarios![
+        recharge_is_done_at_once,
+        withdrawal_leaves_the_balance_and_waits,
+        failed_withdrawal_is_back_in_the_balance,
+        withdrawal_is_settled_one_way_only,
+        alone(thirty_withdrawals_at_once_never_exceed_the_balance),
     ]
 }
 
-async fn recharge(fixture: Arc<Fixture>) -> Result {
+async fn recharge_is_done_at_once(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("KWD", 0)]).await?;
     let path = client.path("recharges");
     let (key, body) = (
@@ -63,7 +60,7 @@ async fn recharge(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn done(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_leaves_the_balance_and_waits(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let key = new_key();
     let body = json!({ "wallet_id": client.wallet("USD")?, "amount": 400 });
@@ -103,7 +100,7 @@ async fn done(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn failed(fixture: Arc<Fixture>) -> Result {
+async fn failed_withdrawal_is_back_in_the_balance(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let asked = client.withdraw("USD", 400).await?.expect(201)?;
     client.recharge("USD", 50).await?.expect(201)?;
@@ -128,7 +125,7 @@ async fn failed(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn both_ways(fixture: Arc<Fixture>) -> Result {
+async fn withdrawal_is_settled_one_way_only(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let other = fixture.wallet_client(&[("USD", 1_000)]).await?;
     for (first, second) in [("done", "failed"), ("failed", "done")] {
@@ -181,7 +178,7 @@ async fn both_ways(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn thirty_at_once(fixture: Arc<Fixture>) -> Result {
+async fn thirty_withdrawals_at_once_never_exceed_the_balance(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let answers = try_join_all((0..30).map(|_| client.withdraw("USD", 60))).await?;
     let taken = answers.iter().filter(|answer| answer.status == 201).count();

@@ -310,16 +310,14 @@ mod tests {
 
     const TEMPLATE: &str = r#"
 Resources:
-  Api:
-    Type: AWS::Serverless::HttpApi
-    Properties: {Auth: {DefaultAuthorizer: Jwt, Authorizers: {Jwt: {JwtConfiguration: {issuer: i, audience: [a]}}}}}
-  Pay:
-    Type: AWS::Serverless::Function
+  Pay: {Type: "AWS::Serverless::Function", Properties: {CodeUri: pay}}
+  Integration: {Type: "AWS::ApiGatewayV2::Integration", Properties: {IntegrationUri: !GetAtt Pay.Arn}}
+  Post:
+    Type: AWS::ApiGatewayV2::Route
     Properties:
-      CodeUri: pay
-      Events:
-        Post: {Type: HttpApi, Properties: {Method: POST, Path: /wallets/pay, Auth: {AuthorizationScopes: [wallets]}}}
-        Hook: {Type: HttpApi, Properties: {Method: POST, Path: /hook, Auth: {Authorizer: NONE}}}
+      {RouteKey: "POST /wallets/pay", Target: !Sub "integrations/${Integration}",
+       AuthorizationType: JWT, AuthorizerId: jwt, AuthorizationScopes: [wallets]}
+  Hook: {Type: "AWS::ApiGatewayV2::Route", Properties: {RouteKey: "POST /hook", Target: !Sub "integrations/${Integration}"}}
 "#;
 
     fn document(summary: &str) -> Value {
@@ -352,8 +350,8 @@ Resources:
     #[test]
     fn the_parts_of_a_path_are_those_of_the_description() {
         let template = TEMPLATE
-            .replace("/wallets/pay", "'/clients/{client_id}/wallets/{wallet_id}'")
-            .replace("/hook", "'/{wallet_id}/{client_id+}'");
+            .replace("/wallets/pay", "/clients/{client_id}/wallets/{wallet_id}")
+            .replace("/hook", "/{wallet_id}/{client_id+}");
         let operation = |names: &[&str]| {
             let path = names.iter().map(|name| json!({ "name": name, "in": "path" }));
             let query = json!({ "name": "wallet_id", "in": "query" });

@@ -167,11 +167,9 @@ mod tests {
 
     const TEMPLATE: &str = r#"
 Resources:
-  Show:
-    Type: AWS::Serverless::Function
-    Properties:
-      CodeUri: show
-      Events: {Get: {Type: HttpApi, Properties: {Method: POST, Path: "/orders/{id}"}}}
+  Show: {Type: "AWS::Serverless::Function", Properties: {CodeUri: show}}
+  Integration: {Type: "AWS::ApiGatewayV2::Integration", Properties: {IntegrationUri: !GetAtt Show.Arn}}
+  Route: {Type: "AWS::ApiGatewayV2::Route", Properties: {RouteKey: "POST /orders/{id}", Target: integrations/Integration}}
 "#;
 
     fn event(request: http::request::Builder, body: &[u8]) -> Value {

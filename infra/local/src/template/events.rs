@@ -1,4 +1,4 @@
-//! What calls a function: the entries of its `Events`.
+//! The `Events` of a function: queues, streams, schedules and topics.
 
 use std::time::Duration;
 
@@ -6,43 +6,21 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::{
-    Event, HttpRoute, KafkaSource, Node, QueueSource, Schedule, StreamSource, name_of_arn,
-    resources::HttpApi, table_of_stream_arn,
+    Event, KafkaSource, Node, QueueSource, Schedule, StreamSource, name_of_arn, table_of_stream_arn,
 };
 
 /// EventBridge Scheduler tries 185 times in a day; a laptop has no use for more than these.
 const SCHEDULE_RETRIES: u32 = 2;
 
-pub(super) fn read(name: &str, event: &Node, api: &HttpApi) -> anyhow::Result<Event> {
+pub(super) fn read(name: &str, event: &Node) -> anyhow::Result<Event> {
     let properties = event.get("Properties");
     Ok(match event.get("Type").text()?.as_str() {
-        "HttpApi" => Event::Http(http(&properties, api)?),
         "SQS" => Event::Queue(queue(&properties)?),
         "DynamoDB" => Event::Stream(stream(&properties)?),
         "Schedule" => Event::Schedule(schedule(name, &properties, "Schedule")?),
         "ScheduleV2" => Event::Schedule(schedule(name, &properties, "ScheduleExpression")?),
         "SelfManagedKafka" | "MSK" => Event::Kafka(kafka(&properties)?),
         other => bail!("{}: {other} isn't known to the local cloud", event.get("Type")),
-    })
-}
-
-fn http(properties: &Node, api: &HttpApi) -> anyhow::Result<HttpRoute> {
-    let auth = properties.get("Auth");
-    let authorizer = auth.get("Authorizer").optional_text()?;
-    let scopes = auth.get("AuthorizationScopes");
-    Ok(HttpRoute {
-        method: properties.get("Method").text_or("ANY")?.to_uppercase(),
-        path: properties.get("Path").text()?,
-        authorized: match authorizer.as_deref() {
-            Some("NONE") => false,
-            Some(_) => true,
-            None => api.guarded,
-        },
-        scopes: if scopes.exists() {
-            scopes.texts()?
-        } else {
-            api.scopes.clone()
-        },
     })
 }
 

@@ -2,38 +2,38 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Function, Node, Resolver, events, resources::HttpApi};
+use super::{Event, Function, HttpRoute, Node, events, stacks::Stack};
 
 /// Lambda's own default, where neither the function nor `Globals` says.
 const DEFAULT_TIMEOUT_S: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
-pub(super) fn read(resolver: &Resolver<'_>, api: &HttpApi) -> anyhow::Result<Vec<Function>> {
-    let globals = resolver.section("Globals")?.get("Function");
-    let mut functions = Vec::new();
-    for (id, function) in resolver.resources("AWS::Serverless::Function")? {
-        functions.push(read_function(&id, &function, &globals, api)?);
-    }
-    functions.sort_by(|left, right| left.binary.cmp(&right.binary));
-    Ok(functions)
+/// The functions of a stack; `routes` are those of its API, by the function's logical id.
+pub(super) fn read(stack: &Stack, routes: &[(String, HttpRoute)]) -> anyhow::Result<Vec<Function>> {
+    let functions = stack.of_kind("AWS::Serverless::Function");
+    functions
+        .iter()
+        .map(|(id, function)| read_function(id, function, routes))
+        .collect()
 }
 
-fn read_function(id: &str, function: &Node, globals: &Node, api: &HttpApi) -> anyhow::Result<Function> {
-    let either = |name: &str| {
-        let own = function.get(name);
-        if own.exists() { own } else { globals.get(name) }
-    };
-    let mut read_events = Vec::new();
+fn read_function(id: &str, function: &Node, routes: &[(String, HttpRoute)]) -> anyhow::Result<Function> {
+    let of_function = routes.iter().filter(|(behind, _)| behind == id);
+    let mut read_events: Vec<Event> = of_function.map(|(_, route)| Event::Http(route.clone())).collect();
     for (name, event) in function.get("Events").entries()? {
-        read_events.push(events::read(&name, &event, api)?);
+        read_events.push(events::read(&name, &event)?);
+    }
+    let mut environment = BTreeMap::new();
+    for (name, value) in function.get("Environment").get("Variables").entries()? {
+        environment.insert(name, value.text()?);
     }
     Ok(Function {
         logical_id: id.to_owned(),
-        binary: binary(&either("CodeUri"))?,
-        timeout: Duration::from_secs(either("Timeout").number()?.unwrap_or(DEFAULT_TIMEOUT_S)),
-        memory_mb: either("MemorySize").number()?.unwrap_or(DEFAULT_MEMORY_MB),
+        binary: binary(&function.get("CodeUri"))?,
+        timeout: Duration::from_secs(function.get("Timeout").number()?.unwrap_or(DEFAULT_TIMEOUT_S)),
+        memory_mb: function.get("MemorySize").number()?.unwrap_or(DEFAULT_MEMORY_MB),
         reserved_concurrency: function.get("ReservedConcurrentExecutions").number()?,
-        environment: environment(function, globals)?,
+        environment,
         events: read_events,
     })
 }
@@ -46,14 +46,4 @@ fn binary(code: &Node) -> anyhow::Result<String> {
         anyhow::bail!("{code}: {path} doesn't end with the name of a binary");
     }
     Ok(last.to_owned())
-}
-
-fn environment(function: &Node, globals: &Node) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut variables = BTreeMap::new();
-    for source in [globals, function] {
-        for (name, value) in source.get("Environment").get("Variables").entries()? {
-            variables.insert(name, value.text()?);
-        }
-    }
-    Ok(variables)
 }

@@ -6,49 +6,76 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
-use super::{Locals, Node};
+use super::{Locals, Node, Resource};
+
+/// Values by name: the parameters or outputs of a stack.
+pub(super) type Values = BTreeMap<String, String>;
 
 /// Resolves the functions of one document.
 pub(super) struct Resolver<'a> {
     document: &'a Yaml,
     locals: &'a Locals,
     parameters: BTreeMap<String, Value>,
+    /// The outputs of the nested stacks read so far, by logical id.
+    nested: BTreeMap<String, Values>,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(document: &'a Yaml, locals: &'a Locals) -> anyhow::Result<Self> {
-        let mut parameters = BTreeMap::new();
-        for (name, definition) in section(document, "Parameters") {
-            let value = match locals.parameters.get(name) {
-                Some(value) => parameter(definition, value),
-                None => default_of(name, definition)?,
-            };
-            parameters.insert(name.to_owned(), value);
-        }
+    /// A resolver of the root's document, or of a nested stack's with the parameters given to it.
+    pub(super) fn new(
+        document: &'a Yaml,
+        locals: &'a Locals,
+        given: Option<&Values>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             document,
             locals,
-            parameters,
+            parameters: match given {
+                None => root_parameters(document, locals)?,
+                Some(given) => nested_parameters(document, given)?,
+            },
+            nested: BTreeMap::new(),
         })
     }
 
-    /// The resources of a type, by logical id; those whose condition is false are left out.
-    pub(super) fn resources(&self, kind: &str) -> anyhow::Result<Vec<(String, Node)>> {
-        let mut found = Vec::new();
-        for (id, resource) in section(self.document, "Resources") {
-            if resource.get("Type").and_then(Yaml::as_str) != Some(kind) || !self.included(resource)? {
-                continue;
-            }
-            let properties = match resource.get("Properties") {
-                Some(properties) => self
-                    .resolve(properties)
-                    .with_context(|| format!("resource {id}"))?,
-                None => None,
-            };
-            let properties = properties.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-            found.push((id.to_owned(), Node::new(properties, format!("resource {id}"))));
+    /// The resources as they are written, by logical id.
+    pub(super) fn definitions(&self) -> Vec<(&'a str, &'a Yaml)> {
+        section(self.document, "Resources")
+    }
+
+    /// A resource with its functions resolved; none when its condition is false.
+    pub(super) fn resource(&self, id: &str, definition: &Yaml) -> anyhow::Result<Option<Resource>> {
+        if !self.included(definition)? {
+            return Ok(None);
         }
-        Ok(found)
+        let resolved = self
+            .resolve(definition)
+            .with_context(|| format!("resource {id}"))?;
+        let Some(Value::Object(mut attributes)) = resolved else {
+            bail!("resource {id}: isn't a mapping")
+        };
+        let no_properties = || Value::Object(serde_json::Map::new());
+        Ok(Some(Resource {
+            stack: String::new(),
+            id: id.to_owned(),
+            kind: self.kind(id)?.to_owned(),
+            properties: attributes.remove("Properties").unwrap_or_else(no_properties),
+            attributes,
+        }))
+    }
+
+    /// Takes note of what a nested stack hands on.
+    pub(super) fn add_outputs(&mut self, stack: &str, outputs: Values) {
+        self.nested.insert(stack.to_owned(), outputs);
+    }
+
+    /// What this stack hands on.
+    pub(super) fn outputs(&self) -> anyhow::Result<Values> {
+        let outputs = self.section("Outputs")?.entries()?;
+        outputs
+            .into_iter()
+            .map(|(name, output)| Ok((name, output.get("Value").text()?)))
+            .collect()
     }
 
     /// A top-level section such as `Globals`, resolved.
@@ -159,6 +186,8 @@ impl<'a> Resolver<'a> {
 
     fn attribute_text(&self, id: &str, attribute: &str) -> anyhow::Result<String> {
         Ok(match (self.kind(id)?, attribute) {
+            ("AWS::CloudFormation::Stack", output) => self.output(id, output)?,
+            ("AWS::Serverless::Function", "Arn") => self.arn("lambda", &format!("function:{id}")),
             ("AWS::SQS::Queue", "Arn") => self.arn("sqs", &self.name(id, "QueueName")?),
             ("AWS::SQS::Queue", "QueueName") => self.name(id, "QueueName")?,
             ("AWS::SQS::Queue", "QueueUrl") => self.queue_url(&self.name(id, "QueueName")?),
@@ -174,6 +203,18 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// `Outputs.NAME` of a nested stack.
+    fn output(&self, stack: &str, attribute: &str) -> anyhow::Result<String> {
+        let outputs = self.nested.get(stack).ok_or_else(|| {
+            anyhow!("{stack}.{attribute}: the local cloud reads stacks in their order, so {stack} must stand before this")
+        })?;
+        let name = attribute.strip_prefix("Outputs.").unwrap_or(attribute);
+        outputs
+            .get(name)
+            .cloned()
+            .ok_or_else(|| anyhow!("{stack} has no output {name}"))
+    }
+
     fn kind(&self, id: &str) -> anyhow::Result<&'a str> {
         if let Some(resource) = self
             .document
@@ -185,8 +226,8 @@ impl<'a> Resolver<'a> {
                 .and_then(Yaml::as_str)
                 .ok_or_else(|| anyhow!("resource {id} has no type"));
         }
-        // SAM makes these resources itself.
-        if id.starts_with("ServerlessHttpApi") || id.ends_with("Role") {
+        // SAM makes a function's role itself.
+        if id.ends_with("Role") {
             return Ok("generated");
         }
         bail!("{id} is neither a parameter nor a resource")
@@ -394,6 +435,36 @@ fn section<'a>(document: &'a Yaml, name: &str) -> Vec<(&'a str, &'a Yaml)> {
         .collect()
 }
 
+fn root_parameters(document: &Yaml, locals: &Locals) -> anyhow::Result<BTreeMap<String, Value>> {
+    let value = |(name, definition): (&str, &Yaml)| {
+        let value = match locals.parameters.get(name) {
+            Some(value) => parameter(definition, value),
+            None => default_of(name, definition)?,
+        };
+        Ok((name.to_owned(), value))
+    };
+    section(document, "Parameters").into_iter().map(value).collect()
+}
+
+fn nested_parameters(document: &Yaml, given: &Values) -> anyhow::Result<BTreeMap<String, Value>> {
+    let defined = section(document, "Parameters");
+    if let Some(name) = given
+        .keys()
+        .find(|name| !defined.iter().any(|(other, _)| other == name))
+    {
+        bail!("it has no parameter {name}, which it is given");
+    }
+    let value = |(name, definition): (&str, &Yaml)| {
+        let value = match given.get(name) {
+            Some(value) => parameter(definition, value),
+            None if definition.get("Default").is_some() => default_of(name, definition)?,
+            None => bail!("it isn't given its parameter {name}"),
+        };
+        Ok((name.to_owned(), value))
+    };
+    defined.into_iter().map(value).collect()
+}
+
 fn default_of(name: &str, definition: &Yaml) -> anyhow::Result<Value> {
     let text = match definition.get("Default") {
         Some(default) => {
@@ -417,7 +488,8 @@ fn parameter(definition: &Yaml, text: &str) -> Value {
     }
 }
 
-fn plain_text(value: &Yaml) -> Option<String> {
+/// The text of a scalar.
+pub(super) fn plain_text(value: &Yaml) -> Option<String> {
     match value {
         Yaml::String(text) => Some(text.clone()),
         Yaml::Number(number) => Some(number.to_string()),

@@ -1,12 +1,15 @@
-//! `infra/template.yaml` as the local cloud reads it: the functions with what calls them, the queues, the
-//! tables, the topics and the authorizer. What the local cloud has no use for (roles, alarms, log groups) is
-//! passed over; what it can't understand is an error that names the resource and the property.
+//! `infra/template.yaml` and the stacks that it nests, as the local cloud reads them: the functions with what calls them,
+//! the queues, the tables, the topics and the authorizer. What the local cloud doesn't run (roles, alarms, log groups) is
+//! kept as it stands, resolved; what it can't understand is an error that names the resource and the property.
 
+mod api;
 mod events;
 mod functions;
 mod intrinsics;
+mod loops;
 mod node;
 mod resources;
+mod stacks;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +23,7 @@ use std::{
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use self::{intrinsics::Resolver, node::Node};
+use self::{node::Node, stacks::Reader};
 use crate::backends::{QueueSpec, REGION, TableSpec, TopicSpec};
 
 /// What the name of every queue and table begins with: the system's and the stage's.
@@ -63,6 +66,29 @@ pub struct Template {
     pub topics: Vec<TopicSpec>,
     /// The JWT authorizer of the HTTP API.
     pub authorizer: Option<Authorizer>,
+    /// Every resource of every stack, those above included.
+    pub resources: Vec<Resource>,
+}
+
+/// A resource as it stands in its stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// The logical id of its stack; empty in the root.
+    pub stack: String,
+    /// Its logical id.
+    pub id: String,
+    /// Its type, such as `AWS::SQS::Queue`.
+    pub kind: String,
+    /// Its properties; a function's with those of `Globals`.
+    pub properties: Value,
+    /// What else is said of it, such as `DeletionPolicy`.
+    pub attributes: serde_json::Map<String, Value>,
+}
+
+impl Resource {
+    fn node(&self) -> Node {
+        Node::new(self.properties.clone(), format!("resource {}", self.id))
+    }
 }
 
 /// One Lambda function.
@@ -197,25 +223,43 @@ pub struct Authorizer {
 }
 
 impl Template {
-    /// Reads the template of a file.
+    /// Reads the template of a file, and the files of the stacks that it nests.
+    ///
+    /// # Errors
+    /// When a file can't be read or understood.
     pub fn load(path: &Path, locals: &Locals) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("the template {} can't be read", path.display()))?;
-        Self::parse(&text, locals).with_context(|| format!("the template {} is wrong", path.display()))
+        Self::read(&text, path.parent(), locals)
+            .with_context(|| format!("the template {} is wrong", path.display()))
     }
 
-    /// Reads a template.
+    /// Reads a template that nests no stacks.
+    ///
+    /// # Errors
+    /// When it can't be understood.
     pub fn parse(text: &str, locals: &Locals) -> anyhow::Result<Self> {
-        let document: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).context("it isn't YAML")?;
-        let resolver = Resolver::new(&document, locals)?;
-        let api = resources::http_api(&resolver)?;
-        let template = Self {
-            functions: functions::read(&resolver, &api)?,
-            queues: resources::queues(&resolver)?,
-            tables: resources::tables(&resolver)?,
-            topics: resources::topics(&resolver)?,
-            authorizer: api.authorizer,
-        };
+        Self::read(text, None, locals)
+    }
+
+    fn read(text: &str, folder: Option<&Path>, locals: &Locals) -> anyhow::Result<Self> {
+        let mut template = Self::default();
+        for stack in Reader::new(locals).read(text, folder)? {
+            let routes = api::routes(&stack)?;
+            template.functions.extend(functions::read(&stack, &routes)?);
+            template.queues.extend(resources::queues(&stack)?);
+            template.tables.extend(resources::tables(&stack)?);
+            template.topics.extend(resources::topics(&stack)?);
+            for authorizer in api::authorizers(&stack)? {
+                if template.authorizer.replace(authorizer).is_some() {
+                    bail!("there is more than one authorizer: the local cloud serves one API");
+                }
+            }
+            template.resources.extend(stack.resources);
+        }
+        template
+            .functions
+            .sort_by(|left, right| left.binary.cmp(&right.binary));
         template.check()?;
         Ok(template)
     }

@@ -32,6 +32,10 @@ impl Node {
         }
     }
 
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
     pub(super) fn exists(&self) -> bool {
         !self.value.is_null()
     }

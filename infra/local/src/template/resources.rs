@@ -1,65 +1,13 @@
-//! The resources other than functions: the HTTP API, queues, tables, topics.
+//! Queues, tables and topics.
 
 use anyhow::{anyhow, bail};
 
-use super::{Authorizer, Node, Resolver, name_of_arn};
+use super::{Node, name_of_arn, stacks::Stack};
 use crate::backends::{DeadLetter, QueueSpec, TableSpec, TopicSpec};
 
-/// What the routes need to know of their API.
-#[derive(Default)]
-pub(super) struct HttpApi {
-    pub(super) authorizer: Option<Authorizer>,
-    /// The scopes of every route that names none.
-    pub(super) scopes: Vec<String>,
-    /// Whether a route is guarded without saying so.
-    pub(super) guarded: bool,
-}
-
-pub(super) fn http_api(resolver: &Resolver<'_>) -> anyhow::Result<HttpApi> {
-    let resources = resolver.resources("AWS::Serverless::HttpApi")?;
-    let global = resolver.section("Globals")?.get("HttpApi").get("Auth");
-    let auth = match resources.as_slice() {
-        [] => global,
-        [(_, api)] if api.get("Auth").exists() => api.get("Auth"),
-        [_] => global,
-        _ => bail!("more than one AWS::Serverless::HttpApi: the local cloud serves one"),
-    };
-    let default = auth.get("DefaultAuthorizer").optional_text()?;
-    let authorizers = auth.get("Authorizers").entries()?;
-    let chosen = match &default {
-        Some(name) => authorizers.iter().find(|(other, _)| other == name),
-        None => authorizers.first(),
-    };
-    let Some((_, chosen)) = chosen else {
-        return match default {
-            Some(name) => Err(anyhow!(
-                "{auth}: the authorizer {name} isn't among the Authorizers"
-            )),
-            None => Ok(HttpApi::default()),
-        };
-    };
-    let jwt = chosen.get("JwtConfiguration");
-    // Both spellings are accepted by SAM.
-    let either = |lower: &str, upper: &str| {
-        if jwt.get(lower).exists() {
-            jwt.get(lower)
-        } else {
-            jwt.get(upper)
-        }
-    };
-    Ok(HttpApi {
-        authorizer: Some(Authorizer {
-            issuer: either("issuer", "Issuer").text()?,
-            audience: either("audience", "Audience").texts()?,
-        }),
-        scopes: chosen.get("AuthorizationScopes").texts()?,
-        guarded: default.is_some(),
-    })
-}
-
-pub(super) fn queues(resolver: &Resolver<'_>) -> anyhow::Result<Vec<QueueSpec>> {
-    resolver
-        .resources("AWS::SQS::Queue")?
+pub(super) fn queues(stack: &Stack) -> anyhow::Result<Vec<QueueSpec>> {
+    stack
+        .of_kind("AWS::SQS::Queue")
         .iter()
         .map(|(id, queue)| read_queue(id, queue))
         .collect()
@@ -101,9 +49,9 @@ fn read_queue(id: &str, queue: &Node) -> anyhow::Result<QueueSpec> {
     })
 }
 
-pub(super) fn tables(resolver: &Resolver<'_>) -> anyhow::Result<Vec<TableSpec>> {
-    resolver
-        .resources("AWS::DynamoDB::Table")?
+pub(super) fn tables(stack: &Stack) -> anyhow::Result<Vec<TableSpec>> {
+    stack
+        .of_kind("AWS::DynamoDB::Table")
         .iter()
         .map(|(id, table)| read_table(id, table))
         .collect()
@@ -145,8 +93,8 @@ fn read_table(id: &str, table: &Node) -> anyhow::Result<TableSpec> {
     })
 }
 
-pub(super) fn topics(resolver: &Resolver<'_>) -> anyhow::Result<Vec<TopicSpec>> {
-    let topics = resolver.section("Metadata")?.get("Moneta").get("KafkaTopics");
+pub(super) fn topics(stack: &Stack) -> anyhow::Result<Vec<TopicSpec>> {
+    let topics = stack.metadata.get("Moneta").get("KafkaTopics");
     let read = |topic: &Node| {
         anyhow::Ok(TopicSpec {
             name: topic.get("Name").text()?,

@@ -17,12 +17,23 @@ use tempfile::TempDir;
 const TEMPLATE: &str = r#"
 Parameters: {Stage: {Type: String}, JwtIssuer: {Type: String}, JwtAudience: {Type: String}}
 Resources:
-  Api:
-    Type: AWS::Serverless::HttpApi
+  Authorizer:
+    Type: AWS::ApiGatewayV2::Authorizer
+    Properties: {JwtConfiguration: {Issuer: !Ref JwtIssuer, Audience: [!Ref JwtAudience]}}
+  Hello:
+    Type: AWS::ApiGatewayV2::Route
     Properties:
-      Auth:
-        DefaultAuthorizer: Jwt
-        Authorizers: {Jwt: {JwtConfiguration: {issuer: !Ref JwtIssuer, audience: [!Ref JwtAudience]}}}
+      {RouteKey: "POST /hello/{name}", Target: integrations/TinyIntegration,
+       AuthorizationType: JWT, AuthorizerId: !Ref Authorizer}
+  Scoped:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      {RouteKey: GET /scoped, Target: integrations/TinyIntegration,
+       AuthorizationType: JWT, AuthorizerId: !Ref Authorizer, AuthorizationScopes: [wallets]}
+  Open: {Type: "AWS::ApiGatewayV2::Route", Properties: {RouteKey: GET /open, Target: integrations/TinyIntegration}}
+  Alone: {Type: "AWS::ApiGatewayV2::Route", Properties: {RouteKey: "POST /single/{name}", Target: integrations/SingleIntegration}}
+  TinyIntegration: {Type: "AWS::ApiGatewayV2::Integration", Properties: {IntegrationUri: !GetAtt Tiny.Arn}}
+  SingleIntegration: {Type: "AWS::ApiGatewayV2::Integration", Properties: {IntegrationUri: !GetAtt Single.Arn}}
   Jobs:
     Type: AWS::SQS::Queue
     Properties:
@@ -45,9 +56,6 @@ Resources:
       Timeout: 2
       Environment: {Variables: {QUEUE: !Ref Jobs, DATABASE_HOST: proxy, PLAID_SECRET_ARN: arn}}
       Events:
-        Hello: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: "/hello/{name}"}}
-        Scoped: {Type: HttpApi, Properties: {Method: GET, Path: /scoped, Auth: {AuthorizationScopes: [wallets]}}}
-        Open: {Type: HttpApi, Properties: {Method: GET, Path: /open, Auth: {Authorizer: NONE}}}
         Daily: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), Input: '{"scope":"all"}'}}
   Worker:
     Type: AWS::Serverless::Function
@@ -62,8 +70,6 @@ Resources:
       CodeUri: ../target/lambda/single/
       Timeout: 10
       ReservedConcurrentExecutions: 1
-      Events:
-        Single: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: "/single/{name}", Auth: {Authorizer: NONE}}}
   Follower:
     Type: AWS::Serverless::Function
     Properties:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use futures::future::{join, join_all, try_join_all};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::json;
@@ -11,6 +11,26 @@ use serde_json::json;
 use super::{arrived_once, only_deposit};
 
 const AT_THE_BROKER: &str = "/funding/deposits";
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(deposit_whose_response_was_lost_once_is_requested_again),
+        alone(deposit_whose_response_comes_after_the_timeout_is_requested_again),
+        alone(broker_that_asks_for_a_pause_gets_it),
+        alone(repeated_request_finds_the_outcome_of_the_deposit),
+        alone(refusal_that_may_concern_an_earlier_attempt_declines_nothing),
+        alone(refusal_after_the_first_process_died_declines_nothing),
+        alone(requests_at_once_ask_the_broker_one_at_a_time),
+        alone(payment_of_a_declined_deposit_needs_review),
+        alone(reconciler_finds_the_outcome_of_the_deposit),
+        alone(deposit_stays_pending_while_the_broker_is_out_of_reach),
+        alone(broker_session_that_ends_meanwhile_is_renewed),
+        alone(deposit_that_stays_unknown_needs_review),
+        alone(key_that_the_broker_may_have_forgotten_is_not_used_again),
+        alone(event_may_come_before_the_response),
+        alone(response_may_come_before_the_events),
+    ]
+}
 
 /// The ways in which an answer is lost though the deposit is made.
 fn losses() -> [Effect; 4] {
@@ -35,7 +55,7 @@ fn lose_answers(fixture: &Fixture, rounds: usize) {
     }
 }
 
-pub(super) async fn answer_lost_once(fixture: Arc<Fixture>) -> Result {
+async fn deposit_whose_response_was_lost_once_is_requested_again(fixture: Arc<Fixture>) -> Result {
     let testers = try_join_all(losses().map(|_| fixture.customer())).await?;
     lose_answers(&fixture, 1);
     let answers = join_all(testers.iter().map(|tester| tester.deposit(4_200))).await;
@@ -46,7 +66,7 @@ pub(super) async fn answer_lost_once(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(super) async fn slow_answer(fixture: Arc<Fixture>) -> Result {
+async fn deposit_whose_response_comes_after_the_timeout_is_requested_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     // Longer than the 5 s that one attempt waits.
     let slow = Effect::Hang {
@@ -61,7 +81,7 @@ pub(super) async fn slow_answer(fixture: Arc<Fixture>) -> Result {
     arrived_once(&fixture, &tester, id, 4_300).await
 }
 
-pub(super) async fn too_many_requests(fixture: Arc<Fixture>) -> Result {
+async fn broker_that_asks_for_a_pause_gets_it(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let limited = Effect::RateLimit { retry_after_s: 0 };
     fixture
@@ -126,7 +146,7 @@ async fn stays_unknown(fixture: &Fixture, effects: Vec<Effect>, is_made: bool) -
     Ok((tester, id))
 }
 
-pub(super) async fn doubtful_refusals(fixture: Arc<Fixture>) -> Result {
+async fn refusal_that_may_concern_an_earlier_attempt_declines_nothing(fixture: Arc<Fixture>) -> Result {
     let lost = Effect::Reset { after_doing: true };
     let gateway = |status, after_doing| Effect::Gateway { status, after_doing };
     for effects in [
@@ -164,7 +184,7 @@ async fn intended(fixture: &Fixture) -> Result<(Tester, i64)> {
     Ok((tester, id))
 }
 
-pub(super) async fn asker_died(fixture: Arc<Fixture>) -> Result {
+async fn refusal_after_the_first_process_died_declines_nothing(fixture: Arc<Fixture>) -> Result {
     let refuse = || {
         let fault = Fault::new("POST", AT_THE_BROKER, refusal(400));
         fixture.cloud.drivewealth().fault(fault);
@@ -187,7 +207,7 @@ pub(super) async fn asker_died(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(super) async fn one_asks(fixture: Arc<Fixture>) -> Result {
+async fn requests_at_once_ask_the_broker_one_at_a_time(fixture: Arc<Fixture>) -> Result {
     let (tester, id) = intended(&fixture).await?;
     let asked = calls_for_deposits(&fixture);
     let asking = "UPDATE trading_money_flow SET asked_until = now() + interval '1 hour', \
@@ -207,7 +227,7 @@ pub(super) async fn one_asks(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The broker says that it has a payment of a flow which is written down as declined.
-pub(super) async fn payment_of_a_declined_deposit(fixture: Arc<Fixture>) -> Result {
+async fn payment_of_a_declined_deposit_needs_review(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let tester = fixture.customer().await?;
     let slow = Effect::Hang {
@@ -237,7 +257,7 @@ pub(super) async fn payment_of_a_declined_deposit(fixture: Arc<Fixture>) -> Resu
     Ok(())
 }
 
-pub(super) async fn found_out_by_repetition(fixture: Arc<Fixture>) -> Result {
+async fn repeated_request_finds_the_outcome_of_the_deposit(fixture: Arc<Fixture>) -> Result {
     for (tester, id) in unknown_deposits(&fixture).await? {
         let answer = tester.deposit_under("key", 5_000).await?.expect(201)?;
         ensure_eq!(answer.number("id")?, id);
@@ -248,7 +268,7 @@ pub(super) async fn found_out_by_repetition(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(super) async fn found_out_by_reconciler(fixture: Arc<Fixture>) -> Result {
+async fn reconciler_finds_the_outcome_of_the_deposit(fixture: Arc<Fixture>) -> Result {
     let unknown = unknown_deposits(&fixture).await?;
     for (_, id) in &unknown {
         let due = fixture.database.flow(*id).await?.next_lookup_at;
@@ -272,7 +292,7 @@ pub(super) async fn found_out_by_reconciler(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(super) async fn broker_out_of_reach(fixture: Arc<Fixture>) -> Result {
+async fn deposit_stays_pending_while_the_broker_is_out_of_reach(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let base = format!("{}/drivewealth", fixture.cloud.sandboxes_url());
     let set = |base: &str| {
@@ -293,7 +313,7 @@ pub(super) async fn broker_out_of_reach(fixture: Arc<Fixture>) -> Result {
     arrived_once(&fixture, &tester, id, 6_000).await
 }
 
-pub(super) async fn session_ends(fixture: Arc<Fixture>) -> Result {
+async fn broker_session_that_ends_meanwhile_is_renewed(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let sessions = |fixture: &Fixture| {
         let calls = fixture.cloud.drivewealth().calls();
@@ -311,7 +331,7 @@ pub(super) async fn session_ends(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The last look-up finds nothing out either.
-pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
+async fn deposit_that_stays_unknown_needs_review(fixture: Arc<Fixture>) -> Result {
     let (tester, forgotten) = (fixture.customer().await?, fixture.customer().await?);
     let reset = |after_doing, times| {
         let fault = Fault::new("POST", AT_THE_BROKER, Effect::Reset { after_doing });
@@ -369,7 +389,7 @@ pub(super) async fn parked(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The customer asks again when the broker has forgotten the key: it would make another deposit.
-pub(super) async fn forgotten(fixture: Arc<Fixture>) -> Result {
+async fn key_that_the_broker_may_have_forgotten_is_not_used_again(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let lost = Fault::new("POST", AT_THE_BROKER, Effect::Reset { after_doing: true });
     fixture.cloud.drivewealth().fault(lost.times(3));
@@ -420,7 +440,7 @@ fn calls_for_deposits(fixture: &Fixture) -> usize {
 }
 
 /// The broker makes the deposit and brings it to success, and tells so by events, before its answer is there.
-pub(super) async fn event_first(fixture: Arc<Fixture>) -> Result {
+async fn event_may_come_before_the_response(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let hang = Effect::Hang {
         for_ms: 4_000,
@@ -456,7 +476,7 @@ pub(super) async fn event_first(fixture: Arc<Fixture>) -> Result {
     arrived_once(&fixture, &tester, answer.number("id")?, 8_000).await
 }
 
-pub(super) async fn answer_first(fixture: Arc<Fixture>) -> Result {
+async fn response_may_come_before_the_events(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     fixture.cloud.drivewealth().hold_events(true);
     let answer = tester.deposit(8_100).await?.expect(201)?;

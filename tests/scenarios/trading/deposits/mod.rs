@@ -5,14 +5,15 @@
     reason = "a missing part of a JSON value is null, and a missing deposit fails the scenario"
 )]
 
-mod lost_answers;
+pub(crate) mod lost_answers;
 
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::customers::NewCustomer;
 use end_to_end::{
-    Answer, FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, topic_messages,
+    Answer, FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, scenarios,
+    topic_messages,
 };
 use futures::future::try_join_all;
 use local_cloud::sandboxes::drivewealth::{Decline, status};
@@ -21,82 +22,25 @@ use serde_json::{Value, json};
 
 const DEPOSIT: &str = "/trading/deposits";
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("a_deposit_goes_from_the_request_to_the_phone", whole_way),
-        Scenario::new("the_same_request_gets_the_same_answer", same_request),
-        Scenario::new("a_key_is_the_profiles_own", key_of_another_profile),
-        Scenario::alone("twenty_requests_at_once_with_one_key_make_one_deposit", at_once),
-        Scenario::new("a_missing_or_malformed_key_is_refused", malformed_keys),
-        Scenario::new("accounts_of_others_are_not_found", accounts_of_others),
-        Scenario::new(
-            "more_than_the_bank_has_is_refused_with_the_figure",
-            more_than_the_bank_has,
-        ),
-        Scenario::alone("deposits_at_once_do_not_pass_on_the_same_balance", one_balance),
-        Scenario::new("more_than_the_limit_is_refused", above_the_limit),
-        Scenario::new("a_suspended_profile_is_refused", suspended),
-        Scenario::new("an_account_that_is_not_open_is_refused", account_not_open),
-        Scenario::new("a_bank_that_wants_a_new_sign_in_is_refused", bank_needs_sign_in),
-        Scenario::alone("without_an_answer_of_the_bank_nothing_is_written", bank_is_down),
-        Scenario::new("the_brokers_daily_limit_fails_the_deposit", daily_limit),
-        Scenario::alone(
-            "an_account_that_the_broker_has_closed_is_named",
-            closed_at_the_broker,
-        ),
-        Scenario::alone(
-            "a_bank_that_the_broker_can_not_reach_is_noted",
-            bank_token_invalid,
-        ),
-        Scenario::new("a_deposit_that_the_bank_rejects_fails_later", rejected),
-        Scenario::alone(
-            "an_answer_lost_once_is_asked_for_again",
-            lost_answers::answer_lost_once,
-        ),
-        Scenario::alone(
-            "an_answer_slower_than_the_patience_is_asked_for_again",
-            lost_answers::slow_answer,
-        ),
-        Scenario::alone(
-            "a_broker_that_asks_for_patience_gets_it",
-            lost_answers::too_many_requests,
-        ),
-        Scenario::alone(
-            "the_same_request_finds_out_what_became_of_it",
-            lost_answers::found_out_by_repetition,
-        ),
-        Scenario::alone(
-            "a_refusal_that_may_be_about_an_earlier_attempt_declines_nothing",
-            lost_answers::doubtful_refusals,
-        ),
-        Scenario::alone(
-            "a_refusal_after_an_asker_died_declines_nothing",
-            lost_answers::asker_died,
-        ),
-        Scenario::alone("one_at_a_time_asks_for_a_deposit", lost_answers::one_asks),
-        Scenario::alone(
-            "a_payment_of_a_declined_deposit_is_parked",
-            lost_answers::payment_of_a_declined_deposit,
-        ),
-        Scenario::alone(
-            "the_reconciler_finds_out_what_became_of_it",
-            lost_answers::found_out_by_reconciler,
-        ),
-        Scenario::alone(
-            "a_broker_out_of_reach_leaves_the_deposit_pending",
-            lost_answers::broker_out_of_reach,
-        ),
-        Scenario::alone(
-            "a_session_that_ends_meanwhile_is_renewed",
-            lost_answers::session_ends,
-        ),
-        Scenario::alone("what_stays_unknown_is_parked_for_a_person", lost_answers::parked),
-        Scenario::alone(
-            "a_key_that_the_broker_may_have_forgotten_is_not_used_again",
-            lost_answers::forgotten,
-        ),
-        Scenario::alone("an_event_may_come_before_the_answer", lost_answers::event_first),
-        Scenario::alone("an_answer_may_come_before_the_events", lost_answers::answer_first),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        deposit_goes_from_the_request_to_the_phone,
+        deposit_request_repeated_gets_the_same_answer,
+        idempotency_key_belongs_to_its_profile,
+        alone(deposit_is_made_once_by_twenty_requests_with_one_key),
+        idempotency_key_missing_or_malformed_is_refused,
+        accounts_of_others_are_not_found,
+        deposit_above_the_bank_balance_is_refused_with_the_figure,
+        alone(deposits_at_once_do_not_count_the_same_balance_twice),
+        deposit_above_the_limit_is_refused,
+        deposit_of_a_suspended_profile_is_refused,
+        deposit_to_an_account_that_is_not_open_is_refused,
+        deposit_is_refused_when_the_bank_wants_a_new_sign_in,
+        alone(deposit_without_a_response_of_the_bank_writes_nothing),
+        deposit_fails_at_the_brokers_daily_limit,
+        alone(deposit_to_an_account_closed_at_the_broker_names_the_account),
+        alone(bank_account_that_the_broker_can_not_reach_is_noted),
+        deposit_that_the_bank_rejects_fails_later,
     ]
 }
 
@@ -135,7 +79,7 @@ async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64, amount_cent
     Ok(())
 }
 
-async fn whole_way(fixture: Arc<Fixture>) -> Result {
+async fn deposit_goes_from_the_request_to_the_phone(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let answer = tester.deposit(25_000).await?.expect(201)?;
     ensure_eq!(answer.header("content-type"), "application/json");
@@ -201,7 +145,7 @@ async fn on_the_topic_once(fixture: &Fixture, flow: i64, kind: &str) -> Result {
     Ok(())
 }
 
-async fn same_request(fixture: Arc<Fixture>) -> Result {
+async fn deposit_request_repeated_gets_the_same_answer(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let first = tester.deposit_under("a-key", 12_345).await?.expect(201)?;
     ensure_eq!(first.header("idempotency-replayed"), "");
@@ -234,7 +178,7 @@ async fn same_request(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn key_of_another_profile(fixture: Arc<Fixture>) -> Result {
+async fn idempotency_key_belongs_to_its_profile(fixture: Arc<Fixture>) -> Result {
     let (one, two) = (fixture.customer().await?, fixture.customer().await?);
     let first = one.deposit_under("shared-key", 1_000).await?.expect(201)?;
     let second = two.deposit_under("shared-key", 2_000).await?.expect(201)?;
@@ -250,7 +194,7 @@ async fn key_of_another_profile(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn at_once(fixture: Arc<Fixture>) -> Result {
+async fn deposit_is_made_once_by_twenty_requests_with_one_key(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let requests = (0..20).map(|_| tester.deposit_under("one-key", 7_700));
     let answers: Vec<Answer> = try_join_all(requests).await?;
@@ -269,7 +213,7 @@ async fn at_once(fixture: Arc<Fixture>) -> Result {
     arrived_once(&fixture, &tester, first.number("id")?, 7_700).await
 }
 
-async fn malformed_keys(fixture: Arc<Fixture>) -> Result {
+async fn idempotency_key_missing_or_malformed_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let long = "k".repeat(129);
     let keys: [&[(&str, &str)]; 4] = [
@@ -287,7 +231,7 @@ async fn malformed_keys(fixture: Arc<Fixture>) -> Result {
     nothing_written(&fixture, &tester).await
 }
 
-async fn accounts_of_others(fixture: Arc<Fixture>) -> Result {
+async fn accounts_of_others_are_not_found(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let fields = [
         (
@@ -315,7 +259,7 @@ async fn accounts_of_others(fixture: Arc<Fixture>) -> Result {
     nothing_written(&fixture, &other).await
 }
 
-async fn more_than_the_bank_has(fixture: Arc<Fixture>) -> Result {
+async fn deposit_above_the_bank_balance_is_refused_with_the_figure(fixture: Arc<Fixture>) -> Result {
     let poor = NewCustomer {
         bank_balance_cents: 12_345,
         ..NewCustomer::default()
@@ -332,7 +276,7 @@ async fn more_than_the_bank_has(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn one_balance(fixture: Arc<Fixture>) -> Result {
+async fn deposits_at_once_do_not_count_the_same_balance_twice(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let poor = NewCustomer {
         bank_balance_cents: 10_000,
@@ -356,7 +300,7 @@ async fn one_balance(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn bank_token_invalid(fixture: Arc<Fixture>) -> Result {
+async fn bank_account_that_the_broker_can_not_reach_is_noted(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let refuse = Effect::Refuse {
         status: 400,
@@ -379,7 +323,7 @@ async fn bank_token_invalid(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn closed_at_the_broker(fixture: Arc<Fixture>) -> Result {
+async fn deposit_to_an_account_closed_at_the_broker_names_the_account(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.drivewealth().hold_events(true);
     let tester = fixture.customer().await?;
     let account = &tester.customer.drivewealth_account_id;
@@ -395,7 +339,7 @@ async fn closed_at_the_broker(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn above_the_limit(fixture: Arc<Fixture>) -> Result {
+async fn deposit_above_the_limit_is_refused(fixture: Arc<Fixture>) -> Result {
     let rich = NewCustomer {
         bank_balance_cents: 100_000_000,
         ..NewCustomer::default()
@@ -411,7 +355,7 @@ async fn above_the_limit(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn suspended(fixture: Arc<Fixture>) -> Result {
+async fn deposit_of_a_suspended_profile_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let suspend = "UPDATE profiles SET deposits_suspended_at = now(), deposits_suspended_reason = 'by hand' WHERE id = $1";
     fixture
@@ -429,7 +373,7 @@ async fn suspended(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn account_not_open(fixture: Arc<Fixture>) -> Result {
+async fn deposit_to_an_account_that_is_not_open_is_refused(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     for (status, name) in [
         ("FROZEN", "frozen"),
@@ -452,7 +396,7 @@ async fn account_not_open(fixture: Arc<Fixture>) -> Result {
     nothing_written(&fixture, &tester).await
 }
 
-async fn bank_needs_sign_in(fixture: Arc<Fixture>) -> Result {
+async fn deposit_is_refused_when_the_bank_wants_a_new_sign_in(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let token = &tester.customer.plaid_access_token;
     fixture
@@ -471,7 +415,7 @@ async fn bank_needs_sign_in(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn bank_is_down(fixture: Arc<Fixture>) -> Result {
+async fn deposit_without_a_response_of_the_bank_writes_nothing(fixture: Arc<Fixture>) -> Result {
     let testers = try_join_all((0..3).map(|_| fixture.customer())).await?;
     let (down, silent, slow) = (&testers[0], &testers[1], &testers[2]);
     let refuse = Effect::Refuse {
@@ -496,7 +440,7 @@ async fn bank_is_down(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn daily_limit(fixture: Arc<Fixture>) -> Result {
+async fn deposit_fails_at_the_brokers_daily_limit(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let bank = &tester.customer.drivewealth_bank_account_id;
     fixture
@@ -519,7 +463,7 @@ async fn daily_limit(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn rejected(fixture: Arc<Fixture>) -> Result {
+async fn deposit_that_the_bank_rejects_fails_later(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let bank = &tester.customer.drivewealth_bank_account_id;
     let reason = "R01 insufficient funds".to_owned();

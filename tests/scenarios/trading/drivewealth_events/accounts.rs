@@ -4,11 +4,19 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use chrono::{DateTime, Utc};
-use end_to_end::{Fixture, Result, Tester, ensure_eq};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, scenarios};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::apply;
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        by_hand(accounts_that_are_not_ours_are_harmless),
+        by_hand(frozen_account_takes_no_deposits_until_it_is_open_again),
+        by_hand(account_opened_for_the_first_time_is_announced_once),
+    ]
+}
 
 fn account_event(account_id: &str, status: &str) -> Value {
     json!({
@@ -19,7 +27,7 @@ fn account_event(account_id: &str, status: &str) -> Value {
     })
 }
 
-pub(super) async fn foreign_accounts(fixture: Arc<Fixture>) -> Result {
+async fn accounts_that_are_not_ours_are_harmless(fixture: Arc<Fixture>) -> Result {
     let user = Uuid::new_v4().to_string();
     let account_id = format!("{user}.1700000000000");
     fixture.by_hand();
@@ -48,7 +56,7 @@ async fn account_status(tester: &Tester) -> Result<Value> {
     Ok(tester.profile().await?["account_status"].clone())
 }
 
-pub(super) async fn frozen(fixture: Arc<Fixture>) -> Result {
+async fn frozen_account_takes_no_deposits_until_it_is_open_again(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let tester = fixture.customer().await?;
     let account = &tester.customer.drivewealth_account_id;
@@ -92,7 +100,7 @@ pub(super) async fn frozen(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(super) async fn opened(fixture: Arc<Fixture>) -> Result {
+async fn account_opened_for_the_first_time_is_announced_once(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let tester = fixture.customer().await?;
     let pending = "WITH account AS (UPDATE trading_accounts SET opened_at = NULL WHERE id = $1) \

@@ -4,14 +4,14 @@
     reason = "a missing part of a JSON value is null, and a missing payment fails the scenario"
 )]
 
-mod accounts;
+pub(crate) mod accounts;
 
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{TimeDelta, Utc};
 use end_to_end::{
-    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, topic_messages,
+    FAILED, Fixture, Result, SUCCEEDED, Scenario, Tester, ensure_eq, eventually, scenarios, topic_messages,
 };
 use futures::future::try_join_all;
 use local_cloud::sandboxes::drivewealth::{Payment, status};
@@ -22,50 +22,23 @@ const CONSUMER: &str = "apply_drivewealth_event";
 /// Customers among whom many flows are shared out; each works off its own one after the other.
 const CUSTOMERS: usize = 5;
 
-pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new(
-            "a_deposits_events_twice_in_every_order_end_the_same",
-            every_order_of_a_deposit,
-        ),
-        Scenario::new(
-            "a_redemptions_events_in_every_order_and_again_end_the_same",
-            every_order_of_a_redemption,
-        ),
-        Scenario::new("copies_at_the_same_time_count_once", copies_at_once),
-        Scenario::new("an_old_word_never_overwrites_a_newer_one", old_words),
-        Scenario::new("a_returned_deposit_is_taken_back_and_suspends_deposits", returned),
-        Scenario::new("a_return_told_before_the_success_stays_a_return", returned_first),
-        Scenario::new("a_final_word_that_is_taken_back_is_parked", contradictions),
-        Scenario::new(
-            "a_return_of_a_failed_deposit_suspends_deposits",
-            returned_after_failing,
-        ),
-        Scenario::new("a_status_nobody_knows_is_kept_and_moves_nothing", unknown_status),
-        Scenario::new("a_type_nobody_knows_is_kept", unknown_type),
-        Scenario::new("numbers_are_kept_to_the_last_digit", exact_numbers),
-        Scenario::new("a_payment_that_disagrees_with_its_flow_is_parked", disagreement),
-        Scenario::new(
-            "payments_that_are_not_ours_are_kept_and_harmless",
-            foreign_payments,
-        ),
-        Scenario::new(
-            "accounts_that_are_not_ours_are_harmless",
-            accounts::foreign_accounts,
-        ),
-        Scenario::new(
-            "a_frozen_account_takes_no_deposits_until_it_is_open_again",
-            accounts::frozen,
-        ),
-        Scenario::new(
-            "an_account_open_for_the_first_time_is_told_once",
-            accounts::opened,
-        ),
-        Scenario::new("an_event_that_can_not_be_read_is_reported_alone", unreadable),
-        Scenario::alone(
-            "events_through_the_queue_late_twice_and_shuffled_end_the_same",
-            shuffled,
-        ),
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        by_hand(events_of_a_deposit_twice_in_every_order_end_the_same),
+        by_hand(events_of_a_redemption_in_every_order_and_again_end_the_same),
+        by_hand(copies_at_the_same_time_count_once),
+        by_hand(older_event_never_overwrites_a_newer_one),
+        by_hand(returned_deposit_is_taken_back_and_suspends_deposits),
+        by_hand(return_reported_before_the_success_stays_a_return),
+        by_hand(final_status_that_is_taken_back_needs_review),
+        by_hand(return_of_a_failed_deposit_suspends_deposits),
+        by_hand(unknown_status_is_kept_and_moves_nothing),
+        by_hand(unknown_type_is_kept),
+        by_hand(numbers_are_kept_to_the_last_digit),
+        by_hand(payment_that_disagrees_with_its_flow_needs_review),
+        by_hand(payments_that_are_not_ours_are_kept_and_harmless),
+        by_hand(event_that_is_malformed_is_reported_alone),
+        alone(events_through_the_queue_late_twice_and_shuffled_end_the_same),
     ]
 }
 
@@ -187,7 +160,7 @@ async fn told_once_each(fixture: &Fixture, tester: &Tester, flows: &[i64]) -> Re
     Ok(())
 }
 
-async fn every_order_of_a_deposit(fixture: Arc<Fixture>) -> Result {
+async fn events_of_a_deposit_twice_in_every_order_end_the_same(fixture: Arc<Fixture>) -> Result {
     let orders = orders(&[0, 0, 1, 1, 2, 2]);
     ensure_eq!(orders.len(), 90);
     let shares = orders.chunks(orders.len().div_ceil(CUSTOMERS));
@@ -209,7 +182,7 @@ async fn deposits_in_orders(fixture: &Fixture, orders: &[Vec<usize>]) -> Result 
     told_once_each(fixture, &tester, &flows).await
 }
 
-async fn every_order_of_a_redemption(fixture: Arc<Fixture>) -> Result {
+async fn events_of_a_redemption_in_every_order_and_again_end_the_same(fixture: Arc<Fixture>) -> Result {
     let orders = orders(&[0, 1, 2, 3, 4]);
     ensure_eq!(orders.len(), 120);
     let shares = orders.chunks(orders.len().div_ceil(CUSTOMERS));
@@ -235,7 +208,7 @@ async fn redemptions_in_orders(fixture: &Fixture, orders: &[Vec<usize>]) -> Resu
 }
 
 /// SQS may give copies of one event to several instances at once.
-async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
+async fn copies_at_the_same_time_count_once(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let first = deposit(&fixture, &tester, 100).await?;
     let mut events = bring_through(&fixture, &first, &[status::APPROVED, status::SUCCESSFUL])?;
@@ -252,7 +225,7 @@ async fn copies_at_once(fixture: Arc<Fixture>) -> Result {
     told_once_each(&fixture, &tester, &[first.id, second.id]).await
 }
 
-async fn old_words(fixture: Arc<Fixture>) -> Result {
+async fn older_event_never_overwrites_a_newer_one(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[status::APPROVED, status::SUCCESSFUL])?;
@@ -277,7 +250,7 @@ async fn old_words(fixture: Arc<Fixture>) -> Result {
     told_once_each(&fixture, &tester, &[flow.id]).await
 }
 
-async fn returned(fixture: Arc<Fixture>) -> Result {
+async fn returned_deposit_is_taken_back_and_suspends_deposits(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[status::APPROVED, status::SUCCESSFUL])?;
@@ -313,7 +286,7 @@ async fn returned(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn returned_first(fixture: Arc<Fixture>) -> Result {
+async fn return_reported_before_the_success_stays_a_return(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let way = [status::APPROVED, status::SUCCESSFUL, status::RETURNED];
@@ -328,7 +301,7 @@ async fn returned_first(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn contradictions(fixture: Arc<Fixture>) -> Result {
+async fn final_status_that_is_taken_back_needs_review(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     for (way, stays) in [
         ([status::SUCCESSFUL, status::FAILED], "success"),
@@ -349,7 +322,7 @@ async fn contradictions(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn returned_after_failing(fixture: Arc<Fixture>) -> Result {
+async fn return_of_a_failed_deposit_suspends_deposits(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[status::FAILED])?;
@@ -368,7 +341,7 @@ async fn returned_after_failing(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unknown_status(fixture: Arc<Fixture>) -> Result {
+async fn unknown_status_is_kept_and_moves_nothing(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[99])?;
@@ -396,7 +369,7 @@ async fn unknown_status(fixture: Arc<Fixture>) -> Result {
     succeeded(&fixture, flow.id, "after an unknown status").await
 }
 
-async fn unknown_type(fixture: Arc<Fixture>) -> Result {
+async fn unknown_type_is_kept(fixture: Arc<Fixture>) -> Result {
     let kinds = [
         "orders.completed",
         "mam.allocationlist.created",
@@ -418,7 +391,7 @@ async fn unknown_type(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn exact_numbers(fixture: Arc<Fixture>) -> Result {
+async fn numbers_are_kept_to_the_last_digit(fixture: Arc<Fixture>) -> Result {
     let id = format!("event_{}", Uuid::now_v7());
     // More digits than a float has.
     let amount = "12345678901234567890.12";
@@ -439,7 +412,7 @@ async fn exact_numbers(fixture: Arc<Fixture>) -> Result {
     .await
 }
 
-async fn disagreement(fixture: Arc<Fixture>) -> Result {
+async fn payment_that_disagrees_with_its_flow_needs_review(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let changes: [(&str, Value); 2] = [
         ("amount", json!(1.01)),
@@ -472,7 +445,7 @@ async fn disagreement(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn foreign_payments(fixture: Arc<Fixture>) -> Result {
+async fn payments_that_are_not_ours_are_kept_and_harmless(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[status::SUCCESSFUL])?;
@@ -499,7 +472,7 @@ async fn foreign_payments(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn unreadable(fixture: Arc<Fixture>) -> Result {
+async fn event_that_is_malformed_is_reported_alone(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
     let events = bring_through(&fixture, &flow, &[status::SUCCESSFUL])?;
@@ -518,7 +491,7 @@ async fn unreadable(fixture: Arc<Fixture>) -> Result {
 }
 
 /// The sandbox itself sends every event twice, each late by a time of its own.
-async fn shuffled(fixture: Arc<Fixture>) -> Result {
+async fn events_through_the_queue_late_twice_and_shuffled_end_the_same(fixture: Arc<Fixture>) -> Result {
     let drivewealth = fixture.cloud.drivewealth();
     drivewealth.duplicate_events(true);
     drivewealth.shuffle_events(true);
