@@ -29,11 +29,17 @@ PLACEHOLDER = re.compile(r"[*…<]|(?<![a-z])[A-Z]{4,}(?![a-z])")
 CAPITALS = re.compile(r"[A-Z]+\.md$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TARGET = re.compile(r"`make ([a-z][a-z-]*)")
-CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|denied|internal|unavailable)"')
-PROBLEM = re.compile(r'(?:Problem|Self)::new\(\s*\d+,\s*"([a-z-]+)"')
+# Where an error's class or a problem gets its code.
+CLASS = re.compile(r'\b(rejected|denied|transient|fatal)\(\s*(?:(?:\w+::)*(\w+),\s*)?"([a-z-]+)"')
+PROBLEM = re.compile(r'\b(?:Problem|Self)::new\(\s*(\d+),\s*"([a-z-]+)"')
+STATUS = {"Malformed": "400", "PaymentRequired": "402", "NotFound": "404", "Conflict": "409", "TooLarge": "413",
+          "Unprocessable": "422", "denied": "403"}
+# What callers see of transient and fatal errors.
+MASKED = {"unavailable": "503", "internal": "500"}
+EVERY_AREA = "All areas"
 # A specification that isn't in the repository: the rules are in each area's README.md.
 CITATION = re.compile(r'\b[Ss]pec "|\b[Ss]eed(?:s)? (?:00\d|")')
-ROW = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z-]+)` \| ([^|]*?) \|", re.MULTILINE)
 
 
 def main() -> int:
@@ -121,26 +127,41 @@ def check_citations():
 
 
 def check_errors():
-    in_code = codes_in_code()
-    section = ERRORS.read_text().partition("\n## Codes\n")[2].partition("\n## ")[0]
-    in_document = set(ROW.findall(section))
-    for code in sorted(set(in_code) - in_document):
-        yield f"docs/errors.md: code {code} of {in_code[code]} is missing under \"Codes\""
-    for code in sorted(in_document - set(in_code)):
-        yield f"docs/errors.md: no error has the code {code}"
+    """Each code has a row in its area's table, with its status; no row is of a code that is gone."""
+    in_code, in_document = codes_in_code(), codes_in_document()
+    for area, code, status in sorted(in_code):
+        documented = in_document.get((area, code)) or in_document.get((EVERY_AREA, code))
+        if documented is None:
+            yield f"docs/errors.md: code {code} of {area} is missing under \"Codes\""
+        elif status not in documented:
+            yield f"docs/errors.md: code {code} of {area} has status {status}, not {', '.join(documented)}"
+    known = {(area, code) for area, code, _ in in_code}
+    for area, code in sorted(set(in_document) - known):
+        yield f"docs/errors.md: no error of {area} has the code {code}"
 
 
-def codes_in_code() -> dict[str, str]:
-    """Each code and a file that has it. In an error.rs every literal in kebab-case is a code."""
-    codes = {}
+def codes_in_document() -> dict[tuple[str, str], list[str]]:
+    codes = ERRORS.read_text().partition("\n## Codes\n")[2].partition("\n## ")[0]
+    return {
+        (area.partition("\n")[0], code): status.split(", ")
+        for area in codes.split("\n### ")[1:]
+        for code, status in ROW.findall(area)
+    }
+
+
+def codes_in_code() -> set[tuple[str, str, str]]:
+    """Area, code and status of each; the platform's and the providers' are all areas'."""
+    codes = set()
     for name in listed("*.rs"):
-        area = re.match(r"functions/[^/]+/src/|shared/platform/src/", name)
-        if not area:
+        found = re.match(r"functions/([^/]+)/src/|shared/(?:platform|providers)/src/", name)
+        if not found:
             continue
+        area = found.group(1).capitalize() if found.group(1) else EVERY_AREA
         text = (ROOT / name).read_text().partition("#[cfg(test)]")[0]
-        pattern = CODE if name.endswith("/error.rs") else PROBLEM
-        for code in pattern.findall(text):
-            codes.setdefault(code, name)
+        for lane, rejection, code in CLASS.findall(text):
+            codes.add((EVERY_AREA if code in MASKED else area, code,
+                       MASKED.get(code) or STATUS.get(rejection or lane, "log")))
+        codes.update((area, code, status) for status, code in PROBLEM.findall(text))
     return codes
 
 
