@@ -1,25 +1,26 @@
 //! What can go wrong in notifications, with its lane.
 
-use domain::lane::{Lane, Laned, Rejection};
+use domain::lane::{Class, Laned, Rejection};
 use platform::error::PlatformError;
+use providers::outcome::ProviderError;
 
 /// A failure of notifications.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An event that should be told can't be read.
+    /// An event of a known type doesn't have its data.
     #[error("the data of a {kind} event can't be read")]
-    Event {
+    UnreadableEvent {
         /// The event's type.
         kind: String,
     },
     /// A stored item doesn't have the shape it was written in.
-    #[error("a stored item doesn't fit: {0}")]
-    Item(String),
-    /// A template doesn't fit what it tells of.
-    #[error("a template doesn't fit: {0}")]
+    #[error("a stored item can't be read: {0}")]
+    UnreadableItem(String),
+    /// A template can't be rendered with the content's fields.
+    #[error("a template can't be rendered: {0}")]
     Template(String),
     /// The profile has no such device, or it is another's.
-    #[error("there is no such device of yours")]
+    #[error("you have no such device")]
     DeviceNotFound,
     /// A field is outside of what it may be.
     #[error("{message}")]
@@ -29,21 +30,18 @@ pub enum Error {
         /// What is wrong and which values are allowed.
         message: String,
     },
-    /// Firebase gives no answer at the moment.
-    #[error("Firebase is not available: {0}")]
-    FirebaseUnavailable(String),
-    /// Firebase refuses whatever is pushed: something is wrong with what it was set up with.
+    /// Firebase refused a push, with this code.
     #[error("Firebase refused a push with code {0}")]
-    FirebaseRefused(String),
-    /// The mail server takes nothing at the moment.
-    #[error("the mail server is not available: {0}")]
-    MailUnavailable(String),
-    /// The mail server refused a mail, or whatever we send.
-    #[error("the mail server refused: {0}")]
+    PushRefused(String),
+    /// The mail server refused a mail, or whatever we send; with this code and status.
+    #[error("the mail server refused a mail: {0}")]
     MailRefused(String),
-    /// There is nobody to write to.
+    /// The profile has no contact to mail to.
     #[error("the profile has no contact")]
     NoContact,
+    /// Firebase or the mail server can't be reached.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -54,45 +52,28 @@ impl Error {
     pub(crate) fn dynamodb<E: std::error::Error>(error: &E) -> Self {
         Self::Platform(PlatformError::DynamoDb(platform::error::chain(error)))
     }
+
+    /// An item that can't be read from DynamoDB or written to it.
+    pub(crate) fn item(error: &serde_dynamo::Error) -> Self {
+        Self::UnreadableItem(error.to_string())
+    }
 }
 
 impl Laned for Error {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
         match self {
-            Self::Event { .. }
-            | Self::Item(_)
-            | Self::Template(_)
-            | Self::FirebaseRefused(_)
-            | Self::MailRefused(_)
-            | Self::NoContact => Lane::Fatal,
-            Self::DeviceNotFound => Lane::Rejected(Rejection::NotFound),
-            Self::Invalid { .. } => Lane::Rejected(Rejection::Unprocessable),
-            Self::FirebaseUnavailable(_) | Self::MailUnavailable(_) => Lane::Transient,
-            Self::Platform(error) => error.lane(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Event { .. } => "unreadable-event",
-            Self::Item(_) => "unreadable-item",
-            Self::Template(_) => "internal",
-            Self::DeviceNotFound => "device-not-found",
-            Self::Invalid { .. } => "invalid-value",
-            Self::FirebaseRefused(_) => "push-refused",
-            Self::MailRefused(_) => "mail-refused",
-            Self::NoContact => "no-contact",
-            Self::FirebaseUnavailable(_) | Self::MailUnavailable(_) => "unavailable",
-            Self::Platform(error) => error.code(),
-        }
-    }
-
-    fn field(&self) -> Option<&str> {
-        match self {
-            Self::DeviceNotFound => Some("token"),
-            Self::Invalid { field, .. } => Some(field),
-            Self::Platform(error) => error.field(),
-            _ => None,
+            Self::UnreadableEvent { .. } => Class::fatal("unreadable-event"),
+            Self::UnreadableItem(_) => Class::fatal("unreadable-item"),
+            Self::Template(_) => Class::fatal("internal"),
+            Self::DeviceNotFound => Class::rejected(Rejection::NotFound, "device-not-found").at("token"),
+            Self::Invalid { field, .. } => {
+                Class::rejected(Rejection::Unprocessable, "invalid-value").at(field)
+            }
+            Self::PushRefused(_) => Class::fatal("push-refused"),
+            Self::MailRefused(_) => Class::fatal("mail-refused"),
+            Self::NoContact => Class::fatal("no-contact"),
+            Self::Provider(error) => error.class(),
+            Self::Platform(error) => error.class(),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! The kinds of notifications: what each is called, and where it goes unless its reader says otherwise.
+//! The kinds of notifications: their names, where they go, and the fields of their templates.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of notification. It has the name of the event that it tells of, which is stable; apps know it.
+/// A kind of notification. Its name is the type of the event that it is made of, which is stable; apps know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Kind {
@@ -43,9 +45,9 @@ pub enum Kind {
 }
 
 /// Where notifications of a kind go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channels {
-    /// Into the feed. What isn't there is nowhere: pushes and mails tell of an item of the feed.
+    /// Into the feed. What isn't there is nowhere: pushes and mails are of an item of the feed.
     pub feed: bool,
     /// To the phones.
     pub push: bool,
@@ -87,7 +89,7 @@ impl Kind {
         Self::FundedAccountClosed,
     ];
 
-    /// Its name, which is its event's type; whether it stays in the feed whatever its reader wants; where it goes.
+    /// Its name, which is its event's type; whether it can't be switched off in the feed; its default channels.
     const fn rules(self) -> (&'static str, bool, Channels) {
         match self {
             Self::MoneyFlowSucceeded => ("money-flow.succeeded", false, PUSHED),
@@ -120,13 +122,22 @@ impl Kind {
         self.rules().1
     }
 
-    /// Where it goes unless its reader says otherwise.
-    pub const fn usual_channels(self) -> Channels {
+    /// Where it goes unless the profile chooses otherwise.
+    pub const fn default_channels(self) -> Channels {
         self.rules().2
     }
 
+    /// Where it goes for a profile that has chosen these.
+    pub fn channels(self, chosen: &BTreeMap<Self, Channels>) -> Channels {
+        let channels = chosen.get(&self).copied().unwrap_or(self.default_channels());
+        Channels {
+            feed: channels.feed || self.feed_is_fixed(),
+            ..channels
+        }
+    }
+
     /// The kind of a name, if there is one.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -176,7 +187,7 @@ impl TryFrom<String> for Kind {
     type Error = UnknownKind;
 
     fn try_from(name: String) -> Result<Self, UnknownKind> {
-        Self::named(&name).ok_or(UnknownKind)
+        Self::parse(&name).ok_or(UnknownKind)
     }
 }
 
@@ -193,16 +204,16 @@ mod tests {
     #[test]
     fn a_kind_is_found_by_its_name() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::named(kind.name()), Some(kind));
+            assert_eq!(Kind::parse(kind.name()), Some(kind));
         }
-        assert_eq!(Kind::named("invoice.created"), None);
+        assert_eq!(Kind::parse("invoice.created"), None);
     }
 
     #[test]
-    fn what_needs_somebodys_doing_is_mailed() {
+    fn kinds_that_ask_for_an_action_and_receipts_are_mailed() {
         let mailed: Vec<_> = Kind::ALL
             .into_iter()
-            .filter(|kind| kind.usual_channels().mail)
+            .filter(|kind| kind.default_channels().mail)
             .map(Kind::name)
             .collect();
         assert_eq!(
@@ -219,6 +230,6 @@ mod tests {
                 "funded-account.closed",
             ]
         );
-        assert!(Kind::ALL.into_iter().all(|kind| kind.usual_channels().feed));
+        assert!(Kind::ALL.into_iter().all(|kind| kind.default_channels().feed));
     }
 }

@@ -1,31 +1,24 @@
-//! Notifications: a feed for every profile, pushes to its phones, and mails.
+//! Notifications: a feed for every profile, pushes to its phones, and mails. The rules are in the README.
 //!
-//! | operation | use case |
+//! | operation | concept |
 //! |---|---|
-//! | `record_notification` | [`record`] |
-//! | `list_notifications`, `get_unread_count` | [`feed`] |
-//! | `mark_notifications_read` | [`reading`] |
-//! | `register_device`, `unregister_device` | [`devices`] |
-//! | `get_notification_preferences`, `set_notification_preferences` | [`preferences`] |
-//! | `push_notification` | [`push`] |
-//! | `mail_notification` | [`mail`] |
+//! | `record_notification`, `push_notification`, `mail_notification` | [`delivery`] |
+//! | `list_notifications`, `get_unread_count`, `mark_notifications_read` | [`feed`] |
+//! | `register_device`, `unregister_device` | [`device`] |
+//! | `get_notification_preferences`, `set_notification_preferences` | [`preference`] |
 //!
 //! One DynamoDB table, a partition per profile: `feed#{ULID}` items, the `counter` of unread ones, the `preferences` and
 //! the `device#{token}` items; and a partition per device that says whose it is. A new kind of notification is a variant of
-//! [`kind::Kind`], its data in [`events`] and its words in `templates/en`.
+//! [`kind::Kind`], its content in [`event`] and its texts in `templates/en`.
 
-pub mod devices;
+pub mod delivery;
+pub mod device;
 pub mod error;
-pub mod events;
+pub mod event;
 pub mod feed;
-mod given_up;
 pub mod kind;
-pub mod mail;
-pub mod preferences;
-pub mod push;
-pub mod reading;
-pub mod record;
-mod store;
+pub mod preference;
+mod table;
 pub mod text;
 
 pub use error::Error;

@@ -1,10 +1,7 @@
 //! `GET /notifications/preferences`: where the caller's notifications go, by kind.
 
-use std::process::ExitCode;
-
-use notifications::preferences::{Preferences, PreferencesView};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use notifications::preference::{Preferences, PreferencesView};
+use platform::http::prelude::*;
 
 struct GetNotificationPreferences;
 
@@ -22,12 +19,15 @@ impl HttpOperation for GetNotificationPreferences {
         .answer(200, "All kinds.")
     }
 
-    async fn handle(preferences: &Preferences, call: Call<Nothing>) -> Result<Reply<PreferencesView>, Problem> {
+    async fn handle(
+        preferences: &Preferences,
+        call: Call<Nothing>,
+    ) -> Result<Reply<PreferencesView>, Problem> {
         let profile = call.identity.profile()?;
         Reply::ok(&preferences.of(profile).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<GetNotificationPreferences>()
+    serve::<GetNotificationPreferences>()
 }

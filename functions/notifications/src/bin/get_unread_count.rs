@@ -1,17 +1,14 @@
 //! `GET /notifications/unread-count`: how many of the caller's notifications are unread.
 
-use std::process::ExitCode;
-
-use notifications::feed::{FeedReader, UnreadCount};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use notifications::feed::{FeedReader, UnreadCountView};
+use platform::http::prelude::*;
 
 struct GetUnreadCount;
 
 impl HttpOperation for GetUnreadCount {
     type UseCase = FeedReader;
     type Input = Nothing;
-    type Output = UnreadCount;
+    type Output = UnreadCountView;
 
     fn about() -> About {
         About::new(
@@ -22,12 +19,12 @@ impl HttpOperation for GetUnreadCount {
         .answer(200, "The count.")
     }
 
-    async fn handle(feed_reader: &FeedReader, call: Call<Nothing>) -> Result<Reply<UnreadCount>, Problem> {
+    async fn handle(feed: &FeedReader, call: Call<Nothing>) -> Result<Reply<UnreadCountView>, Problem> {
         let profile = call.identity.profile()?;
-        Reply::ok(&feed_reader.unread(profile).await?)
+        Reply::ok(&feed.unread(profile).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<GetUnreadCount>()
+    serve::<GetUnreadCount>()
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use notifications::Error;
-use notifications::mail::Mailer;
+use notifications::delivery::Mailer;
 use platform::deadline::Deadline;
 use platform::entry::stream::{self, Change, StreamConsumer};
 
@@ -14,7 +14,7 @@ impl StreamConsumer for MailNotification {
     type Error = Error;
 
     async fn handle(mailer: &Mailer, change: Change, deadline: Deadline) -> Result<(), Error> {
-        mailer.mail(change, deadline).await
+        mailer.mail(&change, deadline).await
     }
 }
 

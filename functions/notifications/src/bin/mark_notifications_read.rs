@@ -1,50 +1,35 @@
 //! `POST /notifications/read`: marks notifications of the caller as read.
 
-use std::process::ExitCode;
-
-use notifications::reading::{Marked, NotificationId, Reader, Which};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
-
-/// What to mark: either `ids` or `up_to`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MarkReadRequest {
-    /// These notifications.
-    #[schema(min_items = 1, max_items = 100)]
-    ids: Option<Vec<NotificationId>>,
-    /// This notification and all older ones.
-    #[schema(value_type = Option<String>, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-    up_to: Option<NotificationId>,
-}
+use notifications::feed::{MarkReadRequest, MarkReadView, ReadMarker};
+use platform::http::prelude::*;
 
 struct MarkNotificationsRead;
 
 impl HttpOperation for MarkNotificationsRead {
-    type UseCase = Reader;
+    type UseCase = ReadMarker;
     type Input = MarkReadRequest;
-    type Output = Marked;
+    type Output = MarkReadView;
 
     fn about() -> About {
         About::new(
             Method::Post,
             "Mark notifications as read",
-            "Marks up to 100 of the caller's notifications, or one and all older ones. What is read already stays so, and \
-             ids that aren't the caller's are passed over, so that the request can be repeated.",
+            "Marks up to 100 of the caller's notifications, or one and all older ones. One that is read already stays so, \
+             and ids that aren't the caller's are ignored, so that the request can be repeated.",
         )
-        .answer(200, "What is left unread.")
+        .answer(200, "How many are left unread.")
         .refusal(422, "Neither ids nor up_to is given, or both, or too many ids.")
     }
 
-    async fn handle(reader: &Reader, call: Call<MarkReadRequest>) -> Result<Reply<Marked>, Problem> {
+    async fn handle(
+        marker: &ReadMarker,
+        call: Call<MarkReadRequest>,
+    ) -> Result<Reply<MarkReadView>, Problem> {
         let profile = call.identity.profile()?;
-        let which = Which::of(call.input.ids, call.input.up_to)?;
-        Reply::ok(&reader.mark(profile, which, call.deadline).await?)
+        Reply::ok(&marker.mark(profile, call.input, call.deadline).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<MarkNotificationsRead>()
+    serve::<MarkNotificationsRead>()
 }

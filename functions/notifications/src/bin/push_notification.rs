@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use notifications::Error;
-use notifications::push::Pusher;
+use notifications::delivery::Pusher;
 use platform::deadline::Deadline;
 use platform::entry::stream::{self, Change, StreamConsumer};
 
@@ -14,7 +14,7 @@ impl StreamConsumer for PushNotification {
     type Error = Error;
 
     async fn handle(pusher: &Pusher, change: Change, deadline: Deadline) -> Result<(), Error> {
-        pusher.push(change, deadline).await
+        pusher.push(&change, deadline).await
     }
 }
 

@@ -1,10 +1,10 @@
-//! Queue `domain-events`: turns what happened into a notification, once per event.
+//! Queue `domain-events`: turns an event into a notification, once per event.
 
 use std::process::ExitCode;
 
 use notifications::Error;
-use notifications::events::DomainEvent;
-use notifications::record::Recorder;
+use notifications::delivery::Recorder;
+use notifications::event::DomainEvent;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 

@@ -1,10 +1,7 @@
-//! `DELETE /notifications/devices/{token}`: nothing is pushed to this device any more.
+//! `DELETE /notifications/devices/{token}`: no notification is pushed to this device any more.
 
-use std::process::ExitCode;
-
-use notifications::devices::{Device, DeviceRegistry, DeviceToken, TOKEN_PATTERN};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use notifications::device::{DeviceRegistry, DeviceToken, DeviceView, TOKEN_PATTERN};
+use platform::http::prelude::*;
 use serde_json::json;
 
 struct UnregisterDevice;
@@ -12,7 +9,7 @@ struct UnregisterDevice;
 impl HttpOperation for UnregisterDevice {
     type UseCase = DeviceRegistry;
     type Input = Nothing;
-    type Output = Device;
+    type Output = DeviceView;
 
     fn about() -> About {
         About::new(
@@ -28,13 +25,13 @@ impl HttpOperation for UnregisterDevice {
         .answer(200, "The device as it was.")
     }
 
-    async fn handle(device_registry: &DeviceRegistry, call: Call<Nothing>) -> Result<Reply<Device>, Problem> {
+    async fn handle(devices: &DeviceRegistry, call: Call<Nothing>) -> Result<Reply<DeviceView>, Problem> {
         let profile = call.identity.profile()?;
         let token: DeviceToken = call.path("token")?;
-        Reply::ok(&device_registry.unregister(profile, &token).await?)
+        Reply::ok(&devices.unregister(profile, &token).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<UnregisterDevice>()
+    serve::<UnregisterDevice>()
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::currency::Currency;
 use domain::money::Money;
 
-use crate::events::Field;
+use crate::event::Field;
 
 /// A language that templates are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +32,8 @@ impl Language {
         }
     }
 
-    /// A value in words.
-    pub(crate) fn tell(self, field: &Field) -> String {
+    /// A field's value as it reads in the language.
+    pub(crate) fn format(self, field: &Field) -> String {
         match field {
             Field::Text(text) => text.clone(),
             Field::Amount(money) => self.amount(*money),

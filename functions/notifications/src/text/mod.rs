@@ -1,9 +1,9 @@
-//! The words of notifications, from templates: `templates/LANGUAGE/KIND.toml`.
+//! The texts of notifications, from templates: `templates/LANGUAGE/KIND.toml`.
 //!
 //! A template has a title and a body for feed and push, and a subject and a text for the mail. The mail's HTML is made of
-//! the same text, in one layout, and escaped there, so that both parts say the same and nobody's name is markup. Words
+//! the same text, in one layout, and escaped there, so that both parts say the same and nobody's name is markup. Texts
 //! that depend on a code (a reason, a status) stand in its table `words`; a code that has none gets `other`.
-//! A kind without a template in a language is told in English, amounts and dates included.
+//! A kind without a template in a language is written in English, amounts and dates included.
 
 mod format;
 mod template;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::Error;
-use crate::events::News;
+use crate::event::Content;
 use crate::kind::Kind;
 
 pub use format::Language;
@@ -22,22 +22,22 @@ pub(crate) use template::{Layout, Template};
 const HTML_LAYOUT: &str = include_str!("../../templates/layout.html");
 const TEXT_LAYOUT: &str = include_str!("../../templates/layout.txt");
 
-/// A notification in words.
+/// The text of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
-    /// The language they are in.
+pub struct NotificationText {
+    /// The language it is in.
     pub language: Language,
     /// Headline.
     pub title: String,
     /// Text.
     pub body: String,
-    /// What the mail's templates name, in words of the language.
+    /// The fields of the mail's template, as they read in the language.
     pub fields: BTreeMap<String, String>,
 }
 
-/// A mail in words.
+/// The text of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct MailText {
     /// Subject, one line.
     pub subject: String,
     /// The text alone.
@@ -46,19 +46,19 @@ pub struct Letter {
     pub html: String,
 }
 
-/// News in words of the language, or in English where it has none for the kind.
+/// The text of a notification in the language, or in English where the kind has no template in it.
 ///
 /// # Errors
-/// When the template doesn't fit the news.
-pub fn words(news: &News, language: Language) -> Result<Words, Error> {
-    let (template, language) = Template::of(news.kind, language)?;
-    let fields: BTreeMap<String, String> = news
+/// When the template can't be rendered with the content.
+pub fn notification_text(content: &Content, language: Language) -> Result<NotificationText, Error> {
+    let (template, language) = Template::of(content.kind, language)?;
+    let fields: BTreeMap<String, String> = content
         .fields
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), language.tell(value)))
+        .map(|(name, value)| ((*name).to_owned(), language.format(value)))
         .collect();
     let values = values(&template, &fields);
-    Ok(Words {
+    Ok(NotificationText {
         language,
         title: one_line(&render("title.txt", &template.title, &values)?),
         body: one_line(&render("body.txt", &template.body, &values)?),
@@ -66,16 +66,16 @@ pub fn words(news: &News, language: Language) -> Result<Words, Error> {
     })
 }
 
-/// The mail that tells of a notification, to somebody of this first name (nothing where it isn't known).
+/// The mail of a notification, to somebody of this first name (empty where it isn't known).
 ///
 /// # Errors
-/// When the template doesn't fit the fields.
-pub fn letter(
+/// When the template can't be rendered with the fields.
+pub fn mail_text(
     kind: Kind,
     language: Language,
     fields: &BTreeMap<String, String>,
     first_name: &str,
-) -> Result<Letter, Error> {
+) -> Result<MailText, Error> {
     let (template, language) = Template::of(kind, language)?;
     let layout = Layout::of(language)?;
     let values = values(&template, fields);
@@ -89,18 +89,18 @@ pub fn letter(
         subject => subject.as_str(),
         greeting => one_line(&greeting),
         paragraphs => paragraphs(&text),
-        // What can be done, and where.
+        // The link with which the customer can act.
         action => action.map(|(label, link)| context! { label, link }),
         closing => layout.closing,
     };
-    Ok(Letter {
+    Ok(MailText {
         text: render("layout.txt", TEXT_LAYOUT, &page)?,
         html: render("layout.html", HTML_LAYOUT, &page)?,
         subject,
     })
 }
 
-/// The fields, and for each that has a table of words `FIELD_text`.
+/// The fields, and `FIELD_text` for each field with a table of texts.
 fn values(template: &Template, fields: &BTreeMap<String, String>) -> Value {
     let mut values = fields.clone();
     for (field, words) in &template.words {
@@ -134,43 +134,45 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::events::news;
-    use crate::events::tests::sample;
+    use crate::event::content;
+    use crate::event::tests::sample;
 
-    fn told(kind: Kind, language: Language) -> Words {
-        words(&news(&sample(kind)).unwrap().unwrap(), language).unwrap()
+    fn notification(kind: Kind, language: Language) -> NotificationText {
+        let content = content(&sample(kind)).unwrap().unwrap();
+        notification_text(&content, language).unwrap()
     }
 
-    fn written(kind: Kind, language: Language, first_name: &str) -> Letter {
-        letter(kind, language, &told(kind, language).fields, first_name).unwrap()
+    fn mail(kind: Kind, language: Language, first_name: &str) -> MailText {
+        let fields = notification(kind, language).fields;
+        mail_text(kind, language, &fields, first_name).unwrap()
     }
 
     #[test]
-    fn every_kind_has_words_in_english() {
+    fn every_kind_has_a_text_in_english() {
         for kind in Kind::ALL {
-            let words = told(kind, Language::English);
+            let text = notification(kind, Language::English);
             assert!(
-                !words.title.is_empty() && words.title.chars().count() <= 60,
-                "{}: {words:?}",
+                !text.title.is_empty() && text.title.chars().count() <= 60,
+                "{}: {text:?}",
                 kind.name()
             );
             assert!(
-                !words.body.is_empty() && words.body.chars().count() <= 240,
-                "{}: {words:?}",
+                !text.body.is_empty() && text.body.chars().count() <= 240,
+                "{}: {text:?}",
                 kind.name()
             );
-            let letter = written(kind, Language::English, "Ada");
+            let mail = mail(kind, Language::English, "Ada");
             assert!(
-                letter.text.starts_with("Hello Ada,\n\n"),
-                "{}: {letter:?}",
+                mail.text.starts_with("Hello Ada,\n\n"),
+                "{}: {mail:?}",
                 kind.name()
             );
             assert!(
-                !letter.subject.is_empty() && letter.html.contains("Hello Ada,"),
+                !mail.subject.is_empty() && mail.html.contains("Hello Ada,"),
                 "{}",
                 kind.name()
             );
-            // Codes of other areas choose words and aren't shown.
+            // Codes of other areas choose texts and aren't shown.
             for code in [
                 "doc_required",
                 "insufficient_funds",
@@ -178,8 +180,8 @@ mod tests {
                 "risk_per_trade",
                 "commissions-unpaid",
             ] {
-                let shown = [&words.title, &words.body, &letter.subject, &letter.text]
-                    .map(|text| text.contains(code));
+                let shown =
+                    [&text.title, &text.body, &mail.subject, &mail.text].map(|shown| shown.contains(code));
                 assert_eq!(shown, [false; 4], "{}: {code}", kind.name());
             }
         }
@@ -225,36 +227,36 @@ mod tests {
 
     #[test]
     fn a_language_without_the_kind_falls_back_to_english_as_a_whole() {
-        let german = told(Kind::CommissionCharged, Language::German);
+        let german = notification(Kind::CommissionCharged, Language::German);
         assert_eq!(german.language, Language::German);
         assert!(german.body.contains("1.234,56 $"), "{}", german.body);
-        let english = told(Kind::WithdrawalCompleted, Language::German);
+        let english = notification(Kind::WithdrawalCompleted, Language::German);
         assert_eq!(english.language, Language::English);
         assert!(english.body.contains("$1,234.56"), "{}", english.body);
         assert_eq!(Language::of("fr"), Language::English);
     }
 
     #[test]
-    fn nobodys_name_is_markup() {
-        let letter = written(
+    fn a_name_with_markup_is_escaped() {
+        let mail = mail(
             Kind::CommissionChargeFailed,
             Language::English,
             "<b>\"Ada\" & co</b>",
         );
-        assert!(!letter.html.contains("<b>"), "{}", letter.html);
+        assert!(!mail.html.contains("<b>"), "{}", mail.html);
         assert!(
-            letter.html.contains("&lt;b&gt;&quot;Ada&quot; &amp; co"),
+            mail.html.contains("&lt;b&gt;&quot;Ada&quot; &amp; co"),
             "{}",
-            letter.html
+            mail.html
         );
-        assert!(letter.text.starts_with("Hello <b>\"Ada\" & co</b>,"));
+        assert!(mail.text.starts_with("Hello <b>\"Ada\" & co</b>,"));
         let link = "href=\"https:&#x2f;&#x2f;app.example.com&#x2f;pay?i=12&amp;t=a\"";
-        assert!(letter.html.contains(link), "{}", letter.html);
-        assert!(letter.text.contains("https://app.example.com/pay?i=12&t=a"));
+        assert!(mail.html.contains(link), "{}", mail.html);
+        assert!(mail.text.contains("https://app.example.com/pay?i=12&t=a"));
     }
 
     #[test]
-    fn a_code_that_nobody_knows_has_general_words() {
+    fn an_unknown_code_has_a_general_text() {
         let mut event = sample(Kind::CommissionChargeFailed);
         for (reason, expected) in [
             ("insufficient_funds", "not enough money"),
@@ -263,14 +265,15 @@ mod tests {
             ("", "could not be made"),
         ] {
             event.data["reason"] = serde_json::json!(reason);
-            let words = words(&news(&event).unwrap().unwrap(), Language::English).unwrap();
-            assert!(words.body.contains(expected), "{reason}: {}", words.body);
+            let content = content(&event).unwrap().unwrap();
+            let text = notification_text(&content, Language::English).unwrap();
+            assert!(text.body.contains(expected), "{reason}: {}", text.body);
         }
     }
 
     #[test]
-    fn without_a_name_nobody_is_named() {
-        let letter = written(Kind::TradingResumed, Language::German, "");
-        assert!(letter.text.starts_with("Guten Tag,\n"), "{}", letter.text);
+    fn a_mail_without_a_first_name_has_a_general_greeting() {
+        let mail = mail(Kind::TradingResumed, Language::German, "");
+        assert!(mail.text.starts_with("Guten Tag,\n"), "{}", mail.text);
     }
 }

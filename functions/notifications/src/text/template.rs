@@ -9,7 +9,7 @@ use super::Language;
 use crate::Error;
 use crate::kind::Kind;
 
-/// The words of a kind in a language. Each text is a template over the kind's fields.
+/// The texts of a kind in a language. Each is a template over the kind's fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Template {
@@ -21,14 +21,14 @@ pub(crate) struct Template {
     pub(crate) subject: String,
     /// Text of the mail, between greeting and closing; an empty line parts paragraphs.
     pub(crate) text: String,
-    /// What the link `action_url` is called.
+    /// The label of the link `action_url`.
     pub(crate) action: Option<String>,
-    /// Words for codes, by field.
+    /// Texts for codes, by field.
     #[serde(default)]
     pub(crate) words: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// What every mail in a language has.
+/// The parts that all mails in a language share.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layout {
@@ -124,7 +124,7 @@ mod tests {
             let of = |(language, files): (Language, Files)| {
                 let kinds = files.iter().filter(|(name, _)| *name != "layout");
                 kinds.map(move |(name, source)| {
-                    let kind = Kind::named(name).unwrap_or_else(|| panic!("{name} is of no kind"));
+                    let kind = Kind::parse(name).unwrap_or_else(|| panic!("{name} is no kind"));
                     (language, kind, read(name, Some(source)).unwrap())
                 })
             };

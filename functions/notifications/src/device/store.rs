@@ -7,19 +7,19 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
 use domain::ids::ProfileId;
 use platform::aws;
-use platform::config::Environment;
 use platform::error::PlatformError;
 
-use super::table::{Item, Table, Transacted, key, key_of, number, partition, sort_after, text};
+use super::token::DeviceToken;
 use crate::Error;
+use crate::table::{Item, Table, Transacted, key, key_of, number, partition, sort_after, text};
 
-/// How often a registration is repeated whose token went to somebody else meanwhile.
-const TRIES: u32 = 10;
+/// Attempts of a registration whose token went to somebody else meanwhile.
+const MAX_ATTEMPTS: u32 = 10;
 
-/// A device that gets pushes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StoredDevice {
-    pub(crate) token: String,
+/// A device as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) token: DeviceToken,
     pub(crate) platform: String,
     /// When the app last registered it.
     pub(crate) registered_at: DateTime<Utc>,
@@ -27,20 +27,16 @@ pub(crate) struct StoredDevice {
 
 /// The devices of all profiles.
 #[derive(Debug)]
-pub(crate) struct Devices {
+pub(crate) struct DeviceStore {
     table: Table,
 }
 
-impl Devices {
-    pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self {
-            table: Table::read(environment)?,
-        })
-    }
+platform::from_environment!(DeviceStore { table });
 
-    /// Gives the device to the profile, taking it from whoever had it. `true` when it wasn't the profile's before.
-    pub(crate) async fn give(&self, profile: ProfileId, device: &StoredDevice) -> Result<bool, Error> {
-        for _ in 0..TRIES {
+impl DeviceStore {
+    /// Assigns the device to the profile, taking it from whoever had it. `true` when it wasn't the profile's before.
+    pub(crate) async fn assign(&self, profile: ProfileId, device: &Device) -> Result<bool, Error> {
+        for _ in 0..MAX_ATTEMPTS {
             let owner = self.owner(&device.token).await?;
             let mut writes = vec![
                 self.put_owner(&device.token, profile, owner)?,
@@ -53,21 +49,22 @@ impl Devices {
                 return Ok(owner != Some(profile));
             }
         }
-        let contended = "the device keeps changing hands".to_owned();
+        let contended = "the device keeps changing its owner".to_owned();
         Err(Error::Platform(PlatformError::DynamoDb(contended)))
     }
 
-    /// Takes a device off, unless it isn't the profile's; gives it as it was.
-    pub(crate) async fn take(&self, profile: ProfileId, token: &str) -> Result<Option<StoredDevice>, Error> {
-        let Some(item) = self.table.get(key(profile, &sort(token))).await? else {
-            return Ok(None);
-        };
-        let taken = self.forget(profile, token).await?;
-        Ok(taken.then_some(device(&item)).flatten())
+    /// A device of the profile.
+    pub(crate) async fn find(
+        &self,
+        profile: ProfileId,
+        token: &DeviceToken,
+    ) -> Result<Option<Device>, Error> {
+        let item = self.table.get(key(profile, &sort(token))).await?;
+        Ok(item.as_ref().and_then(device))
     }
 
-    /// Forgets a device if it still is the profile's, and says whether it was.
-    pub(crate) async fn forget(&self, profile: ProfileId, token: &str) -> Result<bool, Error> {
+    /// Removes a device if it still is the profile's, and says whether it was.
+    pub(crate) async fn remove(&self, profile: ProfileId, token: &DeviceToken) -> Result<bool, Error> {
         let writes = [
             self.delete_owner(token, profile)?,
             self.delete_device(profile, token, true)?,
@@ -76,7 +73,7 @@ impl Devices {
     }
 
     /// The profile's devices.
-    pub(crate) async fn of(&self, profile: ProfileId) -> Result<Vec<StoredDevice>, Error> {
+    pub(crate) async fn of(&self, profile: ProfileId) -> Result<Vec<Device>, Error> {
         let pages: Result<Vec<_>, _> = aws::dynamodb()
             .await
             .query()
@@ -94,26 +91,26 @@ impl Devices {
         Ok(items.iter().filter_map(device).collect())
     }
 
-    async fn owner(&self, token: &str) -> Result<Option<ProfileId>, Error> {
+    async fn owner(&self, token: &DeviceToken) -> Result<Option<ProfileId>, Error> {
         let item = self.table.get(key_of(&owner_partition(token), "owner")).await?;
         let Some(item) = item else { return Ok(None) };
         let owner = item.get("profile_id").and_then(|id| id.as_n().ok()?.parse().ok());
         owner
             .map(Some)
-            .ok_or_else(|| Error::Item("a device's owner is none".to_owned()))
+            .ok_or_else(|| Error::UnreadableItem("a device's owner is no profile".to_owned()))
     }
 
-    /// The owner item, as long as it is of who was seen to have it.
+    /// Writes the owner item, as long as the owner is the one that was read before.
     fn put_owner(
         &self,
-        token: &str,
+        token: &DeviceToken,
         profile: ProfileId,
-        seen: Option<ProfileId>,
+        owner_before: Option<ProfileId>,
     ) -> Result<TransactWriteItem, Error> {
         let mut item = key_of(&owner_partition(token), "owner");
         item.insert("profile_id".to_owned(), number(profile.get()));
         let put = Put::builder().table_name(&self.table.name).set_item(Some(item));
-        let put = match seen {
+        let put = match owner_before {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(owner) => put
                 .condition_expression("profile_id = :owner")
@@ -123,7 +120,7 @@ impl Devices {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn put_device(&self, profile: ProfileId, device: &StoredDevice) -> Result<TransactWriteItem, Error> {
+    fn put_device(&self, profile: ProfileId, device: &Device) -> Result<TransactWriteItem, Error> {
         let mut item = key(profile, &sort(&device.token));
         item.insert("platform".to_owned(), text(&device.platform));
         item.insert(
@@ -135,8 +132,8 @@ impl Devices {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Deletes the owner item, as long as it isn't another's.
-    fn delete_owner(&self, token: &str, profile: ProfileId) -> Result<TransactWriteItem, Error> {
+    /// Deletes the owner item, unless it is another's.
+    fn delete_owner(&self, token: &DeviceToken, profile: ProfileId) -> Result<TransactWriteItem, Error> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
             .set_key(Some(key_of(&owner_partition(token), "owner")))
@@ -150,33 +147,33 @@ impl Devices {
     fn delete_device(
         &self,
         profile: ProfileId,
-        token: &str,
-        has_to_be_there: bool,
+        token: &DeviceToken,
+        has_to_exist: bool,
     ) -> Result<TransactWriteItem, Error> {
         let delete = Delete::builder()
             .table_name(&self.table.name)
             .set_key(Some(key(profile, &sort(token))))
-            .set_condition_expression(has_to_be_there.then(|| "attribute_exists(pk)".to_owned()))
+            .set_condition_expression(has_to_exist.then(|| "attribute_exists(pk)".to_owned()))
             .build()
             .map_err(|error| Error::dynamodb(&error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }
 
-fn sort(token: &str) -> String {
-    format!("device#{token}")
+fn sort(token: &DeviceToken) -> String {
+    format!("device#{}", token.expose())
 }
 
-fn owner_partition(token: &str) -> String {
-    format!("device#{token}")
+fn owner_partition(token: &DeviceToken) -> String {
+    format!("device#{}", token.expose())
 }
 
-fn device(item: &Item) -> Option<StoredDevice> {
+fn device(item: &Item) -> Option<Device> {
     let registered_ms = item
         .get("registered_at")
         .and_then(|at| at.as_n().ok()?.parse().ok());
-    Some(StoredDevice {
-        token: sort_after(item, "device#")?,
+    Some(Device {
+        token: DeviceToken::stored(sort_after(item, "device#")?),
         platform: item.get("platform")?.as_s().ok()?.clone(),
         registered_at: registered_ms
             .and_then(DateTime::from_timestamp_millis)

@@ -1,4 +1,4 @@
-//! What all access to the table is made of.
+//! Access to the DynamoDB table that all stores share: keys, single reads, and transactions.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,60 +8,64 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::ids::ProfileId;
 use platform::aws;
-use platform::config::Environment;
+use platform::config::{Environment, FromEnvironment};
 use platform::error::PlatformError;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
 
-/// How often a transaction is repeated that met another one on the same item.
-const CONFLICT_TRIES: u32 = 10;
+/// Attempts of a transaction that conflicts with others on the same item.
+const MAX_ATTEMPTS: u32 = 10;
 /// The longest wait after the first conflict; it doubles with each, up to [`MAX_WAIT_MS`].
 const MIN_WAIT_MS: u64 = 20;
 const MAX_WAIT_MS: u64 = 1_000;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The table.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
-    pub(super) name: String,
+pub(crate) struct Table {
+    pub(crate) name: String,
 }
 
-/// What came of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Transacted {
+pub(crate) enum Transacted {
     /// All of it was written.
     Done,
     /// None of it was: the conditions of the writes at these positions don't hold.
-    Refused(Vec<usize>),
+    ConditionFailed(Vec<usize>),
 }
 
-impl Table {
+impl FromEnvironment for Table {
     /// Reads `TABLE_NOTIFICATIONS`.
-    pub(super) fn read(environment: &mut Environment) -> Option<Self> {
+    fn read(environment: &mut Environment) -> Option<Self> {
         Some(Self {
             name: environment.required("TABLE_NOTIFICATIONS")?,
         })
     }
+}
 
+impl Table {
     /// An item as it is now.
-    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
+    pub(crate) async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
         let get = aws::dynamodb().await.get_item().table_name(&self.name);
-        let answer = get.set_key(Some(key)).consistent_read(true).send().await;
-        Ok(answer.map_err(|error| Error::dynamodb(&error))?.item)
+        let response = get.set_key(Some(key)).consistent_read(true).send().await;
+        Ok(response.map_err(|error| Error::dynamodb(&error))?.item)
     }
 
-    /// Writes all or nothing. What meets another transaction on the same item is tried again, by chance sooner or later,
-    /// so that those who met don't meet again.
-    pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> Result<Transacted, Error> {
-        for attempt in 0..CONFLICT_TRIES {
+    /// Writes all or nothing. A transaction that conflicts with another on the same item is tried again after a random
+    /// wait, so that the two don't meet again.
+    pub(crate) async fn transact(&self, writes: &[TransactWriteItem]) -> Result<Transacted, Error> {
+        for attempt in 0..MAX_ATTEMPTS {
             let transaction = aws::dynamodb().await.transact_write_items();
             let sent = transaction.set_transact_items(Some(writes.to_vec())).send().await;
             match sent {
                 Ok(_) => return Ok(Transacted::Done),
                 Err(error) => match cancellation(error.as_service_error()) {
-                    Some(Cancelled::Refused(positions)) => return Ok(Transacted::Refused(positions)),
+                    Some(Cancelled::ConditionFailed(positions)) => {
+                        return Ok(Transacted::ConditionFailed(positions));
+                    }
                     Some(Cancelled::Conflict) => tokio::time::sleep(wait(attempt)).await,
                     None => return Err(Error::dynamodb(&error)),
                 },
@@ -80,11 +84,11 @@ fn wait(attempt: u32) -> Duration {
 }
 
 enum Cancelled {
-    Refused(Vec<usize>),
+    ConditionFailed(Vec<usize>),
     Conflict,
 }
 
-/// Why a transaction was cancelled, where that is an answer and no failure.
+/// Why a transaction was cancelled, unless that is a failure of DynamoDB.
 fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Cancelled> {
     match error? {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
@@ -96,46 +100,49 @@ fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Cancelled> {
                     .map(|(position, _)| position)
                     .collect::<Vec<_>>()
             };
-            let refused = at("ConditionalCheckFailed");
-            if !refused.is_empty() {
-                return Some(Cancelled::Refused(refused));
+            let failed = at("ConditionalCheckFailed");
+            if !failed.is_empty() {
+                return Some(Cancelled::ConditionFailed(failed));
             }
-            let met = !at("TransactionConflict").is_empty();
-            met.then_some(Cancelled::Conflict)
+            let conflicts = !at("TransactionConflict").is_empty();
+            conflicts.then_some(Cancelled::Conflict)
         }
         other if other.code() == Some("TransactionInProgressException") => Some(Cancelled::Conflict),
         _ => None,
     }
 }
 
-/// A profile's item.
-pub(super) fn key(profile: ProfileId, sort: &str) -> Item {
+/// The key of an item in a profile's partition.
+pub(crate) fn key(profile: ProfileId, sort: &str) -> Item {
     key_of(&partition(profile), sort)
 }
 
-pub(super) fn key_of(partition: &str, sort: &str) -> Item {
+/// The key of an item in any partition.
+pub(crate) fn key_of(partition: &str, sort: &str) -> Item {
     HashMap::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
 }
 
-pub(super) fn partition(profile: ProfileId) -> String {
+/// The partition of a profile's items.
+pub(crate) fn partition(profile: ProfileId) -> String {
     format!("profile#{profile}")
 }
 
-pub(super) fn text(value: &str) -> AttributeValue {
+pub(crate) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-pub(super) fn number(value: i64) -> AttributeValue {
+pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(super) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::from_item(item).map_err(|error| Error::Item(error.to_string()))
+/// An item read into its type.
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::from_item(item).map_err(|error| Error::item(&error))
 }
 
-/// The end of the item's sort key, after what stands before it.
-pub(super) fn sort_after(item: &Item, start: &str) -> Option<String> {
-    Some(item.get("sk")?.as_s().ok()?.strip_prefix(start)?.to_owned())
+/// The end of the item's sort key, after this prefix.
+pub(crate) fn sort_after(item: &Item, prefix: &str) -> Option<String> {
+    Some(item.get("sk")?.as_s().ok()?.strip_prefix(prefix)?.to_owned())
 }
 
 #[cfg(test)]
@@ -145,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a transaction that was cancelled for these reasons, one for each write.
+    /// The cancellation of a transaction for these reasons, one for each write.
     fn cancelled(codes: &[&str]) -> Option<Cancelled> {
         let reasons = codes
             .iter()
@@ -157,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_does_not_hold_is_an_answer_and_a_conflict_is_tried_again() {
-        let refused = cancelled(&[
+    fn a_failed_condition_is_an_outcome_and_a_conflict_is_tried_again() {
+        let failed = cancelled(&[
             "None",
             "ConditionalCheckFailed",
             "TransactionConflict",
             "ConditionalCheckFailed",
         ]);
-        assert!(matches!(refused, Some(Cancelled::Refused(positions)) if positions == [1, 3]));
+        assert!(matches!(failed, Some(Cancelled::ConditionFailed(positions)) if positions == [1, 3]));
         assert!(matches!(
             cancelled(&["None", "TransactionConflict"]),
             Some(Cancelled::Conflict)
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_a_second() {
-        for attempt in 0..CONFLICT_TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             let longest = (20_u64 << attempt).min(1_000);
             assert!(wait(attempt) <= Duration::from_millis(longest));
         }

@@ -1,41 +1,32 @@
-//! What a profile wants to hear of, and how: per kind in the feed, as a push, by mail.
+//! Which notifications a profile wants, and where: per kind in the feed, as a push, by mail.
 //!
-//! Pushes and mails tell of an item of the feed. A kind that is off in the feed is not recorded at all, and so neither
+//! Pushes and mails are of an item of the feed. A kind that is off in the feed is not recorded at all, and so neither
 //! pushed nor mailed; what was chosen for those counts again when the feed is switched on. A choice counts for what
 //! happens after it.
+
+pub(crate) mod store;
+mod view;
 
 use std::collections::BTreeMap;
 
 use domain::ids::ProfileId;
-use platform::config::Environment;
-use serde::{Deserialize, Serialize};
+use platform::http::Object;
+use serde::Deserialize;
 use utoipa::ToSchema;
+
+pub use view::{PreferenceView, PreferencesView};
 
 use crate::Error;
 use crate::kind::{Channels, Kind};
-use crate::store::preferences::StoredPreferences;
+use store::PreferenceStore;
 
-/// Where notifications of a kind go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Preference {
-    /// The kind, for instance `commission.charged`.
-    #[schema(value_type = String)]
-    pub kind: Kind,
-    /// Whether they are in the feed. Those that aren't are neither pushed nor mailed.
-    pub feed: bool,
-    /// Whether they are pushed to the phones.
-    pub push: bool,
-    /// Whether they are mailed.
-    pub mail: bool,
-    /// Whether they can't be switched off in the feed.
-    pub feed_is_fixed: bool,
-}
-
-/// All kinds and where they go.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct PreferencesView {
-    /// One for each kind.
-    pub items: Vec<Preference>,
+/// The caller's choices, in the place of all made before.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreferencesRequest {
+    /// Each kind at most once; those that aren't named have their defaults.
+    #[schema(value_type = Vec<PreferenceChoice>, max_items = 17)]
+    pub items: Vec<Object<PreferenceChoice>>,
 }
 
 /// A choice for a kind.
@@ -56,46 +47,42 @@ pub struct PreferenceChoice {
 /// The preferences of profiles.
 #[derive(Debug)]
 pub struct Preferences {
-    stored: StoredPreferences,
+    store: PreferenceStore,
 }
 
-impl Preferences {
-    /// Reads the configuration.
-    pub fn read(environment: &mut Environment) -> Option<Self> {
-        Some(Self {
-            stored: StoredPreferences::read(environment)?,
-        })
-    }
+platform::from_environment!(Preferences { store });
 
+impl Preferences {
     /// Where a profile's notifications go, for every kind.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// Transient when DynamoDB fails.
     pub async fn of(&self, profile: ProfileId) -> Result<PreferencesView, Error> {
-        Ok(view(&self.stored.of(profile).await?))
+        Ok(PreferencesView::of(&self.store.of(profile).await?))
     }
 
     /// Where a profile's notifications of one kind go.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// Transient when DynamoDB fails.
     pub async fn of_kind(&self, profile: ProfileId, kind: Kind) -> Result<Channels, Error> {
-        Ok(channels(&self.stored.of(profile).await?, kind))
+        Ok(kind.channels(&self.store.of(profile).await?))
     }
 
-    /// Puts choices in the place of all made before; kinds without one are as they usually are.
+    /// Replaces all choices made before; kinds without one have their defaults.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a kind that is named twice, or switched off in the feed where it can't be; or when DynamoDB
-    /// fails.
+    /// [`Error::Invalid`] for a kind that is named twice, or switched off in the feed where it can't be; transient when
+    /// DynamoDB fails.
     pub async fn set(
         &self,
         profile: ProfileId,
-        choices: &[PreferenceChoice],
+        request: &PreferencesRequest,
     ) -> Result<PreferencesView, Error> {
-        let chosen = checked(choices)?;
-        self.stored.put(profile, &chosen).await?;
-        Ok(view(&chosen))
+        let choices: Vec<PreferenceChoice> = request.items.iter().map(|Object(choice)| *choice).collect();
+        let chosen = checked(&choices)?;
+        self.store.replace(profile, &chosen).await?;
+        Ok(PreferencesView::of(&chosen))
     }
 }
 
@@ -116,7 +103,7 @@ fn checked(choices: &[PreferenceChoice]) -> Result<BTreeMap<Kind, Channels>, Err
             return Err(Error::Invalid {
                 field: format!("items[{position}].feed"),
                 message: format!(
-                    "{} can't be switched off in the feed, because it asks for your doing; set feed to true",
+                    "{} can't be switched off in the feed, because it asks you to act; set feed to true",
                     choice.kind.name()
                 ),
             });
@@ -137,30 +124,6 @@ fn checked(choices: &[PreferenceChoice]) -> Result<BTreeMap<Kind, Channels>, Err
         }
     }
     Ok(chosen)
-}
-
-fn channels(chosen: &BTreeMap<Kind, Channels>, kind: Kind) -> Channels {
-    let channels = chosen.get(&kind).copied().unwrap_or(kind.usual_channels());
-    Channels {
-        feed: channels.feed || kind.feed_is_fixed(),
-        ..channels
-    }
-}
-
-fn view(chosen: &BTreeMap<Kind, Channels>) -> PreferencesView {
-    let of = |kind: Kind| {
-        let Channels { feed, push, mail } = channels(chosen, kind);
-        Preference {
-            kind,
-            feed,
-            push,
-            mail,
-            feed_is_fixed: kind.feed_is_fixed(),
-        }
-    };
-    PreferencesView {
-        items: Kind::ALL.into_iter().map(of).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -201,7 +164,7 @@ mod tests {
             let other = choice(Kind::TradingResumed, false);
             assert_eq!(refused(&[other, choice(kind, false)]), "items[1].feed");
             let chosen = checked(&[choice(kind, true)]).unwrap();
-            assert!(channels(&chosen, kind).feed);
+            assert!(kind.channels(&chosen).feed);
         }
     }
 
@@ -216,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_names_all_kinds() {
+    fn the_schema_of_a_choice_names_all_kinds() {
         let schema = serde_json::to_value(<PreferenceChoice as utoipa::PartialSchema>::schema()).unwrap();
         let names: Vec<String> = Kind::ALL
             .iter()
@@ -227,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_chosen_is_as_usual() {
+    fn kinds_without_a_choice_have_their_defaults() {
         let chosen = checked(&[choice(Kind::TradingResumed, false)]).unwrap();
-        let view = view(&chosen);
+        let view = PreferencesView::of(&chosen);
         assert_eq!(view.items.len(), Kind::ALL.len());
         for item in view.items {
             let now = Channels {
@@ -247,7 +210,7 @@ mod tests {
                     }
                 );
             } else {
-                assert_eq!(now, item.kind.usual_channels());
+                assert_eq!(now, item.kind.default_channels());
             }
         }
     }
