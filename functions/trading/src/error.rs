@@ -2,13 +2,14 @@
 
 use chrono::NaiveDate;
 use domain::currency::Currency;
-use domain::lane::{Lane, Laned, Rejection};
+use domain::lane::{Class, Laned, Rejection};
 use domain::money::MoneyError;
 use domain::rate::WeightError;
 use domain::trading::balance::InvalidBalance;
 use domain::trading::money_flow::AmountRefusal;
 use domain::trading::portfolio::InvalidPortfolio;
 use platform::error::PlatformError;
+use providers::outcome::ProviderError;
 
 /// A failure of trading.
 #[derive(Debug, thiserror::Error)]
@@ -46,34 +47,19 @@ pub enum Error {
         /// Its currency.
         currency: Currency,
     },
-    /// An outside party gives no answer at the moment.
-    #[error("{party} is not available: {reason}")]
-    Unavailable {
-        /// Who.
-        party: &'static str,
-        /// Why, for the logs.
-        reason: String,
-    },
-    /// An outside party refuses what it should accept.
-    #[error("{party} refused with code {code} (status {status})")]
-    Refused {
-        /// Who.
-        party: &'static str,
-        /// Its code.
-        code: String,
-        /// Its HTTP status.
-        status: u16,
-    },
-    /// An answer about a portfolio is not to be trusted.
-    #[error("the portfolio's answer doesn't hold together: {0}")]
+    /// A provider refuses what it should accept, or gives no answer.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The broker's figures of a portfolio don't add up.
+    #[error("the portfolio's figures don't hold together: {0}")]
     InvalidPortfolio(#[from] InvalidPortfolio),
-    /// What the broker tells of an account is not its balance.
+    /// The broker's figures of an account can't be its balance.
     #[error("the broker's figures are not the account's balance: {0}")]
     InvalidBalance(#[from] InvalidBalance),
-    /// Cash moved while the broker was asked.
-    #[error("the cash changed while cash and positions were asked for; they are asked for again")]
+    /// Cash moved between two requests to the broker.
+    #[error("the cash changed while cash and positions were fetched; they are fetched again")]
     BalanceMoved,
-    /// Nobody knows yet what an account will be worth on that day.
+    /// The balance of a day that hasn't begun.
     #[error(
         "scheduled_time is on {business_date}, which has not begun in New York; give a time that is past"
     )]
@@ -113,62 +99,43 @@ impl From<AmountRefusal> for Error {
 }
 
 impl Laned for Error {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
+        use Rejection::{Conflict, NotFound, Unprocessable};
+        let rejected = Class::rejected;
         match self {
-            Self::TradingAccountNotFound | Self::BankAccountNotFound | Self::NoTradingAccount => {
-                Lane::Rejected(Rejection::NotFound)
+            Self::TradingAccountNotFound => {
+                rejected(NotFound, "trading-account-not-found").at("trading_account_id")
             }
-            Self::AccountNotOpen { .. } | Self::DepositsSuspended { .. } | Self::BankNeedsSignIn => {
-                Lane::Rejected(Rejection::Conflict)
+            Self::BankAccountNotFound => rejected(NotFound, "bank-account-not-found").at("bank_account_id"),
+            Self::NoTradingAccount => rejected(NotFound, "no-trading-account"),
+            Self::AccountNotOpen { .. } => {
+                rejected(Conflict, "trading-account-not-open").at("trading_account_id")
             }
-            Self::Amount(AmountRefusal::NotEnough { .. }) => Lane::Rejected(Rejection::Conflict),
-            Self::Amount(AmountRefusal::Money(_)) => Lane::Fatal,
-            Self::Amount(_) | Self::BankCurrency { .. } | Self::BusinessDateAhead { .. } => {
-                Lane::Rejected(Rejection::Unprocessable)
+            Self::Amount(refusal) => amount(refusal).at("amount_cents"),
+            Self::DepositsSuspended { .. } => rejected(Conflict, "deposits-suspended"),
+            Self::BankNeedsSignIn => rejected(Conflict, "bank-account-needs-reauth").at("bank_account_id"),
+            Self::BankCurrency { .. } => {
+                rejected(Unprocessable, "bank-account-currency-not-supported").at("bank_account_id")
             }
-            Self::Unavailable { .. }
-            | Self::InvalidPortfolio(_)
-            | Self::InvalidBalance(_)
-            | Self::BalanceMoved => Lane::Transient,
-            Self::Refused { .. } | Self::Event { .. } | Self::Weights(_) | Self::Money(_) => Lane::Fatal,
-            Self::Platform(error) => error.lane(),
+            Self::Provider(error) => error.class(),
+            Self::InvalidPortfolio(_) => Class::transient("invalid-portfolio"),
+            Self::InvalidBalance(_) => Class::transient("invalid-balance"),
+            Self::BalanceMoved => Class::transient("balance-moved"),
+            Self::BusinessDateAhead { .. } => {
+                rejected(Unprocessable, "business-date-ahead").at("scheduled_time")
+            }
+            Self::Event { .. } => Class::fatal("unreadable-event"),
+            Self::Weights(_) | Self::Money(_) => Class::fatal("internal"),
+            Self::Platform(error) => error.class(),
         }
     }
+}
 
-    fn code(&self) -> &'static str {
-        match self {
-            Self::TradingAccountNotFound => "trading-account-not-found",
-            Self::BankAccountNotFound => "bank-account-not-found",
-            Self::NoTradingAccount => "no-trading-account",
-            Self::AccountNotOpen { .. } => "trading-account-not-open",
-            Self::Amount(AmountRefusal::NotPositive) => "amount-not-positive",
-            Self::Amount(AmountRefusal::AboveLimit { .. }) => "amount-above-limit",
-            Self::Amount(AmountRefusal::NotEnough { .. }) => "insufficient-funds",
-            Self::DepositsSuspended { .. } => "deposits-suspended",
-            Self::BankNeedsSignIn => "bank-account-needs-reauth",
-            Self::BankCurrency { .. } => "bank-account-currency-not-supported",
-            Self::Unavailable { .. } => "unavailable",
-            Self::InvalidPortfolio(_) => "invalid-portfolio",
-            Self::InvalidBalance(_) => "invalid-balance",
-            Self::BalanceMoved => "balance-moved",
-            Self::BusinessDateAhead { .. } => "business-date-ahead",
-            Self::Refused { .. } => "refused-by-provider",
-            Self::Event { .. } => "unreadable-event",
-            Self::Amount(AmountRefusal::Money(_)) | Self::Weights(_) | Self::Money(_) => "internal",
-            Self::Platform(error) => error.code(),
-        }
-    }
-
-    fn field(&self) -> Option<&str> {
-        match self {
-            Self::TradingAccountNotFound | Self::AccountNotOpen { .. } => Some("trading_account_id"),
-            Self::BankAccountNotFound | Self::BankNeedsSignIn | Self::BankCurrency { .. } => {
-                Some("bank_account_id")
-            }
-            Self::Amount(_) => Some("amount_cents"),
-            Self::BusinessDateAhead { .. } => Some("scheduled_time"),
-            Self::Platform(error) => error.field(),
-            _ => None,
-        }
+fn amount(refusal: &AmountRefusal) -> Class<'static> {
+    match refusal {
+        AmountRefusal::NotPositive => Class::rejected(Rejection::Unprocessable, "amount-not-positive"),
+        AmountRefusal::AboveLimit { .. } => Class::rejected(Rejection::Unprocessable, "amount-above-limit"),
+        AmountRefusal::NotEnough { .. } => Class::rejected(Rejection::Conflict, "insufficient-funds"),
+        AmountRefusal::Money(_) => Class::fatal("internal"),
     }
 }

@@ -1,4 +1,4 @@
-//! What trading tells others.
+//! The events that trading publishes, in the transaction of what they tell of.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};
@@ -11,16 +11,16 @@ use sqlx::PgConnection;
 
 use crate::Error;
 
-/// A money flow came to its end: `money-flow.succeeded` or `money-flow.failed`.
+/// A money flow has succeeded.
 pub const MONEY_FLOW_SUCCEEDED: &str = "money-flow.succeeded";
-/// See [`MONEY_FLOW_SUCCEEDED`].
+/// A money flow has failed, or the bank has taken back one that had succeeded.
 pub const MONEY_FLOW_FAILED: &str = "money-flow.failed";
 /// A trading account is open for the first time.
 pub const TRADING_ACCOUNT_OPENED: &str = "trading-account.opened";
-/// The cash of an account changed from outside: for `on_cash_changed` alone.
+/// The cash of an account changed by a money flow: for `on_cash_changed` alone.
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
-/// Everybody who listens to trading.
+/// Every subscriber of trading.
 const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Topic("trading.events"),
     Destination::Queue("domain-events"),
@@ -68,7 +68,7 @@ pub struct TradingAccountOpened {
 }
 
 impl MoneyFlowEnded {
-    /// The facts of an end.
+    /// The end of this flow; `reason` is the code of its failure.
     pub fn new(
         money_flow_id: MoneyFlowId,
         profile_id: ProfileId,
@@ -89,8 +89,8 @@ impl MoneyFlowEnded {
     }
 }
 
-/// Tells of a flow's end.
-pub(crate) async fn money_flow_ended(
+/// Publishes a flow's end, as [`MONEY_FLOW_SUCCEEDED`] or [`MONEY_FLOW_FAILED`].
+pub(crate) async fn publish_money_flow_ended(
     connection: &mut PgConnection,
     kind: &str,
     at: DateTime<Utc>,
@@ -100,8 +100,8 @@ pub(crate) async fn money_flow_ended(
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
-/// Asks for the portfolio's targets to follow the cash.
-pub(crate) async fn cash_changed(
+/// Publishes a change of cash, which the portfolio's targets have to follow.
+pub(crate) async fn publish_cash_changed(
     connection: &mut PgConnection,
     at: DateTime<Utc>,
     changed: CashChanged,
@@ -115,8 +115,8 @@ pub(crate) async fn cash_changed(
     Ok(outbox::publish(connection, &event, &PORTFOLIO_CHANGES).await?)
 }
 
-/// Tells of an opened account.
-pub(crate) async fn trading_account_opened(
+/// Publishes the opening of an account.
+pub(crate) async fn publish_trading_account_opened(
     connection: &mut PgConnection,
     at: DateTime<Utc>,
     opened: TradingAccountOpened,

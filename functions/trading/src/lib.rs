@@ -1,29 +1,32 @@
-//! Trading: money between bank and trading account, and what the broker tells of it.
+//! Trading: money between a customer's bank and trading account, and what the broker says of both. The rules are in this
+//! package's README.md.
 //!
-//! | operation | use case |
-//! |---|---|
-//! | `deposit_funds`, `withdraw_funds` | [`money_flow`] |
-//! | `list_money_flow_history` | [`history`] |
-//! | `get_trading_profile` | [`profile`] |
-//! | `apply_drivewealth_event` | [`drivewealth_events`] |
-//! | `on_cash_changed` | [`cash_change`] |
-//! | `reconcile_trading` | [`reconcile`] |
-//! | `update_account_balances`, `update_account_balance` | [`balances`] |
+//! | operation | concept | use case |
+//! |---|---|---|
+//! | `deposit_funds` | [`money_flow`] | [`money_flow::Deposits`] |
+//! | `withdraw_funds` | [`money_flow`] | [`money_flow::Withdrawals`] |
+//! | `list_money_flow_history` | [`money_flow`] | [`money_flow::MoneyFlowHistory`] |
+//! | `get_trading_profile` | [`account`] | [`account::TradingProfiles`] |
+//! | `update_account_balances` | [`balance`] | [`balance::DailyBalances`] |
+//! | `update_account_balance` | [`balance`] | [`balance::AccountBalances`] |
+//! | `on_cash_changed` | [`portfolio`] | [`portfolio::CashChanges`] |
+//! | `apply_drivewealth_event` | [`drivewealth_events`] | [`drivewealth_events::DriveWealthEvents`] |
+//! | `reconcile_trading` | [`reconciliation`] | [`reconciliation::Reconciler`] |
+//!
+//! Providers: [`broker`] is DriveWealth, [`bank_account`] reaches a bank through Plaid.
+//!
+//! Times come from the instance's clock. The clocks of instances are kept together by NTP, to some milliseconds; README,
+//! Time, says what that much of a difference can do.
 
-mod account_state;
-pub mod answer;
-pub mod balances;
+pub mod account;
+pub mod balance;
+pub mod bank_account;
 pub mod broker;
-pub mod cash_change;
 pub mod drivewealth_events;
 pub mod error;
 pub mod events;
-mod flow_state;
-pub mod history;
 pub mod money_flow;
-pub mod profile;
-pub mod reconcile;
-pub mod settlement;
-mod store;
+pub mod portfolio;
+pub mod reconciliation;
 
 pub use error::Error;

@@ -190,20 +190,18 @@ fn shown(path: &Path) -> String {
 /// The description with the accounts and cursors of a customer in the place of all possible ones.
 async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
     let mut document = described(fixture).await?;
-    for schema in ["DepositRequest", "WithdrawalRequest"] {
-        narrow(
-            &mut document,
-            schema,
-            "trading_account_id",
-            json!([tester.customer.trading_account_id]),
-        )?;
-        narrow(
-            &mut document,
-            schema,
-            "bank_account_id",
-            json!([tester.customer.bank_account_id]),
-        )?;
-    }
+    narrow(
+        &mut document,
+        "MoneyFlowRequest",
+        "trading_account_id",
+        json!([tester.customer.trading_account_id]),
+    )?;
+    narrow(
+        &mut document,
+        "MoneyFlowRequest",
+        "bank_account_id",
+        json!([tester.customer.bank_account_id]),
+    )?;
     settled_deposits(fixture, tester).await?;
     let (methods, invoices, session) = billed(fixture, tester).await?;
     for address in ["success_url", "cancel_url"] {

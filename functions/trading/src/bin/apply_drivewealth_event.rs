@@ -1,4 +1,4 @@
-//! Queue `drivewealth-events`: what DriveWealth tells of deposits, redemptions and accounts.
+//! Queue `drivewealth-events`: DriveWealth's events of deposits, redemptions and accounts.
 
 use std::process::ExitCode;
 
@@ -14,8 +14,12 @@ impl QueueConsumer for ApplyDriveWealthEvent {
     type Message = DriveWealthEvent;
     type Error = Error;
 
-    async fn handle(drive_wealth_events: &DriveWealthEvents, event: DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
-        drive_wealth_events.apply(&event, deadline).await
+    async fn handle(
+        events: &DriveWealthEvents,
+        event: DriveWealthEvent,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        events.apply(&event, deadline).await
     }
 }
 

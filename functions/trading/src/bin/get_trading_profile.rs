@@ -1,17 +1,14 @@
 //! `GET /trading/profile`: the caller's trading account at a glance.
 
-use std::process::ExitCode;
-
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
-use trading::profile::{TradingProfile, TradingProfiles};
+use platform::http::prelude::*;
+use trading::account::{TradingProfileView, TradingProfiles};
 
 struct GetTradingProfile;
 
 impl HttpOperation for GetTradingProfile {
     type UseCase = TradingProfiles;
     type Input = Nothing;
-    type Output = TradingProfile;
+    type Output = TradingProfileView;
 
     fn about() -> About {
         About::new(
@@ -23,12 +20,15 @@ impl HttpOperation for GetTradingProfile {
         .refusal(404, "The caller has no trading account yet.")
     }
 
-    async fn handle(trading_profiles: &TradingProfiles, call: Call<Nothing>) -> Result<Reply<TradingProfile>, Problem> {
+    async fn handle(
+        profiles: &TradingProfiles,
+        call: Call<Nothing>,
+    ) -> Result<Reply<TradingProfileView>, Problem> {
         let profile = call.identity.profile()?;
-        Reply::ok(&trading_profiles.get(profile).await?)
+        Reply::ok(&profiles.get(profile).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<GetTradingProfile>()
+    serve::<GetTradingProfile>()
 }

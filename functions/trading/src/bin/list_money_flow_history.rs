@@ -1,33 +1,13 @@
 //! `GET /trading/history/money-flow`: the caller's deposits and withdrawals, newest first.
 
-use std::process::ExitCode;
-
-use domain::ids::MoneyFlowId;
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use platform::pagination::{self, Page};
-use serde::Deserialize;
-use trading::answer::MoneyFlowView;
-use trading::history::MoneyFlowHistory;
-use utoipa::ToSchema;
-
-/// Which page.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct HistoryQuery {
-    /// `next_cursor` of the page before; nothing for the newest.
-    #[schema(max_length = 512)]
-    cursor: Option<String>,
-    /// Entries of a page; 20 unless given.
-    #[schema(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-}
+use platform::http::prelude::*;
+use trading::money_flow::{MoneyFlowHistory, MoneyFlowView};
 
 struct ListMoneyFlowHistory;
 
 impl HttpOperation for ListMoneyFlowHistory {
     type UseCase = MoneyFlowHistory;
-    type Input = HistoryQuery;
+    type Input = PageQuery;
     type Output = Page<MoneyFlowView>;
 
     fn about() -> About {
@@ -39,14 +19,15 @@ impl HttpOperation for ListMoneyFlowHistory {
         .answer(200, "A page of the history.")
     }
 
-    async fn handle(money_flow_history: &MoneyFlowHistory, call: Call<HistoryQuery>) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
+    async fn handle(
+        history: &MoneyFlowHistory,
+        call: Call<PageQuery>,
+    ) -> Result<Reply<Page<MoneyFlowView>>, Problem> {
         let profile = call.identity.profile()?;
-        let limit = pagination::limit(call.input.limit)?;
-        let after: Option<MoneyFlowId> = call.input.cursor.as_deref().map(pagination::decode).transpose()?;
-        Reply::ok(&money_flow_history.page(profile, after, limit).await?)
+        Reply::ok(&history.page(profile, call.input.read()?).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<ListMoneyFlowHistory>()
+    serve::<ListMoneyFlowHistory>()
 }

@@ -6,8 +6,8 @@ use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 use platform::messaging::event::Envelope;
 use trading::Error;
-use trading::cash_change::CashChanges;
 use trading::events::CashChanged;
+use trading::portfolio::CashChanges;
 
 struct OnCashChanged;
 
@@ -16,8 +16,12 @@ impl QueueConsumer for OnCashChanged {
     type Message = Envelope<CashChanged>;
     type Error = Error;
 
-    async fn handle(cash_changes: &CashChanges, event: Envelope<CashChanged>, deadline: Deadline) -> Result<(), Error> {
-        cash_changes.follow(&event, deadline).await
+    async fn handle(
+        changes: &CashChanges,
+        event: Envelope<CashChanged>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        changes.apply(&event, deadline).await
     }
 }
 

@@ -4,17 +4,8 @@ use std::process::ExitCode;
 
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
-use serde::Deserialize;
 use trading::Error;
-use trading::reconcile::{Reconciler, Report, Scope};
-
-/// What to look at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReconcileInput {
-    /// `due` or `all`.
-    scope: Scope,
-}
+use trading::reconciliation::{ReconcileInput, Reconciler, Report};
 
 struct ReconcileTrading;
 
@@ -24,7 +15,11 @@ impl Job for ReconcileTrading {
     type Report = Report;
     type Error = Error;
 
-    async fn run(reconciler: &Reconciler, input: ReconcileInput, deadline: Deadline) -> Result<Report, Error> {
+    async fn run(
+        reconciler: &Reconciler,
+        input: ReconcileInput,
+        deadline: Deadline,
+    ) -> Result<Report, Error> {
         reconciler.run(input.scope, deadline).await
     }
 }

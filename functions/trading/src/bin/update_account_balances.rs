@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use platform::clock::SystemClock;
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 use trading::Error;
-use trading::balances::{DailyBalances, Report};
+use trading::balance::{DailyBalances, Report};
 
 struct UpdateAccountBalances;
 
@@ -16,8 +15,8 @@ impl Job for UpdateAccountBalances {
     type Report = Report;
     type Error = Error;
 
-    async fn run(daily_balances: &DailyBalances, input: ScheduledRun, _: Deadline) -> Result<Report, Error> {
-        daily_balances.run(input.time(&SystemClock)).await
+    async fn run(balances: &DailyBalances, input: ScheduledRun, _: Deadline) -> Result<Report, Error> {
+        balances.run(input).await
     }
 }
 

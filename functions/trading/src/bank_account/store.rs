@@ -1,0 +1,61 @@
+//! Bank accounts, and the sign-ins at banks behind them.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{BankAccountId, PlaidAccountId};
+use sqlx::PgConnection;
+
+use crate::Error;
+
+/// A bank account as Plaid knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkedBankAccount {
+    pub(crate) item_id: String,
+    pub(crate) access_token_sealed: Vec<u8>,
+    /// The bank is known to want its customer to sign in again.
+    pub(crate) needs_sign_in: bool,
+    pub(crate) plaid_account_id: PlaidAccountId,
+}
+
+/// Records that the bank wants its customer to sign in again; the first time counts.
+pub(crate) async fn set_needs_sign_in(
+    connection: &mut PgConnection,
+    item_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE plaid_items SET needs_reauth_since = COALESCE(needs_reauth_since, $2) WHERE item_id = $1",
+        item_id,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The same, for the item that a bank account belongs to.
+pub(crate) async fn set_account_needs_sign_in(
+    connection: &mut PgConnection,
+    bank_account: BankAccountId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE plaid_items SET needs_reauth_since = COALESCE(needs_reauth_since, $2) \
+         WHERE id = (SELECT plaid_item_id FROM bank_accounts WHERE id = $1)",
+        bank_account as _,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Records that the customer is signed in.
+pub(crate) async fn set_signed_in(connection: &mut PgConnection, item_id: &str) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE plaid_items SET needs_reauth_since = NULL WHERE item_id = $1 AND needs_reauth_since IS NOT NULL",
+        item_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
