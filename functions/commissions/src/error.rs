@@ -1,8 +1,9 @@
 //! What can go wrong with commissions, with its lane.
 
-use domain::lane::{Lane, Laned, Rejection};
+use domain::lane::{Class, Laned, Rejection};
 use domain::money::MoneyError;
 use platform::error::PlatformError;
+use providers::outcome::ProviderError;
 
 /// A failure of commissions.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +20,7 @@ pub enum Error {
     /// The profile has no such checkout session.
     #[error("there is no such checkout session")]
     CheckoutNotFound,
-    /// The customer hasn't come to the end of the checkout session yet.
+    /// The customer hasn't completed the checkout session yet.
     #[error("the checkout session is not completed yet, or saved no card; complete it, then repeat this")]
     CheckoutNotCompleted,
     /// An invoice needs a payment method.
@@ -46,38 +47,23 @@ pub enum Error {
     },
     /// The webhook isn't Stripe's.
     #[error("the signature doesn't match")]
-    Forged,
+    InvalidSignature,
     /// An event of Stripe's that can't be read.
     #[error("an event can't be read: {0}")]
-    Event(String),
-    /// An outside party gives no answer at the moment.
-    #[error("{party} is not available: {reason}")]
-    Unavailable {
-        /// Who.
-        party: &'static str,
-        /// Why, for the logs.
-        reason: String,
-    },
-    /// An outside party refuses what it should accept.
-    #[error("{party} refused with code {code} (status {status})")]
-    Refused {
-        /// Who.
-        party: &'static str,
-        /// Its code.
-        code: String,
-        /// Its HTTP status.
-        status: u16,
-    },
-    /// The outcome of a charge isn't known; it is found out when the message comes again.
-    #[error("what came of charge {key} is not known yet")]
+    UnreadableEvent(String),
+    /// The outcome of a charge is unknown; it is looked up when the message comes again.
+    #[error("the outcome of charge {key} is not known yet")]
     OutcomeUnknown {
-        /// The attempt's key.
+        /// The charge's idempotency key.
         key: String,
     },
+    /// Stripe is not available, or refuses what it should accept.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// Money arithmetic that doesn't work out.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// The document can't be made.
+    /// An invoice's PDF can't be made.
     #[error("the document can't be made: {0}")]
     Document(String),
     /// The platform failed.
@@ -92,54 +78,41 @@ impl From<sqlx::Error> for Error {
 }
 
 impl Laned for Error {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
         match self {
-            Self::ProfileNotFound
-            | Self::PaymentMethodNotFound
-            | Self::InvoiceNotFound
-            | Self::CheckoutNotFound => Lane::Rejected(Rejection::NotFound),
-            Self::CheckoutNotCompleted | Self::LastPaymentMethod => Lane::Rejected(Rejection::Conflict),
-            Self::PriceNotFound | Self::Price { .. } | Self::ReturnAddress { .. } => {
-                Lane::Rejected(Rejection::Unprocessable)
+            Self::ProfileNotFound => Class::rejected(Rejection::NotFound, "profile-not-found"),
+            Self::PaymentMethodNotFound => {
+                Class::rejected(Rejection::NotFound, "payment-method-not-found").at("payment_method_id")
             }
-            Self::Forged => Lane::Rejected(Rejection::Malformed),
-            Self::Unavailable { .. } | Self::OutcomeUnknown { .. } => Lane::Transient,
-            Self::Event(_) | Self::Refused { .. } | Self::Money(_) | Self::Document(_) => Lane::Fatal,
-            Self::Platform(error) => error.lane(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::ProfileNotFound => "profile-not-found",
-            Self::PaymentMethodNotFound => "payment-method-not-found",
-            Self::InvoiceNotFound => "invoice-not-found",
-            Self::CheckoutNotFound => "checkout-session-not-found",
-            Self::CheckoutNotCompleted => "checkout-session-not-completed",
-            Self::LastPaymentMethod => "last-payment-method",
-            Self::PriceNotFound => "price-not-found",
-            Self::Price { .. } => "price-does-not-fit-mode",
-            Self::ReturnAddress { .. } => "return-address-not-allowed",
-            Self::Forged => "invalid-signature",
-            Self::Event(_) => "unreadable-event",
-            Self::Unavailable { .. } => "unavailable",
-            Self::OutcomeUnknown { .. } => "outcome-unknown",
-            Self::Refused { .. } => "refused-by-provider",
-            Self::Money(_) | Self::Document(_) => "internal",
-            Self::Platform(error) => error.code(),
-        }
-    }
-
-    fn field(&self) -> Option<&str> {
-        match self {
-            Self::PaymentMethodNotFound | Self::LastPaymentMethod => Some("payment_method_id"),
-            Self::InvoiceNotFound => Some("invoice_id"),
-            Self::CheckoutNotFound | Self::CheckoutNotCompleted => Some("stripe_session_id"),
-            Self::PriceNotFound | Self::Price { .. } => Some("price_id"),
-            Self::ReturnAddress { field, .. } => Some(field),
-            Self::Forged => Some("Stripe-Signature"),
-            Self::Platform(error) => error.field(),
-            _ => None,
+            Self::InvoiceNotFound => {
+                Class::rejected(Rejection::NotFound, "invoice-not-found").at("invoice_id")
+            }
+            Self::CheckoutNotFound => {
+                Class::rejected(Rejection::NotFound, "checkout-session-not-found").at("stripe_session_id")
+            }
+            Self::CheckoutNotCompleted => {
+                Class::rejected(Rejection::Conflict, "checkout-session-not-completed").at("stripe_session_id")
+            }
+            Self::LastPaymentMethod => {
+                Class::rejected(Rejection::Conflict, "last-payment-method").at("payment_method_id")
+            }
+            Self::PriceNotFound => {
+                Class::rejected(Rejection::Unprocessable, "price-not-found").at("price_id")
+            }
+            Self::Price { .. } => {
+                Class::rejected(Rejection::Unprocessable, "price-does-not-fit-mode").at("price_id")
+            }
+            Self::ReturnAddress { field, .. } => {
+                Class::rejected(Rejection::Unprocessable, "return-address-not-allowed").at(field)
+            }
+            Self::InvalidSignature => {
+                Class::rejected(Rejection::Malformed, "invalid-signature").at("Stripe-Signature")
+            }
+            Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
+            Self::OutcomeUnknown { .. } => Class::transient("outcome-unknown"),
+            Self::Provider(error) => error.class(),
+            Self::Money(_) | Self::Document(_) => Class::fatal("internal"),
+            Self::Platform(error) => error.class(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What commissions tell others. Events of one profile come in order. `invoice.created` is written by the database's
-//! `create_invoices` (migration 0012).
+//! The events that commissions publish. Events of one profile come in order. `invoice.created` is written by the database's
+//! `create_invoices`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{InvoiceId, PaymentMethodId, ProfileId};
@@ -26,7 +26,7 @@ pub const TRADING_SUSPENDED: &str = "trading.suspended";
 /// Buying is possible again.
 pub const TRADING_RESUMED: &str = "trading.resumed";
 
-/// Why buying is suspended.
+/// The reason of a suspension.
 pub const COMMISSIONS_UNPAID: &str = "commissions-unpaid";
 
 const ALL_SUBSCRIBERS: [Destination; 2] = [
@@ -35,7 +35,7 @@ const ALL_SUBSCRIBERS: [Destination; 2] = [
 ];
 const TOPIC: [Destination; 1] = [Destination::Topic("commissions.events")];
 
-/// An invoice, in each event about one.
+/// An invoice, as every event about one has it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct InvoicePayload {
     pub(crate) invoice_id: InvoiceId,
@@ -48,7 +48,7 @@ pub(crate) struct InvoicePayload {
 
 /// The charge of an invoice.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Charged {
+pub(crate) struct ChargedPayload {
     #[serde(flatten)]
     pub(crate) invoice: InvoicePayload,
     pub(crate) payment_method: String,
@@ -57,12 +57,12 @@ pub(crate) struct Charged {
 
 /// The failed charge of an invoice.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ChargeFailed {
+pub(crate) struct ChargeFailedPayload {
     #[serde(flatten)]
     pub(crate) invoice: InvoicePayload,
     /// Nothing where there was none.
     pub(crate) payment_method: Option<String>,
-    /// One of `domain::billing::decline::reason`, or `no_payment_method`.
+    /// One of `domain::commissions::decline::reason`, or `no_payment_method`.
     pub(crate) reason: String,
     /// When the same method is tried again (New York); nothing when it isn't.
     pub(crate) next_attempt_on: Option<NaiveDate>,
@@ -72,7 +72,7 @@ pub(crate) struct ChargeFailed {
 
 /// A charge that waits for its customer.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ConfirmationRequired {
+pub(crate) struct ConfirmationRequiredPayload {
     #[serde(flatten)]
     pub(crate) invoice: InvoicePayload,
     pub(crate) payment_method: String,
@@ -83,7 +83,7 @@ pub(crate) struct ConfirmationRequired {
 
 /// A payment method that was saved.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct MethodAdded {
+pub(crate) struct PaymentMethodAddedPayload {
     pub(crate) payment_method_id: PaymentMethodId,
     pub(crate) profile_id: ProfileId,
     pub(crate) name: String,
@@ -100,7 +100,7 @@ pub(crate) struct SuspensionPayload {
     pub(crate) action_url: String,
 }
 
-/// A payout of our balance at Stripe, for whoever asked for it.
+/// A payout of our balance at Stripe, for whoever requested it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PayoutPayload {
     pub(crate) payout_id: String,
@@ -121,25 +121,25 @@ impl SuspensionPayload {
     }
 }
 
-/// Tells everybody of something that happened to a profile.
-pub(crate) async fn tell<T: Serialize>(
+/// Publishes something that happened to a profile, to all subscribers.
+pub(crate) async fn publish<T: Serialize>(
     connection: &mut PgConnection,
     kind: &str,
     profile: ProfileId,
     at: DateTime<Utc>,
-    told: T,
+    payload: T,
 ) -> Result<(), Error> {
-    let event = Envelope::new(kind, format!("profile-{profile}"), at, told);
+    let event = Envelope::new(kind, format!("profile-{profile}"), at, payload);
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
-/// Tells those who asked for payouts what became of one.
-pub(crate) async fn tell_payout(
+/// Publishes how a payout ended, for whoever requested it.
+pub(crate) async fn publish_payout(
     connection: &mut PgConnection,
     kind: &str,
     at: DateTime<Utc>,
-    told: PayoutPayload,
+    payload: PayoutPayload,
 ) -> Result<(), Error> {
-    let event = Envelope::new(kind, format!("payout-{}", told.payout_id), at, told);
+    let event = Envelope::new(kind, format!("payout-{}", payload.payout_id), at, payload);
     Ok(outbox::publish(connection, &event, &TOPIC).await?)
 }

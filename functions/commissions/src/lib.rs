@@ -1,38 +1,38 @@
 //! Commissions: the yearly commission on the managed value is invoiced per month and charged to a card that the profile
-//! has saved at Stripe.
+//! has saved at Stripe. README.md has the rules.
 //!
-//! | operation | use case |
+//! | operation | concept |
 //! |---|---|
-//! | `create_checkout_session`, `add_payment_method` | [`checkout`] |
-//! | `list_payment_methods`, `set_active_payment_method`, `delete_payment_method` | [`payment_methods`] |
-//! | `stripe_webhook` | [`webhook`] |
-//! | `create_invoices` | [`invoicing`] |
-//! | `pay_invoices`, `pay_invoice` | [`charging`] |
-//! | `list_invoices`, `get_invoice` | [`invoices`] |
-//! | `list_commission_history` | [`history`] |
-//! | `reconcile_billing` | [`reconcile`] |
+//! | `create_checkout_session` | [`checkout`] |
+//! | `add_payment_method`, `list_payment_methods`, `set_active_payment_method`, `delete_payment_method` | [`payment_method`] |
+//! | `create_invoices`, `list_invoices`, `get_invoice` | [`invoice`] |
+//! | `pay_invoices` | [`dunning`] |
+//! | `pay_invoice` | [`charge`] |
+//! | `stripe_webhook` | [`stripe_events`] |
+//! | `list_commission_history` | [`commission_history`] |
+//! | `reconcile_billing` | [`reconciliation`] |
 //!
-//! A card is never charged twice for one invoice: an attempt is written down before Stripe is asked, the database holds
-//! one attempt in flight and one success per invoice, Stripe is asked under the attempt's own key, and an attempt whose
-//! outcome isn't known is found out before there is another. Locks are taken in one order: invoice, attempt, suspension.
+//! Beside them: [`customer`] (a profile at Stripe), [`suspension`] (whether a profile may buy) and [`discrepancy`] (where
+//! Stripe conflicts with our record).
+//!
+//! A card is never charged twice for one invoice: a charge is written down before Stripe is called, the database holds one
+//! charge in flight and one success per invoice, Stripe is called under the charge's own key, and a charge whose outcome is
+//! unknown is looked up before there is another. Locks are taken in one order: invoice, charge, suspension.
 
-pub mod charging;
+mod app_pages;
+pub mod charge;
 pub mod checkout;
-mod customers;
-mod discrepancy;
-pub mod document;
+pub mod commission_history;
+pub mod customer;
+pub mod discrepancy;
+pub mod dunning;
 pub mod error;
 pub mod events;
-pub mod history;
-pub mod invoices;
-pub mod invoicing;
-mod pages;
-pub mod payment_methods;
+pub mod invoice;
+pub mod payment_method;
 pub mod processor;
-pub mod reconcile;
-pub mod settlement;
-mod store;
-mod suspension;
-pub mod webhook;
+pub mod reconciliation;
+pub mod stripe_events;
+pub mod suspension;
 
 pub use error::Error;

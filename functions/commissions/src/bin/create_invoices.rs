@@ -1,23 +1,26 @@
-//! Daily at 12:30 UTC: makes the invoices of months that are over.
+//! Daily at 12:30 UTC: creates the invoices of months that have ended.
 
 use std::process::ExitCode;
 
 use commissions::Error;
-use commissions::invoicing::{Invoicing, Report};
-use platform::clock::SystemClock;
+use commissions::invoice::{InvoiceCreation, InvoicingReport};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 
 struct CreateInvoices;
 
 impl Job for CreateInvoices {
-    type UseCase = Invoicing;
+    type UseCase = InvoiceCreation;
     type Input = ScheduledRun;
-    type Report = Report;
+    type Report = InvoicingReport;
     type Error = Error;
 
-    async fn run(invoicing: &Invoicing, input: ScheduledRun, _: Deadline) -> Result<Report, Error> {
-        invoicing.run(input.time(&SystemClock)).await
+    async fn run(
+        creation: &InvoiceCreation,
+        run: ScheduledRun,
+        _: Deadline,
+    ) -> Result<InvoicingReport, Error> {
+        creation.run(run).await
     }
 }
 

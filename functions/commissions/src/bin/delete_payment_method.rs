@@ -1,15 +1,12 @@
 //! `DELETE /billing/payment-methods/{payment_method_id}`: deletes a card, here and at Stripe.
 
-use std::process::ExitCode;
-
-use commissions::payment_methods::{MethodDeleting, PaymentMethodList};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use commissions::payment_method::{self, PaymentMethodList};
+use platform::http::prelude::*;
 
 struct DeletePaymentMethod;
 
 impl HttpOperation for DeletePaymentMethod {
-    type UseCase = MethodDeleting;
+    type UseCase = payment_method::DeletePaymentMethod;
     type Input = Nothing;
     type Output = PaymentMethodList;
 
@@ -25,13 +22,16 @@ impl HttpOperation for DeletePaymentMethod {
         .refusal(409, "It is the last one, and an invoice is open.")
     }
 
-    async fn handle(method_deleting: &MethodDeleting, call: Call<Nothing>) -> Result<Reply<PaymentMethodList>, Problem> {
+    async fn handle(
+        use_case: &Self::UseCase,
+        call: Call<Nothing>,
+    ) -> Result<Reply<PaymentMethodList>, Problem> {
         let profile = call.identity.profile()?;
         let method = call.path("payment_method_id")?;
-        Reply::ok(&method_deleting.delete(profile, method, call.deadline).await?)
+        Reply::ok(&use_case.delete(profile, method, call.deadline).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<DeletePaymentMethod>()
+    serve::<DeletePaymentMethod>()
 }

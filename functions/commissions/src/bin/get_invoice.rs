@@ -1,10 +1,7 @@
 //! `GET /billing/invoices/{invoice_id}`: one invoice, as JSON or as a PDF.
 
-use std::process::ExitCode;
-
-use commissions::invoices::{InvoiceReader, InvoiceView};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use commissions::invoice::{InvoiceReader, InvoiceView};
+use platform::http::prelude::*;
 
 struct GetInvoice;
 
@@ -26,17 +23,17 @@ impl HttpOperation for GetInvoice {
         .refusal(404, "The invoice is not one of the caller's.")
     }
 
-    async fn handle(invoice_reader: &InvoiceReader, call: Call<Nothing>) -> Result<Reply<InvoiceView>, Problem> {
+    async fn handle(invoices: &InvoiceReader, call: Call<Nothing>) -> Result<Reply<InvoiceView>, Problem> {
         let profile = call.identity.profile()?;
         let invoice = call.path("invoice_id")?;
         if call.prefers("application/pdf") {
-            let file = invoice_reader.pdf(profile, invoice).await?;
+            let file = invoices.pdf(profile, invoice).await?;
             return Ok(Reply::pdf(&file.name, file.bytes));
         }
-        Reply::ok(&invoice_reader.get(profile, invoice, call.deadline).await?)
+        Reply::ok(&invoices.get(profile, invoice, call.deadline).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<GetInvoice>()
+    serve::<GetInvoice>()
 }

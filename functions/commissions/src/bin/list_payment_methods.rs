@@ -1,10 +1,7 @@
 //! `GET /billing/payment-methods`: the caller's cards, the active one first.
 
-use std::process::ExitCode;
-
-use commissions::payment_methods::{PaymentMethodList, PaymentMethods};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
+use commissions::payment_method::{PaymentMethodList, PaymentMethods};
+use platform::http::prelude::*;
 
 struct ListPaymentMethods;
 
@@ -22,11 +19,14 @@ impl HttpOperation for ListPaymentMethods {
         .answer(200, "All of them.")
     }
 
-    async fn handle(payment_methods: &PaymentMethods, call: Call<Nothing>) -> Result<Reply<PaymentMethodList>, Problem> {
-        Reply::ok(&payment_methods.list(call.identity.profile()?).await?)
+    async fn handle(
+        methods: &PaymentMethods,
+        call: Call<Nothing>,
+    ) -> Result<Reply<PaymentMethodList>, Problem> {
+        Reply::ok(&methods.list(call.identity.profile()?).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<ListPaymentMethods>()
+    serve::<ListPaymentMethods>()
 }

@@ -1,22 +1,22 @@
-//! Queue `invoice-payments`: does what is to be done about one invoice, most often charges it.
+//! Queue `invoice-payments`: does what has to be done for one invoice, most often charges it.
 
 use std::process::ExitCode;
 
 use commissions::Error;
-use commissions::charging::{Charging, PaymentDue};
+use commissions::charge::Charger;
+use commissions::dunning::PaymentDue;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 
 struct PayInvoice;
 
 impl QueueConsumer for PayInvoice {
-    type UseCase = Charging;
+    type UseCase = Charger;
     type Message = PaymentDue;
     type Error = Error;
 
-    async fn handle(charging: &Charging, message: PaymentDue, deadline: Deadline) -> Result<(), Error> {
-        let due = message.data;
-        charging.pay(due.invoice_id, due.as_of, deadline).await
+    async fn handle(charger: &Charger, message: PaymentDue, deadline: Deadline) -> Result<(), Error> {
+        charger.pay(&message.data, deadline).await
     }
 }
 

@@ -3,21 +3,20 @@
 use std::process::ExitCode;
 
 use commissions::Error;
-use commissions::charging::{Picked, Picker};
-use platform::clock::SystemClock;
+use commissions::dunning::{DueInvoices, PickedReport};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 
 struct PayInvoices;
 
 impl Job for PayInvoices {
-    type UseCase = Picker;
+    type UseCase = DueInvoices;
     type Input = ScheduledRun;
-    type Report = Picked;
+    type Report = PickedReport;
     type Error = Error;
 
-    async fn run(picker: &Picker, input: ScheduledRun, _: Deadline) -> Result<Picked, Error> {
-        picker.pick(input.time(&SystemClock)).await
+    async fn run(due: &DueInvoices, run: ScheduledRun, _: Deadline) -> Result<PickedReport, Error> {
+        due.pick(run).await
     }
 }
 

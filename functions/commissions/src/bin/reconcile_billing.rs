@@ -1,10 +1,9 @@
-//! Daily: finds out what came of charges in doubt, and holds our record against Stripe's.
+//! Daily: looks up charges whose outcome is unknown, and compares our record with Stripe's.
 
 use std::process::ExitCode;
 
 use commissions::Error;
-use commissions::reconcile::{Reconciler, Report};
-use platform::clock::SystemClock;
+use commissions::reconciliation::{Reconciler, ReconciliationReport};
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job, ScheduledRun};
 
@@ -13,11 +12,15 @@ struct ReconcileBilling;
 impl Job for ReconcileBilling {
     type UseCase = Reconciler;
     type Input = ScheduledRun;
-    type Report = Report;
+    type Report = ReconciliationReport;
     type Error = Error;
 
-    async fn run(reconciler: &Reconciler, input: ScheduledRun, deadline: Deadline) -> Result<Report, Error> {
-        reconciler.run(input.time(&SystemClock), deadline).await
+    async fn run(
+        reconciler: &Reconciler,
+        run: ScheduledRun,
+        deadline: Deadline,
+    ) -> Result<ReconciliationReport, Error> {
+        reconciler.run(run, deadline).await
     }
 }
 

@@ -1,17 +1,7 @@
 //! `PUT /billing/payment-methods/{payment_method_id}/active`: invoices are charged to this card from now on.
 
-use std::process::ExitCode;
-
-use commissions::payment_methods::{PaymentMethodView, PaymentMethods};
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
-
-/// Nothing is to be said: `{}`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+use commissions::payment_method::{PaymentMethodView, PaymentMethods};
+use platform::http::prelude::*;
 
 struct SetActivePaymentMethod;
 
@@ -31,13 +21,16 @@ impl HttpOperation for SetActivePaymentMethod {
         .refusal(404, "The payment method is not one of the caller's.")
     }
 
-    async fn handle(payment_methods: &PaymentMethods, call: Call<Nothing>) -> Result<Reply<PaymentMethodView>, Problem> {
+    async fn handle(
+        methods: &PaymentMethods,
+        call: Call<Nothing>,
+    ) -> Result<Reply<PaymentMethodView>, Problem> {
         let profile = call.identity.profile()?;
         let method = call.path("payment_method_id")?;
-        Reply::ok(&payment_methods.set_active(profile, method).await?)
+        Reply::ok(&methods.set_active(profile, method).await?)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<SetActivePaymentMethod>()
+    serve::<SetActivePaymentMethod>()
 }

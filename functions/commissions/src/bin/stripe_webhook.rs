@@ -1,8 +1,8 @@
-//! `POST /webhooks/stripe`: what Stripe tells by itself.
+//! `POST /webhooks/stripe`: Stripe's events.
 
 use std::process::ExitCode;
 
-use commissions::webhook::StripeEvents;
+use commissions::stripe_events::StripeEvents;
 use platform::http::Problem;
 use platform::http::{self, About, Delivery, Method, Webhook};
 
@@ -10,6 +10,7 @@ struct StripeWebhook;
 
 impl Webhook for StripeWebhook {
     type UseCase = StripeEvents;
+
     fn about() -> About {
         About::new(
             Method::Post,
@@ -20,9 +21,11 @@ impl Webhook for StripeWebhook {
         .answer(200, "The event is taken, or was before.")
     }
 
-    async fn handle(stripe_events: &StripeEvents, delivery: Delivery) -> Result<(), Problem> {
+    async fn handle(events: &StripeEvents, delivery: Delivery) -> Result<(), Problem> {
         let signature = delivery.header("stripe-signature");
-        Ok(stripe_events.take(signature, &delivery.body, delivery.deadline).await?)
+        Ok(events
+            .handle(signature, &delivery.body, delivery.deadline)
+            .await?)
     }
 }
 

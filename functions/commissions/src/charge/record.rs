@@ -1,0 +1,315 @@
+//! Recording what Stripe says of a charge, whoever observed it: the function that called, a webhook, or the reconciler. The
+//! charge changes through its transition function, and what follows from it (the invoice, the events, the suspension) is
+//! written in the same transaction, under the invoice's lock.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::commissions::charge::{AttemptStatus, CONFIRMATION_TIME, ChargeState};
+use domain::commissions::decline::{self, DeclineKind};
+use domain::transition::Transition;
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use platform::messaging::relay_waker::RelayWaker;
+use providers::outcome::Decline;
+use providers::stripe::{IDEMPOTENCY_ERROR, IntentStatus, PaymentIntent};
+use sqlx::PgConnection;
+
+use super::store::{self, Charge, Recorded};
+use crate::Error;
+use crate::app_pages::AppPages;
+use crate::discrepancy::Discrepancy;
+use crate::dunning::{self, DunningRecorder, LockedInvoice};
+use crate::events::{self, ConfirmationRequiredPayload};
+
+/// A charge that Stripe is processing, and whose end it hasn't told, is looked up after this time.
+const PROCESSING_LOOKUP: TimeDelta = TimeDelta::hours(20);
+/// How long Stripe may work on a charge before it is confirmed.
+const BEING_CONFIRMED: TimeDelta = TimeDelta::hours(1);
+/// The customer let the time for confirming pass.
+const CONFIRMATION_EXPIRED: &str = "confirmation_expired";
+/// The charge was called off at Stripe.
+const CANCELLED: &str = "canceled";
+
+/// Which operation observed something at Stripe, and the time that retries and deadlines count from: that of the run, and
+/// never before the clock's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Observation {
+    pub(crate) source: &'static str,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Observation {
+    /// What is observed of a charge counts from the run that made it, also when it is observed before that run has recorded
+    /// it.
+    fn not_before(self, charge: &Charge) -> Self {
+        Self {
+            at: self.at.max(charge.run_at),
+            ..self
+        }
+    }
+}
+
+/// Records charges.
+#[derive(Debug, Clone)]
+pub(crate) struct ChargeRecorder {
+    database: Database,
+    relay: RelayWaker,
+    clock: ClockHandle,
+    dunning: DunningRecorder,
+    pages: AppPages,
+}
+
+platform::from_environment!(ChargeRecorder {
+    database,
+    relay,
+    clock,
+    dunning,
+    pages
+});
+
+impl ChargeRecorder {
+    /// Records the payment of a charge as Stripe has it.
+    pub(crate) async fn record(
+        &self,
+        charge: &Charge,
+        intent: &PaymentIntent,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        let recorded = self
+            .database
+            .transaction(async |connection| match lock(connection, charge).await? {
+                Some((invoice, charge)) => {
+                    self.apply(connection, &invoice, &charge, intent, observation)
+                        .await
+                }
+                None => Ok(()),
+            });
+        recorded.await?;
+        self.relay.wake().await;
+        Ok(())
+    }
+
+    /// Records that Stripe refused the charge without making a payment of it.
+    pub(crate) async fn record_refusal(
+        &self,
+        charge: &Charge,
+        refusal: &Decline,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        let recorded = self.database.transaction(async |connection| {
+            let Some((invoice, charge)) = lock(connection, charge).await? else {
+                return Ok::<_, Error>(());
+            };
+            if refusal.code == IDEMPOTENCY_ERROR {
+                let found = "the key was used for another charge";
+                let discrepancy =
+                    Discrepancy::new("idempotency-key", &charge.key, "a charge of this attempt", found);
+                return self
+                    .needs_review(connection, &charge, discrepancy, observation)
+                    .await;
+            }
+            self.refuse(connection, &invoice, &charge, refusal, observation)
+                .await
+        });
+        recorded.await?;
+        self.relay.wake().await;
+        Ok(())
+    }
+
+    /// Applies the payment of a charge as Stripe has it. The invoice is locked, and the charge read under its lock.
+    pub(crate) async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        invoice: &LockedInvoice,
+        charge: &Charge,
+        intent: &PaymentIntent,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        let observation = observation.not_before(charge);
+        if let Some(discrepancy) = conflict(charge, intent) {
+            return self
+                .needs_review(connection, charge, discrepancy, observation)
+                .await;
+        }
+        let status = match charge.status.after(charge_state(intent, observation.at)) {
+            Transition::Applied(status) => status,
+            Transition::AlreadyApplied => return store::save_intent(connection, charge.id, &intent.id).await,
+            Transition::Rejected(refusal) => {
+                let found = format!("{:?} ({refusal})", intent.status);
+                let discrepancy = Discrepancy::new("charge-state", &intent.id, charge.status, found);
+                return self
+                    .needs_review(connection, charge, discrepancy, observation)
+                    .await;
+            }
+        };
+        if status == AttemptStatus::Succeeded
+            && let Transition::Rejected(refusal) = invoice.dunning.status.after_payment()
+        {
+            let expected = format!("no money for an invoice that is {}", invoice.dunning.status);
+            let discrepancy = Discrepancy::new("paid-too-much", &intent.id, expected, refusal);
+            return self
+                .needs_review(connection, charge, discrepancy, observation)
+                .await;
+        }
+        let failure_code = failure_code(charge, intent, status);
+        let recorded = Recorded {
+            status,
+            intent: Some(&intent.id),
+            failure_code,
+            response: Some(&intent.raw),
+            confirm_until: (status == AttemptStatus::RequiresAction)
+                .then(|| observation.at + CONFIRMATION_TIME),
+            next_lookup_at: next_lookup(status, observation.at),
+            is_cancelled: intent.status == IntentStatus::Canceled,
+            at: self.clock.now(),
+        };
+        store::record(connection, charge.id, &recorded).await?;
+        let (method, at) = (charge.method_name.as_str(), observation.at);
+        match status {
+            AttemptStatus::Succeeded => self.dunning.charged(connection, invoice, method, at).await,
+            AttemptStatus::Failed => {
+                let failure = intent.failure.as_ref();
+                let decline_kind = failure.map_or(DeclineKind::Soft, |failure| failure.decline_kind);
+                let code = failure_code.unwrap_or(CANCELLED);
+                self.dunning
+                    .charge_failed(connection, invoice, method, code, decline_kind, at)
+                    .await
+            }
+            AttemptStatus::RequiresAction => {
+                self.publish_confirmation_required(connection, invoice, method, at)
+                    .await
+            }
+            AttemptStatus::Unknown | AttemptStatus::Processing => Ok(()),
+        }
+    }
+
+    async fn refuse(
+        &self,
+        connection: &mut PgConnection,
+        invoice: &LockedInvoice,
+        charge: &Charge,
+        refusal: &Decline,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        if charge.status != AttemptStatus::Unknown {
+            return Ok(());
+        }
+        let at = observation.not_before(charge).at;
+        let recorded = Recorded {
+            status: AttemptStatus::Failed,
+            intent: None,
+            failure_code: Some(&refusal.code),
+            response: None,
+            confirm_until: None,
+            next_lookup_at: None,
+            is_cancelled: true,
+            at: self.clock.now(),
+        };
+        store::record(connection, charge.id, &recorded).await?;
+        let (method, code) = (&charge.method_name, &refusal.code);
+        let decline_kind = decline::decline_kind(code);
+        self.dunning
+            .charge_failed(connection, invoice, method, code, decline_kind, at)
+            .await
+    }
+
+    async fn publish_confirmation_required(
+        &self,
+        connection: &mut PgConnection,
+        invoice: &LockedInvoice,
+        payment_method: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let payload = ConfirmationRequiredPayload {
+            invoice: invoice.payload(),
+            payment_method: payment_method.to_owned(),
+            confirm_until: at + CONFIRMATION_TIME,
+            action_url: self.pages.invoice(invoice.id),
+        };
+        let kind = events::COMMISSION_CONFIRMATION_REQUIRED;
+        events::publish(connection, kind, invoice.profile_id, at, payload).await
+    }
+
+    async fn needs_review(
+        &self,
+        connection: &mut PgConnection,
+        charge: &Charge,
+        discrepancy: Discrepancy,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        discrepancy
+            .of(charge.id)
+            .record(connection, observation.source, self.clock.now())
+            .await?;
+        store::release_lease(connection, charge.id, None).await
+    }
+}
+
+/// Locks the invoice of a charge and reads the charge again.
+async fn lock(
+    connection: &mut PgConnection,
+    charge: &Charge,
+) -> Result<Option<(LockedInvoice, Charge)>, Error> {
+    let Some(invoice) = dunning::lock(connection, charge.invoice_id).await? else {
+        return Ok(None);
+    };
+    Ok(Some((invoice, store::load(connection, charge.id).await?)))
+}
+
+/// Where the payment isn't as we requested it.
+fn conflict(charge: &Charge, intent: &PaymentIntent) -> Option<Discrepancy> {
+    let differs = |kind, expected: String, found: String| {
+        (expected != found).then(|| Discrepancy::new(kind, &intent.id, expected, found))
+    };
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    let amount = charge.amount().to_string();
+    let known_intent = charge.intent.as_ref().unwrap_or(&intent.id).to_string();
+    differs("payment", known_intent, intent.id.to_string())
+        .or_else(|| differs("amount", amount.clone(), intent.amount.to_string()))
+        .or_else(|| {
+            let customer = intent.customer.as_ref().map(ToString::to_string);
+            differs("customer", charge.customer.to_string(), shown(customer))
+        })
+        .or_else(|| {
+            let profile = intent.profile_id.map(|profile| profile.to_string());
+            differs("profile", charge.profile_id.to_string(), shown(profile))
+        })
+        .or_else(|| differs("attempt", charge.key.clone(), shown(intent.attempt_key.clone())))
+        .or_else(|| {
+            let has_succeeded = intent.status == IntentStatus::Succeeded;
+            differs("amount-received", amount, intent.amount_received.to_string()).filter(|_| has_succeeded)
+        })
+}
+
+/// A payment that isn't confirmed yet may be one that Stripe is still working on; later it never will be.
+fn charge_state(intent: &PaymentIntent, now: DateTime<Utc>) -> ChargeState {
+    match &intent.status {
+        IntentStatus::Succeeded => ChargeState::Succeeded,
+        IntentStatus::Processing => ChargeState::Processing,
+        IntentStatus::RequiresAction => ChargeState::RequiresAction,
+        IntentStatus::Unconfirmed if now < intent.created_at + BEING_CONFIRMED => ChargeState::Processing,
+        IntentStatus::Failed | IntentStatus::Unconfirmed => ChargeState::Failed,
+        IntentStatus::Canceled => ChargeState::Cancelled,
+        IntentStatus::Unrecognised(_) => ChargeState::Unrecognised,
+    }
+}
+
+fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: AttemptStatus) -> Option<&'a str> {
+    if status != AttemptStatus::Failed {
+        return None;
+    }
+    match &intent.failure {
+        _ if charge.status == AttemptStatus::RequiresAction && intent.status == IntentStatus::Canceled => {
+            Some(CONFIRMATION_EXPIRED)
+        }
+        Some(failure) => Some(&failure.code),
+        None => Some(CANCELLED),
+    }
+}
+
+fn next_lookup(status: AttemptStatus, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match status {
+        AttemptStatus::Unknown | AttemptStatus::Processing => Some(at + PROCESSING_LOOKUP),
+        AttemptStatus::RequiresAction => Some(at + CONFIRMATION_TIME),
+        AttemptStatus::Succeeded | AttemptStatus::Failed => None,
+    }
+}

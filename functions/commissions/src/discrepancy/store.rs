@@ -1,0 +1,48 @@
+//! `billing_discrepancies`.
+
+use chrono::{DateTime, Utc};
+use domain::ids::InvoicePaymentId;
+use sqlx::PgConnection;
+
+use crate::Error;
+
+/// A conflict between Stripe and our record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Discrepancy {
+    /// What conflicts, for instance `amount`.
+    pub(crate) kind: &'static str,
+    /// The id at Stripe that it is about.
+    pub(crate) subject: String,
+    /// Our charge, where there is one.
+    pub(crate) charge: Option<InvoicePaymentId>,
+    /// What our record says.
+    pub(crate) expected: String,
+    /// What Stripe says.
+    pub(crate) found: String,
+}
+
+/// Saves a discrepancy; `true` when it is new. Seen again, what was first found stays.
+pub(crate) async fn save(
+    connection: &mut PgConnection,
+    discrepancy: &Discrepancy,
+    source: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let is_new = sqlx::query_scalar!(
+        r#"INSERT INTO billing_discrepancies
+               (kind, subject, invoice_payment_id, expected, found, source, first_seen_at, last_seen_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+           ON CONFLICT (kind, subject) DO UPDATE SET last_seen_at = $7
+           RETURNING xmax = 0 AS "is_new!""#,
+        discrepancy.kind,
+        discrepancy.subject,
+        discrepancy.charge as _,
+        discrepancy.expected,
+        discrepancy.found,
+        source,
+        now,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(is_new)
+}

@@ -1,0 +1,67 @@
+//! `pay_invoices`: picks the invoices that are due and puts a message for each on the queue of `pay_invoice`.
+
+use chrono::{DateTime, Utc};
+use domain::ids::InvoiceId;
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use platform::entry::schedule::ScheduledRun;
+use platform::messaging::event::Envelope;
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::correlation;
+use serde::{Deserialize, Serialize};
+
+use super::store;
+use crate::Error;
+
+/// An invoice for which something may have to be done.
+pub type PaymentDue = Envelope<DueInvoice>;
+
+/// The message's data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DueInvoice {
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// The time of the run that picked it.
+    pub as_of: DateTime<Utc>,
+}
+
+/// What a run of `pay_invoices` did.
+#[derive(Debug, Serialize)]
+pub struct PickedReport {
+    /// Invoices put on the queue.
+    pub invoices: u64,
+}
+
+/// Picks the invoices that are due.
+#[derive(Debug)]
+pub struct DueInvoices {
+    database: Database,
+    relay: RelayWaker,
+    clock: ClockHandle,
+}
+
+platform::from_environment!(DueInvoices {
+    database,
+    relay,
+    clock
+});
+
+impl DueInvoices {
+    /// Puts every invoice that is due at the time of a run on the queue, in one statement.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pick(&self, run: ScheduledRun) -> Result<PickedReport, Error> {
+        let now = self.clock.now();
+        let as_of = run.time(&self.clock);
+        let id = correlation::current();
+        let invoices = self
+            .database
+            .with(async |connection| store::publish_due(connection, as_of, now, &id).await)
+            .await?;
+        if invoices > 0 {
+            self.relay.wake().await;
+        }
+        Ok(PickedReport { invoices })
+    }
+}

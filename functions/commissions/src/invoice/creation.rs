@@ -1,0 +1,105 @@
+//! Creating the invoices of months that have ended: one statement creates them, however many profiles there are. A second
+//! run, or one at the same time, adds nothing. See README, Invoices.
+
+use chrono::TimeDelta;
+use domain::commissions::period::BillingPeriod;
+use domain::commissions::terms::CommissionTerms;
+use domain::market::MarketCalendar;
+use platform::clock::ClockHandle;
+use platform::config::Environment;
+use platform::database::Database;
+use platform::entry::schedule::ScheduledRun;
+use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::{correlation, metrics};
+use rust_decimal::Decimal;
+
+use super::store;
+use super::view::{InvoicingReport, PeriodReport};
+use crate::Error;
+
+/// A month is invoiced until so many days after its end: balances that came late, and runs that were missed, are made up
+/// for.
+const CATCH_UP_DAYS: u64 = 45;
+
+/// Creates invoices.
+#[derive(Debug)]
+pub struct InvoiceCreation {
+    database: Database,
+    relay: RelayWaker,
+    clock: ClockHandle,
+    terms: CommissionTerms,
+    due_after: TimeDelta,
+}
+
+platform::from_environment!(InvoiceCreation {
+    database,
+    relay,
+    clock,
+    terms: read_terms,
+    due_after: read_due_after,
+});
+
+/// Reads `COMMISSION_YEARLY_RATE`, `COMMISSION_YEARLY_MINIMUM_CENTS` and `COMMISSION_FREE_LIMIT_CENTS`.
+fn read_terms(environment: &mut Environment) -> Option<CommissionTerms> {
+    let rate: Option<Decimal> = environment.required("COMMISSION_YEARLY_RATE");
+    let minimum: Option<u32> = environment.required("COMMISSION_YEARLY_MINIMUM_CENTS");
+    let free_limit: Option<u32> = environment.required("COMMISSION_FREE_LIMIT_CENTS");
+    match CommissionTerms::new(rate?, minimum?, free_limit?) {
+        Ok(terms) => Some(terms),
+        Err(error) => {
+            environment.problem(format!("COMMISSION_YEARLY_RATE: {error}"));
+            None
+        }
+    }
+}
+
+/// Reads `INVOICE_DUE_DAYS`.
+fn read_due_after(environment: &mut Environment) -> Option<TimeDelta> {
+    let days: u16 = environment.required("INVOICE_DUE_DAYS")?;
+    if days == 0 {
+        environment
+            .problem("INVOICE_DUE_DAYS has to be at least 1: an invoice is due in the future".to_owned());
+        return None;
+    }
+    Some(TimeDelta::days(i64::from(days)))
+}
+
+impl InvoiceCreation {
+    /// Creates the invoices that are missing at the time of a run.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing was created.
+    pub async fn run(&self, run: ScheduledRun) -> Result<InvoicingReport, Error> {
+        let now = run.time(&self.clock);
+        let periods = BillingPeriod::ended_within(MarketCalendar::business_date(now), CATCH_UP_DAYS);
+        let due_date = now + self.due_after;
+        let id = correlation::current();
+        let created = self.database.transaction(async |connection| {
+            store::extend_timeouts(connection).await?;
+            store::create(connection, &periods, due_date, &self.terms, now, &id).await
+        });
+        let report = InvoicingReport {
+            periods: created.await?,
+        };
+        report.emit_metrics();
+        if report.periods.iter().any(|period| period.created > 0) {
+            self.relay.wake().await;
+        }
+        Ok(report)
+    }
+}
+
+impl InvoicingReport {
+    fn emit_metrics(&self) {
+        let sum = |count: fn(&PeriodReport) -> i64| -> u64 {
+            let counts = self.periods.iter().map(count);
+            counts.filter_map(|count| u64::try_from(count).ok()).sum()
+        };
+        metrics::count("InvoicesCreated", sum(|period| period.created));
+        let skipped = sum(|period| period.without_balances);
+        if skipped > 0 {
+            tracing::warn!(skipped, "skipping accounts without balances");
+            metrics::count("AccountsWithoutBalances", skipped);
+        }
+    }
+}

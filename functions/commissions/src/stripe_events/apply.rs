@@ -1,0 +1,137 @@
+//! Writing the effect of an event, in the transaction that records the event.
+
+use domain::ids::StripePaymentIntentId;
+use domain::money::Money;
+use platform::observability::{metrics, telemetry};
+use providers::stripe::webhook::{Change, StripeEvent};
+use providers::stripe::{PaymentIntent, PaymentMethod};
+use sqlx::PgConnection;
+
+use super::effect::Effect;
+use super::{SOURCE, StripeEvents};
+use crate::charge::{self, Observation};
+use crate::discrepancy::Discrepancy;
+use crate::{Error, checkout, customer, dunning, events, payment_method};
+
+impl StripeEvents {
+    pub(super) async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        event: &StripeEvent,
+        effect: Effect,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        match effect {
+            Effect::Nothing => Ok(()),
+            Effect::Conflict(discrepancy) => self.needs_review(connection, &discrepancy).await,
+            Effect::SaveMethod(profile, method) => {
+                if let Change::CheckoutCompleted(session) = &event.change {
+                    checkout::complete(connection, &session.id, now).await?;
+                }
+                let saved = payment_method::save(connection, profile, &method, now).await?;
+                if saved.profile_id != profile {
+                    let discrepancy = Discrepancy::new("owner", &method.id, saved.profile_id, profile);
+                    return self.needs_review(connection, &discrepancy).await;
+                }
+                Ok(())
+            }
+            Effect::RefundedCheckout(session, refund) => {
+                checkout::set_refunded(connection, &session.id, &refund.id, now).await
+            }
+            Effect::RenewMethod(method) => self.renew(connection, event, &method).await,
+            Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
+            Effect::Charge(intent) => self.charge(connection, &intent).await,
+            Effect::Refunded(intent, amount) => self.refunded(connection, &intent, amount).await,
+            Effect::Disputed(intent, reason) => disputed(connection, event, &intent, &reason).await,
+            Effect::Payout(kind, payload) => {
+                events::publish_payout(connection, kind, event.created_at, payload).await
+            }
+        }
+    }
+
+    async fn needs_review(
+        &self,
+        connection: &mut PgConnection,
+        discrepancy: &Discrepancy,
+    ) -> Result<(), Error> {
+        discrepancy.record(connection, SOURCE, self.clock.now()).await
+    }
+
+    async fn renew(
+        &self,
+        connection: &mut PgConnection,
+        event: &StripeEvent,
+        method: &PaymentMethod,
+    ) -> Result<(), Error> {
+        let Some(owner) = payment_method::owner(connection, &method.id).await? else {
+            return Ok(());
+        };
+        let of_customer = match &method.customer {
+            Some(customer) => customer::profile_of(connection, customer).await?,
+            None => None,
+        };
+        if of_customer != Some(owner) {
+            let found = of_customer.map_or("none".to_owned(), |profile| profile.to_string());
+            let discrepancy = Discrepancy::new("owner", &method.id, owner, found);
+            return self.needs_review(connection, &discrepancy).await;
+        }
+        payment_method::renew(connection, &method.id, &method.name, event.created_at).await
+    }
+
+    async fn charge(&self, connection: &mut PgConnection, intent: &PaymentIntent) -> Result<(), Error> {
+        let found = charge::find(connection, &intent.id, intent.attempt_key.as_deref()).await?;
+        let Some(found) = found else {
+            return match &intent.attempt_key {
+                Some(key) => {
+                    let discrepancy = Discrepancy::new("attempt", &intent.id, "an attempt of ours", key);
+                    self.needs_review(connection, &discrepancy).await
+                }
+                None => Ok(()),
+            };
+        };
+        let Some(invoice) = dunning::lock(connection, found.invoice_id).await? else {
+            return Ok(());
+        };
+        telemetry::identify(invoice.profile_id.get());
+        let charge = charge::load(connection, found.id).await?;
+        let observation = Observation {
+            source: SOURCE,
+            at: self.clock.now(),
+        };
+        self.recorder
+            .apply(connection, &invoice, &charge, intent, observation)
+            .await
+    }
+
+    async fn refunded(
+        &self,
+        connection: &mut PgConnection,
+        intent: &StripePaymentIntentId,
+        amount: Money,
+    ) -> Result<(), Error> {
+        let Some(found) = charge::find(connection, intent, None).await? else {
+            return Ok(());
+        };
+        let charged = charge::load(connection, found.id).await?.amount();
+        if amount.currency() != charged.currency() || amount.minor() > charged.minor() {
+            let expected = format!("at most {charged}");
+            let discrepancy = Discrepancy::new("refunded-amount", intent, expected, amount).of(found.id);
+            return self.needs_review(connection, &discrepancy).await;
+        }
+        charge::set_refunded(connection, found.id, amount.minor()).await
+    }
+}
+
+async fn disputed(
+    connection: &mut PgConnection,
+    event: &StripeEvent,
+    intent: &StripePaymentIntentId,
+    reason: &str,
+) -> Result<(), Error> {
+    let Some(found) = charge::find(connection, intent, None).await? else {
+        return Ok(());
+    };
+    tracing::error!(invoice_id = %found.invoice_id, charge_id = %found.id, reason, "recording a disputed charge");
+    metrics::count("DisputedCharges", 1);
+    charge::set_disputed(connection, found.id, event.created_at).await
+}
