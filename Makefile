@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo test bench build deploy invoke sam-invoke lint advisories openapi sqlx clean prerequisites
+.PHONY: help up demo test bench build deploy invoke sam-invoke operation lint advisories openapi sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -46,6 +46,9 @@ invoke: prerequisites ## One function once in the local cloud (OPERATION=deposit
 
 sam-invoke: prerequisites ## One function once in Lambda's container with events/OPERATION.json; needs Docker
 	@infra/tools/sam-local.sh invoke $(call needed,OPERATION)
+
+operation: prerequisites ## Files and entries of a new operation: AREA=trading NAME=list_holdings KIND=http-read
+	@infra/tools/new-operation.py $(AREA) $(NAME) $(KIND) $(and $(CONCEPT),--concept $(CONCEPT)) $(and $(ROUTE),--route "$(ROUTE)")
 
 lint: prerequisites ## Formatting, spelling, documents, dependencies, clippy, shell scripts, the template
 	@cargo fmt --all --check
