@@ -8,6 +8,7 @@ use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::queue::{self, QueueConsumer};
 use platform::error::PlatformError;
+use platform::from_environment;
 use serde::Deserialize;
 
 /// What to do with this message.
@@ -54,22 +55,25 @@ impl Probe {
     }
 }
 
-impl QueueConsumer for Probe {
+from_environment!(Probe {
+    journal: |environment: &mut Environment| environment.required("JOURNAL"),
+});
+
+struct ProbeConsumer;
+
+impl QueueConsumer for ProbeConsumer {
+    type UseCase = Probe;
     type Message = Message;
     type Error = PlatformError;
 
-    fn configure(environment: &mut Environment) -> Option<Self> {
-        let journal = environment.required("JOURNAL")?;
-        Some(Self { journal })
-    }
-
     #[expect(clippy::panic, reason = "a panic is what some messages ask for")]
-    async fn handle(&self, message: Message, _: Deadline) -> Result<(), PlatformError> {
+    async fn handle(probe: &Probe, message: Message, _: Deadline) -> Result<(), PlatformError> {
         let Message { behaviour, name } = message;
         let begun = format!("{name} begun");
-        let is_first = !self.has(&begun);
+        let is_first = !probe.has(&begun);
         let noted = |line: &str| {
-            self.note(line)
+            probe
+                .note(line)
                 .map_err(|error| PlatformError::Queue(error.to_string()))
         };
         noted(&begun)?;
@@ -84,5 +88,5 @@ impl QueueConsumer for Probe {
 }
 
 fn main() -> ExitCode {
-    queue::serve::<Probe>()
+    queue::serve::<ProbeConsumer>()
 }
