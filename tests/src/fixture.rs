@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -59,7 +60,8 @@ pub struct Fixture {
     pub cloud: LocalCloud,
     /// Its database.
     pub database: Database,
-    backends: Backends,
+    /// Where customers are known; a cloud of another template than the system's has none.
+    backends: OnceLock<Backends>,
     http: reqwest::Client,
 }
 
@@ -73,7 +75,7 @@ impl Fixture {
         cloud.drivewealth().auto_advance(Some(PACE));
         Ok(Self {
             database: Database::open(cloud.database_url()).await?,
-            backends: Backends::of(&cloud)?,
+            backends: OnceLock::new(),
             http: local_cloud::http_client()?,
             cloud,
         })
@@ -107,7 +109,14 @@ impl Fixture {
     /// # Errors
     /// When one can't be made.
     pub async fn customer_with(&self, new: &NewCustomer) -> Result<Tester> {
-        let customer = self.backends.add_customer(new).await?;
+        let backends = match self.backends.get() {
+            Some(backends) => backends,
+            None => {
+                let backends = Backends::of(&self.cloud)?;
+                self.backends.get_or_init(|| backends)
+            }
+        };
+        let customer = backends.add_customer(new).await?;
         let api = self.api(Some(json!({ "profile_id": customer.profile_id })))?;
         Ok(Tester { customer, api })
     }

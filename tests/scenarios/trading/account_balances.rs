@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::market::MarketCalendar;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, is_soak, scenarios};
 use local_cloud::sandboxes::drivewealth::SeedAccount;
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const JOB: &str = "update_account_balances";
 const CONSUMER: &str = "update_account_balance";
 const QUEUE: &str = "account-balances";
 const DEAD: &str = "account-balances-dead";
-const PATIENCE: &str = "BALANCE_PATIENCE_HOURS";
+const GRACE_PERIOD: &str = "BALANCE_PATIENCE_HOURS";
 /// Accounts that are fanned out at once.
 const MANY: i64 = 1_000;
 
@@ -147,7 +147,7 @@ async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Resu
     // The days are long past: here the consumer is patient.
     fixture
         .cloud
-        .set_function_environment(CONSUMER, PATIENCE, "1000000")?;
+        .set_function_environment(CONSUMER, GRACE_PERIOD, "1000000")?;
     let mut seen = BTreeSet::new();
     let outcome: Result = async {
         for (scheduled_time, date) in [
@@ -170,7 +170,9 @@ async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Resu
         Ok(())
     }
     .await;
-    fixture.cloud.set_function_environment(CONSUMER, PATIENCE, "24")?;
+    fixture
+        .cloud
+        .set_function_environment(CONSUMER, GRACE_PERIOD, "24")?;
     outcome
 }
 
@@ -283,6 +285,11 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
     fixture.cloud.pause_event_source(QUEUE, true).await?;
     let sent = fixture.run(JOB, json!({})).await?.payload;
     let held = fixture.held_by(QUEUE).await?;
+    // That all have been found is what counts; in a usual run the balances of a fifth are a sample of theirs.
+    let taken_of = if is_soak() { MANY } else { MANY / 5 };
+    if !is_soak() {
+        only_these(&fixture, ids.iter().take(usize::try_from(taken_of)?)).await?;
+    }
     fixture.cloud.pause_event_source(QUEUE, false).await?;
     ensure_eq!((&sent["accounts"], &sent["pages"]), (&json!(all), &json!(1)));
     ensure_eq!(held, u64::try_from(all)?);
@@ -293,7 +300,7 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
             .bind(&prefix)
             .fetch_one(fixture.database.pool())
             .await?;
-        ensure_eq!(seen, (MANY, Some(MANY * (MANY - 1) / 2)));
+        ensure_eq!(seen, (taken_of, Some(taken_of * (taken_of - 1) / 2)));
         Ok(())
     })
     .await?;
@@ -301,6 +308,20 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
     let close = "UPDATE drivewealth_accounts SET status = 'closed' WHERE ref_id LIKE $1 || '.%'";
     let closing = sqlx::query(close).bind(&prefix);
     closing.execute(fixture.database.pool()).await?;
+    Ok(())
+}
+
+/// Leaves the messages of these accounts in the queue, by their ids at the broker, and no others.
+async fn only_these(fixture: &Fixture, ids: impl Iterator<Item = &String>) -> Result {
+    let url = fixture.cloud.queue_url(QUEUE)?;
+    fixture.cloud.sqs().purge_queue().queue_url(url).send().await?;
+    fixture.queue_reaches(QUEUE, 0).await?;
+    for id in ids {
+        let (_, account) = id.split_once('.').context("no account's id")?;
+        let account: i64 = account.parse()?;
+        let due = json!({ "trading_account_id": account, "business_date": today() });
+        fixture.send(QUEUE, &due.to_string()).await?;
+    }
     Ok(())
 }
 
