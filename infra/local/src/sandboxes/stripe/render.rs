@@ -232,8 +232,8 @@ impl Renderer<'_> {
         let succeeded = charge.status == ChargeStatus::Succeeded;
         let details = method.map(|method| {
             let mut card = card(method);
-            crate::json::set(&mut card, "amount_authorized", json!(charge.amount));
-            crate::json::set(&mut card, "network", json!(brand(method)));
+            crate::util::set(&mut card, "amount_authorized", json!(charge.amount));
+            crate::util::set(&mut card, "network", json!(brand(method)));
             json!({ "type": "card", "card": card })
         });
         with_usual(
@@ -508,7 +508,7 @@ fn payout(payout: &Payout) -> Value {
 pub(super) fn event(event: &Event) -> Value {
     let mut data = json!({ "object": event.object });
     if let Some(previous) = &event.previous_attributes {
-        crate::json::set(&mut data, "previous_attributes", previous.clone());
+        crate::util::set(&mut data, "previous_attributes", previous.clone());
     }
     let pending = event.delivery == super::state::DeliveryStatus::Pending;
     json!({

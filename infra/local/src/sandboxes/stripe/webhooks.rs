@@ -108,7 +108,7 @@ impl Webhooks {
     pub(super) fn start() -> anyhow::Result<Self> {
         Ok(Self {
             inner: Mutex::default(),
-            client: crate::http_client::http_client()?,
+            client: crate::http_client()?,
             runtime: Handle::current(),
             permits: Arc::new(Semaphore::new(AT_A_TIME)),
             under_way: watch::channel(0).0,
