@@ -1,4 +1,7 @@
-//! Which points of a piece of work a function is killed at: all of them in a long run, else a fixed sample.
+//! What a usual run plays of that which has no end: a fixed sample. A long run plays all of it, or more.
+
+use anyhow::Context;
+use uuid::Uuid;
 
 /// More points than any function has.
 const MAX_POINTS: u64 = 600;
@@ -9,6 +12,8 @@ const BEYOND_ALL: u64 = u64::MAX;
 const THROUGH: usize = 3;
 /// So many points of a piece of work are a sample.
 const SAMPLE: u64 = 12;
+/// The seed of usual runs.
+const SEED: u64 = 20_261_128;
 /// A chunk that goes out has two steps and its answer one. Strides that are no multiple of it meet all of them.
 const STEPS_OF_AN_EXCHANGE: u64 = 3;
 
@@ -104,6 +109,19 @@ fn stride(steps: u64) -> u64 {
     match stride.is_multiple_of(STEPS_OF_AN_EXCHANGE) {
         true => stride + 1,
         false => stride,
+    }
+}
+
+/// The seed of random operations: always the same in `make test`, another each time in `make soak`; `MONETA_SEED` repeats a
+/// run that failed.
+///
+/// # Errors
+/// When `MONETA_SEED` is no whole number.
+pub fn seed() -> crate::Result<u64> {
+    match std::env::var("MONETA_SEED") {
+        Ok(text) => text.parse().with_context(|| format!("MONETA_SEED={text}")),
+        Err(_) if crate::is_soak() => Ok(Uuid::new_v4().as_u64_pair().0),
+        Err(_) => Ok(SEED),
     }
 }
 

@@ -48,7 +48,7 @@ async fn is_charged_once(fixture: &Fixture, sample: &Sample) -> Result {
         attempts.len() == 1 && attempts[0].status == "succeeded",
         "{attempts:?}"
     );
-    let told = fixture.told_of(&sample.tester).await?;
+    let told = fixture.event_kinds_of(&sample.tester).await?;
     ensure_eq!(told, ["payment-method.added", "commission.charged"]);
     Ok(())
 }

@@ -120,7 +120,7 @@ impl Kind {
         }
     }
 
-    async fn ask(self, tester: &Tester, key: &str) -> Result<Answer> {
+    async fn request(self, tester: &Tester, key: &str) -> Result<Answer> {
         match self {
             Self::Deposit => tester.deposit_under(key, CENTS).await,
             Self::Withdrawal => tester.withdraw_under(key, CENTS).await,
@@ -195,7 +195,7 @@ async fn soon<T>(what: &str, look: impl AsyncFn() -> Result<T>) -> Result<T> {
     }
 }
 
-fn told_of_success() -> Vec<String> {
+fn events_of_success() -> Vec<String> {
     [
         "money-flow.succeeded → domain-events",
         "money-flow.succeeded → trading.events",

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::sweep::{Start, sweep_all};
-use crate::{CENTS, Kind, soon, told_of_success};
+use crate::{CENTS, Kind, events_of_success, soon};
 
 /// A flow and its payment, before an event comes.
 struct Expected {
@@ -30,7 +30,7 @@ pub(crate) async fn killed_drivewealth_event_is_applied_once_when_it_comes_again
     let prepare = async |kind: Kind| {
         let tester = fixture.customer().await?;
         let flow = kind
-            .ask(&tester, &Uuid::new_v4().to_string())
+            .request(&tester, &Uuid::new_v4().to_string())
             .await?
             .expect(201)?
             .number("id")?;
@@ -73,8 +73,8 @@ pub(crate) async fn killed_drivewealth_event_is_applied_once_when_it_comes_again
     );
     for Expected { flow, tester, .. } in deposits.await? {
         ensure_eq!(
-            fixture.database.told_of_flow(flow).await?,
-            told_of_success(),
+            fixture.database.events_of_flow(flow).await?,
+            events_of_success(),
             "{:?}",
             tester.customer
         );
@@ -92,8 +92,8 @@ pub(crate) async fn killed_drivewealth_event_is_applied_once_when_it_comes_again
     for expected in redemptions.await? {
         arrive(&expected, status::SUCCESSFUL, "success", status::SUCCESSFUL).await?;
         ensure_eq!(
-            fixture.database.told_of_flow(expected.flow).await?,
-            told_of_success()
+            fixture.database.events_of_flow(expected.flow).await?,
+            events_of_success()
         );
     }
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::sweep::{Run, Start, sweep};
-use crate::{CENTS, Kind, Payments, soon, sql, told_of_success};
+use crate::{CENTS, Kind, Payments, events_of_success, soon, sql};
 
 /// A request whose function was killed; some went through.
 struct Attempt {
@@ -22,7 +22,7 @@ impl Attempt {
     /// Sends the request again, until it is answered.
     async fn repeat(&self, kind: Kind, when: &str) -> Result<Answer> {
         let what = format!("killed {}, then sent again{when}", self.point);
-        let answer = send_until_answered(&what, async || kind.ask(&self.tester, &self.key).await).await?;
+        let answer = send_until_answered(&what, async || kind.request(&self.tester, &self.key).await).await?;
         answer.expect(201).context(what)
     }
 }
@@ -63,7 +63,9 @@ async fn kill_requests(
     let other = fixture.customer().await?;
     let prepare = async || {
         if start == Start::Warm {
-            kind.ask(&other, &Uuid::new_v4().to_string()).await?.expect(201)?;
+            kind.request(&other, &Uuid::new_v4().to_string())
+                .await?
+                .expect(201)?;
         }
         Ok((fixture.customer().await?, Uuid::new_v4().to_string()))
     };
@@ -74,7 +76,7 @@ async fn kill_requests(
         ensure!(fits, "killed {}: {} {}", run.point(), answer.status, answer.text);
         Ok(())
     };
-    let ask = async |(tester, key): &(Tester, String)| kind.ask(tester, key).await;
+    let ask = async |(tester, key): &(Tester, String)| kind.request(tester, key).await;
     let runs = sweep(fixture, wire, start, prepare, ask, check).await?;
     let attempt = |run: Run<(Tester, String), Answer>| {
         let point = run.point().to_owned();
@@ -201,8 +203,8 @@ async fn succeed(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
         });
         let flow = flow.await?.with_context(|| format!("no flow killed {point}"))?;
         ensure_eq!(
-            fixture.database.told_of_flow(flow).await?,
-            told_of_success(),
+            fixture.database.events_of_flow(flow).await?,
+            events_of_success(),
             "killed {point}"
         );
         let moved = if kind == Kind::Deposit { CENTS } else { -CENTS };

@@ -61,7 +61,7 @@ impl Attempt {
         })
     }
 
-    async fn ask(&self, operation: Operation) -> Result<Answer> {
+    async fn request(&self, operation: Operation) -> Result<Answer> {
         let Self {
             payer,
             receiver,
@@ -144,7 +144,7 @@ async fn kill(fixture: &Arc<Fixture>, operation: Operation) -> Result {
         seen.borrow_mut().push(balances);
         for _ in 0..2 {
             let what = format!("{}, killed {point}", operation.function());
-            let answer = send_until_answered(&what, async || run.sample.ask(operation).await).await?;
+            let answer = send_until_answered(&what, async || run.sample.request(operation).await).await?;
             ensure!(
                 answer.status < 300,
                 "killed {point}, then sent again: {}",
@@ -163,7 +163,7 @@ async fn kill(fixture: &Arc<Fixture>, operation: Operation) -> Result {
         &wire,
         Start::Cold,
         async || Attempt::new(fixture, operation).await,
-        async |attempt: &Attempt| attempt.ask(operation).await,
+        async |attempt: &Attempt| attempt.request(operation).await,
         check,
     )
     .await?;

@@ -76,8 +76,8 @@ fn due(tester: &Tester, business_date: NaiveDate) -> Value {
     json!({ "trading_account_id": tester.customer.trading_account_id, "business_date": business_date })
 }
 
-/// Takes an account's balance of a day through a message of its own; gives whether that worked.
-async fn take(fixture: &Fixture, tester: &Tester, business_date: NaiveDate) -> Result<bool> {
+/// Records an account's balance of a day through a message of its own; gives whether that worked.
+async fn record_balance(fixture: &Fixture, tester: &Tester, business_date: NaiveDate) -> Result<bool> {
     let failed = fixture.deliver(CONSUMER, &[due(tester, business_date)]).await?;
     Ok(failed.is_empty())
 }
@@ -126,7 +126,10 @@ async fn account_has_one_balance_a_day_however_often_it_is_recorded(fixture: Arc
     let runs = [fixture.run(JOB, again.clone()), fixture.run(JOB, again)];
     futures::future::try_join_all(runs).await?;
     fixture.queue_reaches(QUEUE, 0).await?;
-    ensure!(take(&fixture, &tester, first.business_date).await?, "it failed");
+    ensure!(
+        record_balance(&fixture, &tester, first.business_date).await?,
+        "it failed"
+    );
     let second = balance(&fixture, &tester).await?;
     ensure_eq!((second.equity_cents, second.cash_cents), (470_000, 70_000));
     ensure!(second.as_of > first.as_of, "{first:?} {second:?}");
@@ -144,7 +147,7 @@ async fn account_has_one_balance_a_day_however_often_it_is_recorded(fixture: Arc
 /// The clocks went forward on 9 March 2025 and back on 2 November.
 async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
-    // The days are long past: here the consumer is patient.
+    // The days are long past: here the consumer waits for longer.
     fixture
         .cloud
         .set_function_environment(CONSUMER, GRACE_PERIOD, "1000000")?;
@@ -242,7 +245,7 @@ async fn account_that_is_not_open_has_no_balance(fixture: Arc<Fixture>) -> Resul
             "{status}"
         );
         // A message that is older than the account's state finds the same.
-        ensure!(take(&fixture, tester, today()).await?, "{status}");
+        ensure!(record_balance(&fixture, tester, today()).await?, "{status}");
         ensure_eq!(
             balances(&fixture, tester).await?.is_empty(),
             !has_balance,
@@ -328,12 +331,12 @@ async fn only_these(fixture: &Fixture, ids: impl Iterator<Item = &String>) -> Re
 async fn newer_of_two_balances_is_kept(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let date = today();
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     let newer = "UPDATE trading_account_balances SET as_of = now() + interval '1 hour', equity_cents = 1 \
                  WHERE trading_account_id = $1";
     let account = tester.customer.trading_account_id;
     ensure_eq!(fixture.database.change(newer, account).await?, 1);
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     ensure_eq!(balance(&fixture, &tester).await?.equity_cents, 1);
     let older =
         "UPDATE trading_account_balances SET as_of = now() - interval '1 hour' WHERE trading_account_id = $1";
@@ -348,7 +351,10 @@ async fn message_that_is_too_late_is_dropped_and_counted(fixture: Arc<Fixture>) 
     let tester = fixture.customer().await?;
     let before = counted(&fixture, "MissedBalances");
     let past = today().checked_sub_days(Days::new(2)).context("no such day")?;
-    ensure!(take(&fixture, &tester, past).await?, "it is not dropped");
+    ensure!(
+        record_balance(&fixture, &tester, past).await?,
+        "it is not dropped"
+    );
     ensure_eq!(balances(&fixture, &tester).await?, []);
     eventually("the missed balance is counted", async || {
         ensure!(counted(&fixture, "MissedBalances") > before, "it is not");
@@ -360,7 +366,7 @@ async fn message_that_is_too_late_is_dropped_and_counted(fixture: Arc<Fixture>) 
 async fn day_that_has_not_begun_has_no_balance(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let ahead = today().checked_add_days(Days::new(2)).context("no such day")?;
-    ensure!(!take(&fixture, &tester, ahead).await?, "it is taken");
+    ensure!(!record_balance(&fixture, &tester, ahead).await?, "it is taken");
     ensure_eq!(balances(&fixture, &tester).await?, []);
     let input = json!({ "scheduled_time": format!("{ahead}T22:00:00Z") });
     let result = fixture.cloud.invoke(JOB, input).await?;
@@ -387,7 +393,7 @@ async fn figures_that_are_impossible_are_refused(fixture: Arc<Fixture>) -> Resul
     let account = foreign.customer.trading_account_id;
     ensure_eq!(fixture.database.change(in_euros, account).await?, 1);
     for tester in [&poor, &foreign] {
-        ensure!(!take(&fixture, tester, today()).await?, "it is taken");
+        ensure!(!record_balance(&fixture, tester, today()).await?, "it is taken");
         ensure_eq!(balances(&fixture, tester).await?, []);
     }
     eventually("the refusals are counted", async || {
@@ -397,7 +403,7 @@ async fn figures_that_are_impossible_are_refused(fixture: Arc<Fixture>) -> Resul
     .await?;
     // Debt that the funds make up for is a balance.
     set_cash(&fixture, &poor, -400_000)?;
-    ensure!(take(&fixture, &poor, today()).await?, "it failed");
+    ensure!(record_balance(&fixture, &poor, today()).await?, "it failed");
     let row = balance(&fixture, &poor).await?;
     ensure_eq!((row.equity_cents, row.cash_cents), (0, -400_000));
     // It has no more part in the runs of other scenarios than one whose currency is right.
@@ -427,11 +433,11 @@ async fn cash_that_moves_during_the_request_is_requested_again(fixture: Arc<Fixt
         .await?;
         set_cash(&fixture, &tester, 60_000)
     };
-    let (taken, bought) = futures::future::join(take(&fixture, &tester, date), buys).await;
+    let (taken, bought) = futures::future::join(record_balance(&fixture, &tester, date), buys).await;
     bought?;
     ensure!(!taken?, "figures of different times are taken");
     ensure_eq!(balances(&fixture, &tester).await?, []);
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     ensure_eq!(balance(&fixture, &tester).await?.equity_cents, 460_000);
     Ok(())
 }
@@ -463,7 +469,7 @@ async fn views_for_commissions_show_what_they_count_by(fixture: Arc<Fixture>) ->
     ensure_eq!(seen(never).await?, None);
 
     let date = today();
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     let equity = "SELECT business_date, equity_cents FROM daily_account_equity WHERE trading_account_id = $1";
     let equity: Vec<(NaiveDate, i64)> = sqlx::query_as(equity)
         .bind(account)

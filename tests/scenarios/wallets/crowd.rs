@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
 use domain::wallets::payment::Settlement;
+use end_to_end::points::seed;
 use end_to_end::wallets::{WalletClient, new_key};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, is_soak, scenarios};
 use futures::future::try_join_all;
@@ -343,19 +344,12 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The operations of a usual run, which are always the same.
-const SEED: u64 = 20_261_128;
-
-/// Operations by 16 workers at once: in a long run others each time; `WALLETS_SEED` repeats those of a run that failed.
+/// Operations by 16 workers at once.
 async fn random_operations_keep_the_books(fixture: Arc<Fixture>) -> Result {
-    let seed: u64 = match std::env::var("WALLETS_SEED") {
-        Ok(text) => text.parse()?,
-        Err(_) if is_soak() => rand::random(),
-        Err(_) => SEED,
-    };
+    let seed = seed()?;
     play(&fixture, seed)
         .await
-        .with_context(|| format!("with WALLETS_SEED={seed}"))
+        .with_context(|| format!("with MONETA_SEED={seed}"))
 }
 
 async fn play(fixture: &Fixture, seed: u64) -> Result {
