@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo test bench build deploy invoke sam-invoke operation lint advisories openapi sqlx clean prerequisites
+.PHONY: help up demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -25,6 +25,9 @@ demo: prerequisites ## Deposits, withdrawals, payments, commissions and notifica
 
 test: prerequisites ## All tests
 	@infra/tools/test.sh
+
+soak: prerequisites ## In full what the tests play a sample of: every kill point, long random runs; takes its time
+	@MONETA_SOAK=1 infra/tools/test.sh
 
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
 bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; a month's invoices

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests: `make test`.
+# All tests: `make test`; with MONETA_SOAK=1, in full what they play a sample of: `make soak`.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -21,7 +21,29 @@ cargo build --workspace --all-targets
 step "Tests"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! cargo test --workspace --no-fail-fast 2>&1 | tee "$log"; then
+selection=()
+if [ -n "${MONETA_SOAK:-}" ]; then
+  # Those that have a long form.
+  selection=(--test kill_points --test trading --test commissions --test wallets --test schemathesis)
+fi
+
+# Seconds of each test binary, and the slowest scenarios, from what they print.
+times() {
+  step "Where the time went"
+  awk '
+    / Running / { name = $0; sub(/.*\/deps\//, "", name); sub(/-[0-9a-f]+\).*/, "", name)
+                  if ($2 == "unittests") name = "unit tests of " name }
+    / Doc-tests / { name = "examples of " $2 }
+    / finished in / { sub(/.* finished in /, ""); total[name] += $0 }
+    END { for (name in total) if (total[name] >= 1) printf "%8.1f s  %s\n", total[name], name }
+  ' "$log" | sort -rn
+  sed -n 's/^  slow: //p' "$log" | sort -rn | head -n 15
+}
+
+status=0
+cargo test --workspace --no-fail-fast "${selection[@]}" 2>&1 | tee "$log" || status=$?
+times
+if [ "$status" -ne 0 ]; then
   # Again at the end, where they are found.
   step "What failed"
   awk '/^failures:$/ { shown = !shown; next } shown || /^error: /' "$log"

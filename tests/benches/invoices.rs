@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
     let outcome = measure(&cloud).await;
     cloud.stop().await;
     for row in outcome? {
-        tell(&row);
+        print_row(&row);
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ async fn measure(cloud: &LocalCloud) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn tell(row: &Row) {
+fn print_row(row: &Row) {
     println!(
         "{:>9} {:>10.2} s {:>10.2} s {:>13.2} s {:>13.2} s",
         row.profiles, row.first_run, row.second_run, row.read_month, row.write_rows

@@ -45,7 +45,7 @@ pub struct InvoiceRow {
 }
 
 impl Tester {
-    /// Asks for a visit to the payment page in mode `setup`; gives the session's id.
+    /// Requests a checkout session in mode `setup`; gives the session's id.
     ///
     /// # Errors
     /// When there is none.
@@ -118,7 +118,7 @@ impl Tester {
     }
 }
 
-/// A visit in mode `setup`.
+/// The request for a checkout session in mode `setup`.
 pub fn setup_request() -> Value {
     json!({
         "mode": "setup",
@@ -226,11 +226,11 @@ impl Fixture {
             .count()
     }
 
-    /// What the outbox tells of a profile, as kinds in their order, without what goes to more than one place twice.
+    /// The events of a profile in the outbox, as kinds in their order, without what goes to more than one place twice.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn told_of(&self, tester: &Tester) -> Result<Vec<String>> {
+    pub async fn event_kinds_of(&self, tester: &Tester) -> Result<Vec<String>> {
         let rows = self
             .database
             .outbox_of_key(&format!("profile-{}", tester.customer.profile_id))
@@ -246,7 +246,7 @@ impl Fixture {
         Ok(kinds)
     }
 
-    /// What of Stripe's words was set aside for a person, as kind and subject.
+    /// What of Stripe's objects was recorded for manual review, as kind and subject.
     ///
     /// # Errors
     /// When the database fails.

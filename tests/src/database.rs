@@ -130,18 +130,18 @@ impl Database {
         Ok(sqlx::query_as(OUTBOX_OF_KEY).bind(key).fetch_all(&self.0).await?)
     }
 
-    /// What the outbox tells of a flow, as `kind → destination`, sorted.
+    /// The events of a flow in the outbox, as `kind → destination`, sorted.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn told_of_flow(&self, id: i64) -> Result<Vec<String>> {
+    pub async fn events_of_flow(&self, id: i64) -> Result<Vec<String>> {
         let rows = self.outbox_of_flow(id).await?;
-        let mut told: Vec<String> = rows
+        let mut events: Vec<String> = rows
             .iter()
             .map(|row| format!("{} → {}", row.kind, row.destination))
             .collect();
-        told.sort();
-        Ok(told)
+        events.sort();
+        Ok(events)
     }
 
     /// An event of the inbox.

@@ -13,21 +13,28 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// Looks again and again until the look succeeds; after [`TIMEOUT`] fails with what the last look saw.
+/// Looks again and again until the look succeeds; fails with what the last look saw when that has been the same for
+/// [`TIMEOUT`]. What goes on, however slowly on a busy machine, is waited for.
 ///
 /// # Errors
 /// The last look's.
 pub async fn eventually<T>(what: &str, look: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let end = Instant::now() + TIMEOUT;
+    let mut end = Instant::now() + TIMEOUT;
+    let mut before = String::new();
     let mut pause = FIRST_PAUSE;
     loop {
-        match look().await {
+        let seen = match look().await {
             Ok(seen) => return Ok(seen),
-            Err(seen) if Instant::now() >= end => {
-                return Err(seen).with_context(|| format!("waited {} s: {what}", TIMEOUT.as_secs()));
-            }
-            Err(_) => sleep(pause).await,
+            Err(seen) => seen,
+        };
+        let now = format!("{seen:#}");
+        if now != before {
+            end = Instant::now() + TIMEOUT;
+            before = now;
+        } else if Instant::now() >= end {
+            return Err(seen).with_context(|| format!("waited {} s: {what}", TIMEOUT.as_secs()));
         }
+        sleep(pause).await;
         pause = MAX_PAUSE.min(pause * 3 / 2);
     }
 }

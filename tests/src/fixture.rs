@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -24,17 +25,17 @@ pub(crate) const PACE: Duration = Duration::from_millis(100);
 
 /// The function that publishes the outbox.
 pub(crate) const RELAY: &str = "relay_outbox";
-/// The nudge after a change has brought its events out by then, unless it was lost.
-const NUDGED_WITHIN: Duration = Duration::from_secs(5);
+/// The wake-up after a change has brought its events out by then, unless it was lost.
+const WOKEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the outbox tells of a flow at its good end, for [`Fixture::tells`].
+/// The events of a flow at its good end, as the outbox has them, for [`Fixture::outbox_has`].
 pub const SUCCEEDED: [&str; 3] = [
     "money-flow.succeeded → domain-events",
     "money-flow.succeeded → trading.events",
     "portfolio.cash-changed → portfolio-changes",
 ];
 
-/// What it tells of a flow that failed on its way.
+/// The events of a flow that failed on its way.
 pub const FAILED: [&str; 2] = [
     "money-flow.failed → domain-events",
     "money-flow.failed → trading.events",
@@ -59,7 +60,8 @@ pub struct Fixture {
     pub cloud: LocalCloud,
     /// Its database.
     pub database: Database,
-    backends: Backends,
+    /// Where customers are known; a cloud of another template than the system's has none.
+    backends: OnceLock<Backends>,
     http: reqwest::Client,
 }
 
@@ -73,7 +75,7 @@ impl Fixture {
         cloud.drivewealth().auto_advance(Some(PACE));
         Ok(Self {
             database: Database::open(cloud.database_url()).await?,
-            backends: Backends::of(&cloud)?,
+            backends: OnceLock::new(),
             http: local_cloud::http_client()?,
             cloud,
         })
@@ -107,7 +109,14 @@ impl Fixture {
     /// # Errors
     /// When one can't be made.
     pub async fn customer_with(&self, new: &NewCustomer) -> Result<Tester> {
-        let customer = self.backends.add_customer(new).await?;
+        let backends = match self.backends.get() {
+            Some(backends) => backends,
+            None => {
+                let backends = Backends::of(&self.cloud)?;
+                self.backends.get_or_init(|| backends)
+            }
+        };
+        let customer = backends.add_customer(new).await?;
         let api = self.api(Some(json!({ "profile_id": customer.profile_id })))?;
         Ok(Tester { customer, api })
     }
@@ -155,20 +164,20 @@ impl Fixture {
         self.cloud.drivewealth().auto_advance(Some(PACE));
     }
 
-    /// Waits until the outbox tells of a flow just this, as `kind → destination`, and has published it all.
+    /// Waits until the outbox has just these events of a flow, as `kind → destination`, and has published it all.
     ///
     /// # Errors
     /// When it doesn't come to that.
-    pub async fn tells(&self, flow: i64, expected: &[&str]) -> Result {
+    pub async fn outbox_has(&self, flow: i64, expected: &[&str]) -> Result {
         let begun = Instant::now();
         eventually(
-            &format!("the outbox tells {expected:?} of flow {flow}"),
+            &format!("the outbox has {expected:?} of flow {flow}"),
             async || {
-                let told = self.database.told_of_flow(flow).await?;
-                crate::ensure_eq!(told, expected);
+                let events = self.database.events_of_flow(flow).await?;
+                crate::ensure_eq!(events, expected);
                 let rows = self.database.outbox_of_flow(flow).await?;
                 let unpublished: Vec<_> = rows.iter().filter(|row| row.published_at.is_none()).collect();
-                if !unpublished.is_empty() && begun.elapsed() > NUDGED_WITHIN {
+                if !unpublished.is_empty() && begun.elapsed() > WOKEN_WITHIN {
                     self.relay_outbox().await?;
                 }
                 ensure!(unpublished.is_empty(), "not published: {unpublished:?}");
@@ -178,7 +187,7 @@ impl Fixture {
         .await
     }
 
-    /// Publishes what the outbox holds, as the relay's schedule does every minute: a nudge that got lost is made up for.
+    /// Publishes what the outbox holds, as the relay's schedule does every minute: a wake-up that got lost is made up for.
     /// Waits for another relay that is at work, or is dead and has a session still; gives the relay's report.
     ///
     /// # Errors

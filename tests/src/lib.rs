@@ -12,7 +12,9 @@ pub mod customers;
 mod database;
 mod eventually;
 mod fixture;
+mod logs;
 mod messages;
+pub mod points;
 mod queues;
 mod rest;
 mod runner;
@@ -29,6 +31,11 @@ pub use messages::{TopicMessage, topic_messages};
 pub use queues::{failed_items, fifo_event, new_domain_event, sqs_event};
 pub use runner::{Scenario, Suite, run_suites};
 pub use tester::Tester;
+
+/// Whether this is a long run (`make soak`), in which what a usual run plays a sample of is played in full.
+pub fn is_soak() -> bool {
+    std::env::var_os("MONETA_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
+}
 
 /// What a scenario and its helpers give: an error says what was seen instead.
 pub type Result<T = (), E = anyhow::Error> = std::result::Result<T, E>;

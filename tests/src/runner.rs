@@ -18,7 +18,8 @@ use self::{gate::Gate, report::Report};
 use crate::{Fixture, Result};
 
 /// A scenario that takes longer hangs.
-const TIMEOUT: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT_IN_SOAK: Duration = Duration::from_secs(3_600);
 /// Scenarios at the same time: they wait more than they work.
 const THREADS: usize = 4;
 
@@ -181,9 +182,14 @@ impl Stage {
 }
 
 async fn bounded(steps: Pin<Box<dyn Future<Output = Result>>>) -> Result {
-    match tokio::time::timeout(TIMEOUT, steps).await {
+    let limit = if crate::is_soak() {
+        TIMEOUT_IN_SOAK
+    } else {
+        TIMEOUT
+    };
+    match tokio::time::timeout(limit, steps).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(anyhow!("not finished after {} s", TIMEOUT.as_secs())),
+        Err(_) => Err(anyhow!("not finished after {} s", limit.as_secs())),
     }
 }
 

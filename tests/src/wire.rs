@@ -22,9 +22,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{Fixture, Result};
+use crate::{Fixture, Result, TIMEOUT, eventually};
 
 const CHUNK: usize = 64 * 1024;
+/// The variable with the address of the database.
+const DATABASE: &str = "DATABASE_URL";
 /// How long a backend may take over what it was sent just before the function died.
 const AFTERLIFE: Duration = Duration::from_secs(2);
 /// How much of a chunk is told of it.
@@ -43,7 +45,12 @@ pub struct Wire {
 #[derive(Debug)]
 pub enum Played<T> {
     /// It came to its end before the step.
-    Through(T),
+    Through {
+        /// What it came to.
+        outcome: T,
+        /// How many steps it has.
+        steps: u64,
+    },
     /// The function was killed.
     Killed {
         /// Where.
@@ -58,6 +65,8 @@ struct Shared {
     /// Counts up with each cut; a connection belongs to the time before the next.
     cuts: watch::Sender<u64>,
     frozen: watch::Sender<bool>,
+    /// Connections that pass the proxies at present.
+    open: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -66,6 +75,8 @@ struct State {
     /// The step at which the wire freezes.
     target: Option<u64>,
     point: String,
+    /// The ports from which the proxies have opened sessions at the database.
+    sessions: Vec<i32>,
 }
 
 /// What to do with a chunk.
@@ -98,6 +109,7 @@ impl Wire {
             state: Mutex::default(),
             cuts: watch::Sender::new(0),
             frozen: watch::Sender::new(false),
+            open: watch::Sender::new(0),
         });
         let mut proxies = JoinSet::new();
         let mut backends = Vec::new();
@@ -128,17 +140,35 @@ impl Wire {
         })
     }
 
-    /// Takes the proxies away again; the function's processes find their backends themselves from now on.
+    /// The function that is killed.
+    pub fn function(&self) -> &'static str {
+        self.function
+    }
+
+    /// Takes the proxies away again and ends the function's processes; the next find their backends themselves. Then the
+    /// backends have done what the dead had sent, and the database holds no lock for them any more.
     ///
     /// # Errors
-    /// When there is no such function.
-    pub fn detach(self, fixture: &Fixture) -> Result {
+    /// When there is no such function, or the database's sessions don't end.
+    pub async fn detach(self, fixture: &Fixture) -> Result {
         for (variable, url) in &self.backends {
             fixture
                 .cloud
                 .set_function_environment(self.function, variable, url)?;
         }
-        Ok(())
+        fixture.cloud.kill(self.function).await?;
+        let mut open = self.shared.open.subscribe();
+        let closed = tokio::time::timeout(TIMEOUT, open.wait_for(|open| *open == 0)).await;
+        closed.with_context(|| format!("connections of the dead {} stay open", self.function))??;
+        let sessions = std::mem::take(&mut self.shared.state().sessions);
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE client_port = ANY ($1)";
+        eventually("the sessions of the dead have ended", async || {
+            let query = sqlx::query_scalar(sql).bind(&sessions);
+            let left: i64 = query.fetch_one(fixture.database.pool()).await?;
+            ensure!(left == 0, "{left} sessions of {} are open", self.function);
+            Ok(())
+        })
+        .await
     }
 
     /// Does the work, and kills the function when the wire comes to the step; the work goes on until it ends.
@@ -151,10 +181,7 @@ impl Wire {
         step: u64,
         work: impl Future<Output = Result<T>>,
     ) -> Result<Played<T>> {
-        *self.shared.state() = State {
-            target: Some(step),
-            ..State::default()
-        };
+        self.shared.begin(step);
         let mut work = pin!(work);
         let mut frozen = self.shared.frozen.subscribe();
         let mut ended = tokio::select! {
@@ -163,15 +190,15 @@ impl Wire {
             outcome = &mut work => Some(outcome?),
         };
         if let Some(outcome) = ended {
-            if self.shared.is_past() {
-                return Ok(Played::Through(outcome));
+            if let Some(steps) = self.shared.steps_when_past() {
+                return Ok(Played::Through { outcome, steps });
             }
             // What is held back is nothing that the work waits for, so that it has ended nevertheless.
             let _ = frozen.wait_for(|frozen| *frozen).await;
             ended = Some(outcome);
         }
         let killed = fixture.cloud.kill(self.function).await?;
-        let State { point, .. } = std::mem::take(&mut *self.shared.state());
+        let point = self.shared.end();
         ensure!(
             killed > 0,
             "{}: no process was there to kill {point}",
@@ -192,14 +219,29 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether no chunk has come to the step; none will any more.
-    fn is_past(&self) -> bool {
+    /// From now on chunks are counted, up to this step.
+    fn begin(&self, step: u64) {
         let mut state = self.state();
-        let is_past = state.point.is_empty();
-        if is_past {
-            state.target = None;
+        state.step = 0;
+        state.target = Some(step);
+        state.point.clear();
+    }
+
+    /// From now on everything passes; gives the point at which the wire froze.
+    fn end(&self) -> String {
+        let mut state = self.state();
+        state.target = None;
+        std::mem::take(&mut state.point)
+    }
+
+    /// How many steps there were, if no chunk has come to the target; none will any more.
+    fn steps_when_past(&self) -> Option<u64> {
+        let mut state = self.state();
+        if !state.point.is_empty() {
+            return None;
         }
-        is_past
+        state.target = None;
+        Some(state.step)
     }
 
     /// Counts a chunk: one that goes out has two steps, before and after it leaves; one that comes back has one.
@@ -235,8 +277,10 @@ async fn accept(listener: TcpListener, server: SocketAddr, party: &'static str, 
     while let Ok((function, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
+            shared.open.send_modify(|open| *open += 1);
             // A connection that breaks is part of the play.
             let _ = connect(function, server, party, &shared).await;
+            shared.open.send_modify(|open| *open -= 1);
         });
         while connections.try_join_next().is_some() {}
     }
@@ -252,6 +296,9 @@ async fn connect(
     let mut server = TcpStream::connect(server).await?;
     function.set_nodelay(true)?;
     server.set_nodelay(true)?;
+    if party == DATABASE {
+        shared.state().sessions.push(server.local_addr()?.port().into());
+    }
     let (mut out, mut back) = (vec![0; CHUNK], vec![0; CHUNK]);
     loop {
         tokio::select! {

@@ -61,7 +61,7 @@ pub fn local_secrets() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// What a token is made with, besides its claims.
+/// The properties of a token besides its claims.
 #[derive(Debug, Clone)]
 pub struct TokenOptions {
     /// After how many seconds it expires; a negative number makes an expired token.

@@ -6,15 +6,16 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use uuid::Uuid;
 
 /// The port of `moneta up`.
 pub const DEFAULT_PORT: u16 = 9400;
-/// What the name of a state that doesn't last begins with.
+/// The beginning of the name of a state that doesn't last.
 pub(crate) const TEMPORARY_STATE: &str = "moneta-";
 const MAX_INSTANCES: usize = 10;
 
-/// What can be chosen about a local cloud.
+/// The options of a local cloud.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The folder of the workspace.
@@ -45,7 +46,7 @@ pub struct Options {
     pub schedules: bool,
     /// Whether queues and streams call their functions.
     pub event_sources: bool,
-    /// Whether each step is told on the standard output.
+    /// Whether each step is printed on the standard output.
     pub progress: bool,
     /// Real services that take the place of local ones.
     pub external: External,
@@ -116,6 +117,17 @@ impl Options {
             progress: false,
             external: External::default(),
         }
+    }
+
+    /// The values of the template's parameters in `infra/local/parameters.yaml`; none when there is no such file.
+    pub(crate) fn read_parameters(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let path = self.root.join("infra/local/parameters.yaml");
+        if !path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let unusable = || format!("{} can't be used", path.display());
+        let text = std::fs::read_to_string(&path).with_context(unusable)?;
+        serde_yaml_ng::from_str(&text).with_context(unusable)
     }
 
     /// The OpenAPI document beside the template.

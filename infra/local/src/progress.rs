@@ -2,7 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line talks to whoever started it"
+    reason = "a command line prints for the person who runs it"
 )]
 
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub fn warn(line: impl std::fmt::Display) {
     eprintln!("{line}");
 }
 
-/// Tells the steps of a start, each with the time it took.
+/// Prints the steps of a start, each with the time it took.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
     enabled: bool,

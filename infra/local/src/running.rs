@@ -1,4 +1,4 @@
-//! What runs: the template, its functions with what calls them, and the issuer of tokens.
+//! The running parts: the template, its functions with their event sources, and the issuer of tokens.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     keys::{LocalIssuer, TokenOptions},
-    logs::Logs,
     options::Options,
-    runtime::{InvocationResult, Runtime},
+    runtime::{InvocationResult, Logs, Runtime},
     sources::{self, Sources, queues::Queues},
     template::{Event, Schedule, Template},
 };
@@ -21,7 +20,7 @@ use crate::{
 /// The function that brings the database up to date.
 const MIGRATE: &str = "migrate";
 /// How many log lines an error shows.
-const LINES_SHOWN: usize = 10;
+const MAX_LINES_SHOWN: usize = 10;
 
 /// The parts of a running local cloud that its own HTTP routes and its handle work with.
 pub(crate) struct Running {
@@ -34,7 +33,7 @@ pub(crate) struct Running {
     pub(crate) logs: Arc<Logs>,
     /// The addresses of the backends and sandboxes, to show.
     pub(crate) addresses: BTreeMap<String, String>,
-    /// What calls functions by itself, once it does.
+    /// The event sources, once they run.
     pub(crate) sources: Mutex<Option<Arc<Sources>>>,
 }
 
@@ -83,7 +82,7 @@ impl Running {
 
     /// The sources, once they run.
     pub(crate) fn sources(&self) -> Option<Arc<Sources>> {
-        crate::sync::lock(&self.sources).clone()
+        crate::util::lock(&self.sources).clone()
     }
 
     /// Whether the template has the function that brings the database up to date.
@@ -101,7 +100,7 @@ impl Running {
         let shown = lines
             .iter()
             .rev()
-            .take(LINES_SHOWN)
+            .take(MAX_LINES_SHOWN)
             .rev()
             .cloned()
             .collect::<Vec<_>>()

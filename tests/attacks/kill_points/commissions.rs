@@ -1,4 +1,4 @@
-//! Charges, killed at every point, before and after each commit and each call: the invoice is charged once by the message that
+//! Charges, killed at their points, before and after each commit and each call: the invoice is charged once by the message that
 //! comes again, and its record agrees.
 
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use end_to_end::billing::{VISA, payment_due};
 use end_to_end::{Fixture, Result, Tester, ensure_eq};
 use serde_json::json;
 
-use crate::{Start, kill_everywhere, soon, sql};
+use crate::sweep::{Start, sweep_all};
+use crate::{soon, sql};
 
 /// A profile with a card, and an invoice that is due.
 struct Sample {
@@ -47,16 +48,16 @@ async fn is_charged_once(fixture: &Fixture, sample: &Sample) -> Result {
         attempts.len() == 1 && attempts[0].status == "succeeded",
         "{attempts:?}"
     );
-    let told = fixture.told_of(&sample.tester).await?;
+    let told = fixture.event_kinds_of(&sample.tester).await?;
     ensure_eq!(told, ["payment-method.added", "commission.charged"]);
     Ok(())
 }
 
-pub(crate) async fn charges(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_charge_is_made_once_when_its_message_comes_again(fixture: Arc<Fixture>) -> Result {
     shorten_turns(&fixture).await?;
     // What Stripe tells by itself would make up for a lost answer.
     fixture.cloud.stripe().hold_webhooks();
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "pay_invoice",
         Start::Cold,
@@ -85,7 +86,7 @@ pub(crate) async fn charges(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(crate) async fn webhooks(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_webhook_is_processed_once_when_it_comes_again(fixture: Arc<Fixture>) -> Result {
     let stripe = fixture.cloud.stripe();
     stripe.hold_webhooks();
     let prepare = async || {
@@ -112,7 +113,7 @@ pub(crate) async fn webhooks(fixture: Arc<Fixture>) -> Result {
         let end = stripe.events().into_iter().find(is_its_end).context("no event")?;
         Ok((sample, end.id))
     };
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "stripe_webhook",
         Start::Cold,

@@ -1,7 +1,8 @@
-//! A function is killed (SIGKILL) at every point of its work, and nothing is lost or done twice.
+//! A function is killed (SIGKILL) at the points of its work, and nothing is lost or done twice.
 //!
 //! The points aren't listed by hand: each chunk of bytes between the function and its backends is one or two (see
-//! `end_to_end::wire`), and each is played with a flow of its own, until a run goes through.
+//! `end_to_end::wire`), and each is played with a flow of its own, until a run goes through: all of them in `make soak`, a
+//! sample of them in `make test`.
 
 #![expect(
     clippy::indexing_slicing,
@@ -12,88 +13,54 @@ mod commissions;
 mod messages;
 mod money_flows;
 mod notifications;
+mod sweep;
 mod wallets;
 
-use std::{collections::BTreeMap, io::Write, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context, ensure};
-use end_to_end::{
-    Answer, Fixture, Result, Tester, options,
-    wire::{Played, Wire},
-};
+use anyhow::Context;
+use end_to_end::{Answer, Fixture, Result, Tester, options};
 use libtest_mimic::{Arguments, Failed, Trial};
 use local_cloud::{Options, sandboxes::drivewealth::Payment};
 use tokio::{runtime::Builder, time::Instant};
 
 const CENTS: i64 = 100;
-/// More points than any function has.
-const MOST: u64 = 600;
-/// The work is through for good when it has gone through this often in a row: where two answers arrive as one chunk, a
-/// run has fewer points than the one before it.
-const THROUGH: usize = 3;
 /// A message that the function failed comes back after this.
 const REDELIVERY: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(60);
-const GLANCE: Duration = Duration::from_millis(8);
-
-/// A scenario that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(400);
+/// A scenario that takes longer hangs; all points take a while on a machine that does other things too.
+const TIMEOUT: Duration = Duration::from_secs(1_200);
+const PAUSE: Duration = Duration::from_millis(8);
 /// Scenarios at the same time: they wait more than they work.
-const LANES: usize = 3;
+const THREADS: usize = 3;
 
 type Outcome = Pin<Box<dyn Future<Output = Result>>>;
 
+/// Trials by the names of their functions.
+macro_rules! trials {
+    ($($module:ident::$name:ident),+ $(,)?) => {
+        vec![$(trial(concat!(stringify!($module), "::", stringify!($name)), |fixture| {
+            Box::pin($module::$name(fixture))
+        })),+]
+    };
+}
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(LANES);
+    arguments.test_threads.get_or_insert(THREADS);
     // The longest first.
-    let trials = vec![
-        trial("a_killed_relay_loses_nothing_and_keeps_the_order", |fixture| {
-            Box::pin(messages::relay(fixture))
-        }),
-        trial(
-            "a_killed_drivewealth_event_is_applied_once_when_it_comes_again",
-            |fixture| Box::pin(messages::events(fixture)),
-        ),
-        trial(
-            "a_killed_withdrawal_is_finished_by_its_repetition_or_the_reconciler",
-            |fixture| Box::pin(money_flows::all(fixture, Kind::Withdrawal)),
-        ),
-        trial(
-            "a_killed_deposit_is_finished_by_its_repetition_or_the_reconciler",
-            |fixture| Box::pin(money_flows::all(fixture, Kind::Deposit)),
-        ),
-        trial(
-            "a_killed_change_of_targets_is_made_when_its_message_comes_again",
-            |fixture| Box::pin(messages::targets(fixture)),
-        ),
-        trial(
-            "a_killed_charge_is_made_once_when_its_message_comes_again",
-            |fixture| Box::pin(commissions::charges(fixture)),
-        ),
-        trial("a_killed_webhook_is_taken_once_when_it_comes_again", |fixture| {
-            Box::pin(commissions::webhooks(fixture))
-        }),
-        trial(
-            "a_killed_balance_is_taken_once_when_its_message_comes_again",
-            |fixture| Box::pin(messages::balances(fixture)),
-        ),
-        trial(
-            "a_killed_payment_between_wallets_is_done_once_by_its_repetition",
-            |fixture| Box::pin(wallets::all(fixture)),
-        ),
-        trial(
-            "a_killed_notification_is_recorded_once_when_its_message_comes_again",
-            |fixture| Box::pin(notifications::recorded(fixture)),
-        ),
-        trial(
-            "a_killed_mail_is_sent_under_one_id_when_its_record_comes_again",
-            |fixture| Box::pin(notifications::mailed(fixture)),
-        ),
-        trial(
-            "killed_marks_are_counted_once_when_they_are_repeated",
-            |fixture| Box::pin(notifications::marked(fixture)),
-        ),
+    let trials = trials![
+        messages::killed_relay_loses_nothing_and_keeps_the_order,
+        messages::killed_drivewealth_event_is_applied_once_when_it_comes_again,
+        money_flows::killed_withdrawal_is_finished_by_its_repetition_or_the_reconciler,
+        money_flows::killed_deposit_is_finished_by_its_repetition_or_the_reconciler,
+        messages::killed_change_of_targets_is_made_when_its_message_comes_again,
+        commissions::killed_charge_is_made_once_when_its_message_comes_again,
+        commissions::killed_webhook_is_processed_once_when_it_comes_again,
+        messages::killed_balance_is_recorded_once_when_its_message_comes_again,
+        wallets::killed_payment_between_wallets_is_done_once_by_its_repetition,
+        notifications::killed_notification_is_recorded_once_when_its_message_comes_again,
+        notifications::killed_mail_is_sent_under_one_id_when_its_record_comes_again,
+        notifications::killed_marks_are_counted_once_when_they_are_repeated,
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -118,13 +85,13 @@ async fn play(steps: fn(Arc<Fixture>) -> Outcome) -> Result {
     };
     let fixture = Arc::new(Fixture::start(options).await?);
     let outcome = match quiet(&fixture).await {
-        Ok(()) => tokio::time::timeout(LIMIT, steps(Arc::clone(&fixture))).await,
+        Ok(()) => tokio::time::timeout(TIMEOUT, steps(Arc::clone(&fixture))).await,
         Err(error) => Ok(Err(error)),
     };
     if let Some(fixture) = Arc::into_inner(fixture) {
         fixture.stop().await;
     }
-    outcome.with_context(|| format!("not finished after {} s", LIMIT.as_secs()))?
+    outcome.with_context(|| format!("not finished after {} s", TIMEOUT.as_secs()))?
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,7 +120,7 @@ impl Kind {
         }
     }
 
-    async fn ask(self, tester: &Tester, key: &str) -> Result<Answer> {
+    async fn request(self, tester: &Tester, key: &str) -> Result<Answer> {
         match self {
             Self::Deposit => tester.deposit_under(key, CENTS).await,
             Self::Withdrawal => tester.withdraw_under(key, CENTS).await,
@@ -182,29 +149,6 @@ impl Payments {
     fn of(&self, tester: &Tester) -> &[Payment] {
         let account = &tester.customer.drivewealth_account_id;
         self.0.get(account).map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-/// What the function's process has before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    /// It starts, and signs in to DriveWealth for all.
-    First,
-    /// It starts.
-    Cold,
-    /// It has served before.
-    Warm,
-}
-
-impl Start {
-    async fn prepare(self, fixture: &Fixture, function: &str) -> Result {
-        if self != Self::Warm {
-            fixture.cloud.kill(function).await?;
-        }
-        if self == Self::First {
-            sql(fixture, "DELETE FROM drivewealth_sessions").await?;
-        }
-        Ok(())
     }
 }
 
@@ -239,28 +183,19 @@ async fn quiet(fixture: &Fixture) -> Result {
     fixture.cloud.pause_event_source("outbox-nudges", true).await
 }
 
-fn tell(function: &str, start: Start, points: usize, begun: Instant) {
-    let seconds = begun.elapsed().as_secs_f32();
-    // Whoever closes the output doesn't want to know.
-    let _ = writeln!(
-        std::io::stdout(),
-        "  {function}: killed at {points} points ({start:?}, {seconds:.1} s)"
-    );
-}
-
 /// Waits until a look succeeds, without losing time.
 async fn soon<T>(what: &str, look: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + end_to_end::TIMEOUT;
     loop {
         match look().await {
             Ok(seen) => return Ok(seen),
             Err(seen) if Instant::now() >= end => return Err(seen.context(format!("waited: {what}"))),
-            Err(_) => tokio::time::sleep(GLANCE).await,
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-fn told_of_success() -> Vec<String> {
+fn events_of_success() -> Vec<String> {
     [
         "money-flow.succeeded → domain-events",
         "money-flow.succeeded → trading.events",
@@ -268,37 +203,4 @@ fn told_of_success() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec()
-}
-
-/// Kills the function at every point of its work, each time on a fresh sample; the work ends when it is done for good.
-/// A process that has served before does the same without its beginning.
-async fn kill_everywhere<S>(
-    fixture: &Arc<Fixture>,
-    function: &'static str,
-    start: Start,
-    backends: &[&'static str],
-    prepare: impl AsyncFn() -> Result<S>,
-    work: impl AsyncFn(&S) -> Result,
-) -> Result<Vec<S>> {
-    let wire = Wire::attach(fixture, function, backends).await?;
-    let mut samples = Vec::new();
-    let begun = Instant::now();
-    let (mut killed, mut through) = (0, 0);
-    for step in 1.. {
-        ensure!(step <= MOST, "{function} did not come to its end in {MOST} steps");
-        let sample = prepare().await?;
-        start.prepare(fixture, function).await?;
-        let played = wire.play(fixture, step, async { work(&sample).await }).await?;
-        samples.push(sample);
-        match played {
-            Played::Through(()) => through += 1,
-            Played::Killed { .. } => (killed, through) = (killed + 1, 0),
-        }
-        if through == THROUGH {
-            break;
-        }
-    }
-    tell(function, start, killed, begun);
-    wire.detach(fixture)?;
-    Ok(samples)
 }

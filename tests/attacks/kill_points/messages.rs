@@ -1,4 +1,4 @@
-//! Consumers of queues and the relay, killed at every point.
+//! Consumers of queues and the relay, killed at their points.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,8 @@ use local_cloud::sandboxes::drivewealth::status;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{CENTS, Kind, Start, kill_everywhere, soon, told_of_success};
+use crate::sweep::{Start, sweep_all};
+use crate::{CENTS, Kind, events_of_success, soon};
 
 /// A flow and its payment, before an event comes.
 struct Expected {
@@ -23,11 +24,13 @@ struct Expected {
     payment: String,
 }
 
-pub(crate) async fn events(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_drivewealth_event_is_applied_once_when_it_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
     let prepare = async |kind: Kind| {
         let tester = fixture.customer().await?;
         let flow = kind
-            .ask(&tester, &Uuid::new_v4().to_string())
+            .request(&tester, &Uuid::new_v4().to_string())
             .await?
             .expect(201)?
             .number("id")?;
@@ -60,7 +63,7 @@ pub(crate) async fn events(fixture: Arc<Fixture>) -> Result {
         .await
     };
 
-    let deposits = kill_everywhere(
+    let deposits = sweep_all(
         &fixture,
         "apply_drivewealth_event",
         Start::Cold,
@@ -70,15 +73,15 @@ pub(crate) async fn events(fixture: Arc<Fixture>) -> Result {
     );
     for Expected { flow, tester, .. } in deposits.await? {
         ensure_eq!(
-            fixture.database.told_of_flow(flow).await?,
-            told_of_success(),
+            fixture.database.events_of_flow(flow).await?,
+            events_of_success(),
             "{:?}",
             tester.customer
         );
     }
 
     // DriveWealth puts an approved redemption back, and asks for the approval once more.
-    let redemptions = kill_everywhere(
+    let redemptions = sweep_all(
         &fixture,
         "apply_drivewealth_event",
         Start::Cold,
@@ -89,14 +92,16 @@ pub(crate) async fn events(fixture: Arc<Fixture>) -> Result {
     for expected in redemptions.await? {
         arrive(&expected, status::SUCCESSFUL, "success", status::SUCCESSFUL).await?;
         ensure_eq!(
-            fixture.database.told_of_flow(expected.flow).await?,
-            told_of_success()
+            fixture.database.events_of_flow(expected.flow).await?,
+            events_of_success()
         );
     }
     Ok(())
 }
 
-pub(crate) async fn targets(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_change_of_targets_is_made_when_its_message_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
     let prepare = async || {
         let tester = fixture.customer().await?;
         let account = tester.customer.drivewealth_account_id.clone();
@@ -104,7 +109,7 @@ pub(crate) async fn targets(fixture: Arc<Fixture>) -> Result {
         Ok((account, tester.customer.profile_id))
     };
     let backends = ["DATABASE_URL", "DRIVEWEALTH_API_BASE"];
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "on_cash_changed",
         Start::First,
@@ -169,14 +174,16 @@ pub(crate) fn succeeded(tester: &Tester, flow: i64) -> Value {
     )
 }
 
-pub(crate) async fn balances(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_balance_is_recorded_once_when_its_message_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
     let business_date = MarketCalendar::business_date(Utc::now());
     let kept = async |account: i64| {
         let rows = "SELECT equity_cents FROM trading_account_balances WHERE trading_account_id = $1";
         let rows = sqlx::query_scalar::<_, i64>(rows).bind(account);
         anyhow::Ok(rows.fetch_all(fixture.database.pool()).await?)
     };
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "update_account_balance",
         Start::First,
@@ -201,8 +208,8 @@ pub(crate) async fn balances(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(crate) async fn relay(fixture: Arc<Fixture>) -> Result {
-    fixture.run("relay_outbox", json!({})).await?;
+pub(crate) async fn killed_relay_loses_nothing_and_keeps_the_order(fixture: Arc<Fixture>) -> Result {
+    fixture.relay_outbox().await?;
     let prepare = async || {
         let tester = fixture.customer().await?;
         let events = [succeeded(&tester, 1), succeeded(&tester, 2)];
@@ -212,7 +219,7 @@ pub(crate) async fn relay(fixture: Arc<Fixture>) -> Result {
         Ok((tester, events))
     };
     let backends = ["DATABASE_URL", "AWS_ENDPOINT_URL_SQS"];
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "relay_outbox",
         Start::Cold,
@@ -220,8 +227,10 @@ pub(crate) async fn relay(fixture: Arc<Fixture>) -> Result {
         prepare,
         async |_| {
             let first = fixture.cloud.run_schedule("relay_outbox", None).await?;
-            if first.function_error.is_some() {
-                let report = fixture.run("relay_outbox", json!({})).await?.payload;
+            let is_dead = first.function_error.is_some();
+            // The lock of a dead relay lasts until its session has ended.
+            if is_dead || first.payload["left_to_another"] == true {
+                let report = fixture.relay_outbox().await?;
                 ensure!(report["failed"] == 0, "the relay after its death: {report}");
             }
             Ok(())

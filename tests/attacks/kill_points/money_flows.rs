@@ -1,42 +1,52 @@
-//! Requests that move money, killed at every point.
+//! Requests that move money, killed at their points.
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
-use end_to_end::{
-    Fixture, Result, Tester, ensure_eq,
-    wire::{Played, Wire},
-};
+use anyhow::{Context, ensure};
+use end_to_end::{Answer, Fixture, Result, Tester, ensure_eq, send_until_answered, wire::Wire};
 use local_cloud::sandboxes::drivewealth::status;
 use serde_json::json;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{CENTS, Kind, MOST, Payments, Start, THROUGH, soon, sql, tell, told_of_success};
+use crate::sweep::{Run, Start, sweep};
+use crate::{CENTS, Kind, Payments, events_of_success, soon, sql};
 
-/// A request whose function was killed; the last ones of a round went through.
+/// A request whose function was killed; some went through.
 struct Attempt {
     tester: Tester,
     key: String,
     point: String,
 }
 
-pub(crate) async fn all(fixture: Arc<Fixture>, kind: Kind) -> Result {
-    let fixture = fixture.as_ref();
+impl Attempt {
+    /// Sends the request again, until it is answered.
+    async fn repeat(&self, kind: Kind, when: &str) -> Result<Answer> {
+        let what = format!("killed {}, then sent again{when}", self.point);
+        let answer = send_until_answered(&what, async || kind.request(&self.tester, &self.key).await).await?;
+        answer.expect(201).context(what)
+    }
+}
+
+pub(crate) async fn killed_deposit_is_finished_by_its_repetition_or_the_reconciler(
+    fixture: Arc<Fixture>,
+) -> Result {
+    // A process that has served before does the same without its beginning; that is shown for deposits alone.
+    killed_flow_is_finished(&fixture, Kind::Deposit, &[Start::First, Start::Warm]).await
+}
+
+pub(crate) async fn killed_withdrawal_is_finished_by_its_repetition_or_the_reconciler(
+    fixture: Arc<Fixture>,
+) -> Result {
+    killed_flow_is_finished(&fixture, Kind::Withdrawal, &[Start::Cold]).await
+}
+
+async fn killed_flow_is_finished(fixture: &Arc<Fixture>, kind: Kind, starts: &[Start]) -> Result {
     let wire = Wire::attach(fixture, kind.function(), kind.backends()).await?;
     let mut attempts = Vec::new();
-    // A process that has served before does the same without its beginning; that is shown for deposits alone.
-    let starts: &[Start] = match kind {
-        Kind::Deposit => &[Start::First, Start::Warm],
-        Kind::Withdrawal => &[Start::Cold],
-    };
-    for start in starts.iter().copied() {
-        let begun = Instant::now();
-        let played = kill_requests(fixture, &wire, kind, start).await?;
-        tell(kind.function(), start, played.len() - THROUGH, begun);
-        attempts.extend(played);
+    for start in starts {
+        attempts.extend(kill_requests(fixture, &wire, kind, *start).await?);
     }
-    wire.detach(fixture)?;
+    wire.detach(fixture).await?;
     recover(fixture, kind, &attempts).await?;
     if kind == Kind::Withdrawal {
         approve(fixture, &attempts).await?;
@@ -44,37 +54,36 @@ pub(crate) async fn all(fixture: Arc<Fixture>, kind: Kind) -> Result {
     succeed(fixture, kind, &attempts).await
 }
 
-async fn kill_requests(fixture: &Fixture, wire: &Wire, kind: Kind, start: Start) -> Result<Vec<Attempt>> {
+async fn kill_requests(
+    fixture: &Arc<Fixture>,
+    wire: &Wire,
+    kind: Kind,
+    start: Start,
+) -> Result<Vec<Attempt>> {
     let other = fixture.customer().await?;
-    let mut attempts = Vec::new();
-    let mut through = 0;
-    for step in 1..=MOST {
-        let (tester, key) = (fixture.customer().await?, Uuid::new_v4().to_string());
-        start.prepare(fixture, kind.function()).await?;
+    let prepare = async || {
         if start == Start::Warm {
-            kind.ask(&other, &Uuid::new_v4().to_string()).await?.expect(201)?;
+            kind.request(&other, &Uuid::new_v4().to_string())
+                .await?
+                .expect(201)?;
         }
-        match wire.play(fixture, step, kind.ask(&tester, &key)).await? {
-            Played::Through(answer) => {
-                answer.expect(201)?;
-                let point = format!("nowhere ({start:?})");
-                attempts.push(Attempt { tester, key, point });
-                through += 1;
-                if through == THROUGH {
-                    return Ok(attempts);
-                }
-            }
-            Played::Killed { point, outcome } => {
-                // 201 when what was held back came after all that matters.
-                let fits = [500, 201].contains(&outcome.status);
-                ensure!(fits, "killed {point}: {} {}", outcome.status, outcome.text);
-                let point = format!("{point} ({start:?})");
-                attempts.push(Attempt { tester, key, point });
-                through = 0;
-            }
-        }
-    }
-    bail!("{} did not come to its end in {MOST} steps", kind.function())
+        Ok((fixture.customer().await?, Uuid::new_v4().to_string()))
+    };
+    let check = async |run: &Run<(Tester, String), Answer>| {
+        let answer = &run.outcome;
+        // 201 when what was held back came after all that matters.
+        let fits = answer.status == 201 || (run.killed.is_some() && answer.status == 500);
+        ensure!(fits, "killed {}: {} {}", run.point(), answer.status, answer.text);
+        Ok(())
+    };
+    let ask = async |(tester, key): &(Tester, String)| kind.request(tester, key).await;
+    let runs = sweep(fixture, wire, start, prepare, ask, check).await?;
+    let attempt = |run: Run<(Tester, String), Answer>| {
+        let point = run.point().to_owned();
+        let (tester, key) = run.sample;
+        Attempt { tester, key, point }
+    };
+    Ok(runs.into_iter().map(attempt).collect())
 }
 
 /// Half of the requests are sent again, the flows of the others are looked up by the reconciler.
@@ -82,7 +91,7 @@ async fn recover(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
     let payments = kind.payments(fixture);
     let mut written = Vec::new();
     for (index, attempt) in attempts.iter().enumerate() {
-        let Attempt { tester, key, point } = attempt;
+        let Attempt { tester, point, .. } = attempt;
         let flows = fixture.database.flows_of(tester.customer.profile_id).await?;
         let made = payments.of(tester);
         ensure!(
@@ -91,8 +100,7 @@ async fn recover(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
         );
         written.push(flows.len());
         if index % 2 == 0 {
-            let answer = kind.ask(tester, key).await?.expect(201);
-            answer.with_context(|| format!("killed {point}, then sent again"))?;
+            attempt.repeat(kind, "").await?;
         } else if let Some(flow) = flows.first() {
             fixture.database.make_due(flow.id).await?;
         }
@@ -118,10 +126,8 @@ async fn recover(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
 /// However late a request comes again, there is one flow, and it is its answer.
 async fn repeat(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result {
     let mut answered = Vec::new();
-    for Attempt { tester, key, point } in attempts {
-        let answer = kind.ask(tester, key).await?.expect(201);
-        let answer = answer.with_context(|| format!("killed {point}, then sent again at last"))?;
-        answered.push(answer.number("id")?);
+    for attempt in attempts {
+        answered.push(attempt.repeat(kind, " at last").await?.number("id")?);
     }
     let payments = kind.payments(fixture);
     for (attempt, answered) in attempts.iter().zip(answered) {
@@ -197,8 +203,8 @@ async fn succeed(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
         });
         let flow = flow.await?.with_context(|| format!("no flow killed {point}"))?;
         ensure_eq!(
-            fixture.database.told_of_flow(flow).await?,
-            told_of_success(),
+            fixture.database.events_of_flow(flow).await?,
+            events_of_success(),
             "killed {point}"
         );
         let moved = if kind == Kind::Deposit { CENTS } else { -CENTS };
@@ -206,7 +212,7 @@ async fn succeed(fixture: &Fixture, kind: Kind, attempts: &[Attempt]) -> Result 
         ensure_eq!(cash, Some(100_000 + moved), "cash after a flow killed {point}");
     }
     ensure_eq!(drivewealth.counters().replays_of_other_requests, 0);
-    fixture.run("relay_outbox", json!({})).await?;
+    fixture.relay_outbox().await?;
     for Attempt { tester, .. } in attempts.iter().step_by(10) {
         tester.feed_reaches(1).await?;
     }

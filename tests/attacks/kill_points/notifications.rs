@@ -1,18 +1,21 @@
-//! Notifications, killed at every point on their way into the feed, out by mail, and while they are marked as read.
+//! Notifications, killed at their points on their way into the feed, out by mail, and while they are marked as read.
 
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually, new_domain_event};
+use end_to_end::{Fixture, Result, Tester, ensure_eq, eventually, new_domain_event, send_until_answered};
 use serde_json::json;
 
 use crate::messages::succeeded;
-use crate::{Start, kill_everywhere, soon};
+use crate::soon;
+use crate::sweep::{Start, sweep_all};
 
-pub(crate) async fn recorded(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_notification_is_recorded_once_when_its_message_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
     let prepare = async || fixture.customer().await;
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "record_notification",
         Start::Cold,
@@ -63,9 +66,11 @@ async fn is_settled(fixture: &Fixture, tester: &Tester) -> Result<bool> {
     Ok(item.contains_key("mail_settled_at"))
 }
 
-pub(crate) async fn mailed(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_mail_is_sent_under_one_id_when_its_record_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
     let prepare = async || fixture.customer().await;
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "mail_notification",
         Start::Cold,
@@ -98,7 +103,7 @@ pub(crate) async fn mailed(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-pub(crate) async fn marked(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_marks_are_counted_once_when_they_are_repeated(fixture: Arc<Fixture>) -> Result {
     let prepare = async || {
         let tester = fixture.customer().await?;
         let events = [
@@ -114,7 +119,7 @@ pub(crate) async fn marked(fixture: Arc<Fixture>) -> Result {
         let older = feed.get(1).context("no second one")?["id"].clone();
         Ok((tester, older))
     };
-    let samples = kill_everywhere(
+    let samples = sweep_all(
         &fixture,
         "mark_notifications_read",
         Start::Cold,
@@ -122,9 +127,9 @@ pub(crate) async fn marked(fixture: Arc<Fixture>) -> Result {
         prepare,
         async |(tester, older)| {
             let body = json!({ "up_to": older });
-            let answer = tester.api.post("/notifications/read", "unused", &body).await?;
-            if answer.status != 200 {
-                let again = tester.api.post("/notifications/read", "unused", &body).await?;
+            let mark = async || tester.api.post("/notifications/read", "unused", &body).await;
+            if mark().await?.status != 200 {
+                let again = send_until_answered("marks, killed before", mark).await?;
                 ensure_eq!(again.expect(200)?.body, json!({ "unread": 1, "complete": true }));
             }
             Ok(())

@@ -1,16 +1,16 @@
-//! Requests that move money between wallets, killed at every point: they are one transaction, so each is done whole or
+//! Requests that move money between wallets, killed at their points: they are one transaction, so each is done whole or
 //! not at all, and once when it is sent again.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use end_to_end::wallets::{WalletClient, new_key};
-use end_to_end::wire::{Played, Wire};
-use end_to_end::{Answer, Fixture, Result, ensure_eq};
+use end_to_end::wire::Wire;
+use end_to_end::{Answer, Fixture, Result, ensure_eq, send_until_answered};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::{MOST, Start, THROUGH, tell};
+use crate::sweep::{Run, Start, sweep};
 
 const STOCK: i64 = 1_000;
 const AMOUNT: i64 = 300;
@@ -61,7 +61,7 @@ impl Attempt {
         })
     }
 
-    async fn ask(&self, operation: Operation) -> Result<Answer> {
+    async fn request(&self, operation: Operation) -> Result<Answer> {
         let Self {
             payer,
             receiver,
@@ -115,69 +115,62 @@ impl Attempt {
     }
 }
 
-pub(crate) async fn all(fixture: Arc<Fixture>) -> Result {
+pub(crate) async fn killed_payment_between_wallets_is_done_once_by_its_repetition(
+    fixture: Arc<Fixture>,
+) -> Result {
     for operation in Operation::ALL {
-        let wire = Wire::attach(&fixture, operation.function(), &["DATABASE_URL"]).await?;
-        let begun = Instant::now();
-        let points = kill(&fixture, &wire, operation).await?;
-        tell(operation.function(), Start::Cold, points, begun);
-        wire.detach(&fixture)?;
+        kill(&fixture, operation).await?;
     }
     let report = fixture.run("reconcile_wallets", json!({})).await?.payload;
     ensure_eq!(report["differences"], json!(0), "{report}");
     Ok(())
 }
 
-/// Kills the function at every point; after each, what it was asked for is done whole or not at all, and is done once when
-/// it is asked for again. Gives the number of points.
-async fn kill(fixture: &Fixture, wire: &Wire, operation: Operation) -> Result<usize> {
+/// Kills the function at its points; after each, what it was asked for is done whole or not at all, and is done once when
+/// it is asked for again.
+async fn kill(fixture: &Arc<Fixture>, operation: Operation) -> Result {
     let [before, after] = Attempt::balances(operation);
-    let (mut points, mut through) = (0, 0);
-    let mut seen_states = Vec::new();
-    for step in 1..=MOST {
-        let attempt = Attempt::new(fixture, operation).await?;
-        Start::Cold.prepare(fixture, operation.function()).await?;
-        let point = match wire.play(fixture, step, attempt.ask(operation)).await? {
-            Played::Through(answer) => {
-                ensure!(answer.status < 300, "{}", answer.text);
-                through += 1;
-                format!("nowhere at step {step}")
-            }
-            Played::Killed { point, outcome } => {
-                ensure!(
-                    outcome.status == 500 || outcome.status < 300,
-                    "killed {point}: {}",
-                    outcome.text
-                );
-                points += 1;
-                through = 0;
-                point
-            }
-        };
-        let seen = attempt.seen(fixture).await?;
+    let wire = Wire::attach(fixture, operation.function(), &["DATABASE_URL"]).await?;
+    let seen = RefCell::new(Vec::new());
+    let check = async |run: &Run<Attempt, Answer>| {
+        let (point, answer) = (run.point(), &run.outcome);
+        let fits = answer.status < 300 || (run.killed.is_some() && answer.status == 500);
+        ensure!(fits, "killed {point}: {}", answer.text);
+        let balances = run.sample.seen(fixture).await?;
         ensure!(
-            seen == before || seen == after,
-            "half done, killed {point}: {seen:?}"
+            balances == before || balances == after,
+            "half done, killed {point}: {balances:?}"
         );
-        seen_states.push(seen);
+        seen.borrow_mut().push(balances);
         for _ in 0..2 {
-            let answer = attempt.ask(operation).await?;
+            let what = format!("{}, killed {point}", operation.function());
+            let answer = send_until_answered(&what, async || run.sample.request(operation).await).await?;
             ensure!(
                 answer.status < 300,
                 "killed {point}, then sent again: {}",
                 answer.text
             );
             ensure_eq!(
-                attempt.seen(fixture).await?,
+                run.sample.seen(fixture).await?,
                 after,
                 "killed {point}, then sent again"
             );
         }
-        if through == THROUGH {
-            let both = seen_states.contains(&before) && seen_states.contains(&after);
-            ensure!(both, "all points lie on one side of the commit");
-            return Ok(points);
-        }
-    }
-    bail!("{} did not come to its end in {MOST} steps", operation.function())
+        Ok(())
+    };
+    sweep(
+        fixture,
+        &wire,
+        Start::Cold,
+        async || Attempt::new(fixture, operation).await,
+        async |attempt: &Attempt| attempt.request(operation).await,
+        check,
+    )
+    .await?;
+    let seen = seen.into_inner();
+    ensure!(
+        seen.contains(&before) && seen.contains(&after),
+        "all points lie on one side of the commit"
+    );
+    wire.detach(fixture).await
 }

@@ -18,7 +18,7 @@ use chrono::Utc;
 use end_to_end::{
     Api, Fixture, Result, Scenario, Suite, Tester,
     billing::VISA,
-    ensure_eq, options, root, run_suites, scenarios,
+    ensure_eq, is_soak, options, root, run_suites, scenarios,
     traces::{Traces, no_function_has_died},
 };
 use local_cloud::sandboxes::drivewealth::status;
@@ -141,6 +141,7 @@ async fn run(fixture: &Fixture, document: &Value, claims: Value, paths: &[&str])
     std::fs::write(&settings, SETTINGS)?;
     std::fs::write(folder.path().join("hooks.py"), HOOKS)?;
     let token = fixture.cloud.mint_token(claims)?;
+    let max_examples = if is_soak() { "200" } else { "12" };
     let output = Command::new(program)
         .current_dir(folder.path())
         .arg("--config-file")
@@ -153,7 +154,7 @@ async fn run(fixture: &Fixture, document: &Value, claims: Value, paths: &[&str])
         .args(["--checks", CHECKS])
         .args(["--phases", "examples,coverage,fuzzing"])
         // Two workers stumble over each other inside schemathesis now and then (KeyError in its own sources).
-        .args(["--max-examples", "50", "--seed", "1", "--workers", "1"])
+        .args(["--max-examples", max_examples, "--seed", "1", "--workers", "1"])
         .args([
             "--generation-database",
             "none",

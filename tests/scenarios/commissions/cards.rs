@@ -44,7 +44,7 @@ async fn card_is_saved_by_the_webhook_and_charged_when_its_invoice_is_due(fixtur
     ensure_eq!(method["name"], json!("visa •••• 4242, 12/34"));
     let again = tester.add_method(session).await?.expect(200)?;
     ensure_eq!(again.body, method);
-    ensure_eq!(fixture.told_of(&tester).await?, ["payment-method.added"]);
+    ensure_eq!(fixture.event_kinds_of(&tester).await?, ["payment-method.added"]);
 
     let invoice = fixture.invoice(&tester, 1_631).await?;
     ensure!(
@@ -62,7 +62,7 @@ async fn card_is_saved_by_the_webhook_and_charged_when_its_invoice_is_due(fixtur
     ensure_eq!(paid["payment_method"], json!("visa •••• 4242, 12/34"));
     ensure_eq!(history.body["totals"][0]["amount_cents"], json!(1_631));
     ensure_eq!(
-        fixture.told_of(&tester).await?,
+        fixture.event_kinds_of(&tester).await?,
         ["payment-method.added", "commission.charged"]
     );
     let shown = tester.invoice(invoice).await?;
@@ -85,7 +85,7 @@ async fn card_is_added_once_when_the_client_is_faster_than_the_webhook(fixture: 
     );
     fixture.cloud.stripe().webhooks_settled().await;
     ensure_eq!(tester.methods().await?.len(), 1);
-    ensure_eq!(fixture.told_of(&tester).await?, ["payment-method.added"]);
+    ensure_eq!(fixture.event_kinds_of(&tester).await?, ["payment-method.added"]);
     Ok(())
 }
 

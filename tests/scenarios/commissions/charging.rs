@@ -86,7 +86,7 @@ async fn soft_decline_is_retried_on_its_days_and_then_given_up(fixture: Arc<Fixt
     );
     let failed = "commission.charge-failed";
     ensure_eq!(
-        fixture.told_of(&tester).await?,
+        fixture.event_kinds_of(&tester).await?,
         [
             "payment-method.added",
             failed,
@@ -188,7 +188,7 @@ async fn suspension_lasts_until_nothing_is_owed(fixture: Arc<Fixture>) -> Result
     );
     fixture.pay(second, now()).await?;
     ensure_eq!(suspended_reason(&tester).await?, Value::Null);
-    let told = fixture.told_of(&tester).await?;
+    let told = fixture.event_kinds_of(&tester).await?;
     let count = |kind: &str| told.iter().filter(|told| *told == kind).count();
     ensure_eq!(
         (
@@ -207,7 +207,7 @@ async fn profile_without_a_card_is_notified_once(fixture: Arc<Fixture>) -> Resul
     for day in [0, 1, 2, 15] {
         fixture.pay(invoice, in_days(day)).await?;
         ensure_eq!(
-            fixture.told_of(&tester).await?,
+            fixture.event_kinds_of(&tester).await?,
             ["commission.charge-failed"],
             "on day {day}"
         );
@@ -251,7 +251,7 @@ async fn charge_that_needs_its_customer_waits_for_the_confirmation(fixture: Arc<
     fixture.cloud.stripe().customer_confirms(&intent, true)?;
     fixture.invoice_reaches(invoice, "paid").await?;
     ensure_eq!(fixture.charged(invoice), 1);
-    let told = fixture.told_of(&tester).await?;
+    let told = fixture.event_kinds_of(&tester).await?;
     ensure_eq!(
         told,
         [

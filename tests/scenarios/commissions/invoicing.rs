@@ -141,7 +141,7 @@ async fn ended_month_is_invoiced_once_by_eight_runs_at_once(fixture: Arc<Fixture
     let of_mine = fixture.database.count(mine, tester.customer.profile_id).await?;
     ensure!(by_all >= of_mine, "{by_all} were reported");
     // Told once, on the topic's way.
-    let told = fixture.told_of(&tester).await?;
+    let told = fixture.event_kinds_of(&tester).await?;
     ensure_eq!(
         told.iter().filter(|kind| *kind == "invoice.created").count(),
         usize::try_from(of_mine)?
@@ -247,11 +247,11 @@ async fn account_without_balances_is_skipped_and_reported(fixture: Arc<Fixture>)
         amounts(&fixture, &missing, "2025-05-01").await?.is_empty(),
         "invoiced at a guess"
     );
-    let logs = fixture.cloud.logs("create_invoices");
-    ensure!(
-        logs.iter().any(|line| line.contains("AccountsWithoutBalances")),
-        "no alarm"
-    );
+    let rings = |line: &str| line.contains("AccountsWithoutBalances");
+    fixture
+        .logs_reach("create_invoices", 1, rings)
+        .await
+        .context("no alarm")?;
     // The balance comes late, and so does the invoice. The days before it have April's figure: $20,000 on all 31 days,
     // $192 × 31 ÷ 365 = $16.306849… → $16.31.
     set_equity(&fixture, &missing, &[(day("2025-05-11")?, 2_000_000)]).await?;

@@ -41,7 +41,7 @@ async fn deliver(fixture: &Fixture, signature: Option<&str>, body: &str) -> Resu
 }
 
 /// Delivers an event as Stripe would.
-async fn tell(fixture: &Fixture, event: &Value) -> Result<Answer> {
+async fn deliver_event(fixture: &Fixture, event: &Value) -> Result<Answer> {
     let body = event.to_string();
     let signature = fixture.cloud.stripe().sign_now(&body);
     deliver(fixture, Some(&signature), &body).await
@@ -119,7 +119,10 @@ async fn delivery_not_signed_by_stripe_is_refused(fixture: Arc<Fixture>) -> Resu
 async fn event_delivered_twice_is_processed_once(fixture: Arc<Fixture>) -> Result {
     let (tester, invoice, intent) = paid(&fixture).await?;
     fixture.cloud.stripe().webhooks_settled().await;
-    let before = (fixture.told_of(&tester).await?, fixture.attempts(invoice).await?);
+    let before = (
+        fixture.event_kinds_of(&tester).await?,
+        fixture.attempts(invoice).await?,
+    );
     let events = fixture.cloud.stripe().events();
     let mut redelivered = 0;
     for event in &events {
@@ -137,7 +140,10 @@ async fn event_delivered_twice_is_processed_once(fixture: Arc<Fixture>) -> Resul
         }
     }
     ensure!(redelivered >= 6, "only {redelivered} deliveries");
-    let after = (fixture.told_of(&tester).await?, fixture.attempts(invoice).await?);
+    let after = (
+        fixture.event_kinds_of(&tester).await?,
+        fixture.attempts(invoice).await?,
+    );
     ensure_eq!(after, before);
     Ok(())
 }
@@ -178,7 +184,7 @@ async fn both_secrets_are_accepted_while_they_are_rolled(fixture: Arc<Fixture>) 
 }
 
 /// The payment as Stripe would tell it, from what it told last.
-fn told_payment(fixture: &Fixture, intent: &str) -> Result<Value> {
+fn payment_as_reported(fixture: &Fixture, intent: &str) -> Result<Value> {
     let events = fixture.cloud.stripe().events();
     let of_intent = events
         .iter()
@@ -210,7 +216,7 @@ async fn event_that_contradicts_our_record_moves_nothing(fixture: Arc<Fixture>) 
     let before = fixture.attempts(invoice).await?;
     ensure_eq!(before[0].status, "processing");
     let intent = before[0].payment_intent_id.clone().context("no payment")?;
-    let mut truth = told_payment(&fixture, &intent)?;
+    let mut truth = payment_as_reported(&fixture, &intent)?;
     truth["status"] = json!("succeeded");
     truth["amount_received"] = truth["amount"].clone();
     let lies: [(&str, Lie); 6] = [
@@ -235,7 +241,7 @@ async fn event_that_contradicts_our_record_moves_nothing(fixture: Arc<Fixture>) 
     for (kind, lie) in lies {
         let mut payment = truth.clone();
         lie(&mut payment);
-        tell(&fixture, &event("payment_intent.succeeded", &payment))
+        deliver_event(&fixture, &event("payment_intent.succeeded", &payment))
             .await?
             .expect(200)?;
         ensure_eq!(fixture.attempts(invoice).await?, before, "{kind}");
@@ -246,13 +252,13 @@ async fn event_that_contradicts_our_record_moves_nothing(fixture: Arc<Fixture>) 
             "{kind}: {parked:?}"
         );
     }
-    let logs = fixture.cloud.logs(FUNCTION);
-    let alarms = logs
-        .iter()
-        .filter(|line| line.contains("\"Name\":\"BillingDiscrepancies\""));
-    ensure!(alarms.count() >= 5, "the alarm didn't ring");
+    let rings = |line: &str| line.contains("\"Name\":\"BillingDiscrepancies\"");
+    fixture
+        .logs_reach(FUNCTION, 5, rings)
+        .await
+        .context("the alarm didn't ring")?;
     // The truth still counts.
-    tell(&fixture, &event("payment_intent.succeeded", &truth))
+    deliver_event(&fixture, &event("payment_intent.succeeded", &truth))
         .await?
         .expect(200)?;
     ensure_eq!(fixture.invoice_row(invoice).await?.status, "paid");
@@ -297,7 +303,7 @@ async fn payout_events_reach_whoever_subscribed(fixture: Arc<Fixture>) -> Result
     };
     let told = event("payout.paid", &payout("paid"));
     for _ in 0..2 {
-        tell(&fixture, &told).await?.expect(200)?;
+        deliver_event(&fixture, &told).await?.expect(200)?;
     }
     let rows = fixture.database.outbox_of_key(&format!("payout-{id}")).await?;
     ensure_eq!(rows.len(), 1, "told once");
@@ -312,18 +318,18 @@ async fn event_of_another_type_is_acknowledged_and_counted(fixture: Arc<Fixture>
         "customer.subscription.created",
         "a.type.of.tomorrow",
     ] {
-        tell(&fixture, &event(kind, &json!({"id": "x_1", "object": "x"})))
+        deliver_event(&fixture, &event(kind, &json!({"id": "x_1", "object": "x"})))
             .await?
             .expect(200)?;
-        let logs = fixture.cloud.logs(FUNCTION);
-        let is_counted = |line: &&String| line.contains("IgnoredStripeEvents") && line.contains(kind);
-        ensure!(logs.iter().any(|line| is_counted(&line)), "{kind} isn't counted");
+        let is_counted = |line: &str| line.contains("IgnoredStripeEvents") && line.contains(kind);
+        let counted = fixture.logs_reach(FUNCTION, 1, is_counted).await;
+        counted.with_context(|| format!("{kind} isn't counted"))?;
     }
     // One that concerns us and can't be read is not acknowledged: Stripe sends it again, and an alarm rings.
     let unreadable = event(
         "payment_intent.succeeded",
         &json!({"id": "pi_1", "object": "payment_intent"}),
     );
-    ensure_eq!(tell(&fixture, &unreadable).await?.status, 500);
+    ensure_eq!(deliver_event(&fixture, &unreadable).await?.status, 500);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
-use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, scenarios};
+use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, scenarios, send_until_answered};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ async fn unread_count_is_right_under_a_thousand_arrivals_and_marks(fixture: Arc<
             } else {
                 json!({ "ids": ids(items.iter().skip(phone)) })
             };
-            let answer = mark(&tester, &body).await?;
+            let answer = send_until_answered("marks", async || mark(&tester, &body).await).await?;
             ensure!([200, 422].contains(&answer.status), "{}", answer.text);
             rounds += 1;
         }

@@ -45,7 +45,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
     tester.flow_reaches(flow, "success").await?;
-    fixture.tells(flow, &SUCCEEDED).await?;
+    fixture.outbox_has(flow, &SUCCEEDED).await?;
     tester.feed_reaches(1).await?;
     eventually("the phone has one message", async || {
         let messages = fixture
@@ -178,7 +178,12 @@ async fn domain_event_of_unknown_shape_dies_alone(fixture: Arc<Fixture>) -> Resu
 }
 
 /// Writes events of a key to the outbox as a use case would.
-async fn tell(fixture: &Fixture, key: &str, destination: (&str, &str), count: i64) -> Result<Vec<Uuid>> {
+async fn write_events(
+    fixture: &Fixture,
+    key: &str,
+    destination: (&str, &str),
+    count: i64,
+) -> Result<Vec<Uuid>> {
     let mut ids = Vec::new();
     for number in 0..count {
         let event = new_domain_event("probe.happened", key, json!({ "number": number }));
@@ -208,7 +213,7 @@ async fn on_the_topic(fixture: &Fixture, key: &str) -> Result<Vec<TopicMessage>>
 }
 
 /// Waits until the topic has just these events of a key; what others tell meanwhile can hide one from a single look.
-async fn topic_tells(fixture: &Fixture, key: &str, expected: &[Uuid]) -> Result<Vec<TopicMessage>> {
+async fn topic_has(fixture: &Fixture, key: &str, expected: &[Uuid]) -> Result<Vec<TopicMessage>> {
     eventually("the topic has the key's events", async || {
         let messages = on_the_topic(fixture, key).await?;
         ensure_eq!(ids(&messages), expected);
@@ -224,9 +229,9 @@ fn ids(messages: &[TopicMessage]) -> Vec<Uuid> {
 
 async fn events_of_one_key_are_on_the_topic_in_order(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
-    let told = tell(&fixture, &key, ("topic", "trading.events"), 20).await?;
+    let told = write_events(&fixture, &key, ("topic", "trading.events"), 20).await?;
     fixture.relay_outbox().await?;
-    let messages = topic_tells(&fixture, &key, &told).await?;
+    let messages = topic_has(&fixture, &key, &told).await?;
     let first = messages.first().context("the topic has nothing")?;
     ensure!(
         messages
@@ -257,9 +262,9 @@ async fn failed_message_holds_up_its_own_key_and_destination_only(fixture: Arc<F
         format!("stuck-{}", Uuid::now_v7()),
         format!("free-{}", Uuid::now_v7()),
     );
-    let told = tell(&fixture, &stuck, ("queue", "nowhere"), 3).await?;
-    let elsewhere = tell(&fixture, &stuck, ("topic", "trading.events"), 1).await?;
-    let others = tell(&fixture, &free, ("topic", "trading.events"), 3).await?;
+    let told = write_events(&fixture, &stuck, ("queue", "nowhere"), 3).await?;
+    let elsewhere = write_events(&fixture, &stuck, ("topic", "trading.events"), 1).await?;
+    let others = write_events(&fixture, &free, ("topic", "trading.events"), 3).await?;
     fixture.relay_outbox().await?;
     let rows = fixture.database.outbox_of_key(&stuck).await?;
     let state = |row: &OutboxRow| (row.attempts, row.published_at.is_some(), row.last_error.is_some());
@@ -270,8 +275,8 @@ async fn failed_message_holds_up_its_own_key_and_destination_only(fixture: Arc<F
     ensure!(failed.0 >= 1 && !failed.1 && failed.2, "the first is {failed:?}");
     ensure_eq!([second, third], [(0, false, false); 2]);
     ensure!(topic.1, "another destination of the key is held up: {topic:?}");
-    topic_tells(&fixture, &stuck, &elsewhere).await?;
-    topic_tells(&fixture, &free, &others).await?;
+    topic_has(&fixture, &stuck, &elsewhere).await?;
+    topic_has(&fixture, &free, &others).await?;
 
     grows_slower(&fixture, &stuck).await?;
 
@@ -285,7 +290,7 @@ async fn failed_message_holds_up_its_own_key_and_destination_only(fixture: Arc<F
     .await?;
     fixture.relay_outbox().await?;
     let expected = [elsewhere, told].concat();
-    topic_tells(&fixture, &stuck, &expected).await?;
+    topic_has(&fixture, &stuck, &expected).await?;
     Ok(())
 }
 
@@ -332,9 +337,9 @@ async fn stuck_destination_does_not_hide_the_others(fixture: Arc<Fixture>) -> Re
         .bind(&mark)
         .execute(fixture.database.pool())
         .await?;
-    let told = tell(&fixture, &mark, ("topic", "trading.events"), 3).await?;
+    let told = write_events(&fixture, &mark, ("topic", "trading.events"), 3).await?;
     fixture.relay_outbox().await?;
-    topic_tells(&fixture, &mark, &told).await?;
+    topic_has(&fixture, &mark, &told).await?;
     sqlx::query("DELETE FROM outbox_messages WHERE destination = 'nobodys-queue'")
         .execute(fixture.database.pool())
         .await?;
@@ -345,7 +350,7 @@ async fn stuck_destination_does_not_hide_the_others(fixture: Arc<Fixture>) -> Re
 async fn relay_that_is_cut_off_releases_its_lock(fixture: Arc<Fixture>) -> Result {
     let mut blocker = fixture.database.pool().begin().await?;
     let key = format!("key-{}", Uuid::now_v7());
-    let told = tell(&fixture, &key, ("topic", "trading.events"), 1).await?;
+    let told = write_events(&fixture, &key, ("topic", "trading.events"), 1).await?;
     // The relay publishes, and then can't record it for as long as this transaction holds the row.
     sqlx::query("SELECT id FROM outbox_messages WHERE ordering_key = $1 FOR UPDATE")
         .bind(&key)
@@ -365,7 +370,7 @@ async fn relay_that_is_cut_off_releases_its_lock(fixture: Arc<Fixture>) -> Resul
         "not published: {published:?}"
     );
     // At least once: the first relay's has no record.
-    topic_tells(&fixture, &key, &[told.clone(), told].concat()).await?;
+    topic_has(&fixture, &key, &[told.clone(), told].concat()).await?;
     Ok(())
 }
 
@@ -400,8 +405,8 @@ async fn secret_that_does_not_come_holds_up_kafka_only(fixture: Arc<Fixture>) ->
 async fn while_secret_hangs(fixture: &Fixture, mark: &str) -> Result {
     for key in 0..4 {
         let key = format!("{mark}-{key}");
-        tell(fixture, &key, ("topic", "trading.events"), 1).await?;
-        tell(fixture, &key, ("queue", "domain-events"), 1).await?;
+        write_events(fixture, &key, ("topic", "trading.events"), 1).await?;
+        write_events(fixture, &key, ("queue", "domain-events"), 1).await?;
     }
     let report = fixture.relay_outbox().await?;
     ensure!(
@@ -473,7 +478,7 @@ async fn event_published_twice_counts_once(fixture: Arc<Fixture>) -> Result {
                   WHERE (payload #>> '{data,money_flow_id}')::BIGINT = $1";
     ensure_eq!(fixture.database.change(forget, flow).await?, 3);
     fixture.relay_outbox().await?;
-    fixture.tells(flow, &SUCCEEDED).await?;
+    fixture.outbox_has(flow, &SUCCEEDED).await?;
     let key = format!("profile-{}", tester.customer.profile_id);
     let messages = on_the_topic(&fixture, &key).await?;
     ensure_eq!(messages.len(), 2, "messages on the topic");
@@ -496,14 +501,14 @@ async fn event_published_twice_counts_once(fixture: Arc<Fixture>) -> Result {
 
 async fn two_relays_at_once_publish_once(fixture: Arc<Fixture>) -> Result {
     let key = format!("key-{}", Uuid::now_v7());
-    let told = tell(&fixture, &key, ("topic", "trading.events"), 30).await?;
+    let told = write_events(&fixture, &key, ("topic", "trading.events"), 30).await?;
     let relays = [
         fixture.relay_outbox(),
         fixture.relay_outbox(),
         fixture.relay_outbox(),
     ];
     futures::future::try_join_all(relays).await?;
-    topic_tells(&fixture, &key, &told).await?;
+    topic_has(&fixture, &key, &told).await?;
     Ok(())
 }
 
@@ -554,19 +559,19 @@ async fn database_sessions_hold_no_lock_for_long(fixture: Arc<Fixture>) -> Resul
 
 async fn lost_wake_up_is_made_up_for_by_the_schedule(fixture: Arc<Fixture>) -> Result {
     fixture.cloud.pause_event_source("outbox-nudges", true).await?;
-    let outcome = without_nudges(&fixture).await;
+    let outcome = without_wake_ups(&fixture).await;
     fixture.cloud.pause_event_source("outbox-nudges", false).await?;
     outcome
 }
 
-async fn without_nudges(fixture: &Fixture) -> Result {
+async fn without_wake_ups(fixture: &Fixture) -> Result {
     let tester = fixture.customer().await?;
     let flow = tester.deposit(10_000).await?.expect(201)?.number("id")?;
     tester.flow_reaches(flow, "success").await?;
     let rows = fixture.database.outbox_of_flow(flow).await?;
     ensure!(
         rows.iter().all(|row| row.published_at.is_none()),
-        "published without a nudge: {rows:?}"
+        "published without a wake-up: {rows:?}"
     );
     fixture.relay_outbox().await?;
     arrived_once(fixture, &tester, flow).await

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use domain::market::MarketCalendar;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, is_soak, scenarios};
 use local_cloud::sandboxes::drivewealth::SeedAccount;
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const JOB: &str = "update_account_balances";
 const CONSUMER: &str = "update_account_balance";
 const QUEUE: &str = "account-balances";
 const DEAD: &str = "account-balances-dead";
-const PATIENCE: &str = "BALANCE_PATIENCE_HOURS";
+const GRACE_PERIOD: &str = "BALANCE_PATIENCE_HOURS";
 /// Accounts that are fanned out at once.
 const MANY: i64 = 1_000;
 
@@ -76,8 +76,8 @@ fn due(tester: &Tester, business_date: NaiveDate) -> Value {
     json!({ "trading_account_id": tester.customer.trading_account_id, "business_date": business_date })
 }
 
-/// Takes an account's balance of a day through a message of its own; gives whether that worked.
-async fn take(fixture: &Fixture, tester: &Tester, business_date: NaiveDate) -> Result<bool> {
+/// Records an account's balance of a day through a message of its own; gives whether that worked.
+async fn record_balance(fixture: &Fixture, tester: &Tester, business_date: NaiveDate) -> Result<bool> {
     let failed = fixture.deliver(CONSUMER, &[due(tester, business_date)]).await?;
     Ok(failed.is_empty())
 }
@@ -126,7 +126,10 @@ async fn account_has_one_balance_a_day_however_often_it_is_recorded(fixture: Arc
     let runs = [fixture.run(JOB, again.clone()), fixture.run(JOB, again)];
     futures::future::try_join_all(runs).await?;
     fixture.queue_reaches(QUEUE, 0).await?;
-    ensure!(take(&fixture, &tester, first.business_date).await?, "it failed");
+    ensure!(
+        record_balance(&fixture, &tester, first.business_date).await?,
+        "it failed"
+    );
     let second = balance(&fixture, &tester).await?;
     ensure_eq!((second.equity_cents, second.cash_cents), (470_000, 70_000));
     ensure!(second.as_of > first.as_of, "{first:?} {second:?}");
@@ -144,10 +147,10 @@ async fn account_has_one_balance_a_day_however_often_it_is_recorded(fixture: Arc
 /// The clocks went forward on 9 March 2025 and back on 2 November.
 async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
-    // The days are long past: here the consumer is patient.
+    // The days are long past: here the consumer waits for longer.
     fixture
         .cloud
-        .set_function_environment(CONSUMER, PATIENCE, "1000000")?;
+        .set_function_environment(CONSUMER, GRACE_PERIOD, "1000000")?;
     let mut seen = BTreeSet::new();
     let outcome: Result = async {
         for (scheduled_time, date) in [
@@ -170,7 +173,9 @@ async fn business_day_begins_and_ends_in_new_york(fixture: Arc<Fixture>) -> Resu
         Ok(())
     }
     .await;
-    fixture.cloud.set_function_environment(CONSUMER, PATIENCE, "24")?;
+    fixture
+        .cloud
+        .set_function_environment(CONSUMER, GRACE_PERIOD, "24")?;
     outcome
 }
 
@@ -240,7 +245,7 @@ async fn account_that_is_not_open_has_no_balance(fixture: Arc<Fixture>) -> Resul
             "{status}"
         );
         // A message that is older than the account's state finds the same.
-        ensure!(take(&fixture, tester, today()).await?, "{status}");
+        ensure!(record_balance(&fixture, tester, today()).await?, "{status}");
         ensure_eq!(
             balances(&fixture, tester).await?.is_empty(),
             !has_balance,
@@ -283,6 +288,11 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
     fixture.cloud.pause_event_source(QUEUE, true).await?;
     let sent = fixture.run(JOB, json!({})).await?.payload;
     let held = fixture.held_by(QUEUE).await?;
+    // That all have been found is what counts; in a usual run the balances of a fifth are a sample of theirs.
+    let taken_of = if is_soak() { MANY } else { MANY / 5 };
+    if !is_soak() {
+        only_these(&fixture, ids.iter().take(usize::try_from(taken_of)?)).await?;
+    }
     fixture.cloud.pause_event_source(QUEUE, false).await?;
     ensure_eq!((&sent["accounts"], &sent["pages"]), (&json!(all), &json!(1)));
     ensure_eq!(held, u64::try_from(all)?);
@@ -293,7 +303,7 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
             .bind(&prefix)
             .fetch_one(fixture.database.pool())
             .await?;
-        ensure_eq!(seen, (MANY, Some(MANY * (MANY - 1) / 2)));
+        ensure_eq!(seen, (taken_of, Some(taken_of * (taken_of - 1) / 2)));
         Ok(())
     })
     .await?;
@@ -304,15 +314,29 @@ async fn thousand_accounts_are_found_by_one_statement(fixture: Arc<Fixture>) -> 
     Ok(())
 }
 
+/// Leaves the messages of these accounts in the queue, by their ids at the broker, and no others.
+async fn only_these(fixture: &Fixture, ids: impl Iterator<Item = &String>) -> Result {
+    let url = fixture.cloud.queue_url(QUEUE)?;
+    fixture.cloud.sqs().purge_queue().queue_url(url).send().await?;
+    fixture.queue_reaches(QUEUE, 0).await?;
+    for id in ids {
+        let (_, account) = id.split_once('.').context("no account's id")?;
+        let account: i64 = account.parse()?;
+        let due = json!({ "trading_account_id": account, "business_date": today() });
+        fixture.send(QUEUE, &due.to_string()).await?;
+    }
+    Ok(())
+}
+
 async fn newer_of_two_balances_is_kept(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let date = today();
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     let newer = "UPDATE trading_account_balances SET as_of = now() + interval '1 hour', equity_cents = 1 \
                  WHERE trading_account_id = $1";
     let account = tester.customer.trading_account_id;
     ensure_eq!(fixture.database.change(newer, account).await?, 1);
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     ensure_eq!(balance(&fixture, &tester).await?.equity_cents, 1);
     let older =
         "UPDATE trading_account_balances SET as_of = now() - interval '1 hour' WHERE trading_account_id = $1";
@@ -327,7 +351,10 @@ async fn message_that_is_too_late_is_dropped_and_counted(fixture: Arc<Fixture>) 
     let tester = fixture.customer().await?;
     let before = counted(&fixture, "MissedBalances");
     let past = today().checked_sub_days(Days::new(2)).context("no such day")?;
-    ensure!(take(&fixture, &tester, past).await?, "it is not dropped");
+    ensure!(
+        record_balance(&fixture, &tester, past).await?,
+        "it is not dropped"
+    );
     ensure_eq!(balances(&fixture, &tester).await?, []);
     eventually("the missed balance is counted", async || {
         ensure!(counted(&fixture, "MissedBalances") > before, "it is not");
@@ -339,7 +366,7 @@ async fn message_that_is_too_late_is_dropped_and_counted(fixture: Arc<Fixture>) 
 async fn day_that_has_not_begun_has_no_balance(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let ahead = today().checked_add_days(Days::new(2)).context("no such day")?;
-    ensure!(!take(&fixture, &tester, ahead).await?, "it is taken");
+    ensure!(!record_balance(&fixture, &tester, ahead).await?, "it is taken");
     ensure_eq!(balances(&fixture, &tester).await?, []);
     let input = json!({ "scheduled_time": format!("{ahead}T22:00:00Z") });
     let result = fixture.cloud.invoke(JOB, input).await?;
@@ -366,7 +393,7 @@ async fn figures_that_are_impossible_are_refused(fixture: Arc<Fixture>) -> Resul
     let account = foreign.customer.trading_account_id;
     ensure_eq!(fixture.database.change(in_euros, account).await?, 1);
     for tester in [&poor, &foreign] {
-        ensure!(!take(&fixture, tester, today()).await?, "it is taken");
+        ensure!(!record_balance(&fixture, tester, today()).await?, "it is taken");
         ensure_eq!(balances(&fixture, tester).await?, []);
     }
     eventually("the refusals are counted", async || {
@@ -376,7 +403,7 @@ async fn figures_that_are_impossible_are_refused(fixture: Arc<Fixture>) -> Resul
     .await?;
     // Debt that the funds make up for is a balance.
     set_cash(&fixture, &poor, -400_000)?;
-    ensure!(take(&fixture, &poor, today()).await?, "it failed");
+    ensure!(record_balance(&fixture, &poor, today()).await?, "it failed");
     let row = balance(&fixture, &poor).await?;
     ensure_eq!((row.equity_cents, row.cash_cents), (0, -400_000));
     // It has no more part in the runs of other scenarios than one whose currency is right.
@@ -406,11 +433,11 @@ async fn cash_that_moves_during_the_request_is_requested_again(fixture: Arc<Fixt
         .await?;
         set_cash(&fixture, &tester, 60_000)
     };
-    let (taken, bought) = futures::future::join(take(&fixture, &tester, date), buys).await;
+    let (taken, bought) = futures::future::join(record_balance(&fixture, &tester, date), buys).await;
     bought?;
     ensure!(!taken?, "figures of different times are taken");
     ensure_eq!(balances(&fixture, &tester).await?, []);
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     ensure_eq!(balance(&fixture, &tester).await?.equity_cents, 460_000);
     Ok(())
 }
@@ -442,7 +469,7 @@ async fn views_for_commissions_show_what_they_count_by(fixture: Arc<Fixture>) ->
     ensure_eq!(seen(never).await?, None);
 
     let date = today();
-    ensure!(take(&fixture, &tester, date).await?, "it failed");
+    ensure!(record_balance(&fixture, &tester, date).await?, "it failed");
     let equity = "SELECT business_date, equity_cents FROM daily_account_equity WHERE trading_account_id = $1";
     let equity: Vec<(NaiveDate, i64)> = sqlx::query_as(equity)
         .bind(account)

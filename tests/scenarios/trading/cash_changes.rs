@@ -192,7 +192,7 @@ async fn account_without_funds_is_all_cash(fixture: Arc<Fixture>) -> Result {
     tester.flow_reaches(id, "success").await?;
     // Now there is nothing at all: no weights to speak of, and nothing to set.
     let id = tester.deposit(5_000).await?.expect(201)?.number("id")?;
-    fixture.tells(id, &SUCCEEDED).await?;
+    fixture.outbox_has(id, &SUCCEEDED).await?;
     fixture.queue_reaches(QUEUE, 0).await?;
     ensure_eq!(fixture.held_by("portfolio-changes-dead").await?, 0);
     ensure_eq!(targets(&account(&fixture, &tester)?), [10_000]);

@@ -82,9 +82,9 @@ async fn outcome_of_lost_events_is_found(fixture: Arc<Fixture>) -> Result {
     let report = reconcile(&fixture, "all").await?;
     ensure_eq!(report["differences"], json!(3), "{report}");
     ensure!(report["compared"].as_i64() >= Some(4), "the report is {report}");
-    fixture.tells(arrives, &SUCCEEDED).await?;
-    fixture.tells(fails, &FAILED).await?;
-    fixture.tells(leaves, &SUCCEEDED).await?;
+    fixture.outbox_has(arrives, &SUCCEEDED).await?;
+    fixture.outbox_has(fails, &FAILED).await?;
+    fixture.outbox_has(leaves, &SUCCEEDED).await?;
     ensure_eq!(tester.flow(waits).await?["status"], json!("pending"));
     tester.feed_reaches(3).await?;
     ensure_eq!(tester.profile().await?["withdrawable_cash_cents"], json!(80_000));
@@ -100,7 +100,7 @@ async fn outcome_of_lost_events_is_found(fixture: Arc<Fixture>) -> Result {
         (fails, &FAILED[..]),
         (leaves, &SUCCEEDED[..]),
     ] {
-        fixture.tells(flow, told).await?;
+        fixture.outbox_has(flow, told).await?;
     }
     ensure_eq!(tester.feed().await?.len(), 3);
     Ok(())
@@ -191,7 +191,7 @@ async fn flow_that_lags_behind_its_payment_is_found(fixture: Arc<Fixture>) -> Re
     let report = reconcile(&fixture, "all").await?;
     ensure_eq!(report["differences"], json!(1), "{report}");
     ensure_eq!(tester.flow(id).await?["status"], json!("success"));
-    fixture.tells(id, &SUCCEEDED).await
+    fixture.outbox_has(id, &SUCCEEDED).await
 }
 
 /// The broker doesn't always give a redemption a new time when it is approved.
@@ -403,7 +403,7 @@ async fn two_runs_at_once_and_an_event_count_once(fixture: Arc<Fixture>) -> Resu
     .await;
     run?;
     ensure_eq!(failed?, Vec::<usize>::new());
-    fixture.tells(id, &SUCCEEDED).await?;
+    fixture.outbox_has(id, &SUCCEEDED).await?;
     tester.feed_reaches(1).await?;
     Ok(())
 }

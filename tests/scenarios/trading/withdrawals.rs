@@ -61,7 +61,7 @@ fn only_redemption(fixture: &Fixture, tester: &Tester) -> Result<Payment> {
 
 async fn paid_out_once(fixture: &Fixture, tester: &Tester, flow: i64, amount_cents: i64) -> Result {
     tester.flow_reaches(flow, "success").await?;
-    fixture.tells(flow, &SUCCEEDED).await?;
+    fixture.outbox_has(flow, &SUCCEEDED).await?;
     let feed = tester.feed_reaches(1).await?;
     ensure_eq!(feed[0]["title"], json!("Withdrawal sent"));
     let redemption = only_redemption(fixture, tester)?;
@@ -312,7 +312,7 @@ async fn failed_withdrawal_frees_what_it_held(fixture: Arc<Fixture>) -> Result {
         .fail_with(&redemption.id, status::FAILED, "R03 no account")?;
     let flow = tester.flow_reaches(id, "failed").await?;
     ensure_eq!(flow["failure_code"], json!("declined-by-bank-or-broker"));
-    fixture.tells(id, &FAILED).await?;
+    fixture.outbox_has(id, &FAILED).await?;
     ensure_eq!(
         tester.feed_reaches(1).await?[0]["title"],
         json!("Withdrawal failed")
@@ -334,7 +334,7 @@ async fn returned_withdrawal_is_in_the_account_again(fixture: Arc<Fixture>) -> R
     ensure_eq!(flow["failure_code"], json!("returned-by-bank"));
     let mut both = [&FAILED[..], &SUCCEEDED[..], &SUCCEEDED[2..]].concat();
     both.sort_unstable();
-    fixture.tells(id, &both).await?;
+    fixture.outbox_has(id, &both).await?;
     ensure_eq!(
         tester.feed_reaches(2).await?[0]["title"],
         json!("Withdrawal failed")

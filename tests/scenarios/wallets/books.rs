@@ -102,11 +102,11 @@ async fn planted_cent_is_found_and_named(fixture: Arc<Fixture>) -> Result {
     );
     ensure_eq!(found, [expected]);
     // Told by metric and event, once as new; and changed by nobody.
-    let logs = fixture.cloud.logs("reconcile_wallets");
-    ensure!(
-        logs.iter().any(|line| line.contains("\"WalletDifferences\":1")),
-        "no metric"
-    );
+    let is_counted = |line: &str| line.contains("\"WalletDifferences\":1");
+    fixture
+        .logs_reach("reconcile_wallets", 1, is_counted)
+        .await
+        .context("no metric")?;
     let rows = fixture
         .database
         .outbox_of_key(&format!("client-{}", alice.id))

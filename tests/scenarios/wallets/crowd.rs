@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
 use domain::wallets::payment::Settlement;
+use end_to_end::points::seed;
 use end_to_end::wallets::{WalletClient, new_key};
-use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, is_soak, scenarios};
 use futures::future::try_join_all;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::idempotency::IdempotencyKey;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::time::Instant;
 use wallets::Error;
 use wallets::recharge::{MovementRequest, Recharges};
 use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
@@ -34,7 +32,28 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 const CONNECTIONS: usize = 32;
-const OPPOSITE_FOR: Duration = Duration::from_secs(10);
+
+/// How much of everything there is: a sample in `make test`, more in `make soak`.
+struct Extent {
+    /// Transfers of each connection.
+    rounds: usize,
+    /// Random operations.
+    operations: usize,
+}
+
+fn extent() -> Extent {
+    if is_soak() {
+        Extent {
+            rounds: 300,
+            operations: 10_000,
+        }
+    } else {
+        Extent {
+            rounds: 12,
+            operations: 1_600,
+        }
+    }
+}
 
 fn key() -> Result<IdempotencyKey> {
     IdempotencyKey::parse(Some(&new_key())).map_err(|problem| anyhow::anyhow!("{problem:?}"))
@@ -52,8 +71,7 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
     const STOCK: i64 = 1_000_000;
     let alice = fixture.wallet_client(&[("USD", STOCK)]).await?;
     let bob = fixture.wallet_client(&[("USD", STOCK)]).await?;
-    let done = AtomicU64::new(0);
-    let end = Instant::now() + OPPOSITE_FOR;
+    let rounds = extent().rounds;
     let pay = async |number: usize| {
         // A connection of its own, as an instance has.
         let transfers = Transfers::at(Database::at(fixture.cloud.database_url())?);
@@ -74,7 +92,7 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
             key: None,
             transfer,
         };
-        while Instant::now() < end {
+        for _ in 0..rounds {
             // Every fourth sends batches, whose wallets are locked in the same order.
             if number.is_multiple_of(4) {
                 for answer in transfers
@@ -86,12 +104,10 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
             } else {
                 transfers.transfer(item.client, &key()?, transfer).await?;
             }
-            done.fetch_add(1, Ordering::Relaxed);
         }
         Result::<()>::Ok(())
     };
     try_join_all((0..CONNECTIONS).map(pay)).await?;
-    ensure!(done.load(Ordering::Relaxed) > 100, "only {done:?} were done");
     ensure_eq!(alice.balance("USD").await? + bob.balance("USD").await?, 2 * STOCK);
     books::agree(&fixture, &[&alice, &bob]).await
 }
@@ -107,7 +123,6 @@ const RATES: [(&str, &str, &str); 6] = [
     ("KWD", "JPY", "492.34"),
 ];
 const CLIENTS: usize = 12;
-const OPERATIONS: usize = 10_000;
 const WORKERS: usize = 16;
 
 /// What one worker knows to have happened, by currency: money in, money out for good, and what conversions made of it.
@@ -329,15 +344,12 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// 10,000 operations by 16 workers at once. `WALLETS_SEED` repeats the operations of a run that failed.
+/// Operations by 16 workers at once.
 async fn random_operations_keep_the_books(fixture: Arc<Fixture>) -> Result {
-    let seed: u64 = match std::env::var("WALLETS_SEED") {
-        Ok(text) => text.parse()?,
-        Err(_) => rand::random(),
-    };
+    let seed = seed()?;
     play(&fixture, seed)
         .await
-        .with_context(|| format!("with WALLETS_SEED={seed}"))
+        .with_context(|| format!("with MONETA_SEED={seed}"))
 }
 
 async fn play(fixture: &Fixture, seed: u64) -> Result {
@@ -357,8 +369,9 @@ async fn play(fixture: &Fixture, seed: u64) -> Result {
     for _ in 0..WORKERS {
         workers.push(Worker::new(fixture, &clients, seeds.random())?);
     }
+    let operations = extent().operations;
     let ledgers = try_join_all(workers.into_iter().map(|mut worker| async move {
-        for _ in 0..OPERATIONS / WORKERS {
+        for _ in 0..operations / WORKERS {
             worker.operate().await?;
         }
         Result::<Ledger>::Ok(worker.ledger)
@@ -382,7 +395,7 @@ async fn play(fixture: &Fixture, seed: u64) -> Result {
         }
         refused += ledger.refused;
     }
-    ensure!(refused > 100, "only {refused} refusals");
+    ensure!(refused > operations / 100, "only {refused} refusals");
     for client in &clients {
         for currency in CURRENCIES {
             let model = wallets

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::{TimeDelta, Utc};
-use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::{Effect, Fault, FeedDefect};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -156,16 +156,15 @@ async fn broken_feed_leaves_the_rates_and_raises_the_metric(fixture: Arc<Fixture
 }
 
 async fn not_refreshed(fixture: &Fixture, what: &str) -> Result {
-    let metrics = |fixture: &Fixture| {
-        let lines = fixture.cloud.logs("refresh_exchange_rates");
-        lines
-            .iter()
-            .filter(|line| line.contains("\"ExchangeRatesNotRefreshed\":1"))
-            .count()
-    };
-    let before = metrics(fixture);
+    let is_metric = |line: &str| line.contains("\"ExchangeRatesNotRefreshed\":1");
+    let metrics = || fixture.count_logged("refresh_exchange_rates", is_metric);
+    let before = metrics();
     let report = run(fixture).await?;
     ensure!(report["not_refreshed"].is_string(), "{what}: {report}");
-    ensure_eq!(metrics(fixture), before + 1, "the metric after {what}");
-    Ok(())
+    // The line comes through a pipe, and often after the answer.
+    eventually(&format!("the metric after {what}"), async || {
+        ensure_eq!(metrics(), before + 1);
+        Ok(())
+    })
+    .await
 }

@@ -13,6 +13,8 @@ use crate::{Fixture, Result};
 /// Lets in scenarios of one company at a time.
 #[derive(Default)]
 pub(super) struct Gate {
+    /// Scenarios come in one after the other, in the order in which they ask: what one finds doesn't depend on chance.
+    queue: Mutex<()>,
     inside: Mutex<Inside>,
     left: Notify,
 }
@@ -37,6 +39,7 @@ impl Gate {
     /// # Errors
     /// When the local cloud doesn't come to rest.
     pub(super) async fn enter(&self, company: Company, fixture: &Fixture) -> Result<Turn> {
+        let _place = self.queue.lock().await;
         loop {
             let left = self.left.notified();
             let mut inside = self.inside.lock().await;

@@ -184,7 +184,7 @@ async fn sweep(database: Database) {
         let database = database.clone();
         let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
         if let Ok(Err(error)) = swept {
-            tracing::warn!(%error, "the sweep of expired items failed");
+            tracing::warn!(%error, "deleting expired items failed");
         }
     }
 }

@@ -31,7 +31,7 @@ impl Kafka {
             .spawn(move || match create(&topics) {
                 Ok((cluster, brokers)) => {
                     if report.send(Ok(brokers)).is_ok() {
-                        // Ends when told to, or when the handle is dropped.
+                        // Ends by its signal, or when the handle is dropped.
                         let _ = stopped.recv();
                     }
                     drop(cluster);

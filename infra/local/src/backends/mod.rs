@@ -1,11 +1,12 @@
 //! The stand-ins for the managed services: PostgreSQL as a child process, DynamoDB, SQS and Kafka inside this process.
 //!
-//! Each starts on a free port of the loopback interface, is told what to create by a list of specifications (which the
+//! Each starts on a free port of the loopback interface, gets a list of what to create (which the
 //! local cloud reads from the template) and has a `stop` that returns when the port is free again.
 
 mod dynamodb;
 mod kafka;
 mod postgres;
+pub(crate) mod prerequisites;
 mod sqs;
 
 pub use dynamodb::DynamoDb;

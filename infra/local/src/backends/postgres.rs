@@ -21,7 +21,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::oneshot;
 
-use crate::held_file;
+use crate::util::held_file;
 
 const DATABASE: &str = "moneta";
 const ROLE: &str = "moneta";
@@ -107,7 +107,7 @@ impl Postgres {
     }
 }
 
-/// What is needed to start the server: its programs, its user and its place.
+/// The server's programs, its user and its place.
 #[derive(Debug, Clone)]
 struct Server {
     programs: PathBuf,
@@ -282,7 +282,7 @@ impl Server {
             return false;
         }
         let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
-        // A zombie has an empty command line. Without /proc the file's word has to do.
+        // A zombie has an empty command line. Without /proc the file has to do.
         match std::fs::read(process.join("cmdline")) {
             Ok(command) => contains(&command, self.data().as_os_str().as_encoded_bytes()),
             Err(_) => !Path::new("/proc/self").exists(),
@@ -291,7 +291,7 @@ impl Server {
 
     async fn start(&self) -> anyhow::Result<(u16, mpsc::Sender<()>, JoinHandle<anyhow::Result<ExitStatus>>)> {
         let mut last = anyhow::anyhow!("not tried");
-        // The port is free when chosen; somebody may be faster.
+        // The port is free when chosen; another program may be faster.
         for _ in 0..START_ATTEMPTS {
             let port = free_port()?;
             let (report, started) = oneshot::channel();
@@ -330,7 +330,7 @@ impl Server {
             }
         };
         let _ = report.send(Ok(()));
-        // Ends when told to, or when the handle is dropped.
+        // Ends by its signal, or when the handle is dropped.
         let _ = stopped.recv();
         stop_child(&mut child)
     }
@@ -371,7 +371,7 @@ impl Server {
         command
     }
 
-    /// Waits for the server's own word in its pid file, so that another server on the port isn't taken for it.
+    /// Waits for the server's own status in its pid file, so that another server on the port isn't taken for it.
     fn wait_until_listening(&self, child: &mut Child) -> anyhow::Result<()> {
         let pid_file = self.data().join("postmaster.pid");
         let id = child.id().to_string();

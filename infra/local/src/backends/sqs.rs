@@ -170,7 +170,7 @@ async fn serve(listener: TcpListener, service: Service) {
                         let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
                     });
                 }
-                Err(error) => tracing::warn!(%error, "SQS could not accept a connection"),
+                Err(error) => tracing::warn!(%error, "accepting a connection of SQS failed"),
             },
             Some(_) = connections.join_next() => {}
         }

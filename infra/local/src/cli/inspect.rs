@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Client, QueueAction};
 use crate::{
-    logs::LogLine,
     progress::say,
+    runtime::LogLine,
     sources::queues::{QueueStatus, SeenMessage},
 };
 

@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
   moneta token --profile-id 1               a token for requests
   moneta invoke deposit_funds               call a function with events/deposit_funds.json
   moneta schedule reconcile_trading         run a schedule now
-  moneta queues redrive drivewealth-events  send back what was given up
+  moneta queues redrive drivewealth-events  send back the messages of its dead-letter queue
   moneta logs deposit_funds --follow        watch a function
 
 A real service takes the place of a local one through the usual variable: DATABASE_URL, AWS_ENDPOINT_URL_DYNAMODB,
@@ -87,7 +87,7 @@ enum Command {
         #[arg(long, value_name = "JSON")]
         input: Option<String>,
     },
-    /// Look at the queues, or send back what was given up.
+    /// List or peek at the queues, or send back the messages of a dead-letter queue.
     #[command(
         after_help = "Names may leave out the stage: drivewealth-events, portfolio-changes-dead.\n\nExamples:\n  \
                             moneta queues\n  moneta queues peek domain-events-dead\n  moneta queues redrive domain-events"
@@ -188,7 +188,7 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// Runs the command; false is a failure that has been told already.
+/// Runs the command; false is a failure that has been printed already.
 async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
     let root = match cli.place.root {
         Some(root) => root,
@@ -225,7 +225,7 @@ fn find_root(from: &Path) -> anyhow::Result<PathBuf> {
 pub fn init_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MONETA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,local_cloud=info"));
-    // Somebody who uses this as a library may have their own.
+    // A program that uses this as a library may have its own.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

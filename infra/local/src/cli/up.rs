@@ -46,7 +46,7 @@ async fn finish(cloud: LocalCloud, stop: &mut StopSignal) -> anyhow::Result<bool
     let begun = Instant::now();
     tokio::select! {
         () = cloud.stop() => say(format_args!("Stopped ({})", in_words(begun.elapsed()))),
-        // Asked twice: whoever asks doesn't want to wait.
+        // A second signal ends at once.
         () = stop.wait() => {}
     }
     Ok(true)

@@ -136,7 +136,7 @@ impl Connections {
             .into_iter()
             .filter_map(Result::err)
         {
-            tracing::warn!("a backend didn't stop cleanly: {error:#}");
+            tracing::warn!("stopping a backend failed: {error:#}");
         }
     }
 }
@@ -227,7 +227,7 @@ async fn queues(options: &Options, template: &Template, progress: Progress) -> a
     })
 }
 
-/// Creates the queues in somebody else's SQS; one that is there already is as good.
+/// Creates the queues in an external SQS; one that is there already is as good.
 async fn external_queues(
     client: &aws_sdk_sqs::Client,
     queues: &[QueueSpec],

@@ -10,7 +10,7 @@ use crate::{keys, options::Options, template::Template};
 
 type Variables = BTreeMap<String, String>;
 
-/// What signs in to the database with IAM; locally a URL says it all.
+/// The variables that sign in to the database with IAM; locally a URL says it all.
 const DATABASE: [&str; 4] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER"];
 const KAFKA_BROKERS: &str = "KAFKA_BROKERS";
 const KAFKA_SECURITY_PROTOCOL: &str = "KAFKA_SECURITY_PROTOCOL";
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_template_gives_is_replaced() {
+    fn only_variables_of_the_template_are_replaced() {
         let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let replacements = Replacements {
             database_url: "postgres://local".to_owned(),

@@ -14,15 +14,13 @@ use serde_json::Value;
 
 use self::{connections::Connections, state::State};
 use crate::{
-    backends::REGION,
+    backends::{REGION, prerequisites},
     gateway::Gateway,
     keys::{LocalIssuer, TokenOptions},
-    logs::Logs,
     options::Options,
-    prerequisites,
     progress::Progress,
     running::Running,
-    runtime::{InvocationResult, Runtime, Settings},
+    runtime::{InvocationResult, Logs, Runtime, Settings},
     sandboxes::{
         DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes, StripeSandbox,
     },
@@ -51,7 +49,7 @@ impl LocalCloud {
         let url = format!("http://{}", listener.local_addr()?);
         let state = State::open(&options)?;
         let issuer = LocalIssuer::load_or_create(&options.state)?;
-        let mut locals = locals(&issuer);
+        let mut locals = locals(&options, &issuer)?;
         let template = Template::load(&options.template, &locals)?;
         progress.ready(
             begun,
@@ -150,7 +148,7 @@ impl LocalCloud {
         });
         let (events, schedules) = (running.options.event_sources, running.options.schedules);
         let sources = Sources::start(&running.template, &context, events, schedules);
-        *crate::sync::lock(&running.sources) = Some(Arc::new(sources));
+        *crate::util::lock(&running.sources) = Some(Arc::new(sources));
         progress.ready(begun, "queues and schedules", "calling their functions");
         let webhooks = format!("{}/webhooks/stripe", running.url);
         self.sandboxes.stripe().set_webhook_endpoint(&webhooks);
@@ -214,7 +212,7 @@ impl LocalCloud {
         &self.connections.kafka_brokers
     }
 
-    /// The address of the sandboxes; it tells what they offer.
+    /// The address of the sandboxes; `GET /` on it lists what they offer.
     pub fn sandboxes_url(&self) -> &str {
         self.sandboxes.url()
     }
@@ -309,7 +307,7 @@ impl LocalCloud {
             state,
         } = self;
         gateway.stop().await;
-        if let Some(sources) = crate::sync::lock(&running.sources).take() {
+        if let Some(sources) = crate::util::lock(&running.sources).take() {
             sources.stop();
         }
         running.runtime.stop().await;
@@ -321,23 +319,18 @@ impl LocalCloud {
     }
 }
 
-fn locals(issuer: &LocalIssuer) -> Locals {
-    let parameters = [
+/// The template's parameters: those of the local cloud itself, and the ones in the options' file.
+fn locals(options: &Options, issuer: &LocalIssuer) -> anyhow::Result<Locals> {
+    let mut parameters = options.read_parameters()?;
+    let own = [
         ("Stage", "local"),
         ("JwtIssuer", issuer.issuer()),
         ("JwtAudience", issuer.audience()),
-        ("BillingPageUrl", "https://app.example.com/billing"),
-        ("CheckoutReturnHosts", "localhost,app.example.com"),
-        (
-            "InvoiceIssuer",
-            r#"{"name":"Moneta, Inc.","address_lines":["1 Example Street","New York, NY 10001"],"email":"billing@example.com"}"#,
-        ),
     ];
-    Locals {
+    parameters.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(Locals {
         region: REGION.to_owned(),
-        parameters: parameters
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+        parameters,
         ..Locals::default()
-    }
+    })
 }

@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 
 use crate::{
     backends::postgres_elsewhere,
-    held_file,
     options::{Options, TEMPORARY_STATE},
+    util::held_file,
 };
 
 /// The file that says where a local cloud runs.
@@ -105,7 +105,7 @@ fn clear(folder: &Path) -> std::io::Result<()> {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // What can't be removed any more is no reason to fail.
+        // A file that can't be removed any more is no reason to fail.
         let _ = std::fs::remove_file(self.folder.join(URL_FILE));
         if !self.keep {
             remove(&self.folder);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_local_cloud_left_is_removed_and_what_is_in_use_is_not() {
+    fn the_state_of_a_killed_local_cloud_is_removed_and_one_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let make = |name: &str| {
             let path = folder.path().join(name);

@@ -1,4 +1,4 @@
-//! `/docs`: the API's description as a page that can try a call.
+//! `/docs`: the API's description in Swagger UI, which can try a call with a token from `/local/tokens`.
 
 use std::sync::Arc;
 
@@ -6,18 +6,19 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::Value;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::running::Running;
 
-const PAGE: &str = include_str!("docs.html");
-
 pub(super) fn router() -> Router<Arc<Running>> {
+    // The token that was pasted once outlives the page.
+    let page = Config::from("/openapi.json").persist_authorization(true);
     Router::new()
-        .route("/docs", get(async || Html(PAGE)))
+        .merge(SwaggerUi::new("/docs").config(page))
         .route("/openapi.yaml", get(yaml))
         .route("/openapi.json", get(json))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{authorize::Identity, routes::Found};
-use crate::json::set;
+use crate::util::set;
 
 const API_ID: &str = "local";
 const ACCOUNT: &str = "000000000000";

@@ -17,7 +17,7 @@ use crate::{running::Running, sources::queues::QueueStatus};
 
 type Cloud = State<Arc<Running>>;
 
-/// What went wrong, as a problem of RFC 9457.
+/// An error, as a problem of RFC 9457.
 struct Problem(StatusCode, anyhow::Error);
 
 impl IntoResponse for Problem {
@@ -38,7 +38,7 @@ impl IntoResponse for Problem {
     }
 }
 
-type Answer<T> = Result<Json<T>, Problem>;
+type Reply<T> = Result<Json<T>, Problem>;
 
 pub(super) fn router() -> Router<Arc<Running>> {
     Router::new()
@@ -54,7 +54,7 @@ pub(super) fn router() -> Router<Arc<Running>> {
         .route("/logs", get(logs))
 }
 
-async fn mint(State(cloud): Cloud, body: Bytes) -> Answer<Value> {
+async fn mint(State(cloud): Cloud, body: Bytes) -> Reply<Value> {
     let claims = parse(&body)?.unwrap_or_else(|| json!({}));
     let token = cloud
         .mint(claims)
@@ -66,7 +66,7 @@ async fn jwks(State(cloud): Cloud) -> Json<Value> {
     Json(cloud.issuer.jwks().clone())
 }
 
-async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Answer<Value> {
+async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Reply<Value> {
     known(&cloud, &function)?;
     let event = parse(&body)?.unwrap_or_else(|| json!({}));
     let result = cloud.runtime.invoke(&function, &event).await.map_err(internal)?;
@@ -74,11 +74,11 @@ async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) 
 }
 
 /// For a function that runs elsewhere, as in the container of `sam local`.
-async fn environment(State(cloud): Cloud, Path(function): Path<String>) -> Answer<BTreeMap<String, String>> {
+async fn environment(State(cloud): Cloud, Path(function): Path<String>) -> Reply<BTreeMap<String, String>> {
     cloud.runtime.environment(&function).map(Json).map_err(not_found)
 }
 
-async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Answer<Value> {
+async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Reply<Value> {
     known(&cloud, &function)?;
     let input = parse(&body)?;
     if input.is_none() && cloud.schedules(&function).next().is_none() {
@@ -99,7 +99,7 @@ struct Status {
     queues: Vec<QueueStatus>,
 }
 
-async fn status(State(cloud): Cloud) -> Answer<Status> {
+async fn status(State(cloud): Cloud) -> Reply<Status> {
     let sources = cloud.sources();
     Ok(Json(Status {
         url: cloud.url.clone(),
@@ -110,18 +110,18 @@ async fn status(State(cloud): Cloud) -> Answer<Status> {
     }))
 }
 
-async fn queues(State(cloud): Cloud) -> Answer<Value> {
+async fn queues(State(cloud): Cloud) -> Reply<Value> {
     let queues = cloud.queues.status().await.map_err(internal)?;
     Ok(Json(json!({ "items": queues })))
 }
 
-async fn messages(State(cloud): Cloud, Path(name): Path<String>) -> Answer<Value> {
+async fn messages(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value> {
     cloud.queues.url(&name).map_err(not_found)?;
     let messages = cloud.queues.peek(&name).await.map_err(internal)?;
     Ok(Json(json!({ "items": messages })))
 }
 
-async fn redrive(State(cloud): Cloud, Path(name): Path<String>) -> Answer<Value> {
+async fn redrive(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value> {
     cloud.queues.url(&name).map_err(not_found)?;
     let moved = cloud.queues.redrive(&name).await;
     let moved = moved.map_err(|error| Problem(StatusCode::UNPROCESSABLE_ENTITY, error))?;
@@ -136,7 +136,7 @@ struct LogQuery {
     after: u64,
 }
 
-async fn logs(State(cloud): Cloud, Query(query): Query<LogQuery>) -> Answer<Value> {
+async fn logs(State(cloud): Cloud, Query(query): Query<LogQuery>) -> Reply<Value> {
     if let Some(function) = &query.function {
         known(&cloud, function)?;
     }
@@ -162,7 +162,7 @@ fn known(cloud: &Running, function: &str) -> Result<(), Problem> {
     }
 }
 
-fn to_json(value: &impl Serialize) -> Answer<Value> {
+fn to_json(value: &impl Serialize) -> Reply<Value> {
     serde_json::to_value(value)
         .map(Json)
         .map_err(|error| internal(error.into()))

@@ -1,10 +1,10 @@
 //! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own under `/local`.
 
-mod answer;
 mod authorize;
 mod docs;
 mod event;
 mod local;
+mod response;
 mod routes;
 
 use std::{
@@ -27,11 +27,11 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use self::{authorize::Denied, routes::Routes};
 use crate::{
     running::Running,
-    runtime::{PAYLOAD_LIMIT, Throttled, WhenBusy},
+    runtime::{MAX_PAYLOAD_BYTES, Throttled, WhenBusy},
 };
 
 /// How long API Gateway waits for a function.
-const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The running gateway.
 pub(crate) struct Gateway {
@@ -67,11 +67,11 @@ impl Gateway {
             .merge(docs::router())
             .with_state(cloud)
             .fallback(axum::routing::any(serve).with_state(api))
-            .layer(DefaultBodyLimit::max(PAYLOAD_LIMIT));
+            .layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, service).await {
-                tracing::error!(%error, "the HTTP API ended");
+                tracing::error!(%error, "serving the HTTP API failed");
             }
         });
         Self { task }
@@ -79,7 +79,7 @@ impl Gateway {
 
     pub(crate) async fn stop(self) {
         self.task.abort();
-        // It was told to end, so that is the only way it can.
+        // It was aborted, so that is the only way it can end.
         let _ = self.task.await;
     }
 }
@@ -96,12 +96,12 @@ async fn serve(
     let identity = match authorize::check(found.route, &parts.headers, &api.cloud.issuer) {
         Ok(identity) => identity,
         Err(Denied::Unauthorized) => {
-            let answer = message(StatusCode::UNAUTHORIZED, "Unauthorized");
-            return ([(header::WWW_AUTHENTICATE, "Bearer")], answer).into_response();
+            let response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+            return ([(header::WWW_AUTHENTICATE, "Bearer")], response).into_response();
         }
         Err(Denied::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
     };
-    let Ok(body) = axum::body::to_bytes(body, PAYLOAD_LIMIT).await else {
+    let Ok(body) = axum::body::to_bytes(body, MAX_PAYLOAD_BYTES).await else {
         return too_large();
     };
     let event = event::build(&parts, &body, &found, identity.as_ref(), client);
@@ -109,28 +109,31 @@ async fn serve(
         .cloud
         .runtime
         .invoke_when(&found.route.function, &event, WhenBusy::Refuse);
-    match tokio::time::timeout(INTEGRATION_LIMIT, invocation).await {
-        Ok(Ok(result)) if result.function_error.is_none() => answer::build(result.payload),
+    match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
+        Ok(Ok(result)) if result.function_error.is_none() => response::build(result.payload),
         Ok(Ok(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         Ok(Err(error)) if error.is::<Throttled>() => {
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
         Ok(Err(error)) => {
-            tracing::error!(function = found.route.function, "no invocation: {error:#}");
+            tracing::error!(
+                function = found.route.function,
+                "invoking the function failed: {error:#}"
+            );
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
         Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
     }
 }
 
-/// An answer of the gateway's own, as API Gateway words it.
+/// A response of the gateway's own, as API Gateway phrases it.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
 
-/// In the words of the functions, which refuse smaller bodies than the gateway.
+/// As the functions phrase it, which refuse smaller bodies than the gateway.
 fn too_large() -> Response {
-    let message = format!("is larger than {PAYLOAD_LIMIT} bytes");
+    let message = format!("is larger than {MAX_PAYLOAD_BYTES} bytes");
     let body = json!({
         "type": "urn:moneta:problem:body-too-large",
         "title": "Content too large",

@@ -18,10 +18,10 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    PAYLOAD_LIMIT,
+    MAX_PAYLOAD_BYTES,
     instance::{Instance, Reply},
 };
-use crate::sync::lock;
+use crate::util::lock;
 
 /// The processes by their id.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    /// Starts a process under an id; nobody can look it up before it is there.
+    /// Starts a process under an id; it can't be looked up before it is there.
     pub(super) fn insert_with(
         &self,
         id: &str,
@@ -123,9 +123,9 @@ async fn init_error(
     accepted()
 }
 
-/// The body; one that is too long is cut one byte above the limit, so that whoever gets it can see that.
+/// The body; one that is too long is cut one byte above the limit, so that its reader can see that.
 async fn read(request: Request) -> Bytes {
-    let limit = PAYLOAD_LIMIT + 1;
+    let limit = MAX_PAYLOAD_BYTES + 1;
     match axum::body::to_bytes(request.into_body(), limit).await {
         Ok(body) => body,
         Err(_) => Bytes::from(vec![b' '; limit]),

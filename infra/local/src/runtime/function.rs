@@ -17,15 +17,16 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, TryAcquireError};
 use uuid::Uuid;
 
+use super::logs::Logs;
 use super::{
-    FunctionStatus, InvocationResult, PAYLOAD_LIMIT, Settings, Throttled, WhenBusy,
+    FunctionStatus, InvocationResult, MAX_PAYLOAD_BYTES, Settings, Throttled, WhenBusy,
     api::Instances,
     instance::{Instance, Invocation, Reply},
 };
-use crate::{logs::Logs, sync::lock, template};
+use crate::{template, util::lock};
 
 /// Lambda gives a process 10 s; a debug build on a busy laptop gets more.
-const INIT_LIMIT: Duration = Duration::from_secs(30);
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often an invocation moves on from an idle process that turns out to be dead.
 const DEAD_INSTANCES: usize = 8;
 
@@ -237,14 +238,14 @@ impl Function {
     }
 
     async fn wait_for_start(&self, instance: &Instance) -> Result<(), Outcome> {
-        let exit = match tokio::time::timeout(INIT_LIMIT, instance.started()).await {
+        let exit = match tokio::time::timeout(INIT_TIMEOUT, instance.started()).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(exit)) => exit,
             Err(_) => {
                 instance.kill();
                 format!(
                     "it asked for no invocation within {} s; {}",
-                    INIT_LIMIT.as_secs(),
+                    INIT_TIMEOUT.as_secs(),
                     instance.exited().await
                 )
             }
@@ -397,9 +398,9 @@ fn failed(kind: &'static str, message: String) -> Outcome {
 
 fn read_reply(reply: Reply) -> Outcome {
     match reply {
-        Reply::Response(body) if body.len() > PAYLOAD_LIMIT => failed(
+        Reply::Response(body) if body.len() > MAX_PAYLOAD_BYTES => failed(
             "Function.ResponseSizeTooLarge",
-            format!("the answer has more than {PAYLOAD_LIMIT} bytes"),
+            format!("the answer has more than {MAX_PAYLOAD_BYTES} bytes"),
         ),
         Reply::Response(body) if body.is_empty() => Outcome::Answered(Value::Null),
         Reply::Response(body) => match serde_json::from_slice(&body) {

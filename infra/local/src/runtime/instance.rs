@@ -17,7 +17,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{logs::Logs, sync::lock};
+use super::logs::Logs;
+use crate::util::lock;
 
 /// How long the last lines of a dead process are waited for; a child of its own may hold the pipe open.
 const LAST_LINES: Duration = Duration::from_millis(200);
@@ -31,7 +32,7 @@ pub(super) struct Invocation {
     pub(super) trace_id: String,
 }
 
-/// What the process said to an invocation.
+/// The process's response to an invocation.
 pub(super) enum Reply {
     Response(Bytes),
     Error(Bytes),

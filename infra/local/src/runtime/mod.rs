@@ -9,6 +9,7 @@
 mod api;
 mod function;
 mod instance;
+mod logs;
 
 use std::{
     collections::BTreeMap,
@@ -24,23 +25,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+pub use self::logs::LogLine;
+pub(crate) use self::logs::Logs;
 use self::{api::Instances, function::Function};
-use crate::{logs::Logs, template};
+use crate::template;
 
 /// The most bytes of an event or of an answer.
-pub(crate) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 /// After how long without a call a process is stopped.
-const IDLE_LIMIT: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 const IDLE_CHECK: Duration = Duration::from_secs(10);
 
-/// What one invocation gave.
+/// The result of one invocation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InvocationResult {
     /// Its id.
     pub request_id: String,
     /// The answer; for a function error `{"errorType": …, "errorMessage": …}`.
     pub payload: Value,
-    /// What went wrong, when the function failed, timed out or died.
+    /// Why the function failed, timed out or died; none when it succeeded.
     pub function_error: Option<String>,
     /// Whether a process was started for it.
     pub cold: bool,
@@ -50,7 +53,7 @@ pub struct InvocationResult {
     pub memory_kib: Option<u64>,
 }
 
-/// What becomes of a call when the function's reserved concurrency is used up.
+/// How a call is treated when the function's reserved concurrency is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenBusy {
     /// It waits: on AWS, asynchronous calls and streams are tried again without counting.
@@ -64,7 +67,7 @@ pub(crate) enum WhenBusy {
 #[error("{0} is throttled: its reserved concurrency is used up")]
 pub(crate) struct Throttled(pub(crate) String);
 
-/// What the runtime needs to know.
+/// The runtime's settings.
 pub(crate) struct Settings {
     pub(crate) binaries: PathBuf,
     pub(crate) region: String,
@@ -123,7 +126,7 @@ impl Runtime {
         let router = api::router(instances);
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the Lambda Runtime API ended");
+                tracing::error!(%error, "serving the Lambda Runtime API failed");
             }
         });
         let reaper = tokio::spawn(reap(functions.values().map(Arc::clone).collect()));
@@ -210,7 +213,7 @@ async fn reap(functions: Vec<Arc<Function>>) {
     loop {
         tokio::time::sleep(IDLE_CHECK).await;
         for function in &functions {
-            function.stop_idle(IDLE_LIMIT);
+            function.stop_idle(IDLE_TIMEOUT);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A call to a sandbox and its answer, without the HTTP library's types.
+//! A call to a sandbox and the reply, without the HTTP library's types.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const FLUSH_WITHIN: Duration = Duration::from_millis(50);
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
-    /// What follows the question mark; empty if nothing does.
+    /// The query string without the question mark; empty if there is none.
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -39,6 +39,11 @@ impl Call {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         serde_json::from_slice(body).map_err(|error| error.to_string())
     }
+
+    /// The JSON body of a call under `/control`.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        self.json().map_err(anyhow::Error::msg)
+    }
 }
 
 /// The parts of a path between its slashes.
@@ -46,7 +51,7 @@ pub(super) fn segments(path: &str) -> Vec<&str> {
     path.split('/').filter(|segment| !segment.is_empty()).collect()
 }
 
-/// How much of an answer reaches the caller.
+/// How much of a reply reaches the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
     Whole,
@@ -60,7 +65,7 @@ pub(super) enum Delivery {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CloseConnection;
 
-/// An answer.
+/// A reply.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -70,7 +75,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A JSON answer.
+    /// A reply with a JSON body.
     pub(super) fn json(status: u16, body: &Value) -> Self {
         Self::text(status, body.to_string())
     }

@@ -5,16 +5,15 @@
 //!
 //! # By curl
 //!
-//! Under `/control/ecb`, with JSON bodies: `GET /` tells the day and the rates; `POST rates`
-//! (`{"currency":"USD","rate":"1.0845"}`) sets a rate, as the text that the file will have, be it nonsense;
+//! Under `/control/ecb`, with JSON bodies: `GET /` shows the day and the rates; `POST rates`
+//! (`{"currency":"USD","rate":"1.0845"}`) sets a rate, as the text that the file will have, valid or not;
 //! `DELETE rates/USD` takes a currency off the list; `POST date` (`{"date":"2026-11-24"}`) sets the day, null lets it
 //! follow the clock again; `DELETE /` brings the first rates and the clock's day back; `GET`, `POST`, `DELETE faults`,
 //! among them the kind `invalid_feed` for a file that arrives whole but is broken
 //! (`{"times":1,"effect":{"kind":"invalid_feed","defect":"truncated"}}`, or `empty`, `no_rates`, `zero_rate`);
 //! `GET`, `DELETE calls`.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc, Weekday};
 use chrono_tz::Europe::Berlin;
@@ -23,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::call::{Call, Reply};
-use super::gate::{CallRecord, Effect, Fault, FeedDefect, Gate, Party, control_gate};
-use super::store::{Changes, Saver, Snapshot, load};
+use super::gate::{Effect, Fault, FeedDefect, Party};
+use super::sandbox::Sandbox;
 
 /// Where the file is, from the sandbox's own address on.
 pub const FEED_PATH: &str = "/stats/eurofxref/eurofxref-daily.xml";
@@ -66,20 +65,11 @@ const FIRST_RATES: [(Currency, &str); 29] = [
 ];
 
 /// A handle of the ECB sandbox.
-#[derive(Debug, Clone)]
-pub struct EcbSandbox {
-    inner: Arc<Inner>,
-}
+pub type EcbSandbox = Sandbox<State>;
 
-#[derive(Debug)]
-struct Inner {
-    state: Mutex<State>,
-    gate: Gate,
-    changes: Changes,
-}
-
+/// The day and the rates.
 #[derive(Debug, Serialize, Deserialize)]
-struct State {
+pub struct State {
     /// The day of the rates; the clock's when missing.
     date: Option<NaiveDate>,
     /// The rates, in the file's order.
@@ -115,21 +105,8 @@ impl State {
 }
 
 impl EcbSandbox {
-    pub(super) fn start(file: Option<&Path>) -> anyhow::Result<Self> {
-        let state = Mutex::new(load(file)?);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                state,
-                gate: Gate::default(),
-                changes: Changes::default(),
-            }),
-        })
-    }
-
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&*sandbox.lock());
-        Saver::start(&self.inner.changes, Snapshot { file, content })
+    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
+        Self::open(file, ())
     }
 
     /// The day of the rates.
@@ -140,7 +117,7 @@ impl EcbSandbox {
     /// Sets the day of the rates; `None` lets it follow the clock again.
     pub fn set_date(&self, date: impl Into<Option<NaiveDate>>) {
         self.lock().date = date.into();
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// The rates, in the file's order.
@@ -148,7 +125,7 @@ impl EcbSandbox {
         self.lock().rates.clone()
     }
 
-    /// Sets a rate, as the text that the file will have, be it nonsense. A currency that wasn't listed comes last.
+    /// Sets a rate, as the text that the file will have, valid or not. A currency that wasn't listed comes last.
     pub fn set_rate(&self, currency: Currency, rate: &str) {
         let mut state = self.lock();
         let rate = rate.to_owned();
@@ -156,48 +133,24 @@ impl EcbSandbox {
             Some(listed) => listed.rate = rate,
             None => state.rates.push(ListedRate { currency, rate }),
         }
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// Takes a currency off the list.
     pub fn remove_rate(&self, currency: Currency) {
         self.lock().rates.retain(|listed| listed.currency != currency);
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// Brings the first rates and the clock's day back.
     pub fn reset(&self) {
         *self.lock() = State::default();
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// Publishes a broken file to the next calls.
     pub fn break_feed(&self, defect: FeedDefect, times: u32) {
         self.fault(Fault::new("GET", FEED_PATH, Effect::InvalidFeed { defect }).times(times));
-    }
-
-    /// Fails in this way from the next call that matches.
-    pub fn fault(&self, fault: Fault) {
-        self.inner.gate.add_fault(fault);
-    }
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {
-        self.inner.gate.clear_faults();
-    }
-
-    /// The calls so far, oldest first (the newest 10,000).
-    pub fn calls(&self) -> Vec<CallRecord> {
-        self.inner.gate.calls()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear_calls(&self) {
-        self.inner.gate.clear_calls();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn feed(&self) -> String {
@@ -225,11 +178,7 @@ impl EcbSandbox {
 }
 
 impl Party for EcbSandbox {
-    fn gate(&self) -> &Gate {
-        &self.inner.gate
-    }
-
-    fn answer(&self, call: &Call) -> Reply {
+    fn respond(&self, call: &Call) -> Reply {
         match (call.method.as_str(), call.path.as_str()) {
             ("GET", FEED_PATH) => xml(self.feed()),
             _ => page(404, "The page you are looking for could not be found."),
@@ -244,22 +193,15 @@ impl Party for EcbSandbox {
     /// The file is for everybody.
     fn expire_sessions(&self) {}
 
-    fn answer_broken_feed(&self, call: &Call, defect: FeedDefect) -> Reply {
+    fn respond_with_broken_feed(&self, call: &Call, defect: FeedDefect) -> Reply {
         match (call.method.as_str(), call.path.as_str()) {
             ("GET", FEED_PATH) => xml(self.broken_feed(defect)),
-            _ => self.answer(call),
+            _ => self.respond(call),
         }
     }
 
-    async fn control(&self, call: &Call) -> Reply {
-        if let Some(reply) = control_gate(&self.inner.gate, call) {
-            return reply;
-        }
-        match self.control_route(call) {
-            Ok(Some(body)) => Reply::ok(&body),
-            Ok(None) => Reply::control_error(404, "there is no such route"),
-            Err(error) => Reply::control_error(400, format!("{error:#}")),
-        }
+    async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        self.control_route(call)
     }
 }
 
@@ -274,12 +216,12 @@ impl EcbSandbox {
             ("GET", []) => {}
             ("DELETE", []) => self.reset(),
             ("POST", ["rates"]) => {
-                let listed: ListedRate = call.json().map_err(anyhow::Error::msg)?;
+                let listed: ListedRate = call.read()?;
                 self.set_rate(listed.currency, &listed.rate);
             }
             ("DELETE", ["rates", code]) => self.remove_rate(Currency::parse(code)?),
             ("POST", ["date"]) => {
-                let DateSetting { date } = call.json().map_err(anyhow::Error::msg)?;
+                let DateSetting { date } = call.read()?;
                 self.set_date(date);
             }
             _ => return Ok(None),
@@ -362,9 +304,9 @@ mod tests {
         }
     }
 
-    /// What stands between quotation marks after the word, each time it comes.
-    fn values<'a>(feed: &'a str, word: &str) -> Vec<&'a str> {
-        let opening = format!("{word}='");
+    /// The values of an attribute, each time it comes.
+    fn values<'a>(feed: &'a str, attribute: &str) -> Vec<&'a str> {
+        let opening = format!("{attribute}='");
         let after = feed.split(opening.as_str()).skip(1);
         after.map(|rest| rest.split('\'').next().unwrap()).collect()
     }
@@ -483,7 +425,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_driven_by_http_too() {
+    async fn control_routes_do_what_the_handle_does() {
         let sandboxes = sandboxes().await;
         let control = |path: &str| format!("{}/control/ecb{path}", sandboxes.url());
         let post = |path: &str, body: Value| answer(client().post(control(path)).json(&body));
@@ -491,9 +433,9 @@ mod tests {
         assert_eq!(status, 200);
         assert_eq!(post("/date", json!({ "date": "1999-01-04" })).await.0, 200);
         assert_eq!(answer(client().delete(control("/rates/USD"))).await.0, 200);
-        let (_, told) = answer(client().get(control(""))).await;
-        assert_eq!(told["date"], "1999-01-04");
-        assert_eq!(told["items"][0], json!({ "currency": "JPY", "rate": "163.12" }));
+        let (_, shown) = answer(client().get(control(""))).await;
+        assert_eq!(shown["date"], "1999-01-04");
+        assert_eq!(shown["items"][0], json!({ "currency": "JPY", "rate": "163.12" }));
         let feed = fetch(&sandboxes).await.1;
         assert_eq!(
             (
@@ -524,7 +466,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_set_outlives_a_restart() {
+    async fn rates_and_day_outlive_a_restart() {
         let state = tempfile::tempdir().unwrap();
         let options = || SandboxOptions {
             state: Some(state.path().to_owned()),

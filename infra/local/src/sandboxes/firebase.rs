@@ -8,8 +8,7 @@
 //! `DELETE faults`; `GET`, `DELETE calls`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -18,8 +17,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::{Call, Reply};
-use super::gate::{CallRecord, Fault, Gate, Party, control_gate};
-use super::store::{Changes, Saver, Snapshot, load};
+use super::gate::Party;
+use super::sandbox::Sandbox;
 use crate::keys::{FIREBASE_CLIENT_EMAIL, ServiceAccount};
 
 /// The project whose devices get messages.
@@ -33,34 +32,21 @@ const SCOPES: [&str; 2] = [
 const MAX_ASSERTION_S: i64 = 3600;
 const TOKEN_LIFETIME_S: i64 = 3599;
 const CLOCK_SKEW_S: i64 = 60;
-/// The sandbox keeps the newest messages.
-const MESSAGES_KEPT: usize = 10_000;
+/// Older messages are dropped.
+const MAX_MESSAGES: usize = 10_000;
 
 /// A handle of the Firebase sandbox.
-#[derive(Debug, Clone)]
-pub struct FirebaseSandbox {
-    inner: Arc<Inner>,
-}
+pub type FirebaseSandbox = Sandbox<State, SignIn>;
 
-struct Inner {
-    state: Mutex<State>,
-    gate: Gate,
-    changes: Changes,
+/// How senders sign in.
+pub struct SignIn {
     token_uri: String,
     key: DecodingKey,
 }
 
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("FirebaseSandbox")
-            .field("token_uri", &self.token_uri)
-            .finish_non_exhaustive()
-    }
-}
-
+/// Sessions, messages and unregistered devices.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
+pub struct State {
     /// Bearer tokens and when they expire.
     sessions: BTreeMap<String, DateTime<Utc>>,
     messages: Vec<PushMessage>,
@@ -84,24 +70,10 @@ impl FirebaseSandbox {
     pub(super) fn start(
         account: &ServiceAccount,
         token_uri: String,
-        file: Option<&Path>,
+        file: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
-        let inner = Inner {
-            state: Mutex::new(load(file)?),
-            gate: Gate::default(),
-            changes: Changes::default(),
-            token_uri,
-            key: DecodingKey::from_rsa_pem(account.public_key_pem().as_bytes())?,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
-    }
-
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&*sandbox.lock());
-        Saver::start(&self.inner.changes, Snapshot { file, content })
+        let key = DecodingKey::from_rsa_pem(account.public_key_pem().as_bytes())?;
+        Self::open(file, SignIn { token_uri, key })
     }
 
     /// All messages, oldest first (the newest 10,000).
@@ -127,43 +99,19 @@ impl FirebaseSandbox {
     /// Forgets the messages.
     pub fn clear_messages(&self) {
         self.lock().messages.clear();
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// The device has removed the app: messages to it answer 404 `UNREGISTERED`.
     pub fn unregister(&self, token: &str) {
         self.lock().unregistered.insert(token.to_owned());
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// The device is back.
     pub fn register(&self, token: &str) {
         self.lock().unregistered.remove(token);
-        self.inner.changes.changed();
-    }
-
-    /// Fails in this way from the next call that matches.
-    pub fn fault(&self, fault: Fault) {
-        self.inner.gate.add_fault(fault);
-    }
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {
-        self.inner.gate.clear_faults();
-    }
-
-    /// The calls so far, oldest first (the newest 10,000).
-    pub fn calls(&self) -> Vec<CallRecord> {
-        self.inner.gate.calls()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear_calls(&self) {
-        self.inner.gate.clear_calls();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changed();
     }
 
     fn token(&self, call: &Call) -> Reply {
@@ -184,16 +132,16 @@ impl FirebaseSandbox {
         state
             .sessions
             .insert(token.clone(), now + TimeDelta::seconds(TOKEN_LIFETIME_S));
-        self.inner.changes.changed();
+        self.changed();
         Reply::ok(&json!({ "access_token": token, "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer" }))
     }
 
     fn check_assertion(&self, assertion: &str) -> Result<(), String> {
         let mut validation = Validation::new(Algorithm::RS256);
-        validation.set_audience(&[&self.inner.token_uri]);
+        validation.set_audience(&[&self.extra().token_uri]);
         validation.set_issuer(&[FIREBASE_CLIENT_EMAIL]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let token = jsonwebtoken::decode::<Assertion>(assertion, &self.inner.key, &validation)
+        let token = jsonwebtoken::decode::<Assertion>(assertion, &self.extra().key, &validation)
             .map_err(|error| format!("Invalid JWT: {error}"))?;
         let Assertion { iat, exp, scope } = token.claims;
         if iat > Utc::now().timestamp() + CLOCK_SKEW_S {
@@ -227,7 +175,7 @@ impl FirebaseSandbox {
         if project != PROJECT_ID {
             return error(403, "PERMISSION_DENIED", "Permission denied on the project.");
         }
-        let message = match call.json::<SendRequest>().and_then(|request| request.check()) {
+        let message = match read_message(call) {
             Ok(message) => message,
             Err(reason) => return error(400, "INVALID_ARGUMENT", &reason),
         };
@@ -240,7 +188,7 @@ impl FirebaseSandbox {
             return error(404, "UNREGISTERED", "Requested entity was not found.");
         }
         let name = format!("projects/{PROJECT_ID}/messages/{}", Uuid::now_v7().simple());
-        if state.messages.len() >= MESSAGES_KEPT {
+        if state.messages.len() >= MAX_MESSAGES {
             state.messages.remove(0);
         }
         state.messages.push(PushMessage {
@@ -249,7 +197,7 @@ impl FirebaseSandbox {
             message,
             at: now,
         });
-        self.inner.changes.changed();
+        self.changed();
         Reply::ok(&json!({ "name": name }))
     }
 }
@@ -275,26 +223,22 @@ struct SendRequest {
     _validate_only: bool,
 }
 
-impl SendRequest {
-    fn check(self) -> Result<Value, String> {
-        let token = self.message.get("token").and_then(Value::as_str);
-        if token.is_none_or(str::is_empty) {
-            return Err("Recipient of the message is not set.".to_owned());
-        }
-        let data = self.message.get("data").and_then(Value::as_object);
-        if data.is_some_and(|data| data.values().any(|value| !value.is_string())) {
-            return Err("Invalid value at 'message.data': the values must be strings.".to_owned());
-        }
-        Ok(self.message)
+/// The message of a request, or why it is none.
+fn read_message(call: &Call) -> Result<Value, String> {
+    let SendRequest { message, .. } = call.json()?;
+    let token = message.get("token").and_then(Value::as_str);
+    if token.is_none_or(str::is_empty) {
+        return Err("Recipient of the message is not set.".to_owned());
     }
+    let data = message.get("data").and_then(Value::as_object);
+    if data.is_some_and(|data| data.values().any(|value| !value.is_string())) {
+        return Err("Invalid value at 'message.data': the values must be strings.".to_owned());
+    }
+    Ok(message)
 }
 
 impl Party for FirebaseSandbox {
-    fn gate(&self) -> &Gate {
-        &self.inner.gate
-    }
-
-    fn answer(&self, call: &Call) -> Reply {
+    fn respond(&self, call: &Call) -> Reply {
         match (call.method.as_str(), call.segments().as_slice()) {
             ("POST", ["token"]) => self.token(call),
             ("POST", ["v1", "projects", project, "messages:send"]) => self.send(call, project),
@@ -310,32 +254,27 @@ impl Party for FirebaseSandbox {
         self.lock().sessions.clear();
     }
 
-    async fn control(&self, call: &Call) -> Reply {
-        if let Some(reply) = control_gate(&self.inner.gate, call) {
-            return reply;
-        }
-        match (call.method.as_str(), call.segments().as_slice()) {
+    async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        let body = match (call.method.as_str(), call.segments().as_slice()) {
             ("GET", [] | ["messages"]) => {
                 let state = self.lock();
-                Reply::ok(&json!({ "items": state.messages, "unregistered": state.unregistered }))
+                json!({ "items": state.messages, "unregistered": state.unregistered })
             }
             ("DELETE", ["messages"]) => {
                 self.clear_messages();
-                Reply::ok(&json!({}))
+                json!({})
             }
-            ("POST", [change @ ("unregister" | "register")]) => match call.json::<Device>() {
-                Ok(device) => {
-                    if *change == "register" {
-                        self.register(&device.token);
-                    } else {
-                        self.unregister(&device.token);
-                    }
-                    Reply::ok(&json!({}))
-                }
-                Err(error) => Reply::control_error(400, error),
-            },
-            _ => Reply::control_error(404, "there is no such route"),
-        }
+            ("POST", ["register"]) => {
+                self.register(&call.read::<Device>()?.token);
+                json!({})
+            }
+            ("POST", ["unregister"]) => {
+                self.unregister(&call.read::<Device>()?.token);
+                json!({})
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(body))
     }
 }
 

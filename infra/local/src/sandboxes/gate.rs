@@ -1,16 +1,18 @@
-//! What stands before every sandbox: the log of calls and the faults it was told to show.
+//! The gate before every sandbox: the log of calls, and the faults that are still to hit.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::call::{Call, Delivery, Reply, segments};
+use crate::util::lock;
 
-/// The log keeps the newest calls.
-const CALLS_KEPT: usize = 10_000;
+/// Older calls are dropped from the log.
+const MAX_CALLS: usize = 10_000;
 
 /// A way of failing, for the next calls that match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub struct Fault {
     /// How many calls it hits.
     #[serde(default = "once")]
     pub times: u32,
-    /// What happens to them.
+    /// The effect on them.
     pub effect: Effect,
 }
 
@@ -87,7 +89,7 @@ impl Fault {
     }
 }
 
-/// What a fault does to a call.
+/// The effect of a fault on a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
@@ -100,19 +102,19 @@ pub enum Effect {
         /// The message.
         message: String,
     },
-    /// Does it, then answers with an error all the same.
+    /// Does it, then responds with an error all the same.
     FailAfter {
         /// The HTTP status.
         status: u16,
     },
-    /// A gateway on the way answers in its own words, which are not the party's.
+    /// A gateway on the way responds in its own format, which is not the party's.
     Gateway {
         /// The HTTP status.
         status: u16,
         /// Whether the call had gone through before.
         after_doing: bool,
     },
-    /// Answers as usual, but late.
+    /// Responds as without a fault, but late.
     Slow {
         /// After how long, in milliseconds.
         for_ms: u64,
@@ -124,19 +126,19 @@ pub enum Effect {
         /// With this code: `insufficient_funds`.
         decline_code: String,
     },
-    /// Doesn't answer for a time, then closes the connection.
+    /// Doesn't respond for a time, then closes the connection.
     Hang {
         /// For how long, in milliseconds.
         for_ms: u64,
         /// Whether it is done before the wait; otherwise it isn't done at all.
         after_doing: bool,
     },
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Reset {
         /// Whether it is done before.
         after_doing: bool,
     },
-    /// Does it, but only half of the answer arrives.
+    /// Does it, but only half of the response arrives.
     Truncate,
     /// 429 with `Retry-After`, without doing anything.
     RateLimit {
@@ -145,7 +147,7 @@ pub enum Effect {
     },
     /// Ends all sessions, then treats the call as usual.
     ExpireToken,
-    /// DriveWealth only: the portfolio's status is nonsense.
+    /// DriveWealth only: the portfolio's status is invalid.
     InvalidPortfolio {
         /// In which way.
         defect: PortfolioDefect,
@@ -167,7 +169,7 @@ impl Effect {
     }
 }
 
-/// In which way a portfolio's status is nonsense.
+/// In which way a portfolio's status is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortfolioDefect {
@@ -210,7 +212,7 @@ pub struct CallRecord {
     pub idempotency_key: Option<String>,
     /// The body, as it came.
     pub body: String,
-    /// The status of the answer; none while there is no answer, or when there was none.
+    /// The status of the response; none while there is none, or when there was none.
     pub status: Option<u16>,
 }
 
@@ -248,12 +250,12 @@ impl Gate {
         self.lock().calls.clear();
     }
 
-    /// Writes the call down and takes the fault that hits it.
-    fn enter(&self, call: &Call, operation: Option<&'static str>) -> (u64, Option<Effect>) {
+    /// Records the call and takes the fault that hits it.
+    fn record_call(&self, call: &Call, operation: Option<&'static str>) -> (u64, Option<Effect>) {
         let mut inner = self.lock();
         inner.count += 1;
         let number = inner.count;
-        if inner.calls.len() >= CALLS_KEPT {
+        if inner.calls.len() >= MAX_CALLS {
             inner.calls.pop_front();
         }
         inner.calls.push_back(CallRecord {
@@ -278,7 +280,7 @@ impl Gate {
         (number, hit)
     }
 
-    fn answered(&self, number: u64, status: u16) {
+    fn record_status(&self, number: u64, status: u16) {
         if let Some(call) = self
             .lock()
             .calls
@@ -291,17 +293,20 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 
-/// An outside party that a sandbox stands in for.
-pub(super) trait Party: Clone + Send + Sync + 'static {
+/// A handle with a log of calls and faults.
+pub(super) trait Gated {
     /// Its log and faults.
     fn gate(&self) -> &Gate;
+}
 
+/// An outside party that a sandbox stands in for.
+pub(super) trait Party: Gated + Clone + Send + Sync + 'static {
     /// Does what the call asks for.
-    fn answer(&self, call: &Call) -> Reply;
+    fn respond(&self, call: &Call) -> Reply;
 
     /// An error in the party's own shape.
     fn error(&self, status: u16, code: &str, message: &str) -> Reply;
@@ -314,21 +319,21 @@ pub(super) trait Party: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Answers with an error of the server, done or not.
-    fn answer_failing(&self, call: &Call, status: u16, done: bool) -> Reply {
+    /// Responds with an error of the server, done or not.
+    fn respond_with_failure(&self, call: &Call, status: u16, done: bool) -> Reply {
         if done {
-            self.answer(call);
+            self.respond(call);
         }
         self.error(status, "E999", "An unexpected error occurred")
     }
 
     /// Declines the card.
-    fn answer_declined(&self, call: &Call, _decline_code: &str) -> Reply {
-        self.answer(call)
+    fn respond_with_decline(&self, call: &Call, _decline_code: &str) -> Reply {
+        self.respond(call)
     }
 
     /// Takes its time.
-    fn answer_slowly(
+    fn respond_slowly(
         &self,
         call: &Call,
         takes: Duration,
@@ -336,119 +341,98 @@ pub(super) trait Party: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Reply> + Send {
         async move {
             if done_first {
-                let reply = self.answer(call);
+                let reply = self.respond(call);
                 tokio::time::sleep(takes).await;
                 return reply;
             }
             tokio::time::sleep(takes).await;
-            self.answer(call)
+            self.respond(call)
         }
     }
 
-    /// The nonsense answer to a call for a portfolio.
-    fn answer_defective(&self, call: &Call, _defect: PortfolioDefect) -> Reply {
-        self.answer(call)
+    /// The invalid reply to a call for a portfolio.
+    fn respond_with_defect(&self, call: &Call, _defect: PortfolioDefect) -> Reply {
+        self.respond(call)
     }
 
     /// The broken feed of rates.
-    fn answer_broken_feed(&self, call: &Call, _defect: FeedDefect) -> Reply {
-        self.answer(call)
+    fn respond_with_broken_feed(&self, call: &Call, _defect: FeedDefect) -> Reply {
+        self.respond(call)
     }
 
-    /// Does what a person or a test asks for under `/control`.
-    fn control(&self, call: &Call) -> impl Future<Output = Reply> + Send;
+    /// Refuses a fault that could never hit.
+    fn check_fault(&self, _fault: &Fault) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Does what a person or a test asks for under `/control`, besides faults and calls; gives nothing for a route or
+    /// an object that isn't there.
+    fn control(&self, call: &Call) -> impl Future<Output = anyhow::Result<Option<Value>>> + Send;
 }
 
 /// Takes a call through the faults to the party.
-pub(super) async fn pass<P: Party>(party: &P, call: &Call) -> Reply {
-    let (number, effect) = party.gate().enter(call, party.operation(call));
+pub(super) async fn handle<P: Party>(party: &P, call: &Call) -> Reply {
+    let (number, effect) = party.gate().record_call(call, party.operation(call));
     let reply = match effect {
-        None => party.answer(call),
-        Some(effect) => suffer(party, call, effect).await,
+        None => party.respond(call),
+        Some(effect) => apply_effect(party, call, effect).await,
     };
     if reply.delivery != Delivery::Nothing {
-        party.gate().answered(number, reply.status);
+        party.gate().record_status(number, reply.status);
     }
     reply
 }
 
-async fn suffer<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
+async fn apply_effect<P: Party>(party: &P, call: &Call, effect: Effect) -> Reply {
     match effect {
         // A party that names its operations knows what a server error of its own is.
         Effect::Refuse {
             status: status @ 500..,
             ..
-        } if party.operation(call).is_some() => party.answer_failing(call, status, false),
+        } if party.operation(call).is_some() => party.respond_with_failure(call, status, false),
         Effect::Refuse {
             status,
             error_code,
             message,
         } => party.error(status, &error_code, &message),
-        Effect::FailAfter { status } => party.answer_failing(call, status, true),
+        Effect::FailAfter { status } => party.respond_with_failure(call, status, true),
         Effect::Slow { for_ms, done_first } => {
             party
-                .answer_slowly(call, Duration::from_millis(for_ms), done_first)
+                .respond_slowly(call, Duration::from_millis(for_ms), done_first)
                 .await
         }
-        Effect::Decline { decline_code } => party.answer_declined(call, &decline_code),
+        Effect::Decline { decline_code } => party.respond_with_decline(call, &decline_code),
         Effect::Gateway { status, after_doing } => {
             if after_doing {
-                party.answer(call);
+                party.respond(call);
             }
             Reply::text(status, format!("<html><body>{status}</body></html>"))
         }
         Effect::Hang { for_ms, after_doing } => {
             if after_doing {
-                party.answer(call);
+                party.respond(call);
             }
             tokio::time::sleep(Duration::from_millis(for_ms)).await;
             Reply::nothing()
         }
         Effect::Reset { after_doing } => {
             if after_doing {
-                party.answer(call);
+                party.respond(call);
             }
             Reply::nothing()
         }
         Effect::Truncate => Reply {
             delivery: Delivery::Truncated,
-            ..party.answer(call)
+            ..party.respond(call)
         },
         Effect::RateLimit { retry_after_s } => party
             .error(429, "RATE_LIMIT", "Too many requests")
             .with_header("retry-after", retry_after_s.to_string()),
         Effect::ExpireToken => {
             party.expire_sessions();
-            party.answer(call)
+            party.respond(call)
         }
-        Effect::InvalidPortfolio { defect } => party.answer_defective(call, defect),
-        Effect::InvalidFeed { defect } => party.answer_broken_feed(call, defect),
+        Effect::InvalidPortfolio { defect } => party.respond_with_defect(call, defect),
+        Effect::InvalidFeed { defect } => party.respond_with_broken_feed(call, defect),
     }
-}
-
-/// The control routes that every sandbox has; `None` when it is another one.
-///
-/// `GET|POST|DELETE faults`, `GET|DELETE calls`.
-pub(super) fn control_gate(gate: &Gate, call: &Call) -> Option<Reply> {
-    let reply = match (call.method.as_str(), call.segments().as_slice()) {
-        ("GET", ["faults"]) => Reply::ok(&serde_json::json!({ "items": gate.faults() })),
-        ("POST", ["faults"]) => match call.json::<Fault>() {
-            Ok(fault) => {
-                gate.add_fault(fault);
-                Reply::ok(&serde_json::json!({ "items": gate.faults() }))
-            }
-            Err(error) => Reply::control_error(400, error),
-        },
-        ("DELETE", ["faults"]) => {
-            gate.clear_faults();
-            Reply::ok(&serde_json::json!({}))
-        }
-        ("GET", ["calls"]) => Reply::ok(&serde_json::json!({ "items": gate.calls() })),
-        ("DELETE", ["calls"]) => {
-            gate.clear_calls();
-            Reply::ok(&serde_json::json!({}))
-        }
-        _ => return None,
-    };
-    Some(reply)
 }

@@ -9,8 +9,8 @@
 //! `GET messages`, `DELETE messages`; `GET`, `POST`, `DELETE faults` (`{"step":"RCPT","times":1,
 //! "effect":{"kind":"refuse","status":550}}`, `{"step":"MESSAGE","effect":{"kind":"close","after_doing":true}}`).
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use mail_parser::MessageParser;
@@ -22,12 +22,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::call::{Call, Reply};
-use super::store::{Changes, Saver, Snapshot, load};
+use super::store::Stored;
+use crate::util::lock;
 
 /// Who the local cloud's mails are from.
 pub const MAIL_FROM: &str = "Moneta <notifications@moneta.example>";
-/// The catcher keeps the newest mails.
-const MAILS_KEPT: usize = 10_000;
+/// Older mails are dropped.
+const MAX_MAILS: usize = 10_000;
 const MAX_LINE_LENGTH: u64 = 4_096;
 const MAX_MAIL_BYTES: usize = 2 * 1024 * 1024;
 
@@ -39,9 +40,8 @@ pub struct MailSandbox {
 
 #[derive(Debug)]
 struct Inner {
-    state: Mutex<State>,
+    stored: Stored<State>,
     faults: Mutex<Vec<MailFault>>,
-    changes: Changes,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct CaughtMail {
     pub text: String,
     /// The HTML part.
     pub html: String,
-    /// What the mail is, without the angle brackets.
+    /// The Message-ID, without the angle brackets.
     pub message_id: String,
     /// The names of its headers, in their order.
     pub headers: Vec<String>,
@@ -80,7 +80,7 @@ pub struct MailFault {
     /// How often it hits.
     #[serde(default = "once")]
     pub times: u32,
-    /// What happens.
+    /// The failure.
     pub effect: MailEffect,
 }
 
@@ -105,7 +105,7 @@ impl MailFault {
     }
 }
 
-/// What a fault does.
+/// The failure of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MailEffect {
@@ -144,20 +144,18 @@ impl MailServer {
 }
 
 impl MailSandbox {
-    pub(super) fn start(file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
-                state: Mutex::new(load(file)?),
+                stored: Stored::open(file)?,
                 faults: Mutex::default(),
-                changes: Changes::default(),
             }),
         })
     }
 
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&*sandbox.state());
-        Saver::start(&self.inner.changes, Snapshot { file, content })
+    /// Keeps the last state.
+    pub(super) fn close(&self) {
+        self.inner.stored.close();
     }
 
     /// All mails, oldest first (the newest 10,000).
@@ -178,7 +176,7 @@ impl MailSandbox {
     /// Forgets the mails.
     pub fn clear_mails(&self) {
         self.state().mails.clear();
-        self.inner.changes.changed();
+        self.inner.stored.changed();
     }
 
     /// Fails in this way from the next time that the step is come to.
@@ -197,15 +195,15 @@ impl MailSandbox {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.stored.lock()
     }
 
     fn faults(&self) -> MutexGuard<'_, Vec<MailFault>> {
-        self.inner.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.faults)
     }
 
-    /// The fault that hits this step, if one does.
-    fn hit(&self, step: &str) -> Option<MailEffect> {
+    /// The fault that hits this step, if one does; it is used up.
+    fn take_fault(&self, step: &str) -> Option<MailEffect> {
         let mut faults = self.faults();
         let fault = faults.iter_mut().find(|fault| fault.step == step)?;
         let effect = fault.effect;
@@ -214,17 +212,17 @@ impl MailSandbox {
         Some(effect)
     }
 
-    fn keep(&self, recipients: Vec<String>, bytes: &[u8]) -> bool {
+    fn save(&self, recipients: Vec<String>, bytes: &[u8]) -> bool {
         let Some(mail) = read(recipients, bytes) else {
             return false;
         };
         let mut state = self.state();
-        if state.mails.len() >= MAILS_KEPT {
+        if state.mails.len() >= MAX_MAILS {
             state.mails.remove(0);
         }
         state.mails.push(mail);
         drop(state);
-        self.inner.changes.changed();
+        self.inner.stored.changed();
         true
     }
 
@@ -291,7 +289,7 @@ async fn serve(listener: TcpListener, sandbox: MailSandbox) {
                         let _ = Session::new(stream, sandbox).run().await;
                     });
                 }
-                Err(error) => tracing::warn!(%error, "the mail catcher could not accept a connection"),
+                Err(error) => tracing::warn!(%error, "accepting a connection of the mail catcher failed"),
             },
             Some(_) = connections.join_next() => {}
         }
@@ -307,7 +305,7 @@ struct Session {
     recipients: Vec<String>,
 }
 
-/// What follows a step.
+/// The next move after a command.
 enum Next {
     Reply(&'static str),
     /// The step failed by a fault, with this status.
@@ -329,22 +327,22 @@ impl Session {
     }
 
     async fn run(mut self) -> std::io::Result<()> {
-        match self.sandbox.hit("CONNECT") {
+        match self.sandbox.take_fault("CONNECT") {
             Some(MailEffect::Close { .. }) => return Ok(()),
-            Some(MailEffect::Refuse { status }) => return self.say(&format!("{status} not now")).await,
-            None => self.say("220 moneta.example ESMTP catcher").await?,
+            Some(MailEffect::Refuse { status }) => return self.reply(&format!("{status} not now")).await,
+            None => self.reply("220 moneta.example ESMTP catcher").await?,
         }
         while let Some(line) = self.line().await? {
             let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
             let command = command.to_ascii_uppercase();
-            let next = match self.sandbox.hit(&command) {
+            let next = match self.sandbox.take_fault(&command) {
                 Some(MailEffect::Refuse { status }) => Next::Refused(status),
                 Some(MailEffect::Close { .. }) => Next::Close,
-                None => self.obey(&command, argument).await?,
+                None => self.execute(&command, argument).await?,
             };
             match next {
-                Next::Reply(reply) => self.say(reply).await?,
-                Next::Refused(status) => self.say(&format!("{status} as it was told")).await?,
+                Next::Reply(reply) => self.reply(reply).await?,
+                Next::Refused(status) => self.reply(&format!("{status} as the fault says")).await?,
                 Next::Close => return Ok(()),
             }
             if command == "QUIT" {
@@ -354,7 +352,7 @@ impl Session {
         Ok(())
     }
 
-    async fn obey(&mut self, command: &str, argument: &str) -> std::io::Result<Next> {
+    async fn execute(&mut self, command: &str, argument: &str) -> std::io::Result<Next> {
         Ok(Next::Reply(match command {
             "EHLO" => "250-moneta.example\r\n250-AUTH PLAIN LOGIN\r\n250-8BITMIME\r\n250 SIZE 2097152",
             "HELO" | "NOOP" => "250 OK",
@@ -403,7 +401,7 @@ impl Session {
             _ => return Ok("504 PLAIN or LOGIN"),
         };
         for prompt in prompts {
-            self.say(prompt).await?;
+            self.reply(prompt).await?;
             if self.line().await?.is_none_or(|answer| answer == "*") {
                 return Ok("501 cancelled");
             }
@@ -412,7 +410,7 @@ impl Session {
     }
 
     async fn take_message(&mut self) -> std::io::Result<Next> {
-        self.say("354 go on").await?;
+        self.reply("354 go on").await?;
         let mut message = Vec::new();
         loop {
             let mut line = Vec::new();
@@ -434,15 +432,15 @@ impl Session {
         }
         let recipients = std::mem::take(&mut self.recipients);
         self.begin();
-        let effect = self.sandbox.hit("MESSAGE");
+        let effect = self.sandbox.take_fault("MESSAGE");
         if let Some(MailEffect::Refuse { status }) = effect {
             return Ok(Next::Refused(status));
         }
-        let is_kept = effect != Some(MailEffect::Close { after_doing: false })
-            && self.sandbox.keep(recipients, &message);
+        let is_saved = effect != Some(MailEffect::Close { after_doing: false })
+            && self.sandbox.save(recipients, &message);
         Ok(match effect {
             Some(_) => Next::Close,
-            None if is_kept => Next::Reply("250 caught"),
+            None if is_saved => Next::Reply("250 caught"),
             None => Next::Reply("554 this is no mail"),
         })
     }
@@ -456,7 +454,7 @@ impl Session {
         Ok((read > 0).then(|| line.trim_end().to_owned()))
     }
 
-    async fn say(&mut self, reply: &str) -> std::io::Result<()> {
+    async fn reply(&mut self, reply: &str) -> std::io::Result<()> {
         self.output.write_all(format!("{reply}\r\n").as_bytes()).await
     }
 }
@@ -530,7 +528,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_fails_as_it_is_told() {
+    async fn faults_hit_their_step() {
         let (sandbox, server) = started().await;
         sandbox.fault(MailFault::new("RCPT", MailEffect::Refuse { status: 550 }));
         let statuses = talk(server.port, &MAIL[..4]).await;

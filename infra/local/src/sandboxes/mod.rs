@@ -1,7 +1,7 @@
 //! The sandboxes of the outside parties: DriveWealth, Plaid, Stripe, Firebase and the European Central Bank, behind one
 //! listener on the loopback interface, and a mail server that catches mails on a port of its own.
 //!
-//! They behave like the real ones as far as Moneta uses them, and can be told to fail. A test drives them through the
+//! They behave like the real ones as far as Moneta uses them, and can be made to fail. A test drives them through the
 //! handles, a person with curl: `GET /` on the listener lists what there is, and each sandbox's module describes its
 //! routes under `/control`.
 
@@ -13,6 +13,7 @@ mod gate;
 pub mod mail;
 mod numbers;
 pub mod plaid;
+mod sandbox;
 mod server;
 mod store;
 pub mod stripe;
@@ -25,6 +26,7 @@ pub use firebase::FirebaseSandbox;
 pub use gate::{CallRecord, Effect, Fault, FeedDefect, PortfolioDefect};
 pub use mail::{CaughtMail, MailEffect, MailFault, MailSandbox};
 pub use plaid::PlaidSandbox;
+pub use sandbox::Sandbox;
 pub use stripe::StripeSandbox;
 
 use std::collections::BTreeMap;
@@ -35,7 +37,6 @@ use tokio::task::JoinHandle;
 
 use crate::keys::ServiceAccount;
 use mail::MailServer;
-use store::Saver;
 
 /// How to start the sandboxes.
 #[derive(Debug, Default)]
@@ -74,7 +75,6 @@ pub struct Sandboxes {
     url: String,
     firebase_secret: String,
     parties: Parties,
-    savers: Vec<Saver>,
     server: JoinHandle<()>,
     mail_server: MailServer,
 }
@@ -95,35 +95,18 @@ impl Sandboxes {
                 .as_ref()
                 .map(|state| state.join("sandboxes").join(name))
         };
-        let (drivewealth_file, plaid_file, firebase_file, ecb_file, stripe_file) = (
-            file("drivewealth.json"),
-            file("plaid.json"),
-            file("firebase.json"),
-            file("ecb.json"),
-            file("stripe.json"),
-        );
-        let mail_file = file("mail.json");
         let parties = Parties {
-            drivewealth: DriveWealthSandbox::start(options.events, drivewealth_file.as_deref())?,
-            plaid: PlaidSandbox::start(plaid_file.as_deref())?,
-            firebase: FirebaseSandbox::start(&account, token_uri.clone(), firebase_file.as_deref())?,
-            ecb: EcbSandbox::start(ecb_file.as_deref())?,
-            stripe: StripeSandbox::start(format!("{url}/stripe"), stripe_file.as_deref())?,
-            mail: MailSandbox::start(mail_file.as_deref())?,
+            drivewealth: DriveWealthSandbox::start(options.events, file("drivewealth.json"))?,
+            plaid: PlaidSandbox::start(file("plaid.json"))?,
+            firebase: FirebaseSandbox::start(&account, token_uri.clone(), file("firebase.json"))?,
+            ecb: EcbSandbox::start(file("ecb.json"))?,
+            stripe: StripeSandbox::start(format!("{url}/stripe"), file("stripe.json"))?,
+            mail: MailSandbox::start(file("mail.json"))?,
         };
         let mail_server = MailServer::start(parties.mail.clone()).await?;
-        let savers = [
-            drivewealth_file.map(|file| parties.drivewealth.save_to(file)),
-            plaid_file.map(|file| parties.plaid.save_to(file)),
-            firebase_file.map(|file| parties.firebase.save_to(file)),
-            ecb_file.map(|file| parties.ecb.save_to(file)),
-            stripe_file.map(|file| parties.stripe.save_to(file)),
-            mail_file.map(|file| parties.mail.save_to(file)),
-        ];
         Ok(Self {
             firebase_secret: account.secret(firebase::PROJECT_ID, &token_uri),
             server: tokio::spawn(server::serve(listener, parties.clone())),
-            savers: savers.into_iter().flatten().collect(),
             mail_server,
             parties,
             url,
@@ -203,8 +186,9 @@ impl Sandboxes {
         self.mail_server.stop().await;
         self.parties.drivewealth.stop();
         self.parties.stripe.stop();
-        for saver in self.savers {
-            saver.stop().await;
-        }
+        self.parties.plaid.close();
+        self.parties.firebase.close();
+        self.parties.ecb.close();
+        self.parties.mail.close();
     }
 }

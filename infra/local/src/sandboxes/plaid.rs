@@ -5,12 +5,11 @@
 //! Under `/control/plaid`, with JSON bodies: `GET /` lists the items; `POST items` makes an account, unless it exists
 //! (`{"access_token":"…","account_id":"…","available_cents":…,"current_cents":…}`); `POST items/balance` sets its
 //! balance (the same body); `POST items/error` (`{"access_token":"…","error_code":"ITEM_LOGIN_REQUIRED"}`) lets every
-//! call for the item fail, null heals it; `POST errors` (`{"error_code":"…","times":1}`) lets the next calls fail in
-//! Plaid's words; `GET`, `POST`, `DELETE faults`; `GET`, `DELETE calls`.
+//! call for the item fail, null heals it; `POST errors` (`{"error_code":"…","times":1}`) lets the next calls fail with
+//! Plaid's codes; `GET`, `POST`, `DELETE faults`; `GET`, `DELETE calls`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -18,26 +17,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::{Call, Reply};
-use super::gate::{CallRecord, Effect, Fault, Gate, Party, control_gate};
+use super::gate::{Effect, Fault, Party};
 use super::numbers::dollars;
-use super::store::{Changes, Saver, Snapshot, load};
+use super::sandbox::Sandbox;
 use crate::keys;
 
 /// A handle of the Plaid sandbox.
-#[derive(Debug, Clone)]
-pub struct PlaidSandbox {
-    inner: Arc<Inner>,
-}
+pub type PlaidSandbox = Sandbox<State>;
 
-#[derive(Debug)]
-struct Inner {
-    state: Mutex<State>,
-    gate: Gate,
-    changes: Changes,
-}
-
+/// The items.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
+pub struct State {
     /// The items by access token.
     items: BTreeMap<String, Item>,
 }
@@ -52,28 +42,15 @@ struct Item {
 /// The balance of a bank account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// What can be spent; banks don't always say.
+    /// The money that can be spent; banks don't always say.
     pub available_cents: Option<i64>,
-    /// What is in the account.
+    /// The money in the account.
     pub current_cents: i64,
 }
 
 impl PlaidSandbox {
-    pub(super) fn start(file: Option<&Path>) -> anyhow::Result<Self> {
-        let state = Mutex::new(load(file)?);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                state,
-                gate: Gate::default(),
-                changes: Changes::default(),
-            }),
-        })
-    }
-
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&*sandbox.lock());
-        Saver::start(&self.inner.changes, Snapshot { file, content })
+    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
+        Self::open(file, ())
     }
 
     /// Makes a bank account of an item, unless it exists; says whether it is new.
@@ -93,7 +70,7 @@ impl PlaidSandbox {
                 current_cents,
             };
             item.accounts.insert(account_id.to_owned(), balance);
-            self.inner.changes.changed();
+            self.changed();
         }
         new
     }
@@ -119,7 +96,7 @@ impl PlaidSandbox {
             available_cents: available_cents.into(),
             current_cents,
         };
-        self.inner.changes.changed();
+        self.changed();
         Ok(())
     }
 
@@ -141,7 +118,7 @@ impl PlaidSandbox {
             .get_mut(access_token)
             .context("there is no such item")?;
         item.error_code = error_code.map(str::to_owned);
-        self.inner.changes.changed();
+        self.changed();
         Ok(())
     }
 
@@ -154,30 +131,6 @@ impl PlaidSandbox {
             message: kind.message.to_owned(),
         };
         self.fault(Fault::new("POST", "/", effect).times(times));
-    }
-
-    /// Fails in this way from the next call that matches.
-    pub fn fault(&self, fault: Fault) {
-        self.inner.gate.add_fault(fault);
-    }
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {
-        self.inner.gate.clear_faults();
-    }
-
-    /// The calls so far, oldest first (the newest 10,000).
-    pub fn calls(&self) -> Vec<CallRecord> {
-        self.inner.gate.calls()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear_calls(&self) {
-        self.inner.gate.clear_calls();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accounts(&self, request: &BalanceRequest) -> Reply {
@@ -215,11 +168,7 @@ impl PlaidSandbox {
 }
 
 impl Party for PlaidSandbox {
-    fn gate(&self) -> &Gate {
-        &self.inner.gate
-    }
-
-    fn answer(&self, call: &Call) -> Reply {
+    fn respond(&self, call: &Call) -> Reply {
         match (call.method.as_str(), call.segments().as_slice()) {
             ("POST", ["accounts", "balance", "get"] | ["accounts", "get"]) => match call.json() {
                 Ok(request) => self.accounts(&request),
@@ -236,15 +185,8 @@ impl Party for PlaidSandbox {
     /// Plaid has no sessions.
     fn expire_sessions(&self) {}
 
-    async fn control(&self, call: &Call) -> Reply {
-        if let Some(reply) = control_gate(&self.inner.gate, call) {
-            return reply;
-        }
-        match self.control_route(call) {
-            Ok(Some(body)) => Reply::ok(&body),
-            Ok(None) => Reply::control_error(404, "there is no such route"),
-            Err(error) => Reply::control_error(400, format!("{error:#}")),
-        }
+    async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        self.control_route(call)
     }
 }
 
@@ -278,7 +220,7 @@ impl PlaidSandbox {
         match (call.method.as_str(), call.segments().as_slice()) {
             ("GET", []) => {}
             ("POST", ["items"]) => {
-                let seed: Seed = call.json().map_err(anyhow::Error::msg)?;
+                let seed: Seed = call.read()?;
                 self.seed_item(
                     &seed.access_token,
                     &seed.account_id,
@@ -287,7 +229,7 @@ impl PlaidSandbox {
                 );
             }
             ("POST", ["items", "balance"]) => {
-                let seed: Seed = call.json().map_err(anyhow::Error::msg)?;
+                let seed: Seed = call.read()?;
                 let Seed {
                     access_token,
                     account_id,
@@ -297,11 +239,11 @@ impl PlaidSandbox {
                 self.set_balance(&access_token, &account_id, available_cents, current_cents)?;
             }
             ("POST", ["items", "error"]) => {
-                let error: ItemError = call.json().map_err(anyhow::Error::msg)?;
+                let error: ItemError = call.read()?;
                 self.set_item_error(&error.access_token, error.error_code.as_deref())?;
             }
             ("POST", ["errors"]) => {
-                let errors: NextErrors = call.json().map_err(anyhow::Error::msg)?;
+                let errors: NextErrors = call.read()?;
                 self.fail_with(&errors.error_code, errors.times);
             }
             _ => return Ok(None),
@@ -347,7 +289,7 @@ fn item_id(access_token: &str) -> String {
         .to_string()
 }
 
-/// What belongs to an error code.
+/// The rest of an error with a code.
 struct ErrorKind {
     error_type: &'static str,
     status: u16,

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 use super::Parties;
 use super::call::{Call, CloseConnection, Reply, segments};
-use super::gate::{Party, pass};
+use super::gate::{Party, handle};
+use super::sandbox::control;
 
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
@@ -22,7 +23,7 @@ The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
   /drivewealth   DriveWealth: accounts, deposits, redemptions, portfolios
   /plaid         Plaid: balances of bank accounts
   /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
-  /stripe        Stripe: customers, checkout sessions with a page, saved cards, payments, refunds, payouts, webhooks
+  /stripe        Stripe: customers, checkout sessions with a page, saved cards, payments, refunds, webhooks
   /ecb           the European Central Bank: the euro's reference rates (GET /ecb/stats/eurofxref/eurofxref-daily.xml)
   /mail          the mails that were sent (by SMTP, to a port of its own)
 
@@ -62,7 +63,7 @@ pub(super) async fn serve(listener: TcpListener, parties: Parties) {
                 Ok((stream, _)) => {
                     connections.spawn(serve_connection(stream, parties.clone()));
                 }
-                Err(error) => tracing::warn!(%error, "the sandboxes could not accept a connection"),
+                Err(error) => tracing::warn!(%error, "accepting a connection of the sandboxes failed"),
             },
             Some(_) = connections.join_next() => {}
         }
@@ -75,7 +76,7 @@ async fn serve_connection(stream: TcpStream, parties: Parties) {
         let parties = parties.clone();
         async move {
             let response = respond(&parties, request).await;
-            // An error instead of a response makes the server close the connection without a word.
+            // An error instead of a response makes the server close the connection without a response.
             match response.extensions().get::<CloseConnection>() {
                 Some(CloseConnection) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
                 None => Ok(response),
@@ -110,14 +111,14 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["mail"] => parties.mail.list(),
         ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
         ["stripe", "control", path @ ..] | ["control", "stripe", path @ ..] => {
-            parties.stripe.control(&call(path)).await
+            control(&parties.stripe, &call(path)).await
         }
         ["stripe", path @ ..] => detached(&parties.stripe, call(path)).await,
-        ["control", "drivewealth", path @ ..] => parties.drivewealth.control(&call(path)).await,
-        ["control", "plaid", path @ ..] => parties.plaid.control(&call(path)).await,
-        ["control", "firebase", path @ ..] => parties.firebase.control(&call(path)).await,
+        ["control", "drivewealth", path @ ..] => control(&parties.drivewealth, &call(path)).await,
+        ["control", "plaid", path @ ..] => control(&parties.plaid, &call(path)).await,
+        ["control", "firebase", path @ ..] => control(&parties.firebase, &call(path)).await,
         ["control", "mail", path @ ..] => parties.mail.control(&call(path)),
-        ["control", "ecb", path @ ..] => parties.ecb.control(&call(path)).await,
+        ["control", "ecb", path @ ..] => control(&parties.ecb, &call(path)).await,
         _ => Reply::control_error(404, "GET / lists what there is"),
     };
     reply.into_response()
@@ -126,6 +127,6 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
 /// Runs in a task of its own: a party goes on with what it does when the caller hangs up.
 async fn detached<P: Party>(party: &P, call: Call) -> Reply {
     let party = party.clone();
-    let done = tokio::spawn(async move { pass(&party, &call).await });
+    let done = tokio::spawn(async move { handle(&party, &call).await });
     done.await.unwrap_or_else(|_| Reply::nothing())
 }

@@ -1,48 +1,28 @@
 //! EventBridge's schedule expressions: `rate(5 minutes)`, `cron(0 18 * * ? *)` and `at(2026-11-20T18:00:00)`.
 
-use std::{collections::BTreeSet, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
-use anyhow::{Context, anyhow, bail};
-use chrono::{DateTime, Datelike, Days as DayCount, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use anyhow::{Context, anyhow, bail, ensure};
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
 
-/// How far ahead a next time is looked for; more than the distance between two leap days.
-const LOOK_AHEAD_DAYS: u64 = 9 * 366;
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
-const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+/// The last value of each field of a `cron(…)`: minutes, hours, days, months, weekdays, years.
+const LAST_VALUES: [&str; 6] = ["59", "23", "31", "12", "7", "2199"];
+const SATURDAY: &str = "7";
 
 /// When a schedule runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expression {
     /// Again and again, this long after the last time.
     Rate(Duration),
-    /// At the times of a calendar.
+    /// At the times of a calendar, on the wall clock of a time zone.
     Cron(Box<Cron>, Tz),
     /// Once.
     At(DateTime<Utc>),
-}
-
-/// The six fields of a `cron(…)`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cron {
-    minutes: BTreeSet<u32>,
-    hours: BTreeSet<u32>,
-    days: Days,
-    months: BTreeSet<u32>,
-    years: BTreeSet<u32>,
-}
-
-/// Which days of a month.
-#[derive(Clone, Debug, PartialEq)]
-enum Days {
-    OfMonth(BTreeSet<u32>),
-    LastOfMonth,
-    NearestWeekday(u32),
-    OfWeek(BTreeSet<u32>),
-    NthOfMonth { weekday: u32, nth: u32 },
-    LastWeekdayOfMonth(u32),
 }
 
 impl Expression {
@@ -53,7 +33,8 @@ impl Expression {
             return parse_rate(rate).map(Self::Rate);
         }
         if let Some(cron) = argument("cron") {
-            return Cron::parse(cron).map(|cron| Self::Cron(Box::new(cron), timezone));
+            let cron = parse_cron(cron).with_context(|| text.to_owned())?;
+            return Ok(Self::Cron(Box::new(cron), timezone));
         }
         if let Some(time) = argument("at") {
             let local =
@@ -70,7 +51,7 @@ impl Expression {
     pub(crate) fn next_after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Rate(rate) => time.checked_add_signed(chrono::Duration::from_std(*rate).ok()?),
-            Self::Cron(cron, timezone) => cron.next_after(time, *timezone),
+            Self::Cron(cron, timezone) => next_of_cron(cron, *timezone, time),
             Self::At(at) => (*at > time).then_some(*at),
         }
     }
@@ -94,161 +75,49 @@ fn parse_rate(text: &str) -> anyhow::Result<Duration> {
         .ok_or_else(|| anyhow!("rate({text}): too long"))
 }
 
-impl Cron {
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let fields: Vec<&str> = text.split_whitespace().collect();
-        let [minutes, hours, day_of_month, months, day_of_week, years] = fields.as_slice() else {
-            bail!("cron({text}): there are six fields");
-        };
-        let days = match (*day_of_month, *day_of_week) {
-            (month, "?") => day_of_month_rule(month),
-            ("?", week) => day_of_week_rule(week),
-            _ => Err(anyhow!("one of day of month and day of week is ?")),
-        };
-        let field = |text, low, high, names| values(text, low, high, names);
-        let cron = || -> anyhow::Result<Self> {
-            Ok(Self {
-                minutes: field(minutes, 0, 59, &[])?,
-                hours: field(hours, 0, 23, &[])?,
-                days: days?,
-                months: field(months, 1, 12, &MONTHS)?,
-                years: field(years, 1970, 2199, &[])?,
-            })
-        };
-        cron().with_context(|| format!("cron({text})"))
-    }
-
-    fn next_after(&self, time: DateTime<Utc>, timezone: Tz) -> Option<DateTime<Utc>> {
-        let mut date = time.with_timezone(&timezone).date_naive();
-        for _ in 0..LOOK_AHEAD_DAYS {
-            if self.matches(date) {
-                let times = self
-                    .hours
-                    .iter()
-                    .flat_map(|hour| self.minutes.iter().map(move |minute| (*hour, *minute)));
-                let next = times
-                    .filter_map(|(hour, minute)| NaiveTime::from_hms_opt(hour, minute, 0))
-                    // A time that the clock jumps over doesn't happen.
-                    .filter_map(|of_day| timezone.from_local_datetime(&date.and_time(of_day)).earliest())
-                    .map(|next| next.to_utc())
-                    .find(|next| *next > time);
-                if next.is_some() {
-                    return next;
-                }
-            }
-            date = date.succ_opt()?;
-        }
-        None
-    }
-
-    fn matches(&self, date: NaiveDate) -> bool {
-        let year = u32::try_from(date.year()).unwrap_or(0);
-        self.years.contains(&year) && self.months.contains(&date.month()) && self.days.matches(date)
-    }
-}
-
-impl Days {
-    fn matches(&self, date: NaiveDate) -> bool {
-        let weekday = date.weekday().num_days_from_sunday() + 1;
-        let in_last_week = || {
-            date.checked_add_days(DayCount::new(7))
-                .is_none_or(|next| next.month() != date.month())
-        };
-        match self {
-            Self::OfMonth(days) => days.contains(&date.day()),
-            Self::LastOfMonth => date.succ_opt().is_none_or(|next| next.month() != date.month()),
-            Self::NearestWeekday(day) => nearest_weekday(date, *day) == Some(date),
-            Self::OfWeek(days) => days.contains(&weekday),
-            Self::NthOfMonth { weekday: wanted, nth } => weekday == *wanted && date.day0() / 7 + 1 == *nth,
-            Self::LastWeekdayOfMonth(wanted) => weekday == *wanted && in_last_week(),
-        }
-    }
-}
-
-/// The weekday nearest to a day of this date's month, without leaving the month.
-fn nearest_weekday(date: NaiveDate, day: u32) -> Option<NaiveDate> {
-    let wanted = date.with_day(day)?;
-    let nearest = match wanted.weekday() {
-        chrono::Weekday::Sat => wanted.pred_opt()?,
-        chrono::Weekday::Sun => wanted.succ_opt()?,
-        _ => wanted,
+/// Reads the six fields, with weekdays from 1 (Sunday) to 7.
+fn parse_cron(text: &str) -> anyhow::Result<Cron> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [_, _, day_of_month, _, day_of_week, _] = fields.as_slice() else {
+        bail!("there are six fields");
     };
-    match nearest.month() == wanted.month() {
-        true => Some(nearest),
-        false if nearest < wanted => wanted.checked_add_days(DayCount::new(2)),
-        false => wanted.checked_sub_days(DayCount::new(2)),
-    }
-}
-
-fn day_of_month_rule(text: &str) -> anyhow::Result<Days> {
-    if text == "L" {
-        return Ok(Days::LastOfMonth);
-    }
-    match text.strip_suffix('W') {
-        Some(day) => Ok(Days::NearestWeekday(single(day, 1, 31, &[])?)),
-        None => Ok(Days::OfMonth(values(text, 1, 31, &[])?)),
-    }
-}
-
-fn day_of_week_rule(text: &str) -> anyhow::Result<Days> {
-    if let Some((weekday, nth)) = text.split_once('#') {
-        return Ok(Days::NthOfMonth {
-            weekday: single(weekday, 1, 7, &WEEKDAYS)?,
-            nth: single(nth, 1, 5, &[])?,
+    ensure!(
+        (*day_of_month == "?") != (*day_of_week == "?"),
+        "one of day of month and day of week is ?"
+    );
+    let mut pattern = "0".to_owned();
+    for (position, (field, last)) in fields.iter().zip(LAST_VALUES).enumerate() {
+        let is_last_weekday = position == 4 && *field == "L";
+        pattern.push(' ');
+        pattern.push_str(&match is_last_weekday {
+            true => SATURDAY.to_owned(),
+            false => with_ranges(field, last),
         });
     }
-    match text.strip_suffix('L') {
-        Some("") => Ok(Days::OfWeek(BTreeSet::from([7]))),
-        Some(weekday) => Ok(Days::LastWeekdayOfMonth(single(weekday, 1, 7, &WEEKDAYS)?)),
-        None => Ok(Days::OfWeek(values(text, 1, 7, &WEEKDAYS)?)),
-    }
+    let parser = CronParser::builder()
+        .seconds(Seconds::Required)
+        .year(Year::Required)
+        .alternative_weekdays(true)
+        .build();
+    Ok(parser.parse(&pattern)?)
 }
 
-/// A field: values, ranges and steps, with commas between them.
-fn values(text: &str, low: u32, high: u32, names: &[&str]) -> anyhow::Result<BTreeSet<u32>> {
-    let mut all = BTreeSet::new();
-    for part in text.split(',') {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (
-                range,
-                Some(
-                    step.parse::<usize>()
-                        .with_context(|| format!("the step of {part}"))?,
-                ),
-            ),
-            None => (part, None),
-        };
-        let (first, last) = match (range, range.split_once('-')) {
-            ("*", _) => (low, high),
-            (_, Some((first, last))) => (single(first, low, high, names)?, single(last, low, high, names)?),
-            (_, None) => {
-                let first = single(range, low, high, names)?;
-                (first, if step.is_some() { high } else { first })
-            }
-        };
-        let step = step.unwrap_or(1);
-        if step == 0 || first > last {
-            bail!("{part} holds no value");
-        }
-        all.extend((first..=last).step_by(step));
-    }
-    Ok(all)
+/// A field whose steps have a range to go through: EventBridge's `5/15` is `5-59/15`.
+fn with_ranges(field: &str, last: &str) -> String {
+    let parts = field.split(',').map(|part| match part.split_once('/') {
+        Some((first, step)) if first != "*" && !first.contains('-') => format!("{first}-{last}/{step}"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(",")
 }
 
-/// A number, or a name that stands for one; the first name stands for 1.
-fn single(text: &str, low: u32, high: u32, names: &[&str]) -> anyhow::Result<u32> {
-    let named = (1..)
-        .zip(names)
-        .find(|(_, name)| name.eq_ignore_ascii_case(text))
-        .map(|(number, _)| number);
-    let number = named
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| anyhow!("{text} isn't a value"))?;
-    if (low..=high).contains(&number) {
-        Ok(number)
-    } else {
-        bail!("{number} isn't in {low}–{high}")
-    }
+/// Follows the wall clock: a time that it jumps over doesn't happen, one that it shows twice happens the first time.
+fn next_of_cron(cron: &Cron, timezone: Tz, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let wall_clock = time.with_timezone(&timezone).naive_local().and_utc();
+    cron.iter_after(wall_clock)
+        .filter_map(|next| timezone.from_local_datetime(&next.naive_utc()).earliest())
+        .map(|next| next.to_utc())
+        .find(|next| *next > time)
 }
 
 #[cfg(test)]
@@ -293,6 +162,9 @@ mod tests {
             ("cron(0 9 1W * ? *)", "2026-12-01T09:00:00Z"),
             ("cron(0 9 ? * 6#3 *)", "2026-12-18T09:00:00Z"),
             ("cron(0 9 ? * FRIL *)", "2026-11-27T09:00:00Z"),
+            ("cron(0 9 ? * 1 *)", "2026-11-22T09:00:00Z"),
+            ("cron(0 9 ? * L *)", "2026-11-21T09:00:00Z"),
+            ("cron(0 9 2/7 * ? 2027)", "2027-01-02T09:00:00Z"),
             ("cron(0 0 29 FEB ? *)", "2028-02-29T00:00:00Z"),
         ] {
             assert_eq!(next(expression, "UTC", after), expected, "{expression}");
@@ -300,13 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_refuses_is_refused() {
+    fn expressions_that_aws_refuses_are_refused() {
         for wrong in [
             "every minute",
             "rate(0 minutes)",
             "rate(1 minutes)",
             "rate(5 minute)",
             "cron(0 18 * * * *)",
+            "cron(0 18 ? * ? *)",
             "cron(0 18 * * ?)",
             "cron(60 18 * * ? *)",
             "cron(0 18 ? * 8 *)",

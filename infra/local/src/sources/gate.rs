@@ -52,14 +52,14 @@ impl Gate {
             // The sender lives as long as this gate does, so that waiting can't fail.
             let _ = paused.wait_for(|paused| !paused).await;
             let taking = Taking::begin(self);
-            // Counted first and looked at again then: whoever closed the gate in between doesn't wait in vain.
+            // Counted first and checked again then: a gate that closes in between doesn't wait in vain.
             if !self.is_paused() {
                 return taking;
             }
         }
     }
 
-    /// Opens or closes it; once it is closed nobody takes any more.
+    /// Opens or closes it; once it is closed no message is taken any more.
     pub(super) async fn pause(&self, pause: bool) {
         self.paused.send_replace(pause);
         if pause {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_being_taken_when_it_closes_is_taken_and_nothing_after() {
+    async fn a_closing_gate_lets_the_present_receive_end_and_no_other_begin() {
         let gate = Gate::default();
         let (message, received) = oneshot::channel();
         let taken = tokio::spawn({

@@ -1,4 +1,4 @@
-//! What calls functions besides HTTP: queues, the streams of tables, and the clock.
+//! The event sources besides HTTP: queues, the streams of tables, and schedules.
 
 pub(crate) mod clock;
 mod filter;
@@ -24,17 +24,17 @@ pub(crate) use self::schedule::input_of;
 use self::{gate::Gate, queues::Queues};
 use crate::{
     runtime::{InvocationResult, Runtime},
-    sync::lock,
     template::{Event, Template},
+    util::lock,
 };
 
-/// What the sources work with.
+/// The parts that the sources work with.
 pub(crate) struct Context {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) queues: Queues,
     pub(crate) streams: aws_sdk_dynamodbstreams::Client,
     pub(crate) tables: aws_sdk_dynamodb::Client,
-    /// What failed comes back after this, instead of the queue's visibility timeout.
+    /// A failed message comes back after this, instead of the queue's visibility timeout.
     pub(crate) redelivery_after: Option<Duration>,
     pub(crate) region: String,
     pub(crate) account: String,

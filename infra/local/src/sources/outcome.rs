@@ -1,4 +1,4 @@
-//! What a function's answer to a batch means for the items of the batch: Lambda's rules for partial batch responses.
+//! The outcome of a batch, item by item, by the function's response: Lambda's rules for partial batch responses.
 
 use std::collections::BTreeSet;
 

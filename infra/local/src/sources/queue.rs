@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Context, filter, gate::Gate, outcome};
-use crate::{json::set, runtime::WhenBusy, template::QueueSource};
+use crate::{runtime::WhenBusy, template::QueueSource, util::set};
 
 /// How long one receive waits for messages, in seconds. Closing the gate waits for it.
 const LONG_POLL_S: i32 = 2;
 /// The most messages of one receive or delete.
-const RECEIVE_LIMIT: usize = 10;
+const MAX_MESSAGES_PER_CALL: usize = 10;
 /// How many pollers a queue has, and so how many invocations at the same time.
 const POLLERS: usize = 4;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -68,7 +68,7 @@ impl Poller {
         if batch.is_empty() {
             return Ok(());
         }
-        // What has been received is worked on, whatever becomes of the rest.
+        // Received messages are worked on, whatever becomes of the rest.
         let filled = self.fill(&mut batch).await;
         self.process(batch).await?;
         filled
@@ -82,7 +82,7 @@ impl Poller {
             .client()
             .receive_message()
             .queue_url(url)
-            .max_number_of_messages(i32::try_from(most.min(RECEIVE_LIMIT))?)
+            .max_number_of_messages(i32::try_from(most.min(MAX_MESSAGES_PER_CALL))?)
             .wait_time_seconds(wait_s)
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");
@@ -159,7 +159,7 @@ impl Poller {
 
     async fn delete(&self, messages: &[Message]) -> anyhow::Result<()> {
         let url = self.context.queues.url(&self.source.queue)?;
-        for messages in messages.chunks(RECEIVE_LIMIT) {
+        for messages in messages.chunks(MAX_MESSAGES_PER_CALL) {
             let mut delete = self.context.queues.client().delete_message_batch().queue_url(url);
             for (index, message) in messages.iter().enumerate() {
                 let entry = DeleteMessageBatchRequestEntry::builder()
@@ -172,7 +172,7 @@ impl Poller {
         Ok(())
     }
 
-    /// What failed comes back when its visibility timeout ends, unless the options ask for it sooner.
+    /// A failed message comes back when its visibility timeout ends, unless the options ask for it sooner.
     fn bring_back(&self, messages: Vec<Message>) {
         let Some(after) = self.context.redelivery_after else {
             return;
@@ -190,7 +190,7 @@ impl Poller {
                     .set_receipt_handle(message.receipt_handle)
                     .visibility_timeout(0);
                 if let Err(error) = change.send().await {
-                    tracing::debug!(queue, "a message doesn't come back early: {error}");
+                    tracing::debug!(queue, "making a message visible early failed: {error}");
                 }
             }
         });

@@ -14,9 +14,9 @@ use crate::{backends::QueueSpec, template::NAME_PREFIX};
 /// How long a look hides the messages from others, in seconds.
 const LOOK_S: i32 = 10;
 /// The most messages that a look shows.
-const LOOK_LIMIT: usize = 100;
+const MAX_PEEKED: usize = 100;
 /// The most messages of one receive.
-const RECEIVE_LIMIT: i32 = 10;
+const MAX_MESSAGES_PER_CALL: i32 = 10;
 
 /// The queues of the template and a client of theirs.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct QueueStatus {
     pub name: String,
     /// Messages that wait.
     pub waiting: u64,
-    /// Messages that somebody works on.
+    /// Messages that are being worked on.
     pub in_flight: u64,
     /// Messages that aren't to be seen yet.
     pub delayed: u64,
@@ -147,7 +147,7 @@ impl Queues {
     pub(crate) async fn peek(&self, queue: &str) -> anyhow::Result<Vec<SeenMessage>> {
         let url = self.url(queue)?;
         let mut seen: Vec<Message> = Vec::new();
-        while seen.len() < LOOK_LIMIT {
+        while seen.len() < MAX_PEEKED {
             let messages = self.receive(url, LOOK_S).await?;
             if messages.is_empty() {
                 break;
@@ -172,7 +172,7 @@ impl Queues {
             .client
             .receive_message()
             .queue_url(url)
-            .max_number_of_messages(RECEIVE_LIMIT)
+            .max_number_of_messages(MAX_MESSAGES_PER_CALL)
             .visibility_timeout(hidden_s)
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");

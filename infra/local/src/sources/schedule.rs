@@ -59,12 +59,12 @@ async fn run(context: &Context, function: &str, schedule: &Schedule, time: DateT
     {
         tracing::warn!(
             schedule = schedule.name,
-            "the failed run isn't in {queue}: {error:#}"
+            "sending the failed run to {queue} failed: {error:#}"
         );
     }
 }
 
-/// What a run of the schedule gives its function.
+/// The event that a run of the schedule gives its function.
 pub(crate) fn input_of(schedule: &Schedule, time: DateTime<Utc>) -> Value {
     let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
     match &schedule.input {

@@ -1,4 +1,4 @@
-//! From a table's stream to its function: records in order, tried again until they succeed or are given up.
+//! From a table's stream to its function: records in order, tried again until they succeed or are discarded.
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
@@ -59,13 +59,13 @@ struct Batch {
     failures: u32,
 }
 
-/// What becomes of a batch after an invocation.
+/// The fate of a batch after an invocation.
 #[derive(Debug, PartialEq)]
 enum Step {
     Done,
     /// These batches come next, in this order.
     Again(Vec<Batch>),
-    GiveUp(Batch),
+    Discard(Batch),
 }
 
 impl Poller {
@@ -172,7 +172,7 @@ impl Poller {
         let content = json!({ "stream": arn, "sequence": sequence }).to_string();
         let folder = path.parent().map(std::fs::create_dir_all);
         if let Err(error) = folder.transpose().and_then(|_| std::fs::write(&path, content)) {
-            tracing::warn!("the position in the stream isn't kept: {error}");
+            tracing::warn!("saving the position in the stream failed: {error}");
         }
     }
 
@@ -207,7 +207,7 @@ impl Poller {
                     }
                     tokio::time::sleep(self.pause(attempts)).await;
                 }
-                Step::GiveUp(batch) => self.give_up(&batch, arn, shard).await,
+                Step::Discard(batch) => self.discard(&batch, arn, shard).await,
             }
         }
     }
@@ -221,12 +221,12 @@ impl Poller {
         }
     }
 
-    /// Tells the failure queue where the records are, as Lambda does; the records themselves stay in the stream.
-    async fn give_up(&self, batch: &Batch, arn: &str, shard: &str) {
+    /// Sends the failure queue the records' position, as Lambda does; the records themselves stay in the stream.
+    async fn discard(&self, batch: &Batch, arn: &str, shard: &str) {
         tracing::warn!(
             table = self.source.table,
             function = self.function,
-            "a batch was given up"
+            "discarding a batch after its last retry"
         );
         let Some(queue) = &self.source.failure_queue else {
             return;
@@ -253,13 +253,13 @@ impl Poller {
             },
         });
         if let Err(error) = self.context.queues.send(queue, &message.to_string()).await {
-            tracing::warn!("the batch given up isn't in {queue}: {error:#}");
+            tracing::warn!("sending the discarded batch to {queue} failed: {error:#}");
         }
     }
 }
 
 /// Lambda's rules: what follows the first failed record is tried again with it; a batch that fails as a whole is
-/// halved where that is allowed, and given up after the last retry.
+/// halved where that is allowed, and discarded after the last retry.
 fn next_step(mut batch: Batch, ids: &[String], failures: &Failures, source: &StreamSource) -> Step {
     let first_failed = match failures {
         Failures::All(_) => 0,
@@ -286,7 +286,7 @@ fn next_step(mut batch: Batch, ids: &[String], failures: &Failures, source: &Str
     }
     batch.failures = batch.failures.saturating_add(1);
     match source.maximum_retries {
-        Some(most) if batch.failures > most => Step::GiveUp(batch),
+        Some(most) if batch.failures > most => Step::Discard(batch),
         _ => Step::Again(vec![batch]),
     }
 }
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_first_failed_record_is_tried_again() {
+    fn records_from_the_first_failed_one_on_are_tried_again() {
         let failed = Failures::Some(BTreeSet::from(["3".to_owned(), "2".to_owned()]));
         assert_eq!(
             step(batch(&["1", "2", "3"], 0), &failed, true),
@@ -421,11 +421,11 @@ mod tests {
         );
         assert_eq!(
             step(batch(&["1"], 1), &failed, true),
-            Step::GiveUp(batch(&["1"], 2))
+            Step::Discard(batch(&["1"], 2))
         );
         assert_eq!(
             step(batch(&["1", "2"], 1), &failed, false),
-            Step::GiveUp(batch(&["1", "2"], 2))
+            Step::Discard(batch(&["1", "2"], 2))
         );
     }
 

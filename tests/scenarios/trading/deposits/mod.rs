@@ -67,7 +67,7 @@ async fn nothing_written(fixture: &Fixture, tester: &Tester) -> Result {
 /// Success, everywhere where it shows: once each.
 async fn arrived_once(fixture: &Fixture, tester: &Tester, flow: i64, amount_cents: i64) -> Result {
     tester.flow_reaches(flow, "success").await?;
-    fixture.tells(flow, &SUCCEEDED).await?;
+    fixture.outbox_has(flow, &SUCCEEDED).await?;
     let feed = tester.feed_reaches(1).await?;
     ensure_eq!(feed[0]["title"], json!("Deposit received"));
     let deposit = only_deposit(fixture, tester)?;
@@ -486,7 +486,7 @@ async fn failed_once(fixture: &Fixture, tester: &Tester, code: &str) -> Result {
     let id = flows[0]["id"].as_i64().context("the history has no flow")?;
     let flow = tester.flow_reaches(id, "failed").await?;
     ensure_eq!(flow["failure_code"], json!(code));
-    fixture.tells(id, &FAILED).await?;
+    fixture.outbox_has(id, &FAILED).await?;
     let reason = &fixture.database.outbox_of_flow(id).await?[0].payload["data"]["reason"];
     ensure_eq!(*reason, json!(code));
     let feed = tester.feed_reaches(1).await?;

@@ -12,13 +12,13 @@ use super::state::{Decline, Payment, PaymentKind, State, StoredReply, time};
 use super::{DriveWealthSandbox, Live, portfolio};
 use crate::keys;
 use crate::sandboxes::call::{Call, Reply};
-use crate::sandboxes::gate::{Gate, Party, PortfolioDefect};
+use crate::sandboxes::gate::{Party, PortfolioDefect};
 use crate::sandboxes::numbers::cents_in;
 
 const MIN_KEY_LENGTH: usize = 16;
 const DAILY_LIMIT: &str = "Deposit transaction exceeds maximum daily ACH deposit transaction limit";
 
-/// What DriveWealth calls an error in the request's body.
+/// DriveWealth's codes of errors: in the request's body, its path, the session, the key and the password.
 const BAD_BODY: &str = "E032";
 const BAD_PATH: &str = "E030";
 const NOT_SIGNED_IN: &str = "L025";
@@ -26,11 +26,7 @@ const BAD_APP_KEY: &str = "L004";
 const BAD_PASSWORD: &str = "L001";
 
 impl Party for DriveWealthSandbox {
-    fn gate(&self) -> &Gate {
-        &self.inner.gate
-    }
-
-    fn answer(&self, call: &Call) -> Reply {
+    fn respond(&self, call: &Call) -> Reply {
         with_request_id(self.admit(call))
     }
 
@@ -42,7 +38,7 @@ impl Party for DriveWealthSandbox {
         self.lock().state.sessions.clear();
     }
 
-    fn answer_defective(&self, call: &Call, defect: PortfolioDefect) -> Reply {
+    fn respond_with_defect(&self, call: &Call, defect: PortfolioDefect) -> Reply {
         let live = self.lock();
         match call.segments().as_slice() {
             ["accounts", id, "portfolio"] => with_request_id(match live.state.accounts.get(*id) {
@@ -51,13 +47,13 @@ impl Party for DriveWealthSandbox {
             }),
             _ => {
                 drop(live);
-                self.answer(call)
+                self.respond(call)
             }
         }
     }
 
-    async fn control(&self, call: &Call) -> Reply {
-        super::control::answer(self, call).await
+    async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        super::control::route(self, call).await
     }
 }
 
@@ -112,7 +108,7 @@ impl DriveWealthSandbox {
             body: reply.body.clone(),
         };
         live.state.remember(key, stored);
-        self.inner.changes.changed();
+        self.changed();
         reply
     }
 
@@ -149,7 +145,7 @@ impl DriveWealthSandbox {
         };
         match payments::create(&mut live.state, new, now) {
             Some((payment, event)) => {
-                self.happened(live, event);
+                self.emit(live, event);
                 self.follow(live, &payment);
                 Reply::ok(&payment.json())
             }
@@ -193,7 +189,7 @@ impl DriveWealthSandbox {
             Ok(()) => {
                 account.updated = now;
                 let definition = portfolio::definition(account);
-                self.inner.changes.changed();
+                self.changed();
                 Reply::ok(&definition)
             }
             Err(message) => error(400, BAD_BODY, &message),

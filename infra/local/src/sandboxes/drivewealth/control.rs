@@ -3,23 +3,10 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::DriveWealthSandbox;
-use crate::sandboxes::call::{Call, Reply};
-use crate::sandboxes::gate::control_gate;
-
-pub(super) async fn answer(sandbox: &DriveWealthSandbox, call: &Call) -> Reply {
-    if let Some(reply) = control_gate(&sandbox.inner.gate, call) {
-        return reply;
-    }
-    match route(sandbox, call).await {
-        Ok(Some(body)) => Reply::ok(&body),
-        Ok(None) => Reply::control_error(404, "there is no such route or object"),
-        Err(error) => Reply::control_error(400, format!("{error:#}")),
-    }
-}
+use crate::sandboxes::call::Call;
 
 #[derive(Deserialize)]
 struct Cash {
@@ -63,16 +50,16 @@ struct Modes {
     session_lifetime_s: Option<u64>,
 }
 
-/// Tells null from missing.
+/// Distinguishes null from missing.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Option<Value>> {
+pub(super) async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Option<Value>> {
     let body = match (call.method.as_str(), call.segments().as_slice()) {
         ("GET", []) => overview(sandbox),
         ("GET", ["accounts"]) => json!({ "items": sandbox.accounts() }),
-        ("POST", ["accounts"]) => json!(sandbox.seed_account(read(call)?)?),
+        ("POST", ["accounts"]) => json!(sandbox.seed_account(call.read()?)?),
         ("POST", ["accounts", id, change]) => return change_account(sandbox, call, id, change),
         ("GET", ["payments"]) => {
             json!({ "deposits": sandbox.deposits(), "redemptions": sandbox.redemptions() })
@@ -80,13 +67,13 @@ async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Opti
         ("GET", ["payments", id]) => return Ok(sandbox.payment(id).map(|payment| json!(payment))),
         ("GET", ["payments", id, "events"]) => json!({ "items": sandbox.events_of(id) }),
         ("POST", ["payments", id, "advance"]) => {
-            let advance: Advance = read(call)?;
+            let advance: Advance = call.read()?;
             json!(sandbox.fail_with(id, advance.status, &advance.comment)?)
         }
         ("POST", ["payments", id, "step"]) => json!(sandbox.step(id)?),
         ("POST", ["payments", id, "return"]) => json!(sandbox.return_deposit(id)?),
         ("POST", ["bank-accounts", id, "decline"]) => {
-            sandbox.decline_bank_account(id, read(call)?);
+            sandbox.decline_bank_account(id, call.read()?);
             json!({})
         }
         ("DELETE", ["bank-accounts", id, "decline"]) => {
@@ -94,11 +81,11 @@ async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Opti
             json!({})
         }
         ("POST", ["events"]) => {
-            let event: NewEvent = read(call)?;
+            let event: NewEvent = call.read()?;
             sandbox.send_event(&event.kind, event.payload).await
         }
         ("POST", ["events", "send"]) => {
-            let envelope: Value = read(call)?;
+            let envelope: Value = call.read()?;
             sandbox.send_envelope(&envelope).await;
             envelope
         }
@@ -107,7 +94,7 @@ async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Opti
             json!({})
         }
         ("POST", ["modes"]) => {
-            change_modes(sandbox, read(call)?);
+            change_modes(sandbox, call.read()?);
             overview(sandbox)
         }
         _ => return Ok(None),
@@ -123,13 +110,13 @@ fn change_account(
 ) -> anyhow::Result<Option<Value>> {
     match change {
         "cash" => {
-            let cash: Cash = read(call)?;
+            let cash: Cash = call.read()?;
             let withdrawable_cents = cash.withdrawable_cents.unwrap_or(cash.cash_cents);
             sandbox.set_cash(id, cash.cash_cents, withdrawable_cents)?;
         }
-        "status" => sandbox.set_account_status(id, &read::<AccountStatus>(call)?.status)?,
+        "status" => sandbox.set_account_status(id, &call.read::<AccountStatus>()?.status)?,
         "funds" => {
-            let fund: FundValue = read(call)?;
+            let fund: FundValue = call.read()?;
             sandbox.set_fund_value(id, &fund.name, fund.value_cents)?;
         }
         _ => return Ok(None),
@@ -144,7 +131,7 @@ fn change_modes(sandbox: &DriveWealthSandbox, modes: Modes) {
     if let Some(lifetime) = modes.session_lifetime_s {
         sandbox.session_lifetime(Duration::from_secs(lifetime));
     }
-    sandbox.inner.outbox.change_modes(|present| {
+    sandbox.outbox().change_modes(|present| {
         present.hold = modes.hold.unwrap_or(present.hold);
         present.duplicate = modes.duplicate.unwrap_or(present.duplicate);
         present.shuffle = modes.shuffle.unwrap_or(present.shuffle);
@@ -161,8 +148,4 @@ fn overview(sandbox: &DriveWealthSandbox) -> Value {
         "auto_advance_ms": auto_advance.map(|pace| u64::try_from(pace.as_millis()).unwrap_or(u64::MAX)),
         "delivery": sandbox.delivery_modes(),
     })
-}
-
-fn read<T: DeserializeOwned>(call: &Call) -> anyhow::Result<T> {
-    call.json().map_err(anyhow::Error::msg)
 }

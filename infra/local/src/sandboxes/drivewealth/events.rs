@@ -1,6 +1,6 @@
-//! Sends events to the queue: in order, or held back, twice or in any order, as it is told.
+//! Sends events to the queue: in order, or held back, twice or in any order, as the modes say.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rand::Rng;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::sandboxes::EventSink;
+use crate::util::lock;
 
 /// A shuffled event comes late by up to this time.
 const SHUFFLED_WITHIN_MS: u64 = 400;
@@ -132,7 +133,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 
@@ -173,7 +174,7 @@ async fn send_one(sink: &Option<EventSink>, body: &str) {
         match sent {
             Ok(_) => return,
             Err(error) if attempt == SEND_ATTEMPTS => {
-                tracing::error!(?error, "an event of DriveWealth could not be sent");
+                tracing::error!(?error, "sending an event of DriveWealth failed");
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

@@ -1,4 +1,4 @@
-//! What a test or a person can do with the DriveWealth sandbox.
+//! The DriveWealth sandbox's handle, for tests and the control routes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::payments::{self, envelope, status};
 use super::state::{Account, Counters, Decline, Fund, Payment, PaymentKind};
 use super::{DeliveryModes, DriveWealthSandbox, portfolio};
-use crate::sandboxes::gate::{CallRecord, Fault};
 use crate::sandboxes::numbers::ONE;
 
 /// An account to begin with.
@@ -33,7 +32,7 @@ pub struct SeedAccount {
     pub funds: Vec<(String, i64)>,
 }
 
-/// What seeding an account gives.
+/// The result of seeding an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SeededAccount {
     /// The account's id.
@@ -63,7 +62,7 @@ pub struct AccountState {
     pub portfolio_id: String,
     /// The cash.
     pub cash_cents: i64,
-    /// What of it may be withdrawn.
+    /// The part of it that may be withdrawn.
     pub withdrawable_cents: i64,
     /// Cash and funds together.
     pub equity_cents: i64,
@@ -100,7 +99,7 @@ impl DriveWealthSandbox {
             let payload =
                 json!({ "accountID": account.id, "accountNo": account.number, "userID": account.user_id });
             live.state.accounts.insert(account.id.clone(), account);
-            self.happened(&mut live, envelope("accounts.created", payload, Utc::now()));
+            self.emit(&mut live, envelope("accounts.created", payload, Utc::now()));
         }
         let account = live
             .state
@@ -115,7 +114,7 @@ impl DriveWealthSandbox {
             fund_ids: account.funds.iter().map(|fund| fund.id.clone()).collect(),
             created,
         };
-        self.inner.changes.changed();
+        self.changed();
         Ok(seeded)
     }
 
@@ -173,7 +172,7 @@ impl DriveWealthSandbox {
             "previous": named(&previous.status),
             "current": named(status),
         });
-        self.happened(
+        self.emit(
             &mut self.lock(),
             envelope("accounts.updated", payload, Utc::now()),
         );
@@ -193,7 +192,7 @@ impl DriveWealthSandbox {
             .context("there is no such account")?;
         edit(account)?;
         account.updated = Utc::now();
-        self.inner.changes.changed();
+        self.changed();
         Ok(())
     }
 }
@@ -215,7 +214,7 @@ impl DriveWealthSandbox {
         self.lock().state.payments.get(payment_id).cloned()
     }
 
-    /// Payments take their next status by themselves after this time; `None`: only when told to.
+    /// Payments take their next status by themselves after this time; `None`: only by `step` and `advance`.
     pub fn auto_advance(&self, pace: Option<Duration>) {
         let mut live = self.lock();
         live.auto_advance = pace;
@@ -271,13 +270,13 @@ impl DriveWealthSandbox {
             .state
             .declines
             .insert(bank_account_id.to_owned(), decline);
-        self.inner.changes.changed();
+        self.changed();
     }
 
     /// Deposits from the bank account are good again.
     pub fn accept_bank_account(&self, bank_account_id: &str) {
         self.lock().state.declines.remove(bank_account_id);
-        self.inner.changes.changed();
+        self.changed();
     }
 }
 
@@ -299,72 +298,50 @@ impl DriveWealthSandbox {
 
     /// Sends an envelope as it is, for example once more; returns when it is in the queue.
     pub async fn send_envelope(&self, envelope: &Value) {
-        self.inner.outbox.send(envelope);
-        self.inner.outbox.flush().await;
+        self.outbox().send(envelope);
+        self.outbox().flush().await;
     }
 
     /// Makes events without sending them.
     pub fn hold_events(&self, hold: bool) {
-        self.inner.outbox.change_modes(|modes| modes.hold = hold);
+        self.outbox().change_modes(|modes| modes.hold = hold);
     }
 
     /// Sends the events that were held back so far.
     pub async fn release_events(&self) {
-        self.inner.outbox.send_held();
-        self.inner.outbox.flush().await;
+        self.outbox().send_held();
+        self.outbox().flush().await;
     }
 
     /// Forgets the events that were held back so far.
     pub fn drop_held_events(&self) {
-        self.inner.outbox.drop_held();
+        self.outbox().drop_held();
     }
 
     /// Sends every event twice.
     pub fn duplicate_events(&self, duplicate: bool) {
-        self.inner
-            .outbox
-            .change_modes(|modes| modes.duplicate = duplicate);
+        self.outbox().change_modes(|modes| modes.duplicate = duplicate);
     }
 
     /// Lets events overtake each other.
     pub fn shuffle_events(&self, shuffle: bool) {
-        self.inner.outbox.change_modes(|modes| modes.shuffle = shuffle);
+        self.outbox().change_modes(|modes| modes.shuffle = shuffle);
     }
 
     /// How events are delivered.
     pub fn delivery_modes(&self) -> DeliveryModes {
-        self.inner.outbox.modes()
+        self.outbox().modes()
     }
 
     /// Waits until all events sent so far are in the queue.
     pub async fn flush_events(&self) {
-        self.inner.outbox.flush().await;
+        self.outbox().flush().await;
     }
 }
 
-/// Faults and what was called.
+/// Internals for tests.
 impl DriveWealthSandbox {
-    /// Fails in this way from the next call that matches.
-    pub fn fault(&self, fault: Fault) {
-        self.inner.gate.add_fault(fault);
-    }
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {
-        self.inner.gate.clear_faults();
-    }
-
-    /// The calls so far, oldest first (the newest 10,000).
-    pub fn calls(&self) -> Vec<CallRecord> {
-        self.inner.gate.calls()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear_calls(&self) {
-        self.inner.gate.clear_calls();
-    }
-
-    /// What went on that isn't seen from outside.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.lock().state.counters
     }

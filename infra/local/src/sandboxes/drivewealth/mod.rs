@@ -42,17 +42,16 @@ pub use handle::{AccountState, FundState, SeedAccount, SeededAccount};
 pub use payments::status;
 pub use state::{Counters, Decline, Payment, PaymentKind};
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::EventSink;
-use super::gate::Gate;
-use super::store::{Changes, Saver, Snapshot, load};
+use super::sandbox::Sandbox;
 use events::Outbox;
 use state::State;
 
@@ -65,68 +64,71 @@ pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
 const SESSION_LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 /// A handle of the DriveWealth sandbox.
-#[derive(Debug, Clone)]
-pub struct DriveWealthSandbox {
-    inner: Arc<Inner>,
+pub type DriveWealthSandbox = Sandbox<Live, Sender>;
+
+/// Its state, and the pace at which it moves.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Live {
+    state: State,
+    #[serde(skip, default = "default_pace")]
+    auto_advance: Option<Duration>,
+    #[serde(skip, default = "default_lifetime")]
+    session_lifetime: TimeDelta,
 }
 
+fn default_pace() -> Option<Duration> {
+    Some(DEFAULT_PACE)
+}
+
+fn default_lifetime() -> TimeDelta {
+    SESSION_LIFETIME
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            auto_advance: default_pace(),
+            session_lifetime: default_lifetime(),
+        }
+    }
+}
+
+/// Where its events go.
 #[derive(Debug)]
-struct Inner {
-    live: Mutex<Live>,
-    gate: Gate,
-    changes: Changes,
+pub struct Sender {
     outbox: Outbox,
     runtime: Handle,
 }
 
-#[derive(Debug)]
-struct Live {
-    state: State,
-    auto_advance: Option<Duration>,
-    session_lifetime: TimeDelta,
-}
-
 impl DriveWealthSandbox {
     /// Starts with the state in the file, if one is given, and sends events to the sink.
-    pub(super) fn start(events: Option<EventSink>, file: Option<&Path>) -> anyhow::Result<Self> {
-        let live = Live {
-            state: load(file)?,
-            auto_advance: Some(DEFAULT_PACE),
-            session_lifetime: SESSION_LIFETIME,
+    pub(super) fn start(events: Option<EventSink>, file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let sender = Sender {
+            outbox: Outbox::start(events),
+            runtime: Handle::current(),
         };
-        let sandbox = Self {
-            inner: Arc::new(Inner {
-                live: Mutex::new(live),
-                gate: Gate::default(),
-                changes: Changes::default(),
-                outbox: Outbox::start(events),
-                runtime: Handle::current(),
-            }),
-        };
+        let sandbox = Self::open(file, sender)?;
         sandbox.follow_all(&sandbox.lock());
         Ok(sandbox)
     }
 
-    /// Keeps the state in the file from now on.
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&sandbox.lock().state);
-        Saver::start(&self.inner.changes, Snapshot { file, content })
-    }
-
+    /// Moves no payment and sends no event any more, and keeps the last state.
     pub(super) fn stop(&self) {
         self.lock().auto_advance = None;
-        self.inner.outbox.stop();
+        self.outbox().stop();
+        self.close();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outbox(&self) -> &Outbox {
+        &self.extra().outbox
     }
 
     /// Sends the event about a change. Under the lock, so that the events' order is that of the changes.
-    fn happened(&self, _live: &mut Live, event: Value) {
-        self.inner.outbox.emit(event);
-        self.inner.changes.changed();
+    fn emit(&self, _live: &mut Live, event: Value) {
+        self.outbox().emit(event);
+        self.changed();
     }
 
     /// Puts a payment into a status; says whether there is such a payment.
@@ -134,7 +136,7 @@ impl DriveWealthSandbox {
         let Some(event) = payments::set_status(&mut live.state, id, status, comment, now) else {
             return false;
         };
-        self.happened(live, event);
+        self.emit(live, event);
         if let Some(payment) = live.state.payments.get(id) {
             self.follow(live, payment);
         }
@@ -150,12 +152,12 @@ impl DriveWealthSandbox {
             return;
         };
         // A sandbox that is gone needs no more steps; a payment that has moved meanwhile has its own.
-        let sandbox = Arc::downgrade(&self.inner);
+        let sandbox = self.downgrade();
         let (id, steps) = (payment.id.clone(), payment.path.len());
-        self.inner.runtime.spawn(async move {
+        self.extra().runtime.spawn(async move {
             tokio::time::sleep(pace).await;
-            if let Some(inner) = sandbox.upgrade() {
-                Self { inner }.step_on(&id, steps);
+            if let Some(sandbox) = sandbox.upgrade() {
+                sandbox.step_on(&id, steps);
             }
         });
     }

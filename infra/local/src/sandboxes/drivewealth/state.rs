@@ -1,4 +1,4 @@
-//! What the DriveWealth sandbox knows: accounts, payments, sessions and the answers it has given.
+//! The DriveWealth sandbox's state: accounts, payments, sessions and the replies it has given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ pub(super) struct Account {
     pub(super) updated: DateTime<Utc>,
     pub(super) bank_accounts: BTreeSet<String>,
     pub(super) cash_cents: i64,
-    /// What of the cash may be withdrawn.
+    /// The part of the cash that may be withdrawn.
     pub(super) withdrawable_cents: i64,
     /// The wanted weight of the cash, in ten-thousandths.
     pub(super) cash_target: i64,
@@ -70,7 +70,7 @@ pub enum PaymentKind {
 }
 
 impl PaymentKind {
-    /// The word in events and in the money object.
+    /// The name in events and in the money object.
     pub(super) fn category(self) -> &'static str {
         match self {
             Self::Deposit => "DEPOSIT",
@@ -147,7 +147,7 @@ pub enum Decline {
     DailyLimit,
 }
 
-/// What went on that a test may want to count.
+/// Counters for tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -200,7 +200,7 @@ impl State {
             .filter(|reply| now - reply.at < REPLIES_KEPT)
     }
 
-    /// How the bank account declines, because it was told to or because its id says so.
+    /// How the bank account declines, by a control call or by its id.
     pub(super) fn decline(&self, bank_account_id: &str) -> Option<Decline> {
         if let Some(decline) = self.declines.get(bank_account_id) {
             return Some(decline.clone());
@@ -286,7 +286,7 @@ impl Account {
         })
     }
 
-    /// What it holds beside its cash as REST gives it, the single positions left out: nobody asks for them yet.
+    /// Its holdings beside the cash as REST gives them, the single positions left out: they aren't used yet.
     pub(super) fn positions_json(&self, now: DateTime<Utc>) -> Value {
         json!({
             "accountID": self.id,
@@ -361,7 +361,7 @@ impl Payment {
     }
 }
 
-/// DriveWealth's word for a status' number.
+/// DriveWealth's name of a status, by its number.
 pub(super) fn status_message(status: i32) -> &'static str {
     match status {
         0 => "Started",

@@ -1,6 +1,5 @@
-//! The routes of Stripe's API, and how a request goes through: key, version, idempotency, operation.
+//! How a request to Stripe's API goes through: key, version, idempotency, operation.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,80 +8,20 @@ use http::Method;
 use serde_json::Value;
 
 use super::errors::{ApiError, ApiResult};
+use super::operations::{self, operation_of};
 use super::params::Params;
-use super::render::{API_VERSION, list};
-use super::state::{Event, KeptAnswer, new_id};
-use super::work::{Page, Work};
+use super::render::API_VERSION;
+use super::state::{StoredReply, new_id};
+use super::work::Work;
 use super::{StripeSandbox, control, page};
 use crate::keys;
-use crate::sandboxes::call::{Call, Reply, segments};
-use crate::sandboxes::gate::{Gate, Party};
+use crate::sandboxes::call::{Call, Reply};
+use crate::sandboxes::gate::{Fault, Party};
 
-/// How long the answer under an idempotency key is kept.
+/// How long the reply under an idempotency key is kept.
 const KEY_LIFETIME_S: i64 = 24 * 3600;
 const MAX_KEY_LENGTH: usize = 255;
-const DEEPEST_EXPANSION: usize = 4;
-
-/// The operations: name, method, path; `*` is the id.
-const OPERATIONS: [(&str, Method, &str); 29] = [
-    ("create_customer", Method::POST, "/v1/customers"),
-    ("list_customers", Method::GET, "/v1/customers"),
-    ("retrieve_customer", Method::GET, "/v1/customers/*"),
-    (
-        "list_customer_payment_methods",
-        Method::GET,
-        "/v1/customers/*/payment_methods",
-    ),
-    ("list_payment_methods", Method::GET, "/v1/payment_methods"),
-    ("retrieve_payment_method", Method::GET, "/v1/payment_methods/*"),
-    ("update_payment_method", Method::POST, "/v1/payment_methods/*"),
-    (
-        "attach_payment_method",
-        Method::POST,
-        "/v1/payment_methods/*/attach",
-    ),
-    (
-        "detach_payment_method",
-        Method::POST,
-        "/v1/payment_methods/*/detach",
-    ),
-    ("create_checkout_session", Method::POST, "/v1/checkout/sessions"),
-    (
-        "retrieve_checkout_session",
-        Method::GET,
-        "/v1/checkout/sessions/*",
-    ),
-    (
-        "expire_checkout_session",
-        Method::POST,
-        "/v1/checkout/sessions/*/expire",
-    ),
-    ("retrieve_setup_intent", Method::GET, "/v1/setup_intents/*"),
-    ("create_payment_intent", Method::POST, "/v1/payment_intents"),
-    ("list_payment_intents", Method::GET, "/v1/payment_intents"),
-    ("retrieve_payment_intent", Method::GET, "/v1/payment_intents/*"),
-    (
-        "confirm_payment_intent",
-        Method::POST,
-        "/v1/payment_intents/*/confirm",
-    ),
-    (
-        "cancel_payment_intent",
-        Method::POST,
-        "/v1/payment_intents/*/cancel",
-    ),
-    ("list_charges", Method::GET, "/v1/charges"),
-    ("retrieve_charge", Method::GET, "/v1/charges/*"),
-    ("create_refund", Method::POST, "/v1/refunds"),
-    ("list_refunds", Method::GET, "/v1/refunds"),
-    ("retrieve_refund", Method::GET, "/v1/refunds/*"),
-    ("create_payout", Method::POST, "/v1/payouts"),
-    ("list_payouts", Method::GET, "/v1/payouts"),
-    ("retrieve_payout", Method::GET, "/v1/payouts/*"),
-    ("cancel_payout", Method::POST, "/v1/payouts/*/cancel"),
-    ("list_events", Method::GET, "/v1/events"),
-    ("retrieve_event", Method::GET, "/v1/events/*"),
-];
+const MAX_EXPANSION_DEPTH: usize = 4;
 
 /// The properties that can be asked for whole instead of by id.
 const EXPANDABLE: [&str; 6] = [
@@ -94,43 +33,27 @@ const EXPANDABLE: [&str; 6] = [
     "setup_intent",
 ];
 
-/// The operation that a call is for, and the id in its path.
-fn operation_of(call: &Call) -> Option<(&'static str, String)> {
-    let path = call.segments();
-    OPERATIONS.iter().find_map(|(name, method, pattern)| {
-        let pattern = segments(pattern);
-        let fits = *method == call.method
-            && pattern.len() == path.len()
-            && pattern
-                .iter()
-                .zip(&path)
-                .all(|(wanted, found)| *wanted == "*" || wanted == found);
-        let id = pattern.iter().zip(&path).find(|(wanted, _)| **wanted == "*");
-        fits.then(|| (*name, id.map(|(_, id)| (*id).to_owned()).unwrap_or_default()))
-    })
-}
-
-/// A request that was let in.
+/// A request that was accepted.
 #[derive(Debug)]
-struct Ticket {
+struct Accepted {
     request_id: String,
-    /// Its idempotency key, which is in use until the ticket is given back.
+    /// Its idempotency key, which is in use until the request is finished.
     key: Option<String>,
     /// Method, path and parameters.
     request: String,
 }
 
-/// A request is let in, or answered at the door.
-enum Door {
-    In(Ticket),
-    Answered(Reply),
+/// Whether a request may be executed, or what the reply is without that.
+enum Admission {
+    Accepted(Accepted),
+    Replied(Reply),
 }
 
 impl StripeSandbox {
     /// Checks the key, the version of the API and the idempotency key.
-    fn enter(&self, call: &Call) -> Door {
+    fn admit(&self, call: &Call) -> Admission {
         let request_id = new_id("req");
-        let refuse = |error: ApiError| Door::Answered(with_request_id(error.into_reply(), &request_id));
+        let refuse = |error: ApiError| Admission::Replied(with_request_id(error.into_reply(), &request_id));
         if let Err(error) = authenticate(call).and_then(|()| check_version(call)) {
             return refuse(error);
         }
@@ -144,7 +67,7 @@ impl StripeSandbox {
             .filter(|_| call.method == Method::POST)
             .map(str::to_owned);
         let Some(key) = key else {
-            return Door::In(Ticket {
+            return Admission::Accepted(Accepted {
                 request_id,
                 key: None,
                 request,
@@ -167,7 +90,7 @@ impl StripeSandbox {
             let code = Some("idempotency_key_in_use");
             let error = ApiError::new(409, "idempotency_error", code, message);
             let reply = error.into_reply().with_header("stripe-should-retry", "true");
-            return Door::Answered(with_request_id(reply, &request_id));
+            return Admission::Replied(with_request_id(reply, &request_id));
         }
         if let Some(kept) = live.state.keys.get(&key) {
             if kept.request != request {
@@ -181,45 +104,45 @@ impl StripeSandbox {
                 .with_header("idempotency-key", key.clone())
                 .with_header("idempotent-replayed", "true")
                 .with_header("original-request", kept.request_id.clone());
-            return Door::Answered(with_request_id(reply, &request_id));
+            return Admission::Replied(with_request_id(reply, &request_id));
         }
         live.in_use.insert(key.clone());
-        Door::In(Ticket {
+        Admission::Accepted(Accepted {
             request_id,
             key: Some(key),
             request,
         })
     }
 
-    /// Keeps the answer under the request's key, if the request came so far that it was executed.
-    fn leave(&self, ticket: Ticket, mut reply: Reply) -> Reply {
-        if let Some(key) = ticket.key {
+    /// Saves the reply under the request's key, if the request came so far that it was executed.
+    fn finish(&self, accepted: Accepted, mut reply: Reply) -> Reply {
+        if let Some(key) = accepted.key {
             let mut live = self.lock();
             live.in_use.remove(&key);
             let executed = matches!(reply.status, 200..=299 | 402) || reply.status >= 500;
             if executed {
-                let kept = KeptAnswer {
+                let kept = StoredReply {
                     at: self.now(),
-                    request: ticket.request,
-                    request_id: ticket.request_id.clone(),
+                    request: accepted.request,
+                    request_id: accepted.request_id.clone(),
                     status: reply.status,
                     body: reply.body.clone(),
                 };
                 live.state.keys.insert(key.clone(), kept);
-                self.inner.changes.changed();
+                self.changed();
             }
             reply = reply
                 .with_header("idempotency-key", key)
-                .with_header("original-request", ticket.request_id.clone());
+                .with_header("original-request", accepted.request_id.clone());
         }
-        with_request_id(reply, &ticket.request_id)
+        with_request_id(reply, &accepted.request_id)
     }
 
-    /// Does what was let in.
-    fn execute(&self, call: &Call, ticket: &Ticket, forced_decline: Option<&str>) -> Reply {
+    /// Does what an accepted request asks for.
+    fn execute(&self, call: &Call, accepted: &Accepted, forced_decline: Option<&str>) -> Reply {
         let done = self.work(|work| {
-            work.request_id = Some(ticket.request_id.clone());
-            work.idempotency_key.clone_from(&ticket.key);
+            work.request_id = Some(accepted.request_id.clone());
+            work.idempotency_key.clone_from(&accepted.key);
             work.forced_decline = forced_decline.map(str::to_owned);
             operate(work, call)
         });
@@ -289,22 +212,17 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
     let expand = params.list("expand");
     if let Some(deep) = expand
         .iter()
-        .find(|path| path.split('.').count() > DEEPEST_EXPANSION)
+        .find(|path| path.split('.').count() > MAX_EXPANSION_DEPTH)
     {
         return Err(ApiError::invalid(
             None,
-            format!("You can expand at most {DEEPEST_EXPANSION} levels of properties: {deep}"),
+            format!("You can expand at most {MAX_EXPANSION_DEPTH} levels of properties: {deep}"),
         ));
     }
     let mut answer = match operation {
         "create_customer" => work.create_customer(params),
-        "list_customers" => work.list_customers(params),
-        "retrieve_customer" => retrieve(work, "customer", id, params),
-        "list_customer_payment_methods" => work.list_payment_methods(Some(id), params),
-        "list_payment_methods" => work.list_payment_methods(None, params),
+        "list_customer_payment_methods" => work.list_payment_methods(id, params),
         "retrieve_payment_method" => retrieve(work, "PaymentMethod", id, params),
-        "update_payment_method" => work.update_payment_method(id, params),
-        "attach_payment_method" => work.attach_payment_method(id, params),
         "detach_payment_method" => work.detach_payment_method(id, params),
         "create_checkout_session" => work.create_checkout_session(params),
         "retrieve_checkout_session" => {
@@ -312,7 +230,6 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
             let _ = work.open_session(id);
             retrieve(work, "checkout.session", id, params)
         }
-        "expire_checkout_session" => work.expire_checkout_session(id, params),
         "retrieve_setup_intent" => {
             params.text("client_secret");
             retrieve(work, "setupintent", id, params)
@@ -323,19 +240,8 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
             params.text("client_secret");
             retrieve(work, "payment_intent", id, params)
         }
-        "confirm_payment_intent" => work.confirm_payment_intent(id, params),
         "cancel_payment_intent" => work.cancel_payment_intent(id, params),
-        "list_charges" => work.list_charges(params),
-        "retrieve_charge" => retrieve(work, "charge", id, params),
-        "create_refund" => work.create_refund(params),
-        "list_refunds" => work.list_refunds(params),
-        "retrieve_refund" => retrieve(work, "refund", id, params),
-        "create_payout" => work.create_payout(params),
-        "list_payouts" => work.list_payouts(params),
-        "retrieve_payout" => retrieve(work, "payout", id, params),
-        "cancel_payout" => work.cancel_payout(id, params),
-        "list_events" => list_events(work, params),
-        _ => retrieve(work, "event", id, params),
+        _ => work.create_refund(params),
     }?;
     for path in &expand {
         let steps: Vec<&str> = path.split('.').collect();
@@ -348,30 +254,13 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
 fn retrieve(work: &Work<'_>, object: &str, id: &str, params: Params) -> ApiResult<Value> {
     params.finish()?;
     let prefix = match object {
-        "customer" => "cus_",
         "PaymentMethod" => "pm_",
         "checkout.session" => "cs_test_",
         "setupintent" => "seti_",
-        "payment_intent" => "pi_",
-        "charge" => "ch_",
-        "refund" => "re_",
-        "payout" => "po_",
-        _ => "evt_",
+        _ => "pi_",
     };
     let found = work.renderer().object(id).filter(|_| id.starts_with(prefix));
     found.ok_or_else(|| ApiError::missing(404, object, id, "id"))
-}
-
-fn list_events(work: &Work<'_>, mut params: Params) -> ApiResult<Value> {
-    let page = Page::of(&mut params)?;
-    let mut kinds: BTreeSet<String> = params.list("types").into_iter().collect();
-    kinds.extend(params.text("type"));
-    params.finish()?;
-    let wanted = |event: &&Event| kinds.is_empty() || kinds.contains(&event.kind);
-    let events = work.state.events.values().filter(wanted);
-    let (ids, has_more) = page.cut(events.map(|event| (event.id.as_str(), event.created)));
-    let data = ids.iter().map(|id| work.render(id)).collect();
-    Ok(list("/v1/events", data, has_more))
 }
 
 /// Puts the object in the place of its id, along the path; in a list, in each of its objects.
@@ -413,68 +302,64 @@ fn expand_path(work: &Work<'_>, place: &mut Value, steps: &[&str], path: &str) -
 }
 
 impl Party for StripeSandbox {
-    fn gate(&self) -> &Gate {
-        &self.inner.gate
-    }
-
     fn operation(&self, call: &Call) -> Option<&'static str> {
         operation_of(call).map(|(name, _)| name)
     }
 
-    fn answer(&self, call: &Call) -> Reply {
+    fn respond(&self, call: &Call) -> Reply {
         if let Some(reply) = page::answer(self, call) {
             return reply;
         }
-        match self.enter(call) {
-            Door::Answered(reply) => reply,
-            Door::In(ticket) => {
-                let reply = self.execute(call, &ticket, None);
-                self.leave(ticket, reply)
+        match self.admit(call) {
+            Admission::Replied(reply) => reply,
+            Admission::Accepted(accepted) => {
+                let reply = self.execute(call, &accepted, None);
+                self.finish(accepted, reply)
             }
         }
     }
 
-    fn answer_declined(&self, call: &Call, reason: &str) -> Reply {
-        match self.enter(call) {
-            Door::Answered(reply) => reply,
-            Door::In(ticket) => {
-                let reply = self.execute(call, &ticket, Some(reason));
-                self.leave(ticket, reply)
+    fn respond_with_decline(&self, call: &Call, reason: &str) -> Reply {
+        match self.admit(call) {
+            Admission::Replied(reply) => reply,
+            Admission::Accepted(accepted) => {
+                let reply = self.execute(call, &accepted, Some(reason));
+                self.finish(accepted, reply)
             }
         }
     }
 
     /// A server error belongs to the idempotency key like every other answer, whether the work was done or not.
-    fn answer_failing(&self, call: &Call, status: u16, done: bool) -> Reply {
-        match self.enter(call) {
-            Door::Answered(reply) => reply,
-            Door::In(ticket) => {
+    fn respond_with_failure(&self, call: &Call, status: u16, done: bool) -> Reply {
+        match self.admit(call) {
+            Admission::Replied(reply) => reply,
+            Admission::Accepted(accepted) => {
                 if done {
-                    self.execute(call, &ticket, None);
+                    self.execute(call, &accepted, None);
                 }
                 let reply = self.error(status, "", "An unknown error occurred.");
-                self.leave(ticket, reply)
+                self.finish(accepted, reply)
             }
         }
     }
 
     /// The idempotency key is in use as long as it takes.
-    async fn answer_slowly(&self, call: &Call, takes: Duration, done_first: bool) -> Reply {
-        match self.enter(call) {
-            Door::Answered(reply) => reply,
-            Door::In(ticket) => {
+    async fn respond_slowly(&self, call: &Call, takes: Duration, done_first: bool) -> Reply {
+        match self.admit(call) {
+            Admission::Replied(reply) => reply,
+            Admission::Accepted(accepted) => {
                 let reply = match done_first {
                     true => {
-                        let reply = self.execute(call, &ticket, None);
+                        let reply = self.execute(call, &accepted, None);
                         tokio::time::sleep(takes).await;
                         reply
                     }
                     false => {
                         tokio::time::sleep(takes).await;
-                        self.execute(call, &ticket, None)
+                        self.execute(call, &accepted, None)
                     }
                 };
-                self.leave(ticket, reply)
+                self.finish(accepted, reply)
             }
         }
     }
@@ -496,12 +381,14 @@ impl Party for StripeSandbox {
     /// Stripe has no sessions.
     fn expire_sessions(&self) {}
 
-    async fn control(&self, call: &Call) -> Reply {
-        control::answer(self, call).await
+    fn check_fault(&self, fault: &Fault) -> anyhow::Result<()> {
+        match &fault.operation {
+            Some(operation) => operations::ensure_known(operation),
+            None => Ok(()),
+        }
     }
-}
 
-/// The operations' names, for whoever sets faults.
-pub(super) fn operations() -> [&'static str; OPERATIONS.len()] {
-    OPERATIONS.map(|(name, ..)| name)
+    async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        control::route(self, call).await
+    }
 }

@@ -228,7 +228,7 @@ fn all() -> impl Iterator<Item = &'static TestCard> {
     ALL.iter()
 }
 
-/// Why a card was declined, in Stripe's words.
+/// Why a card was declined, as Stripe phrases it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decline {
     /// Stripe's error code: `card_declined`, `expired_card`, `authentication_required`, ….

@@ -23,11 +23,11 @@ pub(super) struct TypedCard {
     pub(super) number: String,
     pub(super) exp_month: i64,
     pub(super) exp_year: i64,
-    /// Whether the customer authenticates, if the card asks for it; none as long as nobody has asked.
+    /// Whether the customer authenticates, if the card requires it; none until it was required.
     pub(super) authenticates: Option<bool>,
 }
 
-/// What the page shows next.
+/// The next step of the page.
 #[derive(Debug)]
 pub(super) enum PageStep {
     /// The customer goes back to the caller's page.
@@ -131,7 +131,7 @@ impl Work<'_> {
         Ok(self.render(&id))
     }
 
-    /// What the lines cost together.
+    /// The sum of the lines.
     fn total(&self, lines: &[(String, i64)]) -> ApiResult<(i64, String)> {
         let mut total = None;
         for (id, quantity) in lines {
@@ -154,8 +154,7 @@ impl Work<'_> {
         total.ok_or_else(|| missing("line_items"))
     }
 
-    pub(super) fn expire_checkout_session(&mut self, id: &str, params: Params) -> ApiResult<Value> {
-        params.finish()?;
+    pub(super) fn expire_checkout_session(&mut self, id: &str) -> ApiResult<()> {
         if self.session(id)?.status != SessionStatus::Open {
             return Err(ApiError::invalid(
                 None,
@@ -163,7 +162,7 @@ impl Work<'_> {
             ));
         }
         self.expire(id);
-        Ok(self.render(id))
+        Ok(())
     }
 
     fn expire(&mut self, id: &str) {

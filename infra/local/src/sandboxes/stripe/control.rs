@@ -1,39 +1,11 @@
 //! The control routes of the Stripe sandbox; the table is in the module above.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::state::PayoutStatus;
 use super::webhooks::ReleaseOrder;
-use super::{StripeSandbox, api, handle};
-use crate::sandboxes::call::{Call, Reply};
-use crate::sandboxes::gate::{Fault, control_gate};
-
-pub(super) async fn answer(sandbox: &StripeSandbox, call: &Call) -> Reply {
-    if let Err(error) = check_fault(call) {
-        return Reply::control_error(400, format!("{error:#}"));
-    }
-    if let Some(reply) = control_gate(&sandbox.inner.gate, call) {
-        return reply;
-    }
-    match route(sandbox, call).await {
-        Ok(Some(body)) => Reply::ok(&body),
-        Ok(None) => Reply::control_error(404, "there is no such route"),
-        Err(error) => Reply::control_error(400, format!("{error:#}")),
-    }
-}
-
-/// Refuses a fault of an operation that doesn't exist, as it would never hit.
-fn check_fault(call: &Call) -> anyhow::Result<()> {
-    if (call.method.as_str(), call.segments().as_slice()) != ("POST", &["faults"]) {
-        return Ok(());
-    }
-    match read::<Fault>(call)?.operation {
-        Some(operation) => handle::known_operation(&operation),
-        None => Ok(()),
-    }
-}
+use super::{StripeSandbox, operations};
+use crate::sandboxes::call::Call;
 
 #[derive(Deserialize)]
 struct NewPrice {
@@ -79,12 +51,6 @@ struct Expiry {
 }
 
 #[derive(Deserialize)]
-struct PayoutEnd {
-    status: PayoutStatus,
-    failure_code: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Modes {
     endpoint: Option<String>,
     /// Missing leaves it; null wants all.
@@ -95,7 +61,7 @@ struct Modes {
     hold: Option<bool>,
 }
 
-/// Tells null from missing.
+/// Distinguishes null from missing.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Vec<String>>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -112,16 +78,16 @@ struct ToSign {
     timestamp: i64,
 }
 
-async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Result<Option<Value>> {
+pub(super) async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Result<Option<Value>> {
     let body = match (call.method.as_str(), call.segments().as_slice()) {
         ("GET", []) => overview(sandbox),
         ("POST", ["prices"]) => {
-            let price: NewPrice = read(call)?;
+            let price: NewPrice = call.read()?;
             sandbox.set_price(&price.id, price.amount, &price.currency);
             json!({})
         }
         ("POST", ["checkout", id, "complete"]) => {
-            json!(sandbox.complete_checkout(id, &read::<Card>(call)?.number)?)
+            json!(sandbox.complete_checkout(id, &call.read::<Card>()?.number)?)
         }
         ("POST", ["checkout", id, "expire"]) => {
             sandbox.expire_checkout(id)?;
@@ -129,19 +95,14 @@ async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Result<Option<Va
         }
         ("POST", ["intents", id, change]) => return change_intent(sandbox, call, id, change),
         ("POST", ["methods", id, change]) => return change_method(sandbox, call, id, change),
-        ("POST", ["payouts", id, "end"]) => {
-            let end: PayoutEnd = read(call)?;
-            sandbox.end_payout(id, end.status, end.failure_code.as_deref())?;
-            json!({})
-        }
         ("DELETE", ["idempotency-keys", key]) => json!({ "known": sandbox.forget_idempotency_key(key) }),
         ("POST", ["webhooks"]) => {
-            change_modes(sandbox, read(call)?);
+            change_modes(sandbox, call.read()?);
             json!(sandbox.webhook_modes())
         }
         ("GET", ["webhooks", "held"]) => json!({ "items": sandbox.held_webhooks() }),
         ("POST", ["webhooks", "release"]) => {
-            sandbox.release_webhooks(&read::<Release>(call)?.order).await?;
+            sandbox.release_webhooks(&call.read::<Release>()?.order).await?;
             json!({})
         }
         ("POST", ["webhooks", "drop"]) => json!({ "dropped": sandbox.drop_held_webhooks() }),
@@ -149,7 +110,7 @@ async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Result<Option<Va
         ("GET", ["webhooks", "deliveries"]) => json!({ "items": sandbox.webhook_deliveries() }),
         ("POST", ["events", id, "redeliver"]) => json!({ "status": sandbox.redeliver(id).await? }),
         ("POST", ["sign"]) => {
-            let sign: ToSign = read(call)?;
+            let sign: ToSign = call.read()?;
             json!({ "header": StripeSandbox::sign(&sign.payload, &sign.secret, sign.timestamp) })
         }
         _ => return Ok(None),
@@ -164,8 +125,8 @@ fn change_intent(
     change: &str,
 ) -> anyhow::Result<Option<Value>> {
     let body = match change {
-        "authenticate" => json!(sandbox.customer_confirms(id, read::<Outcome>(call)?.succeeds)?),
-        "settle" => json!(sandbox.settle_processing(id, read::<Outcome>(call)?.succeeds)?),
+        "authenticate" => json!(sandbox.customer_confirms(id, call.read::<Outcome>()?.succeeds)?),
+        "settle" => json!(sandbox.settle_processing(id, call.read::<Outcome>()?.succeeds)?),
         "refund" => json!({ "refund": sandbox.refund_outside(id)? }),
         "dispute" => json!({ "dispute": sandbox.dispute(id)? }),
         _ => return Ok(None),
@@ -180,11 +141,11 @@ fn change_method(
     change: &str,
 ) -> anyhow::Result<Option<Value>> {
     match change {
-        "decline" => sandbox.decline_from_now_on(id, read::<Declines>(call)?.decline_code.as_deref())?,
-        "authentication" => sandbox.needs_authentication(id, read::<Authentication>(call)?.needed)?,
-        "processing" => sandbox.goes_processing(id, read::<Switch>(call)?.on)?,
+        "decline" => sandbox.decline_from_now_on(id, call.read::<Declines>()?.decline_code.as_deref())?,
+        "authentication" => sandbox.needs_authentication(id, call.read::<Authentication>()?.needed)?,
+        "processing" => sandbox.goes_processing(id, call.read::<Switch>()?.on)?,
         "expiry" => {
-            let expiry: Expiry = read(call)?;
+            let expiry: Expiry = call.read()?;
             sandbox.update_card(id, expiry.exp_month, expiry.exp_year)?;
         }
         "detach" => sandbox.detach_outside(id)?,
@@ -194,7 +155,7 @@ fn change_method(
 }
 
 fn change_modes(sandbox: &StripeSandbox, given: Modes) {
-    sandbox.inner.webhooks.change_modes(|modes| {
+    sandbox.webhooks().change_modes(|modes| {
         if let Some(wanted) = given.wanted {
             modes.wanted = wanted;
         }
@@ -220,13 +181,8 @@ fn overview(sandbox: &StripeSandbox) -> Value {
         "charges": state.charges,
         "refunds": state.refunds,
         "disputes": state.disputes,
-        "payouts": state.payouts,
         "events": state.events,
         "webhooks": sandbox.webhook_modes(),
-        "operations": api::operations().as_slice(),
+        "operations": operations::names(),
     })
-}
-
-fn read<T: DeserializeOwned>(call: &Call) -> anyhow::Result<T> {
-    call.json().map_err(anyhow::Error::msg)
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::cards;
 use super::errors::{ApiError, ApiResult};
 use super::params::Params;
 use super::render::list;
@@ -27,63 +26,20 @@ impl Work<'_> {
         Ok(self.render(&id))
     }
 
-    pub(super) fn list_customers(&self, mut params: Params) -> ApiResult<Value> {
-        let page = Page::of(&mut params)?;
-        let email = params.text("email");
-        params.finish()?;
-        let wanted = |customer: &&Customer| email.is_none() || customer.email == email;
-        let customers = self.state.customers.values().filter(wanted);
-        let (ids, has_more) = page.cut(customers.map(|customer| (customer.id.as_str(), customer.created)));
-        let data = ids.iter().map(|id| self.render(id)).collect();
-        Ok(list("/v1/customers", data, has_more))
-    }
-
     /// The payment methods of a customer.
-    pub(super) fn list_payment_methods(
-        &self,
-        customer: Option<&str>,
-        mut params: Params,
-    ) -> ApiResult<Value> {
+    pub(super) fn list_payment_methods(&self, customer: &str, mut params: Params) -> ApiResult<Value> {
         let page = Page::of(&mut params)?;
         params.one_of("type", &["card"])?;
-        let (customer, url, status) = match customer {
-            Some(customer) => (
-                customer.to_owned(),
-                format!("/v1/customers/{customer}/payment_methods"),
-                404,
-            ),
-            None => (
-                params.required("customer")?,
-                "/v1/payment_methods".to_owned(),
-                400,
-            ),
-        };
         params.finish()?;
-        if !self.state.customers.contains_key(&customer) {
-            return Err(ApiError::missing(status, "customer", &customer, "customer"));
+        if !self.state.customers.contains_key(customer) {
+            return Err(ApiError::missing(404, "customer", customer, "customer"));
         }
-        let wanted = |method: &&PaymentMethod| method.customer.as_ref() == Some(&customer);
+        let wanted = |method: &&PaymentMethod| method.customer.as_deref() == Some(customer);
         let methods = self.state.methods.values().filter(wanted);
         let (ids, has_more) = page.cut(methods.map(|method| (method.id.as_str(), method.created)));
         let data = ids.iter().map(|id| self.render(id)).collect();
+        let url = format!("/v1/customers/{customer}/payment_methods");
         Ok(list(&url, data, has_more))
-    }
-
-    pub(super) fn attach_payment_method(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
-        let customer = params.required("customer")?;
-        params.finish()?;
-        self.known_customer(&customer)?;
-        // A card that declines is not kept, with or without a payment method of its own.
-        let card = cards::by_token(id).or_else(|| {
-            let method = self.state.methods.get(id)?;
-            cards::by_number(&method.number)
-        });
-        if let Some(reason) = card.filter(|card| !card.attaches).and_then(|card| card.declines) {
-            return Err(ApiError::declined(&cards::decline(reason)));
-        }
-        let id = self.method_or_token(id, 404, "payment_method")?;
-        self.attach(&id, &customer)?;
-        Ok(self.render(&id))
     }
 
     /// Gives a payment method to a customer; again is no change.
@@ -129,45 +85,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    pub(super) fn update_payment_method(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
-        let exp_month = params.integer("card[exp_month]")?;
-        let exp_year = params.integer("card[exp_year]")?;
-        let name = params.text("billing_details[name]");
-        let metadata = params.metadata()?;
-        params.finish()?;
-        if exp_month.is_some_and(|month| !(1..=12).contains(&month)) {
-            return Err(ApiError::parameter(
-                "invalid_expiry_month",
-                "card[exp_month]",
-                "Your card's expiration month is invalid.",
-            ));
-        }
-        let Some(method) = self.state.methods.get_mut(id) else {
-            return Err(ApiError::missing(404, "PaymentMethod", id, "payment_method"));
-        };
-        if method.customer.is_none() {
-            return Err(ApiError::invalid(
-                None,
-                "You must save this PaymentMethod to a customer before you can update it.",
-            ));
-        }
-        method.name = name.or(method.name.take());
-        method.metadata.extend(metadata);
-        let month = exp_month.unwrap_or(method.exp_month);
-        let year = exp_year.unwrap_or(method.exp_year);
-        self.set_expiry(id, month, year, "payment_method.updated");
-        Ok(self.render(id))
-    }
-
-    /// Sets when a card expires, and makes the event that says so; says whether there is such a payment method.
-    pub(super) fn set_expiry(&mut self, id: &str, exp_month: i64, exp_year: i64, event: &str) -> bool {
+    /// The bank renews a card; says whether there is such a payment method.
+    pub(super) fn renew_card(&mut self, id: &str, exp_month: i64, exp_year: i64) -> bool {
         let Some(method) = self.state.methods.get_mut(id) else {
             return false;
         };
         let previous = json!({ "card": { "exp_month": method.exp_month, "exp_year": method.exp_year } });
         method.exp_month = exp_month;
         method.exp_year = exp_year;
-        self.emit_change(event, id, Some(previous));
+        self.emit_change("payment_method.automatically_updated", id, Some(previous));
         true
     }
 }

@@ -66,7 +66,7 @@ impl ApiError {
         self
     }
 
-    /// What a person reads.
+    /// The message, for a person.
     pub(super) fn message(&self) -> String {
         let text = |name: &str| self.0.properties.get(name).and_then(Value::as_str);
         let reason = text("decline_code").or_else(|| text("code")).unwrap_or("refused");

@@ -1,4 +1,4 @@
-//! What a test does with the Stripe sandbox.
+//! The Stripe sandbox's handle, for tests.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::checkout::{PageStep, TypedCard};
 use super::errors::ApiError;
 use super::state::{
-    Charge, CheckoutSession, Customer, DeliveryStatus, Event, IntentStatus, Orders, PaymentIntent,
-    PaymentMethod, Payout, PayoutStatus, Price, Refund, SigningSecret,
+    Charge, CheckoutSession, Customer, DeliveryStatus, Event, IntentStatus, Overrides, PaymentIntent,
+    PaymentMethod, Price, Refund, SigningSecret,
 };
 use super::webhooks::{self, ReleaseOrder, WebhookDelivery, WebhookModes};
 use super::work::Work;
-use super::{StripeSandbox, api};
+use super::{StripeSandbox, operations};
 use crate::sandboxes::gate::{CallRecord, Effect, Fault};
 
 /// How long an old signing secret goes on signing.
@@ -24,16 +24,7 @@ fn refused(error: ApiError) -> anyhow::Error {
     anyhow::Error::msg(error.message())
 }
 
-/// Refuses the name of an operation that doesn't exist.
-pub(super) fn known_operation(name: &str) -> anyhow::Result<()> {
-    let known = api::operations();
-    if !known.contains(&name) {
-        bail!("there is no operation {name}; there are {}", known.join(", "));
-    }
-    Ok(())
-}
-
-/// What the customer and the bank do.
+/// The customer's and the bank's part.
 impl StripeSandbox {
     /// Makes a price that checkout sessions can sell, or changes it; the amount in minor units. `price_basic` ($10)
     /// and `price_premium` ($25) exist from the beginning.
@@ -75,8 +66,8 @@ impl StripeSandbox {
     /// # Errors
     /// When the session isn't open.
     pub fn expire_checkout(&self, session_id: &str) -> anyhow::Result<()> {
-        let expired = self.work(|work| work.expire_checkout_session(session_id, Default::default()));
-        expired.map(drop).map_err(refused)
+        let expired = self.work(|work| work.expire_checkout_session(session_id));
+        expired.map_err(refused)
     }
 
     /// The customer comes to authenticate a payment that is `requires_action`, or that was declined with
@@ -119,7 +110,7 @@ impl StripeSandbox {
         decline_code: Option<&str>,
     ) -> anyhow::Result<()> {
         let decline = decline_code.map(str::to_owned);
-        self.order(payment_method_id, |orders| orders.decline = decline)
+        self.override_method(payment_method_id, |overrides| overrides.decline = decline)
     }
 
     /// Every charge of a payment method needs the customer, or none; `None` is as its card has it.
@@ -132,7 +123,9 @@ impl StripeSandbox {
         needed: impl Into<Option<bool>>,
     ) -> anyhow::Result<()> {
         let needed = needed.into();
-        self.order(payment_method_id, |orders| orders.needs_authentication = needed)
+        self.override_method(payment_method_id, |overrides| {
+            overrides.needs_authentication = needed
+        })
     }
 
     /// Every charge of a payment method is `processing` until [`settle_processing`](Self::settle_processing).
@@ -140,13 +133,17 @@ impl StripeSandbox {
     /// # Errors
     /// When there is no such payment method.
     pub fn goes_processing(&self, payment_method_id: &str, on: bool) -> anyhow::Result<()> {
-        self.order(payment_method_id, |orders| orders.goes_processing = on)
+        self.override_method(payment_method_id, |overrides| overrides.goes_processing = on)
     }
 
-    fn order(&self, payment_method_id: &str, change: impl FnOnce(&mut Orders)) -> anyhow::Result<()> {
+    fn override_method(
+        &self,
+        payment_method_id: &str,
+        change: impl FnOnce(&mut Overrides),
+    ) -> anyhow::Result<()> {
         self.work(|work| {
             let method = work.state.methods.get_mut(payment_method_id);
-            change(&mut method.context("there is no such payment method")?.orders);
+            change(&mut method.context("there is no such payment method")?.overrides);
             Ok(())
         })
     }
@@ -157,8 +154,7 @@ impl StripeSandbox {
     /// # Errors
     /// When there is no such payment method.
     pub fn update_card(&self, payment_method_id: &str, exp_month: i64, exp_year: i64) -> anyhow::Result<()> {
-        let event = "payment_method.automatically_updated";
-        let known = self.work(|work| work.set_expiry(payment_method_id, exp_month, exp_year, event));
+        let known = self.work(|work| work.renew_card(payment_method_id, exp_month, exp_year));
         known.then_some(()).context("there is no such payment method")
     }
 
@@ -192,23 +188,6 @@ impl StripeSandbox {
             work.dispute(&charge).context("the charge is gone")
         })
     }
-
-    /// The bank ends a payout: `Paid`, `Failed` (with Stripe's code: `no_account`, `account_closed`, …) or `Canceled`. A
-    /// paid one can still fail.
-    ///
-    /// # Errors
-    /// When there is no such payout, or it has ended otherwise.
-    pub fn end_payout(
-        &self,
-        payout_id: &str,
-        status: PayoutStatus,
-        failure_code: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let ended = self.work(|work| work.end_payout(payout_id, status, failure_code));
-        ended
-            .then_some(())
-            .context("there is no such payout, or it has ended otherwise")
-    }
 }
 
 fn charge_of(work: &Work<'_>, intent_id: &str) -> anyhow::Result<String> {
@@ -216,7 +195,7 @@ fn charge_of(work: &Work<'_>, intent_id: &str) -> anyhow::Result<String> {
     Ok(charge.context("the payment has not succeeded")?.id.clone())
 }
 
-/// What it holds, oldest first.
+/// Its state, oldest first.
 impl StripeSandbox {
     /// The customers.
     pub fn customers(&self) -> Vec<Customer> {
@@ -273,11 +252,6 @@ impl StripeSandbox {
         self.lock().state.refunds.values().cloned().collect()
     }
 
-    /// The payouts.
-    pub fn payouts(&self) -> Vec<Payout> {
-        self.lock().state.payouts.values().cloned().collect()
-    }
-
     /// The events.
     pub fn events(&self) -> Vec<Event> {
         self.lock().state.events.values().cloned().collect()
@@ -295,10 +269,9 @@ impl StripeSandbox {
     /// that one can overtake another, as at Stripe; one that isn't accepted is sent again five times within eight
     /// seconds.
     pub fn set_webhook_endpoint(&self, url: &str) {
-        self.inner
-            .webhooks
+        self.webhooks()
             .change_modes(|modes| modes.endpoint = Some(url.to_owned()));
-        let held = self.inner.webhooks.held();
+        let held = self.webhooks().held();
         self.work(|work| {
             let waits =
                 |event: &&Event| event.delivery == DeliveryStatus::Pending && !held.contains(&event.id);
@@ -310,17 +283,17 @@ impl StripeSandbox {
     /// The kinds of events that the endpoint gets from now on; all when `None`.
     pub fn limit_webhooks(&self, kinds: Option<&[&str]>) {
         let wanted = kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect());
-        self.inner.webhooks.change_modes(|modes| modes.wanted = wanted);
+        self.webhooks().change_modes(|modes| modes.wanted = wanted);
     }
 
     /// Holds back what happens from now on.
     pub fn hold_webhooks(&self) {
-        self.inner.webhooks.change_modes(|modes| modes.hold = true);
+        self.webhooks().change_modes(|modes| modes.hold = true);
     }
 
     /// The events held back, oldest first.
     pub fn held_webhooks(&self) -> Vec<Event> {
-        let held = self.inner.webhooks.held();
+        let held = self.webhooks().held();
         let live = self.lock();
         let events = held.iter().filter_map(|id| live.state.events.get(id));
         events.cloned().collect()
@@ -332,14 +305,14 @@ impl StripeSandbox {
     /// # Errors
     /// When an event isn't held back.
     pub async fn release_webhooks(&self, order: &ReleaseOrder) -> anyhow::Result<()> {
-        self.inner.webhooks.release(&self.inner, order).await
+        self.webhooks().release(self, order).await
     }
 
     /// Forgets the events held back, as if they got lost; says how many there were.
     pub fn drop_held_webhooks(&self) -> usize {
-        let lost = self.inner.webhooks.take_held();
+        let lost = self.webhooks().take_held();
         for id in &lost {
-            self.inner.set_delivery(id, DeliveryStatus::GivenUp);
+            self.set_delivery(id, DeliveryStatus::GivenUp);
         }
         lost.len()
     }
@@ -347,7 +320,7 @@ impl StripeSandbox {
     /// Webhooks as they begin: each is sent once, at once, and none is held back; those held back are lost.
     pub fn reset_webhooks(&self) {
         self.drop_held_webhooks();
-        self.inner.webhooks.change_modes(|modes| {
+        self.webhooks().change_modes(|modes| {
             modes.hold = false;
             modes.repeat = 0;
             modes.delay_ms = 0;
@@ -357,39 +330,37 @@ impl StripeSandbox {
 
     /// Sends every event this often besides the first time.
     pub fn repeat_webhooks(&self, times: u32) {
-        self.inner.webhooks.change_modes(|modes| modes.repeat = times);
+        self.webhooks().change_modes(|modes| modes.repeat = times);
     }
 
     /// Sends every event this much later.
     pub fn delay_webhooks(&self, delay: Duration) {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        self.inner
-            .webhooks
-            .change_modes(|modes| modes.delay_ms = delay_ms);
+        self.webhooks().change_modes(|modes| modes.delay_ms = delay_ms);
     }
 
     /// How webhooks are sent.
     pub fn webhook_modes(&self) -> WebhookModes {
-        self.inner.webhooks.modes()
+        self.webhooks().modes()
     }
 
-    /// Sends an event once more, and tells the status of the endpoint's answer.
+    /// Sends an event once more, and gives the status of the endpoint's response.
     ///
     /// # Errors
-    /// When there is no such event, no endpoint, or no answer.
+    /// When there is no such event, no endpoint, or no response.
     pub async fn redeliver(&self, event_id: &str) -> anyhow::Result<u16> {
-        let sent = webhooks::send_once(&self.inner, event_id).await;
-        sent.context("there is no such event, no endpoint, or no answer")
+        let sent = webhooks::send_once(self, event_id).await;
+        sent.context("there is no such event, no endpoint, or no response")
     }
 
     /// Waits until nothing is under way to the endpoint, what is to be sent again included.
     pub async fn webhooks_settled(&self) {
-        self.inner.webhooks.settled().await;
+        self.webhooks().settled().await;
     }
 
-    /// What was sent, oldest first (the newest 10,000).
+    /// The deliveries so far, oldest first (the newest 10,000).
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
-        self.inner.webhooks.deliveries()
+        self.webhooks().deliveries()
     }
 
     /// The secrets that sign, the newest first.
@@ -397,7 +368,7 @@ impl StripeSandbox {
         self.lock().state.signing_secrets(self.now())
     }
 
-    /// Makes a new signing secret and tells it; the present ones go on signing for a day, beside it.
+    /// Makes a new signing secret and gives it; the present ones go on signing for a day, beside it.
     pub fn rotate_webhook_secret(&self) -> String {
         let secret = format!("whsec_{}", Uuid::new_v4().simple());
         self.work(|work| {
@@ -431,29 +402,14 @@ impl StripeSandbox {
 
 /// Faults and calls.
 impl StripeSandbox {
-    /// Fails in this way from the next call that matches.
-    pub fn fault(&self, fault: Fault) {
-        self.inner.gate.add_fault(fault);
-    }
-
     /// Lets the next calls of an operation (`create_payment_intent`) fail in this way.
     ///
     /// # Errors
     /// When there is no such operation.
     pub fn fail_operation(&self, operation: &str, effect: Effect, times: u32) -> anyhow::Result<()> {
-        known_operation(operation)?;
+        operations::ensure_known(operation)?;
         self.fault(Fault::on(operation, effect).times(times));
         Ok(())
-    }
-
-    /// Forgets all faults.
-    pub fn clear_faults(&self) {
-        self.inner.gate.clear_faults();
-    }
-
-    /// The calls so far, oldest first (the newest 10,000).
-    pub fn calls(&self) -> Vec<CallRecord> {
-        self.inner.gate.calls()
     }
 
     /// The calls of an operation so far.
@@ -461,10 +417,5 @@ impl StripeSandbox {
         let mut calls = self.calls();
         calls.retain(|call| call.operation == Some(operation));
         calls
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear_calls(&self) {
-        self.inner.gate.clear_calls();
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Circumstances {
     pub(super) authenticated: bool,
 }
 
-/// What becomes of a try to take money.
+/// The outcome of a try to take money.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Succeeds,
@@ -39,23 +39,23 @@ fn verdict(method: &PaymentMethod, circumstances: Circumstances, forced: Option<
         return Verdict::Fails(cards::decline(reason));
     }
     let card = cards::by_number(&method.number);
-    let usually = match card.map(|card| card.authentication) {
+    let by_card = match card.map(|card| card.authentication) {
         None | Some(Authentication::Never) => false,
         Some(Authentication::Always) => true,
         Some(Authentication::OnSession) => !circumstances.off_session,
         Some(Authentication::UnlessSetUp) => !(circumstances.off_session && method.set_up),
     };
-    let needs_customer = method.orders.needs_authentication.unwrap_or(usually);
+    let needs_customer = method.overrides.needs_authentication.unwrap_or(by_card);
     if needs_customer && !circumstances.authenticated {
         return match circumstances.off_session || circumstances.no_action {
             true => Verdict::Fails(cards::decline(AUTHENTICATION_REQUIRED)),
             false => Verdict::NeedsCustomer,
         };
     }
-    let reason = method.orders.decline.as_deref();
+    let reason = method.overrides.decline.as_deref();
     match reason.or(card.and_then(|card| card.declines)) {
         Some(reason) => Verdict::Fails(cards::decline(reason)),
-        None if method.orders.goes_processing => Verdict::Pends,
+        None if method.overrides.goes_processing => Verdict::Pends,
         None => Verdict::Succeeds,
     }
 }
@@ -120,36 +120,6 @@ impl Work<'_> {
         Ok(self.render(&id))
     }
 
-    pub(super) fn confirm_payment_intent(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
-        let circumstances = circumstances(&mut params)?;
-        let method = params.text("payment_method");
-        let return_url = params.text("return_url");
-        params.finish()?;
-        let intent = self.intent(id)?;
-        let waits = matches!(
-            intent.status,
-            IntentStatus::RequiresPaymentMethod
-                | IntentStatus::RequiresConfirmation
-                | IntentStatus::RequiresAction
-        );
-        if !waits {
-            return Err(self.unexpected_state(id, "confirm"));
-        }
-        let method = match method {
-            Some(method) => {
-                let customer = intent.customer.clone();
-                self.method_for(&method, customer.as_deref())?
-            }
-            None => intent.payment_method.clone().ok_or_else(no_method)?,
-        };
-        if let Some(intent) = self.state.intents.get_mut(id) {
-            intent.payment_method = Some(method);
-            intent.return_url = return_url.or(intent.return_url.take());
-        }
-        self.try_to_take(id, circumstances)?;
-        Ok(self.render(id))
-    }
-
     pub(super) fn cancel_payment_intent(&mut self, id: &str, mut params: Params) -> ApiResult<Value> {
         let reasons = ["duplicate", "fraudulent", "requested_by_customer", "abandoned"];
         let reason = params.one_of("cancellation_reason", &reasons)?;
@@ -160,7 +130,7 @@ impl Work<'_> {
             IntentStatus::Processing,
         ];
         if ended.contains(&self.intent(id)?.status) {
-            return Err(self.unexpected_state(id, "cancel"));
+            return Err(self.not_cancelable(id));
         }
         let now = self.now;
         if let Some(intent) = self.state.intents.get_mut(id) {
@@ -181,23 +151,6 @@ impl Work<'_> {
         let (ids, has_more) = page.cut(intents.map(|intent| (intent.id.as_str(), intent.created)));
         let data = ids.iter().map(|id| self.render(id)).collect();
         Ok(list("/v1/payment_intents", data, has_more))
-    }
-
-    pub(super) fn list_charges(&self, mut params: Params) -> ApiResult<Value> {
-        let page = Page::of(&mut params)?;
-        let intent = params.text("payment_intent");
-        let customer = params.text("customer");
-        params.finish()?;
-        let wanted = |charge: &&Charge| {
-            intent
-                .as_ref()
-                .is_none_or(|intent| charge.payment_intent == *intent)
-                && (customer.is_none() || charge.customer == customer)
-        };
-        let charges = self.state.charges.values().filter(wanted);
-        let (ids, has_more) = page.cut(charges.map(|charge| (charge.id.as_str(), charge.created)));
-        let data = ids.iter().map(|id| self.render(id)).collect();
-        Ok(list("/v1/charges", data, has_more))
     }
 
     /// Tries to take an intent's money with its payment method. An error is a declined card; the intent is changed.
@@ -243,7 +196,7 @@ impl Work<'_> {
         let saves_card = intent.saves_card;
         self.emit("charge.succeeded", charge);
         if let Some(method) = method {
-            self.keep_or_spend(&method, customer.filter(|_| saves_card).as_deref());
+            self.save_or_spend(&method, customer.filter(|_| saves_card).as_deref());
         }
         self.emit("payment_intent.succeeded", id);
         let number = self.card_of(id);
@@ -252,8 +205,8 @@ impl Work<'_> {
         }
     }
 
-    /// Saves a card that a payment was to save; one that belongs to nobody can't be used again.
-    fn keep_or_spend(&mut self, method: &str, customer: Option<&str>) {
+    /// Saves a card that a payment was to save; one without a customer can't be used again.
+    fn save_or_spend(&mut self, method: &str, customer: Option<&str>) {
         if let Some(customer) = customer {
             // A card of somebody else was refused before.
             let _ = self.attach(method, customer);
@@ -269,7 +222,7 @@ impl Work<'_> {
         cards::by_number(&self.state.methods.get(method)?.number)
     }
 
-    /// Makes the failed charge of an intent; the error is what the caller is told.
+    /// Makes the failed charge of an intent; the error is for the caller.
     fn fail(&mut self, id: &str, decline: &Decline) -> ApiError {
         let charge = self.new_charge(id, ChargeStatus::Failed, Some(decline));
         if let Some(charge) = &charge {
@@ -432,7 +385,7 @@ impl Work<'_> {
 
     /// The payment method with the id, if it may be used for the customer.
     fn method_for(&mut self, id: &str, customer: Option<&str>) -> ApiResult<String> {
-        let id = self.method_or_token(id, 400, "payment_method")?;
+        let id = self.method_or_token(id)?;
         let method = self.method(&id)?;
         let message = match (&method.customer, customer) {
             _ if method.spent => return Err(spent()),
@@ -454,12 +407,12 @@ impl Work<'_> {
         Err(ApiError::invalid(None, message).with("param", "payment_method".into()))
     }
 
-    fn unexpected_state(&self, id: &str, verb: &str) -> ApiError {
+    fn not_cancelable(&self, id: &str) -> ApiError {
         let status = self.state.intents.get(id).map(|intent| json!(intent.status));
         let status = status.as_ref().and_then(Value::as_str).unwrap_or_default();
         ApiError::invalid(
             Some("payment_intent_unexpected_state"),
-            format!("You cannot {verb} this PaymentIntent because it has a status of {status}."),
+            format!("You cannot cancel this PaymentIntent because it has a status of {status}."),
         )
         .with("payment_intent", self.render(id))
     }

@@ -1,16 +1,16 @@
-//! A sandbox of Stripe: customers, checkout sessions with a page, saved cards, payment intents, refunds, payouts, and
+//! A sandbox of Stripe: customers, checkout sessions with a page, saved cards, payment intents, refunds, and
 //! signed webhooks about all of them. The API is below `/stripe/v1`, of the version that async-stripe speaks; the
 //! page of a checkout session is `/stripe/pay/{session}`, that of a payment to authenticate
 //! `/stripe/authenticate/{intent}`.
 //!
 //! Stripe's own test cards and `pm_card_…` payment methods decide what happens (<https://docs.stripe.com/testing>).
-//! Parameters and operations that the sandbox doesn't know are refused.
+//! Operations that Moneta doesn't call and parameters that the sandbox doesn't know are refused.
 //!
 //! # Idempotency keys
 //!
-//! The first answer under a key is kept for 24 hours and repeated, declines and server errors too; not so refusals of
+//! The first reply under a key is kept for 24 hours and repeated, declines and server errors too; not so refusals of
 //! the request itself (400, 401, 404, 409, 429). A server error by the fault `fail_after` was done and by `refuse` not,
-//! and is repeated in both cases; the one by `gateway` comes from somebody on the way, and so the key answers with
+//! and is repeated in both cases; the one by `gateway` comes from a proxy on the way, and so the key answers with
 //! what was done.
 //!
 //! # By curl
@@ -32,9 +32,8 @@
 //! | `POST methods/{id}/processing` | `{"on":true}` | every charge is `processing` first |
 //! | `POST methods/{id}/expiry` | `{"exp_month":4,"exp_year":2030}` | the bank has renewed the card |
 //! | `POST methods/{id}/detach` | | the card is removed in Stripe's dashboard |
-//! | `POST payouts/{id}/end` | `{"status":"paid"}`, `{"status":"failed","failure_code":"no_account"}`, `{"status":"canceled"}` | the bank ends a payout |
 //! | `DELETE idempotency-keys/{key}` | | the key is forgotten, as after 24 hours |
-//! | `POST webhooks` | `{"endpoint":"http://…","wanted":["payout.paid"],"repeat":1,"delay_ms":0,"hold":true}` | changes what is given |
+//! | `POST webhooks` | `{"endpoint":"http://…","wanted":["charge.refunded"],"repeat":1,"delay_ms":0,"hold":true}` | changes what is given |
 //! | `GET webhooks/held` | | the events held back |
 //! | `POST webhooks/release` | `{"order":"newest_first"}` | sends them: `oldest_first`, `newest_first`, `shuffled`, `{"exactly":["evt_…"]}` |
 //! | `POST webhooks/drop` | | forgets the events held back |
@@ -50,9 +49,11 @@ mod cards;
 mod checkout;
 mod control;
 mod customers;
+mod defaults;
 mod errors;
 mod handle;
 mod intents;
+mod operations;
 mod page;
 mod params;
 mod refunds;
@@ -60,78 +61,56 @@ mod render;
 mod state;
 #[cfg(test)]
 mod tests;
-mod usual;
 mod webhooks;
 mod work;
 
 pub use cards::Decline;
 pub use state::{
     Charge, ChargeStatus, CheckoutSession, Customer, DeliveryStatus, Dispute, Event, FailedTry, IntentStatus,
-    Metadata, Orders, PaymentIntent, PaymentMethod, Payout, PayoutStatus, Price, Refund, SessionMode,
-    SessionStatus, SetupIntent, SetupStatus,
+    Metadata, Overrides, PaymentIntent, PaymentMethod, Price, Refund, SessionMode, SessionStatus,
+    SetupIntent, SetupStatus,
 };
 pub use webhooks::{ReleaseOrder, WebhookDelivery, WebhookModes};
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
 
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::gate::Gate;
-use super::store::{Changes, Saver, Snapshot, load};
+use super::sandbox::Sandbox;
 use crate::keys;
 use state::State;
 use webhooks::Webhooks;
 use work::Work;
 
 /// A handle of the Stripe sandbox.
-#[derive(Debug, Clone)]
-pub struct StripeSandbox {
-    inner: Arc<Inner>,
-}
+pub type StripeSandbox = Sandbox<Live, Outside>;
 
-#[derive(Debug)]
-struct Inner {
-    live: Mutex<Live>,
-    /// Where its pages are below.
-    base: String,
-    gate: Gate,
-    changes: Changes,
-    webhooks: Webhooks,
-}
-
-#[derive(Debug)]
-struct Live {
+/// Its state, and the requests that are under way.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Live {
     state: State,
     /// The idempotency keys of the requests that are being worked on.
+    #[serde(skip)]
     in_use: BTreeSet<String>,
+}
+
+/// Its address, and the way to the webhook endpoint.
+#[derive(Debug)]
+pub struct Outside {
+    /// Where its pages are below.
+    base: String,
+    webhooks: Webhooks,
 }
 
 impl StripeSandbox {
     /// Starts with the state in the file, if one is given; its pages are below the base.
-    pub(super) fn start(base: String, file: Option<&Path>) -> anyhow::Result<Self> {
-        let live = Live {
-            state: load(file)?,
-            in_use: BTreeSet::new(),
-        };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                live: Mutex::new(live),
-                base,
-                gate: Gate::default(),
-                changes: Changes::default(),
-                webhooks: Webhooks::start()?,
-            }),
-        })
-    }
-
-    /// Keeps the state in the file from now on.
-    pub(super) fn save_to(&self, file: PathBuf) -> Saver {
-        let sandbox = self.clone();
-        let content = move || serde_json::to_vec(&sandbox.lock().state);
-        Saver::start(&self.inner.changes, Snapshot { file, content })
+    pub(super) fn start(base: String, file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let webhooks = Webhooks::start()?;
+        Self::open(file, Outside { base, webhooks })
     }
 
     /// The secret that a function gets: the API key and what signs webhooks.
@@ -139,13 +118,14 @@ impl StripeSandbox {
         json!({ "api_key": keys::STRIPE_API_KEY, "webhook_secrets": self.webhook_secrets() }).to_string()
     }
 
-    /// Sends no more webhooks.
+    /// Sends no more webhooks, and keeps the last state.
     pub(super) fn stop(&self) {
-        self.inner.webhooks.change_modes(|modes| modes.endpoint = None);
+        self.webhooks().change_modes(|modes| modes.endpoint = None);
+        self.close();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.inner.lock()
+    fn webhooks(&self) -> &Webhooks {
+        &self.extra().webhooks
     }
 
     /// Seconds since 1970.
@@ -158,7 +138,7 @@ impl StripeSandbox {
         let mut live = self.lock();
         let mut work = Work {
             state: &mut live.state,
-            base: &self.inner.base,
+            base: &self.extra().base,
             now: self.now(),
             request_id: None,
             idempotency_key: None,
@@ -167,16 +147,9 @@ impl StripeSandbox {
         };
         let done = change(&mut work);
         let events = work.events;
-        let sandbox = Arc::downgrade(&self.inner);
-        self.inner.webhooks.offer(&sandbox, &mut live.state, &events);
-        self.inner.changes.changed();
+        self.webhooks().offer(&self.downgrade(), &mut live.state, &events);
+        self.changed();
         done
-    }
-}
-
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes down how far an event's delivery is; what was delivered once stays so.
@@ -185,7 +158,7 @@ impl Inner {
             && event.delivery != DeliveryStatus::Delivered
         {
             event.delivery = delivery;
-            self.changes.changed();
+            self.changed();
         }
     }
 }

@@ -103,7 +103,7 @@ impl Params {
         counted.map_while(|name| self.values.remove(&name)).collect()
     }
 
-    /// What is nested in a name.
+    /// The parameters nested in a name.
     pub(super) fn nested(&mut self, name: &str) -> Self {
         let begin = format!("{name}[");
         let mut nested = BTreeMap::new();

@@ -1,12 +1,11 @@
-//! Refunds and payouts.
+//! Refunds.
 
 use serde_json::{Value, json};
 
 use super::errors::{ApiError, ApiResult};
 use super::params::{Params, missing};
-use super::render::list;
-use super::state::{Payout, PayoutStatus, Refund, new_id};
-use super::work::{Page, Work};
+use super::state::{Refund, new_id};
+use super::work::Work;
 
 impl Work<'_> {
     pub(super) fn create_refund(&mut self, mut params: Params) -> ApiResult<Value> {
@@ -100,94 +99,5 @@ impl Work<'_> {
         self.emit("refund.created", &id);
         self.emit_change("charge.refunded", &charge, Some(previous));
         Ok(id)
-    }
-
-    pub(super) fn list_refunds(&self, mut params: Params) -> ApiResult<Value> {
-        let page = Page::of(&mut params)?;
-        let intent = params.text("payment_intent");
-        let charge = params.text("charge");
-        params.finish()?;
-        let wanted = |refund: &&Refund| {
-            intent
-                .as_ref()
-                .is_none_or(|intent| refund.payment_intent == *intent)
-                && charge.as_ref().is_none_or(|charge| refund.charge == *charge)
-        };
-        let refunds = self.state.refunds.values().filter(wanted);
-        let (ids, has_more) = page.cut(refunds.map(|refund| (refund.id.as_str(), refund.created)));
-        let data = ids.iter().map(|id| self.render(id)).collect();
-        Ok(list("/v1/refunds", data, has_more))
-    }
-
-    pub(super) fn create_payout(&mut self, mut params: Params) -> ApiResult<Value> {
-        let currency = params.currency()?;
-        let amount = params.integer("amount")?.ok_or_else(|| missing("amount"))?;
-        let description = params.text("description");
-        let metadata = params.metadata()?;
-        params.one_of("method", &["standard"])?;
-        params.finish()?;
-        if amount <= 0 {
-            return Err(ApiError::parameter(
-                "parameter_invalid_integer",
-                "amount",
-                "This value must be greater than or equal to 1.",
-            ));
-        }
-        let payout = Payout {
-            id: new_id("po"),
-            created: self.now,
-            amount,
-            currency,
-            description,
-            metadata,
-            status: PayoutStatus::Pending,
-            failure_code: None,
-            idempotency_key: self.idempotency_key.clone(),
-        };
-        let id = payout.id.clone();
-        self.state.payouts.insert(id.clone(), payout);
-        self.emit("payout.created", &id);
-        Ok(self.render(&id))
-    }
-
-    pub(super) fn list_payouts(&self, mut params: Params) -> ApiResult<Value> {
-        let page = Page::of(&mut params)?;
-        params.finish()?;
-        let payouts = self.state.payouts.values();
-        let (ids, has_more) = page.cut(payouts.map(|payout| (payout.id.as_str(), payout.created)));
-        let data = ids.iter().map(|id| self.render(id)).collect();
-        Ok(list("/v1/payouts", data, has_more))
-    }
-
-    pub(super) fn cancel_payout(&mut self, id: &str, params: Params) -> ApiResult<Value> {
-        params.finish()?;
-        if !self.state.payouts.contains_key(id) {
-            return Err(ApiError::missing(404, "payout", id, "payout"));
-        }
-        match self.end_payout(id, PayoutStatus::Canceled, None) {
-            true => Ok(self.render(id)),
-            false => Err(ApiError::invalid(
-                Some("payout_not_allowed"),
-                "Payouts can only be canceled while they are pending.",
-            )),
-        }
-    }
-
-    /// Ends a payout; says whether it could. A paid one can still fail: banks send money back days later.
-    pub(super) fn end_payout(&mut self, id: &str, status: PayoutStatus, failure_code: Option<&str>) -> bool {
-        let Some(payout) = self.state.payouts.get_mut(id) else {
-            return false;
-        };
-        let event = match (payout.status, status) {
-            (PayoutStatus::Pending, PayoutStatus::Paid) => "payout.paid",
-            (PayoutStatus::Pending, PayoutStatus::Canceled) => "payout.canceled",
-            (PayoutStatus::Pending | PayoutStatus::Paid, PayoutStatus::Failed) => "payout.failed",
-            _ => return false,
-        };
-        payout.status = status;
-        payout.failure_code =
-            (status == PayoutStatus::Failed).then(|| failure_code.unwrap_or("could_not_process").to_owned());
-        self.emit(event, id);
-        true
     }
 }

@@ -1,14 +1,14 @@
-//! Stripe's objects as JSON, as the API answers them and events carry them.
+//! Stripe's objects as JSON, as the API returns them and events carry them.
 
 use serde_json::{Value, json};
 
 use super::cards::{self, Decline};
+use super::defaults::{charge_defaults, payment_intent_defaults, session_defaults, with_defaults};
 use super::errors::failure;
 use super::state::{
     Charge, ChargeStatus, CheckoutSession, Customer, Dispute, Event, FailedTry, IntentStatus, PaymentIntent,
-    PaymentMethod, Payout, PayoutStatus, Price, Refund, SessionMode, SessionStatus, SetupIntent, State,
+    PaymentMethod, Price, Refund, SessionMode, SessionStatus, SetupIntent, State,
 };
-use super::usual::{usual_charge, usual_payment_intent, usual_session, with_usual};
 
 /// The version of the API that the objects are of.
 pub(super) const API_VERSION: &str = "2026-09-30.endive";
@@ -37,7 +37,6 @@ impl Renderer<'_> {
             "ch" => state.charges.get(id).map(|charge| self.charge(charge)),
             "re" => state.refunds.get(id).map(refund),
             "du" => state.disputes.get(id).map(|dispute| self.dispute(dispute)),
-            "po" => state.payouts.get(id).map(payout),
             "evt" => state.events.get(id).map(event),
             _ => None,
         }
@@ -74,7 +73,7 @@ impl Renderer<'_> {
         let totals = session
             .amount
             .map(|_| json!({ "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 }));
-        with_usual(
+        with_defaults(
             json!({
                 "id": session.id,
                 "object": "checkout.session",
@@ -97,7 +96,7 @@ impl Renderer<'_> {
                 "total_details": totals,
                 "url": open.then(|| format!("{}/pay/{}", self.base, session.id)),
             }),
-            usual_session(),
+            session_defaults(),
         )
     }
 
@@ -173,7 +172,7 @@ impl Renderer<'_> {
                 "card": { "customer_notification": { "approval_requested": false, "completes_at": null } },
             })
         });
-        with_usual(
+        with_defaults(
             json!({
                 "id": intent.id,
                 "object": "payment_intent",
@@ -195,7 +194,7 @@ impl Renderer<'_> {
                 "setup_future_usage": intent.saves_card.then_some("off_session"),
                 "status": intent.status,
             }),
-            usual_payment_intent(),
+            payment_intent_defaults(),
         )
     }
 
@@ -232,11 +231,11 @@ impl Renderer<'_> {
         let succeeded = charge.status == ChargeStatus::Succeeded;
         let details = method.map(|method| {
             let mut card = card(method);
-            crate::json::set(&mut card, "amount_authorized", json!(charge.amount));
-            crate::json::set(&mut card, "network", json!(brand(method)));
+            crate::util::set(&mut card, "amount_authorized", json!(charge.amount));
+            crate::util::set(&mut card, "network", json!(brand(method)));
             json!({ "type": "card", "card": card })
         });
-        with_usual(
+        with_defaults(
             json!({
                 "id": charge.id,
                 "billing_details": billing_details(method),
@@ -261,7 +260,7 @@ impl Renderer<'_> {
                 "refunded": succeeded && charge.amount_refunded == charge.amount,
                 "status": charge.status,
             }),
-            usual_charge(),
+            charge_defaults(),
         )
     }
 
@@ -295,12 +294,12 @@ impl Renderer<'_> {
     }
 }
 
-/// A list as the API answers it.
+/// A list as the API returns it.
 pub(super) fn list(url: &str, data: Vec<Value>, has_more: bool) -> Value {
     json!({ "object": "list", "url": url, "has_more": has_more, "data": data })
 }
 
-/// What a browser needs to confirm an intent: the id and a part that nobody can guess from it at Stripe.
+/// The secret with which a browser confirms an intent: the id and a part that nobody can guess from it at Stripe.
 fn client_secret(id: &str) -> String {
     format!("{id}_secret_local")
 }
@@ -472,43 +471,11 @@ fn refund(refund: &Refund) -> Value {
     })
 }
 
-fn payout(payout: &Payout) -> Value {
-    let failed = payout.status == PayoutStatus::Failed;
-    json!({
-        "id": payout.id,
-        "object": "payout",
-        "amount": payout.amount,
-        "application_fee": null,
-        "application_fee_amount": null,
-        "arrival_date": payout.created,
-        "automatic": false,
-        "balance_transaction": null,
-        "created": payout.created,
-        "currency": payout.currency,
-        "description": payout.description,
-        "destination": null,
-        "failure_balance_transaction": null,
-        "failure_code": payout.failure_code,
-        "failure_message": failed.then_some("The bank has sent the payout back."),
-        "livemode": false,
-        "metadata": payout.metadata,
-        "method": "standard",
-        "original_payout": null,
-        "reconciliation_status": "not_applicable",
-        "reversed_by": null,
-        "source_type": "card",
-        "statement_descriptor": null,
-        "status": payout.status,
-        "trace_id": null,
-        "type": "bank_account",
-    })
-}
-
 /// An event, as it is sent too.
 pub(super) fn event(event: &Event) -> Value {
     let mut data = json!({ "object": event.object });
     if let Some(previous) = &event.previous_attributes {
-        crate::json::set(&mut data, "previous_attributes", previous.clone());
+        crate::util::set(&mut data, "previous_attributes", previous.clone());
     }
     let pending = event.delivery == super::state::DeliveryStatus::Pending;
     json!({

@@ -1,4 +1,4 @@
-//! What the Stripe sandbox holds. Ids grow with time, so a map's order is that in which its objects were made.
+//! The Stripe sandbox's state. Ids grow with time, so a map's order is that in which its objects were made.
 
 use std::collections::BTreeMap;
 
@@ -33,10 +33,9 @@ pub(super) struct State {
     pub(super) charges: BTreeMap<String, Charge>,
     pub(super) refunds: BTreeMap<String, Refund>,
     pub(super) disputes: BTreeMap<String, Dispute>,
-    pub(super) payouts: BTreeMap<String, Payout>,
     pub(super) events: BTreeMap<String, Event>,
-    /// Idempotency keys and the first answer under each.
-    pub(super) keys: BTreeMap<String, KeptAnswer>,
+    /// Idempotency keys and the first reply under each.
+    pub(super) keys: BTreeMap<String, StoredReply>,
     pub(super) secrets: Vec<SigningSecret>,
 }
 
@@ -65,7 +64,6 @@ impl Default for State {
             charges: BTreeMap::new(),
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
-            payouts: BTreeMap::new(),
             events: BTreeMap::new(),
             keys: BTreeMap::new(),
             secrets: vec![secret],
@@ -148,14 +146,14 @@ pub struct PaymentMethod {
     pub set_up: bool,
     /// Whether it can't be used any more: it was detached, or used once without a customer.
     pub spent: bool,
-    /// What it was told to do.
-    pub orders: Orders,
+    /// How it behaves instead of its card.
+    pub overrides: Overrides,
 }
 
-/// What a payment method was told to do, instead of what its card does.
+/// How a payment method behaves, instead of what its card does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Orders {
+pub struct Overrides {
     /// The decline code of every charge from now on.
     pub decline: Option<String>,
     /// Whether every charge needs the customer; as the card has it when missing.
@@ -164,7 +162,7 @@ pub struct Orders {
     pub goes_processing: bool,
 }
 
-/// What a checkout session is for.
+/// The purpose of a checkout session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionMode {
@@ -195,7 +193,7 @@ pub struct CheckoutSession {
     pub created: i64,
     /// When it expires, in seconds since 1970.
     pub expires_at: i64,
-    /// What it is for.
+    /// Its purpose.
     pub mode: SessionMode,
     /// How far it is.
     pub status: SessionStatus,
@@ -203,7 +201,7 @@ pub struct CheckoutSession {
     pub customer: Option<String>,
     /// Where the customer goes afterwards.
     pub success_url: String,
-    /// Where the customer goes who gives up.
+    /// Where the customer goes who cancels.
     pub cancel_url: Option<String>,
     /// The caller's own reference.
     pub client_reference_id: Option<String>,
@@ -215,9 +213,9 @@ pub struct CheckoutSession {
     pub amount: Option<i64>,
     /// The currency.
     pub currency: Option<String>,
-    /// What its payment intent gets as metadata.
+    /// The metadata of its payment intent.
     pub intent_metadata: Metadata,
-    /// What its payment intent gets as description.
+    /// The description of its payment intent.
     pub intent_description: Option<String>,
     /// Whether the card is saved by a payment as well.
     pub saves_card: bool,
@@ -274,7 +272,7 @@ pub enum IntentStatus {
     Processing,
     /// The money was taken.
     Succeeded,
-    /// It was given up.
+    /// It was canceled.
     Canceled,
 }
 
@@ -307,9 +305,9 @@ pub struct PaymentIntent {
     pub return_url: Option<String>,
     /// Whether the card is kept for charges in the customer's absence.
     pub saves_card: bool,
-    /// When it was given up, in seconds since 1970.
+    /// When it was canceled, in seconds since 1970.
     pub canceled_at: Option<i64>,
-    /// Why it was given up.
+    /// Why it was canceled.
     pub cancellation_reason: Option<String>,
     /// The idempotency key it was made under.
     pub idempotency_key: Option<String>,
@@ -347,7 +345,7 @@ pub struct Charge {
     pub created: i64,
     /// The amount in minor units.
     pub amount: i64,
-    /// What of it was given back.
+    /// The part of it that was given back.
     pub amount_refunded: i64,
     /// The currency, in small letters.
     pub currency: String,
@@ -407,43 +405,6 @@ pub struct Dispute {
     pub payment_intent: String,
 }
 
-/// How far a payout is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PayoutStatus {
-    /// It is on its way.
-    Pending,
-    /// The bank has it.
-    Paid,
-    /// The bank sent it back.
-    Failed,
-    /// It was given up.
-    Canceled,
-}
-
-/// Money paid out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payout {
-    /// Its id, `po_…`.
-    pub id: String,
-    /// When it was made, in seconds since 1970.
-    pub created: i64,
-    /// The amount in minor units.
-    pub amount: i64,
-    /// The currency, in small letters.
-    pub currency: String,
-    /// The description.
-    pub description: Option<String>,
-    /// The metadata.
-    pub metadata: Metadata,
-    /// How far it is.
-    pub status: PayoutStatus,
-    /// Why the bank sent it back: `account_closed`, `no_account`, ….
-    pub failure_code: Option<String>,
-    /// The idempotency key it was made under.
-    pub idempotency_key: Option<String>,
-}
-
 /// An event, with the object as it was then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -451,11 +412,11 @@ pub struct Event {
     pub id: String,
     /// When it happened, in seconds since 1970.
     pub created: i64,
-    /// What happened: `payment_intent.succeeded`.
+    /// Its type, such as `payment_intent.succeeded`.
     pub kind: String,
     /// The object.
     pub object: Value,
-    /// What the object's changed properties were before.
+    /// The changed properties as they were before.
     pub previous_attributes: Option<Value>,
     /// The request that caused it, if it was one of the API.
     pub request: Option<String>,
@@ -479,9 +440,9 @@ pub enum DeliveryStatus {
     Unwanted,
 }
 
-/// The first answer under an idempotency key.
+/// The first reply under an idempotency key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct KeptAnswer {
+pub(super) struct StoredReply {
     pub(super) at: i64,
     /// Method, path and parameters.
     pub(super) request: String,

@@ -1,8 +1,8 @@
-//! Sends events to the webhook endpoint: signed, again until it accepts them, and in whatever order it is told.
+//! Sends events to the webhook endpoint: signed, again until it accepts them, and in any order.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,9 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use super::state::{DeliveryStatus, State};
-use super::{Inner, render};
+use super::{Live, Outside, StripeSandbox, render};
+use crate::sandboxes::sandbox::WeakSandbox;
+use crate::util::lock;
 
-/// After how long an event is sent again; then it is given up.
+type Weak = WeakSandbox<Live, Outside>;
+
+/// After how long an event is sent again; then it is undeliverable.
 const RETRIES: [Duration; 5] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
@@ -23,11 +27,11 @@ const RETRIES: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long the endpoint has to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long the endpoint has to respond.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many events are under way at a time.
-const AT_A_TIME: usize = 4;
-const DELIVERIES_KEPT: usize = 10_000;
+const MAX_CONCURRENT: usize = 4;
+const MAX_DELIVERIES: usize = 10_000;
 
 /// The order in which events that were held back are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +53,11 @@ pub enum ReleaseOrder {
 pub struct WebhookDelivery {
     /// The event.
     pub event_id: String,
-    /// What happened: `payment_intent.succeeded`.
+    /// The event's type, such as `payment_intent.succeeded`.
     pub kind: String,
     /// When it was sent.
     pub at: DateTime<Utc>,
-    /// The status of the endpoint's answer; none when there was no answer.
+    /// The status of the endpoint's response; none when there was none.
     pub status: Option<u16>,
 }
 
@@ -108,9 +112,9 @@ impl Webhooks {
     pub(super) fn start() -> anyhow::Result<Self> {
         Ok(Self {
             inner: Mutex::default(),
-            client: crate::http_client::http_client()?,
+            client: crate::http_client()?,
             runtime: Handle::current(),
-            permits: Arc::new(Semaphore::new(AT_A_TIME)),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
             under_way: watch::channel(0).0,
         })
     }
@@ -137,8 +141,8 @@ impl Webhooks {
     }
 
     /// Sends new events as the modes say. Under the state's lock, so that they are sent in the order in which they
-    /// happened, unless told otherwise.
-    pub(super) fn offer(&self, sandbox: &Weak<Inner>, state: &mut State, events: &[String]) {
+    /// happened, unless the modes say otherwise.
+    pub(super) fn offer(&self, sandbox: &Weak, state: &mut State, events: &[String]) {
         let mut sending = self.lock();
         for id in events {
             let Some(event) = state.events.get_mut(id) else {
@@ -156,7 +160,7 @@ impl Webhooks {
     }
 
     /// Sends an event in a task of its own.
-    fn spawn(&self, sandbox: Weak<Inner>, id: String, modes: &WebhookModes) {
+    fn spawn(&self, sandbox: Weak, id: String, modes: &WebhookModes) {
         let copies = modes.repeat.saturating_add(1);
         let delay = Duration::from_millis(modes.delay_ms);
         for _ in 0..copies {
@@ -174,7 +178,7 @@ impl Webhooks {
     }
 
     /// Sends what was held back in this order; holding ends, unless the order names the events.
-    pub(super) async fn release(&self, sandbox: &Arc<Inner>, order: &ReleaseOrder) -> anyhow::Result<()> {
+    pub(super) async fn release(&self, sandbox: &StripeSandbox, order: &ReleaseOrder) -> anyhow::Result<()> {
         if let ReleaseOrder::Exactly(ids) = order {
             for id in ids {
                 if !self.held().contains(id) {
@@ -202,7 +206,7 @@ impl Webhooks {
                     .await
                     .is_some_and(|status| (200..300).contains(&status))
                 {
-                    self.spawn(Arc::downgrade(sandbox), id.clone(), &WebhookModes::default());
+                    self.spawn(sandbox.downgrade(), id.clone(), &WebhookModes::default());
                 }
             }
         }
@@ -217,7 +221,7 @@ impl Webhooks {
     }
 
     fn lock(&self) -> MutexGuard<'_, Sending> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 
@@ -237,40 +241,40 @@ impl Drop for UnderWay {
     }
 }
 
-/// Sends an event until the endpoint accepts it or it is given up.
-async fn deliver(sandbox: &Weak<Inner>, id: &str, permits: &Semaphore) {
+/// Sends an event until the endpoint accepts it or its retries are used up.
+async fn deliver(sandbox: &Weak, id: &str, permits: &Semaphore) {
     let waits = RETRIES.iter().map(Some).chain([None]);
     for wait in waits {
         // A sandbox that is gone sends nothing more.
-        let Some(inner) = sandbox.upgrade() else {
+        let Some(alive) = sandbox.upgrade() else {
             return;
         };
-        if inner.webhooks.modes().endpoint.is_none() {
+        if alive.webhooks().modes().endpoint.is_none() {
             return;
         }
         let permit = permits.acquire().await;
-        let status = send_once(&inner, id).await;
-        drop((permit, inner));
+        let status = send_once(&alive, id).await;
+        drop((permit, alive));
         if status.is_some_and(|status| (200..300).contains(&status)) {
             return;
         }
         match wait {
             Some(wait) => tokio::time::sleep(*wait).await,
             None => {
-                if let Some(inner) = sandbox.upgrade() {
-                    inner.set_delivery(id, DeliveryStatus::GivenUp);
+                if let Some(alive) = sandbox.upgrade() {
+                    alive.set_delivery(id, DeliveryStatus::GivenUp);
                 }
             }
         }
     }
 }
 
-/// Sends an event and tells the status of the answer.
-pub(super) async fn send_once(inner: &Inner, id: &str) -> Option<u16> {
-    let endpoint = inner.webhooks.modes().endpoint?;
+/// Sends an event and gives the status of the response.
+pub(super) async fn send_once(sandbox: &StripeSandbox, id: &str) -> Option<u16> {
+    let endpoint = sandbox.webhooks().modes().endpoint?;
     let now = Utc::now();
     let (kind, body, header) = {
-        let live = inner.lock();
+        let live = sandbox.lock();
         let event = live.state.events.get(id)?;
         // As it is while it is sent, also when it is sent again.
         let pending = super::state::Event {
@@ -282,11 +286,11 @@ pub(super) async fn send_once(inner: &Inner, id: &str) -> Option<u16> {
         let header = signature_header(&body, &secrets, now.timestamp());
         (event.kind.clone(), body, header)
     };
-    let sent = inner
-        .webhooks
+    let sent = sandbox
+        .webhooks()
         .client
         .post(endpoint)
-        .timeout(ANSWER_LIMIT)
+        .timeout(RESPONSE_TIMEOUT)
         .header("content-type", "application/json; charset=utf-8")
         .header("user-agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
         .header("stripe-signature", header)
@@ -295,8 +299,8 @@ pub(super) async fn send_once(inner: &Inner, id: &str) -> Option<u16> {
         .await;
     let status = sent.ok().map(|response| response.status().as_u16());
     {
-        let mut sending = inner.webhooks.lock();
-        if sending.deliveries.len() >= DELIVERIES_KEPT {
+        let mut sending = sandbox.webhooks().lock();
+        if sending.deliveries.len() >= MAX_DELIVERIES {
             sending.deliveries.pop_front();
         }
         sending.deliveries.push_back(WebhookDelivery {
@@ -307,7 +311,7 @@ pub(super) async fn send_once(inner: &Inner, id: &str) -> Option<u16> {
         });
     }
     if status.is_some_and(|status| (200..300).contains(&status)) {
-        inner.set_delivery(id, DeliveryStatus::Delivered);
+        sandbox.set_delivery(id, DeliveryStatus::Delivered);
     }
     status
 }

@@ -1,4 +1,4 @@
-//! What all operations on the state stand on.
+//! A change of the state, and the helpers that all operations use.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::params::Params;
 use super::render::Renderer;
 use super::state::{DeliveryStatus, Event, PaymentMethod, State, new_id};
 
-/// The year that cards expire in when nobody says otherwise: some years from now.
+/// The year that cards expire in unless it is said otherwise: some years from now.
 const DEFAULT_EXP_YEAR: i64 = 2034;
 
 /// One change of the state, by a request or from outside.
@@ -70,17 +70,17 @@ impl Work<'_> {
     }
 
     /// The payment method with the id, or a new one of the test card that the id stands for.
-    pub(super) fn method_or_token(&mut self, id: &str, status: u16, param: &str) -> ApiResult<String> {
+    pub(super) fn method_or_token(&mut self, id: &str) -> ApiResult<String> {
         if self.state.methods.contains_key(id) {
             return Ok(id.to_owned());
         }
         match cards::by_token(id) {
             Some(card) => Ok(self.new_method(card.number, 12, DEFAULT_EXP_YEAR)),
-            None => Err(ApiError::missing(status, "PaymentMethod", id, param)),
+            None => Err(ApiError::missing(400, "PaymentMethod", id, "payment_method")),
         }
     }
 
-    /// Makes a payment method that belongs to nobody yet.
+    /// Makes a payment method without a customer.
     pub(super) fn new_method(&mut self, number: &str, exp_month: i64, exp_year: i64) -> String {
         let method = PaymentMethod {
             id: new_id("pm"),
@@ -93,7 +93,7 @@ impl Work<'_> {
             metadata: Default::default(),
             set_up: false,
             spent: false,
-            orders: Default::default(),
+            overrides: Default::default(),
         };
         let id = method.id.clone();
         self.state.methods.insert(id.clone(), method);
@@ -101,7 +101,7 @@ impl Work<'_> {
     }
 }
 
-/// What a list is asked for with, besides its filters.
+/// The part of a list that a request wants, besides its filters.
 #[derive(Debug)]
 pub(super) struct Page {
     limit: usize,

@@ -5,22 +5,17 @@ use std::fmt::Display;
 
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionPaymentIntentData,
-    CreateCheckoutSessionSetupIntentData, ExpireCheckoutSession, RetrieveCheckoutSession,
+    CreateCheckoutSessionSetupIntentData, RetrieveCheckoutSession,
 };
 use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeClientErr, StripeMethod};
-use stripe_core::customer::{CreateCustomer, ListPaymentMethodsCustomer, RetrieveCustomer};
-use stripe_core::event::{ListEvent, RetrieveEvent};
+use stripe_core::customer::{CreateCustomer, ListPaymentMethodsCustomer};
 use stripe_core::payment_intent::{
-    CancelPaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentOffSession,
-    ListPaymentIntent, RetrievePaymentIntent,
+    CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentOffSession, ListPaymentIntent,
+    RetrievePaymentIntent,
 };
-use stripe_core::payout::{CreatePayout, RetrievePayout};
-use stripe_core::refund::{CreateRefund, ListRefund, RetrieveRefund};
+use stripe_core::refund::CreateRefund;
 use stripe_core::setup_intent::RetrieveSetupIntent;
-use stripe_payment::payment_method::{
-    AttachPaymentMethod, DetachPaymentMethod, ListPaymentMethod, RetrievePaymentMethod, UpdatePaymentMethod,
-    UpdatePaymentMethodCard,
-};
+use stripe_payment::payment_method::{DetachPaymentMethod, RetrievePaymentMethod};
 use stripe_shared::version::VERSION;
 use stripe_types::{Currency, RangeBoundsTs, RangeQueryTs};
 
@@ -95,7 +90,7 @@ fn expand(paths: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn it_speaks_the_version_of_async_stripe() {
+fn api_version_is_that_of_async_stripe() {
     assert_eq!(VERSION.as_str(), API_VERSION);
 }
 
@@ -111,10 +106,6 @@ async fn customers_and_sessions_are_read() {
         .await
         .unwrap();
     assert_eq!(customer.metadata.unwrap()["profile_id"], "7");
-    RetrieveCustomer::new(customer.id.clone())
-        .send(&client)
-        .await
-        .unwrap();
 
     let session = CreateCheckoutSession::new()
         .mode(stripe_shared::CheckoutSessionMode::Setup)
@@ -192,20 +183,6 @@ async fn customers_and_sessions_are_read() {
     let intent = session.payment_intent.as_ref().unwrap().as_object().unwrap();
     assert_eq!(intent.metadata["refund"], "true");
     assert!(intent.latest_charge.as_ref().unwrap().as_object().unwrap().paid);
-
-    let session = CreateCheckoutSession::new()
-        .mode(stripe_shared::CheckoutSessionMode::Setup)
-        .currency(Currency::USD)
-        .success_url("https://app.example/done")
-        .send(&client)
-        .await
-        .unwrap();
-    let session = ExpireCheckoutSession::new(session.id)
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(session.status.unwrap().as_str(), "expired");
-    assert_eq!(session.url, None);
     shop.close().await;
 }
 
@@ -246,13 +223,6 @@ async fn payments_and_refunds_are_read() {
     assert_eq!(error.charge.as_deref(), last.charge.as_deref());
     assert!(error.payment_method.is_some());
 
-    let waiting = ConfirmPaymentIntent::new(declined.id.clone())
-        .payment_method("pm_card_authenticationRequired")
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(waiting.status.as_str(), "requires_action");
-    assert!(waiting.next_action.is_some());
     let canceled = CancelPaymentIntent::new(declined.id.clone())
         .send(&client)
         .await
@@ -296,75 +266,26 @@ async fn payments_and_refunds_are_read() {
         (refund.amount, refund.status.as_deref()),
         (1_000, Some("succeeded"))
     );
-    let refunds = ListRefund::new()
-        .payment_intent(intent.id.as_str())
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(refunds.data[0].id, refund.id);
-    RetrieveRefund::new(refund.id).send(&client).await.unwrap();
     shop.close().await;
 }
 
 #[tokio::test]
-async fn cards_payouts_and_events_are_read() {
+async fn saved_cards_are_read() {
     let shop = Shop::open().await;
     let client = Client(&shop);
-    let customer = shop.customer().await;
-    let method = AttachPaymentMethod::new("pm_card_amex")
-        .customer(customer.as_str())
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(method.card.as_ref().unwrap().brand, "amex");
-    let method = UpdatePaymentMethod::new(method.id.clone())
-        .card(UpdatePaymentMethodCard {
-            exp_month: Some(4),
-            exp_year: Some(2030),
-            ..UpdatePaymentMethodCard::new()
-        })
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(method.card.as_ref().unwrap().exp_year, 2030);
+    let (customer, saved) = shop.saved_card("378282246310005").await;
     let id = stripe_shared::CustomerId::from(customer.as_str());
     let theirs = ListPaymentMethodsCustomer::new(id).send(&client).await.unwrap();
-    let listed = ListPaymentMethod::new()
-        .customer(customer.as_str())
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(theirs.data[0].id, listed.data[0].id);
-    RetrievePaymentMethod::new(method.id.clone())
-        .send(&client)
-        .await
-        .unwrap();
+    assert_eq!(theirs.data[0].id.as_str(), saved);
+    let method = RetrievePaymentMethod::new(saved).send(&client).await.unwrap();
+    assert_eq!(method.card.as_ref().unwrap().brand, "amex");
     let method = DetachPaymentMethod::new(method.id).send(&client).await.unwrap();
     assert!(method.customer.is_none());
-
-    let payout = CreatePayout::new(5_000_i64, Currency::USD)
-        .metadata(metadata("withdrawal_id", "7"))
-        .send(&client)
-        .await
-        .unwrap();
-    shop.stripe
-        .end_payout(payout.id.as_str(), super::super::PayoutStatus::Paid, None)
-        .unwrap();
-    let payout = RetrievePayout::new(payout.id).send(&client).await.unwrap();
-    assert_eq!(payout.status, "paid");
-
-    let events = ListEvent::new().limit(100_i64).send(&client).await.unwrap();
-    assert_eq!(events.data.len(), shop.stripe.events().len());
-    let event = RetrieveEvent::new(events.data[0].id.clone())
-        .send(&client)
-        .await
-        .unwrap();
-    assert_eq!(event.type_.as_str(), "payout.paid");
     shop.close().await;
 }
 
 #[tokio::test]
-async fn what_it_refuses_is_refused_in_stripes_words() {
+async fn refusals_have_stripes_codes() {
     let shop = Shop::open().await;
     let unknown = shop.post("/v1/customers", &[("nickname", "x")]).await;
     assert_eq!((unknown.status, unknown.code()), (400, "parameter_unknown"));
@@ -376,16 +297,20 @@ async fn what_it_refuses_is_refused_in_stripes_words() {
         shop.post("/v1/payment_intents", &small).await.code(),
         "amount_too_small"
     );
-    let nobody = shop.get("/v1/customers/cus_1").await;
+    let nobody = shop.get("/v1/payment_methods/pm_1").await;
     assert_eq!((nobody.status, nobody.code()), (404, "resource_missing"));
     let customer = shop.customer().await;
     let wrong_kind = shop.get(&format!("/v1/payment_intents/{customer}")).await;
     assert_eq!((wrong_kind.status, wrong_kind.code()), (404, "resource_missing"));
     assert_eq!(shop.get("/v1/elsewhere").await.status, 404);
-    let expanded = shop.get(&format!("/v1/customers/{customer}?expand[]=name")).await;
+    let amount = [("currency", "usd"), ("amount", "500")];
+    let intent = shop.post("/v1/payment_intents", &amount).await.id();
+    let expanded = shop
+        .get(&format!("/v1/payment_intents/{intent}?expand[]=currency"))
+        .await;
     assert_eq!(expanded.status, 400);
 
-    let url = shop.url("/v1/customers");
+    let url = shop.url("/v1/payment_intents");
     for request in [
         shop.http.get(&url),
         shop.http.get(&url).bearer_auth("sk_test_other"),

@@ -1,6 +1,11 @@
 //! The arrows and shapes of the workspace: who may depend on whom, which files an area has, how long a file may be.
 #![expect(clippy::expect_used, reason = "a test stops at what it can't read")]
 
+mod imports;
+mod layout;
+mod source;
+mod time;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -155,38 +160,6 @@ fn every_package_is_where_the_design_has_it() {
         };
         if package.folder != expected {
             wrong.push(format!("{name}: move it from {} to {expected}", package.folder));
-        }
-    }
-    nothing_wrong(&wrong);
-}
-
-#[test]
-fn every_area_has_the_same_files() {
-    let mut wrong = Vec::new();
-    for (name, package) in areas() {
-        let source = root().join(&package.folder).join("src");
-        let mut expected = vec!["lib.rs", "error.rs", "bin"];
-        // An area with records of its own tells the others what happened to them; maintenance has none.
-        if source.join("store").exists() && name != "maintenance" {
-            expected.push("events.rs");
-        }
-        for file in expected.into_iter().filter(|file| !source.join(file).exists()) {
-            wrong.push(format!("{name}: add {}/src/{file}", package.folder));
-        }
-    }
-    nothing_wrong(&wrong);
-}
-
-#[test]
-fn sql_is_in_stores_only() {
-    let mut wrong = Vec::new();
-    for package in areas().into_values() {
-        for (path, _) in sources(&root().join(&package.folder).join("src")) {
-            let in_store = path.components().any(|part| part.as_os_str() == "store");
-            let code = std::fs::read_to_string(&path).expect("a source file is text");
-            if !in_store && code.contains("sqlx::query") {
-                wrong.push(format!("{}: move its SQL into src/store/", path.display()));
-            }
         }
     }
     nothing_wrong(&wrong);

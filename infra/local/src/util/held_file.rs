@@ -4,17 +4,17 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a lock that somebody holds may take to be given up.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a held lock may take to be released.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Holds the file until it is dropped; `None` when another process holds it.
 ///
-/// Waits a little: a process that another thread is just starting has a copy of a file that was given up, until it runs
+/// Waits a little: a process that another thread is just starting has a copy of a file that was released, until it runs
 /// its own program.
 pub(crate) fn hold(path: &Path) -> std::io::Result<Option<File>> {
     let file = File::create(path)?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + RELEASE_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),

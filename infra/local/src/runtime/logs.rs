@@ -1,4 +1,4 @@
-//! What the functions write: the newest lines in memory, all of them in `.local/cloud/logs/OPERATION.log`.
+//! The functions' output: the newest lines in memory, all of them in `.local/cloud/logs/OPERATION.log`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,10 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::sync::lock;
+use crate::util::lock;
 
 /// How many lines of a function are kept in memory.
-const LINES_KEPT: usize = 2000;
+const MAX_LINES: usize = 2000;
 
 /// A line that a function wrote, or the runtime about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl Logs {
                 lines: VecDeque::new(),
                 file: self.open(function),
             });
-        if ring.lines.len() == LINES_KEPT {
+        if ring.lines.len() == MAX_LINES {
             ring.lines.pop_front();
         }
         ring.lines.push_back(LogLine {
@@ -120,17 +120,17 @@ mod tests {
     fn keeps_the_newest_lines_in_memory_and_all_of_them_in_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let logs = Logs::new(directory.path().join("logs"));
-        for number in 0..LINES_KEPT + 5 {
+        for number in 0..MAX_LINES + 5 {
             logs.write("one", &number.to_string());
         }
         logs.write("two", "other");
         let lines = logs.lines("one");
         assert_eq!(
             (lines.len(), lines.first().map(String::as_str)),
-            (LINES_KEPT, Some("5"))
+            (MAX_LINES, Some("5"))
         );
         let file = std::fs::read_to_string(directory.path().join("logs/one.log")).unwrap();
-        assert_eq!(file.lines().count(), LINES_KEPT + 5);
+        assert_eq!(file.lines().count(), MAX_LINES + 5);
         let last = logs.after(None, 0).pop().unwrap();
         assert_eq!((last.function.as_str(), last.line.as_str()), ("two", "other"));
         assert!(logs.after(Some("one"), last.sequence).is_empty());

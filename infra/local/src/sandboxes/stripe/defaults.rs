@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-/// An object with what all of its kind have alike.
-pub(super) fn with_usual(mut object: Value, usual: Value) -> Value {
-    if let (Value::Object(object), Value::Object(usual)) = (&mut object, usual) {
-        object.extend(usual);
+/// An object with the properties that all of its kind have alike.
+pub(super) fn with_defaults(mut object: Value, defaults: Value) -> Value {
+    if let (Value::Object(object), Value::Object(defaults)) = (&mut object, defaults) {
+        object.extend(defaults);
     }
     object
 }
 
-/// What every checkout session has here.
-pub(super) fn usual_session() -> Value {
+/// The properties that all checkout sessions have alike.
+pub(super) fn session_defaults() -> Value {
     json!({
         "adaptive_pricing": null,
         "after_expiration": null,
@@ -54,8 +54,8 @@ pub(super) fn usual_session() -> Value {
     })
 }
 
-/// What every payment intent has here.
-pub(super) fn usual_payment_intent() -> Value {
+/// The properties that all payment intents have alike.
+pub(super) fn payment_intent_defaults() -> Value {
     json!({
         "amount_capturable": 0,
         "amount_details": { "tip": {} },
@@ -82,8 +82,8 @@ pub(super) fn usual_payment_intent() -> Value {
     })
 }
 
-/// What every charge has here.
-pub(super) fn usual_charge() -> Value {
+/// The properties that all charges have alike.
+pub(super) fn charge_defaults() -> Value {
     json!({
         "application": null,
         "application_fee": null,

@@ -17,7 +17,7 @@ pub(super) fn build(payload: Value) -> Response {
     match parse(&payload, status) {
         Some(response) => response,
         None => {
-            tracing::error!("a function's answer isn't an HTTP response: {payload}");
+            tracing::error!("reading the function's HTTP response failed: {payload}");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
     }

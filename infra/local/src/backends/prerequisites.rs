@@ -1,4 +1,4 @@
-//! What the machine has to have: PostgreSQL's server programs. Everything else is in this binary.
+//! The prerequisites on the machine: PostgreSQL's server programs. Everything else is in this binary.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(crate) async fn ensure_postgres(progress: Progress) -> anyhow::Result<()> {
     progress.note(format_args!(
         "PostgreSQL's server programs aren't installed; running: {command}"
     ));
-    // The package would start a server of its own, which nobody asked for, were it not for its clusters' configuration.
+    // The package would start a server of its own, were it not for its clusters' configuration.
     run_apt(&["update"]).await?;
     run_apt(&["install", "--yes", "--no-install-recommends", PACKAGE]).await?;
     if !has_postgres() {
