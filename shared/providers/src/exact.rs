@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_floats_leave_is_read_and_taken_off() {
+    fn the_noise_of_floats_is_read_and_removed() {
         let read = |text: &str| without_noise(parse(text).unwrap()).to_string();
         assert_eq!(read("5.551115123125783E-17"), "0");
         assert_eq!(read("-2.8E-12"), "0");

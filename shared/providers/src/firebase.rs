@@ -6,56 +6,51 @@ use std::time::Duration;
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::http::{self, Answer, Attempts, NoAnswer, exchange};
+use crate::http::{self, Attempts, NoResponse, Response, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
-/// Life of the assertion with which a token is asked for.
+/// Life of the assertion with which an access token is requested.
 const ASSERTION_SECONDS: i64 = 3600;
-/// A token is renewed this long before it ends.
+/// An access token is renewed this long before it ends.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
 const SPACING: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// The device's token is not registered any more; the device is to be forgotten.
+/// The device's token is not registered any more: the device should be removed.
 pub const UNREGISTERED: &str = "UNREGISTERED";
-/// The device's token is none; the device is to be forgotten. Firebase's own code, `INVALID_ARGUMENT`, is that of any
+/// The device's token is invalid: the device should be removed. Firebase's own code, `INVALID_ARGUMENT`, stands for any
 /// other mistake in a message as well.
 pub const INVALID_TOKEN: &str = "INVALID_TOKEN";
 
 /// A Google service account, as its JSON key file has it.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct ServiceAccount {
     /// Name of the account.
     pub client_email: String,
     /// RSA key, PEM.
-    pub private_key: String,
-    /// Where tokens are made.
+    pub private_key: SecretString,
+    /// Where access tokens are requested.
     pub token_uri: String,
-}
-
-impl std::fmt::Debug for ServiceAccount {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("ServiceAccount(redacted)")
-    }
 }
 
 /// A push.
 #[derive(Debug, Clone)]
 pub struct Push {
-    /// The device.
-    pub device_token: String,
+    /// The device's registration token.
+    pub device_token: SecretString,
     /// Headline.
     pub title: String,
     /// Text.
     pub body: String,
-    /// What the app needs to show it in its own place.
+    /// What the app needs to show the push in its notification centre.
     pub data: BTreeMap<String, String>,
-    /// A repetition replaces what is shown under the same id.
+    /// A push replaces the one that the phone shows under the same id.
     pub collapse_id: String,
 }
 
@@ -71,7 +66,7 @@ pub struct Firebase {
 
 #[derive(Debug, Clone)]
 struct Token {
-    text: String,
+    text: SecretString,
     until: Instant,
 }
 
@@ -85,8 +80,8 @@ struct Assertion<'a> {
 }
 
 #[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: String,
+struct TokenResponse {
+    access_token: SecretString,
     expires_in: u64,
 }
 
@@ -111,7 +106,7 @@ impl Firebase {
         })
     }
 
-    /// Sends a push. A push whose answer was lost may be repeated: the phone shows one per collapse id.
+    /// Sends a push. A push whose response was lost may be repeated: the phone shows one per collapse id.
     pub async fn send(&self, push: &Push, deadline: Instant) -> Outcome<()> {
         let message = message(push);
         let mut attempts = Attempts::new(&SPACING, deadline);
@@ -136,15 +131,19 @@ impl Firebase {
             Err(reason) => return Attempt::Again(reason, None),
         };
         let address = format!("{}/v1/projects/{}/messages:send", self.base, self.project);
-        let request = self.http.post(address).bearer_auth(token).json(message);
+        let request = self
+            .http
+            .post(address)
+            .bearer_auth(token.expose_secret())
+            .json(message);
         match exchange(request, deadline).await {
-            Ok(answer) => classify(&answer),
-            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => Attempt::Again(reason, None),
+            Ok(response) => classify(&response),
+            Err(NoResponse::NotSent(reason) | NoResponse::Lost(reason)) => Attempt::Again(reason, None),
         }
     }
 
     /// The cached access token, or a new one shortly before it ends.
-    async fn token(&self, deadline: Instant) -> Result<String, String> {
+    async fn token(&self, deadline: Instant) -> Result<SecretString, String> {
         let mut cached = self.token.lock().await;
         if let Some(token) = cached.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.text.clone());
@@ -157,14 +156,14 @@ impl Firebase {
             ("assertion", self.assertion()?),
         ];
         let request = self.http.post(&self.account.token_uri).form(&form);
-        let answer = exchange(request, deadline)
+        let response = exchange(request, deadline)
             .await
             .map_err(|error| format!("no access token: {error:?}"))?;
-        if answer.status != 200 {
-            return Err(format!("no access token: status {}", answer.status));
+        if response.status != 200 {
+            return Err(format!("no access token: status {}", response.status));
         }
-        let read: TokenAnswer =
-            serde_json::from_slice(&answer.body).map_err(|_| "no access token: unreadable".to_owned())?;
+        let read: TokenResponse = serde_json::from_slice(&response.body)
+            .map_err(|_| "no access token: the response can't be read".to_owned())?;
         let life = Duration::from_secs(read.expires_in).saturating_sub(RENEWAL_MARGIN);
         Ok(cached
             .insert(Token {
@@ -184,7 +183,7 @@ impl Firebase {
             iat: now,
             exp: now + ASSERTION_SECONDS,
         };
-        let key = EncodingKey::from_rsa_pem(self.account.private_key.as_bytes())
+        let key = EncodingKey::from_rsa_pem(self.account.private_key.expose_secret().as_bytes())
             .map_err(|_| "the service account's key can't be read".to_owned())?;
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
             .map_err(|_| "the assertion can't be signed".to_owned())
@@ -193,7 +192,7 @@ impl Firebase {
 
 fn message(push: &Push) -> Value {
     json!({"message": {
-        "token": push.device_token,
+        "token": push.device_token.expose_secret(),
         "notification": {"title": push.title, "body": push.body},
         "data": push.data,
         "android": {"collapse_key": push.collapse_id},
@@ -201,17 +200,17 @@ fn message(push: &Push) -> Value {
     }})
 }
 
-fn classify(answer: &Answer) -> Attempt {
-    tracing::info!(status = answer.status, "Firebase answered");
-    match answer.status {
+fn classify(response: &Response) -> Attempt {
+    tracing::info!(status = response.status, "received the response of Firebase");
+    match response.status {
         200..=299 => Attempt::Settled(Outcome::Done(())),
         401 => Attempt::TokenRefused,
         429 | 500..=599 => Attempt::Again(
-            format!("status {}", answer.status),
-            http::retry_after(&answer.headers),
+            format!("status {}", response.status),
+            http::retry_after(&response.headers),
         ),
         status => {
-            let code = error_code(&answer.body).unwrap_or_default();
+            let code = error_code(&response.body).unwrap_or_default();
             let message = "the push was refused".to_owned();
             Attempt::Settled(Outcome::Declined(Decline {
                 code,
@@ -248,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_of_a_refusal_is_found() {
+    fn a_refusal_is_read_with_its_code() {
         let body = br#"{"error":{"code":404,"status":"NOT_FOUND","details":[
             {"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":"UNREGISTERED"}]}}"#;
         assert_eq!(error_code(body).as_deref(), Some(UNREGISTERED));
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_none_is_told_from_a_message_that_is_none() {
+    fn an_invalid_token_is_distinguished_from_an_invalid_message() {
         let refusal = |field: &str| {
             let details = json!([
                 {"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "INVALID_ARGUMENT"},

@@ -7,25 +7,25 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
 
-/// Longest wait for one answer.
+/// Longest wait for one response.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// Largest response that is read, in bytes.
+const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
-/// An answer.
-pub(crate) struct Answer {
+/// A response.
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
-pub(crate) enum NoAnswer {
+pub(crate) enum NoResponse {
     /// The request never left.
     NotSent(String),
-    /// The request left; its answer did not come, or not whole.
+    /// The request left; its response did not come, or not whole.
     Lost(String),
 }
 
@@ -52,32 +52,32 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
     }
 }
 
-/// Sends a request and reads its answer whole, within the attempt's time-out and the deadline.
-pub(crate) async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Answer, NoAnswer> {
+/// Sends a request and reads its response whole, within the attempt's time-out and the deadline.
+pub(crate) async fn exchange(request: RequestBuilder, deadline: Instant) -> Result<Response, NoResponse> {
     exchange_within(request, ATTEMPT_TIMEOUT, deadline).await
 }
 
-/// Sends a request and reads its answer whole, within a time-out of its own and the deadline.
+/// Sends a request and reads its response whole, within a time-out of its own and the deadline.
 pub(crate) async fn exchange_within(
     request: RequestBuilder,
     timeout: Duration,
     deadline: Instant,
-) -> Result<Answer, NoAnswer> {
+) -> Result<Response, NoResponse> {
     let until = deadline.min(Instant::now() + timeout);
     // Boxed: a request's futures stand deep within each other, and the compiler works out no more than so many.
     match tokio::time::timeout_at(until, Box::pin(send(request))).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(NoAnswer::Lost("no answer in time".to_owned())),
+        Err(_) => Err(NoResponse::Lost("no response in time".to_owned())),
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
+async fn send(request: RequestBuilder) -> Result<Response, NoResponse> {
     let mut response = request.send().await.map_err(|error| {
         // Addresses may carry ids, so only the kind of failure is reported.
         if error.is_connect() || error.is_builder() {
-            NoAnswer::NotSent("no connection".to_owned())
+            NoResponse::NotSent("no connection".to_owned())
         } else {
-            NoAnswer::Lost("the connection broke".to_owned())
+            NoResponse::Lost("the connection broke".to_owned())
         }
     })?;
     let status = response.status().as_u16();
@@ -85,16 +85,18 @@ async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(NoAnswer::Lost("the answer is too large".to_owned())),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_RESPONSE_BYTES => {
+                body.extend_from_slice(&chunk)
+            }
+            Ok(Some(_)) => return Err(NoResponse::Lost("the response is too large".to_owned())),
             Ok(None) => {
-                return Ok(Answer {
+                return Ok(Response {
                     status,
                     headers,
                     body,
                 });
             }
-            Err(_) => return Err(NoAnswer::Lost("the answer broke off".to_owned())),
+            Err(_) => return Err(NoResponse::Lost("the response broke off".to_owned())),
         }
     }
 }
@@ -163,7 +165,7 @@ mod tests {
     const SPACING: [Duration; 2] = [Duration::from_millis(2); 2];
 
     #[tokio::test]
-    async fn what_the_other_side_asked_for_is_waited_whole_or_not_at_all() {
+    async fn a_requested_wait_is_kept_whole_or_not_begun() {
         let retry_after = Duration::from_millis(40);
         let begun = Instant::now();
         let mut attempts = Attempts::new(&SPACING, begun + Duration::from_secs(5));

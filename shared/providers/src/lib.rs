@@ -1,6 +1,6 @@
 //! The outside parties that Moneta speaks to: one client each.
 //!
-//! A client hides its party's wire format, retries within the deadline it is given, and answers every call with an
+//! A client hides its party's wire format, retries within the deadline it is given, and gives every call an
 //! [`outcome::Outcome`]: done, declined, retryable, or unknown. It decides nothing and stores nothing.
 
 pub mod drivewealth;

@@ -15,20 +15,21 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, transport::smtp::Error as SmtpError};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::http::Attempts;
 use crate::outcome::{Decline, Outcome, Reason};
 
-/// Longest wait for one mail to be taken.
+/// Longest wait for the server to accept one mail.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a goodbye may take; the mail is sent by then.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// Longest wait for QUIT; the mail is sent by then.
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 const SPACING: [Duration; 1] = [Duration::from_secs(1)];
 
-/// The recipient's address is none, or the server knows nobody there.
+/// The recipient's address is invalid, or the server knows nobody there.
 pub const RECIPIENT_REFUSED: &str = "recipient-refused";
 /// The server refuses this mail.
 pub const MESSAGE_REFUSED: &str = "message-refused";
@@ -37,14 +38,14 @@ pub const SIGN_IN_REFUSED: &str = "sign-in-refused";
 /// The server refuses our sender: no mail goes out until a person mends it.
 pub const SENDER_REFUSED: &str = "sender-refused";
 
-/// How the connection is kept from being read on its way.
+/// How the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
     /// TLS from the first byte.
     Tls,
     /// TLS after `STARTTLS`; without it nothing is sent.
     StartTls,
-    /// None: for a server on the same machine alone.
+    /// Not at all: for a server on the same machine only.
     None,
 }
 
@@ -71,7 +72,7 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Who mails are from, `Name <address>`.
+/// The sender of all mails, `Name <address>`.
 #[derive(Debug, Clone)]
 pub struct Sender(Mailbox);
 
@@ -84,24 +85,18 @@ impl FromStr for Sender {
 }
 
 /// How to sign in to the server.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct SmtpCredentials {
     /// Name.
     pub username: String,
     /// Password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for SmtpCredentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SmtpCredentials(redacted)")
-    }
+    pub password: SecretString,
 }
 
 /// A mail server.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Name, for which its certificate has to be.
+    /// Name, which its certificate has to be for.
     pub host: String,
     /// Port.
     pub port: u16,
@@ -120,7 +115,7 @@ pub struct Mail {
     pub text: String,
     /// The same as HTML.
     pub html: String,
-    /// What the mail is, worldwide, before the `@`: the same whenever it is sent again.
+    /// The part of the Message-ID before the `@`: the same whenever the mail is sent again.
     pub id: String,
 }
 
@@ -165,10 +160,10 @@ impl Smtp {
     /// A client of the server.
     ///
     /// # Errors
-    /// When TLS can't be set up for its name, or it would be spoken to in the clear over a network.
+    /// When TLS can't be set up for its name, or a server on another machine is to be used without TLS.
     pub fn new(server: Server, from: Sender, credentials: SmtpCredentials) -> Result<Self, String> {
         if server.security == Security::None && !is_loopback(&server.host) {
-            return Err("without TLS only a server on this machine is spoken to".to_owned());
+            return Err("a server on another machine is only used with TLS".to_owned());
         }
         let tls = TlsParameters::new(server.host.clone()).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -179,7 +174,7 @@ impl Smtp {
         })
     }
 
-    /// Sends a mail. One whose answer was lost may be sent again: it has the same Message-ID.
+    /// Sends a mail. One whose response was lost may be sent again: it has the same Message-ID.
     pub async fn send(&self, mail: &Mail, deadline: Instant) -> Outcome<()> {
         let outgoing = match self.outgoing(mail) {
             Ok(outgoing) => outgoing,
@@ -189,7 +184,7 @@ impl Smtp {
         loop {
             let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
             let attempt = tokio::time::timeout_at(until, Box::pin(self.attempt(&outgoing))).await;
-            let reason = match attempt.unwrap_or_else(|_| Attempt::Again("no answer in time".to_owned())) {
+            let reason = match attempt.unwrap_or_else(|_| Attempt::Again("no response in time".to_owned())) {
                 Attempt::Settled(outcome) => return outcome,
                 Attempt::Again(reason) => reason,
             };
@@ -206,8 +201,8 @@ impl Smtp {
             status: 553,
         };
         let address = mail.to.parse::<Address>().ok().filter(|_| mail.to.is_ascii());
-        let to = address.ok_or_else(|| refused(RECIPIENT_REFUSED, "the address is none"))?;
-        // What breaks a header's line is no part of it.
+        let to = address.ok_or_else(|| refused(RECIPIENT_REFUSED, "the address is invalid"))?;
+        // A line break would end the header.
         let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let id: String = mail.id.chars().filter(char::is_ascii_alphanumeric).collect();
         let message = Message::builder()
@@ -233,11 +228,11 @@ impl Smtp {
     async fn attempt(&self, outgoing: &Outgoing) -> Attempt {
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(error) => return Attempt::Again(told("no connection", &error)),
+            Err(error) => return Attempt::Again(without_text("no connection", &error)),
         };
         let credentials = Credentials::new(
             self.credentials.username.clone(),
-            self.credentials.password.clone(),
+            self.credentials.password.expose_secret().to_owned(),
         );
         if let Err(error) = connection.auth(DEFAULT_MECHANISMS, &credentials).await {
             return failed(SIGN_IN_REFUSED, &error);
@@ -256,8 +251,8 @@ impl Smtp {
         if let Err(error) = connection.message(&outgoing.bytes).await {
             return failed(MESSAGE_REFUSED, &error);
         }
-        // Whatever comes of the goodbye, the mail is theirs.
-        let _ = tokio::time::timeout(GOODBYE, connection.quit()).await;
+        // The mail is accepted, whatever QUIT says.
+        let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.quit()).await;
         Attempt::Settled(Outcome::Done(()))
     }
 
@@ -274,7 +269,7 @@ impl Smtp {
     }
 }
 
-/// What to do after a failed step: a refusal for good is one of what the step is about.
+/// The attempt's outcome after a failed step: a permanent refusal is about what the step names, another is tried again.
 fn failed(code: &str, error: &SmtpError) -> Attempt {
     match error.status().filter(|_| error.is_permanent()) {
         Some(status) => Attempt::Settled(Outcome::Declined(Decline {
@@ -282,12 +277,12 @@ fn failed(code: &str, error: &SmtpError) -> Attempt {
             message: "the mail server refused".to_owned(),
             status: status.into(),
         })),
-        None => Attempt::Again(told("the mail server didn't take it", error)),
+        None => Attempt::Again(without_text("the mail server didn't accept the mail", error)),
     }
 }
 
-/// A failure without the server's own words, which may name the recipient.
-fn told(what: &str, error: &SmtpError) -> String {
+/// A failure without the server's own text, which may name the recipient.
+fn without_text(what: &str, error: &SmtpError) -> String {
     match error.status() {
         Some(status) => format!("{what}: {status}"),
         None => what.to_owned(),
@@ -309,7 +304,7 @@ mod tests {
         };
         let credentials = SmtpCredentials {
             username: "name".to_owned(),
-            password: "word".to_owned(),
+            password: SecretString::from("word"),
         };
         Smtp::new(
             server,
@@ -349,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_told_becomes_a_header() {
+    fn no_text_of_a_mail_becomes_a_header() {
         let subject = "Hello\r\nBcc: eve@example.com\r\n\r\nbody".to_owned();
         let text = written(&Mail { subject, ..mail() });
         assert!(!text.contains("\r\nBcc:"), "{text}");
@@ -376,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_over_a_network_in_the_clear() {
+    fn a_server_on_another_machine_is_refused_without_tls() {
         for (host, may) in [
             ("127.0.0.1", true),
             ("::1", true),
@@ -399,26 +394,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_tried_again() {
+    async fn a_server_that_can_not_be_reached_is_retryable() {
         let outcome = smtp()
             .send(&mail(), Instant::now() + Duration::from_millis(300))
             .await;
         assert!(matches!(outcome, Outcome::Retryable(_)), "{outcome:?}");
     }
 
-    /// A client with this security of a server that says these lines, one after each that it hears, and what it heard.
-    async fn heard(security: Security, says: &'static [&'static str]) -> (Outcome<()>, Vec<u8>) {
+    /// Sends a mail to a server that writes these lines, one after each that it receives; the outcome, and what it received.
+    async fn sent_to(security: Security, lines: &'static [&'static str]) -> (Outcome<()>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let (mut heard, mut chunk) = (Vec::new(), [0; 1024]);
-            for line in says {
+            let (mut received, mut chunk) = (Vec::new(), [0; 1024]);
+            for line in lines {
                 stream.write_all(line.as_bytes()).await.unwrap();
                 let length = stream.read(&mut chunk).await.unwrap_or(0);
-                heard.extend_from_slice(&chunk[..length]);
+                received.extend_from_slice(&chunk[..length]);
             }
-            heard
+            received
         });
         let Smtp {
             from, credentials, ..
@@ -436,19 +431,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_the_tls_that_is_asked_for_nothing_is_told() {
+    async fn nothing_is_sent_when_the_server_does_not_offer_starttls() {
         let hello = &["220 here\r\n", "250-here\r\n250 AUTH PLAIN\r\n"];
-        let (outcome, heard) = heard(Security::StartTls, hello).await;
+        let (outcome, received) = sent_to(Security::StartTls, hello).await;
         assert!(matches!(outcome, Outcome::Retryable(_)), "{outcome:?}");
-        let heard = String::from_utf8_lossy(&heard).into_owned();
-        assert!(heard.starts_with("EHLO moneta.example\r\n"), "{heard}");
-        assert!(!heard.contains("AUTH") && !heard.contains("MAIL"), "{heard}");
+        let received = String::from_utf8_lossy(&received).into_owned();
+        assert!(received.starts_with("EHLO moneta.example\r\n"), "{received}");
+        assert!(
+            !received.contains("AUTH") && !received.contains("MAIL"),
+            "{received}"
+        );
     }
 
     #[tokio::test]
     async fn tls_begins_with_the_first_byte() {
-        let (outcome, heard) = heard(Security::Tls, &[""]).await;
+        let (outcome, received) = sent_to(Security::Tls, &[""]).await;
         assert!(matches!(outcome, Outcome::Retryable(_)), "{outcome:?}");
-        assert_eq!(heard.first(), Some(&0x16), "a handshake of TLS");
+        assert_eq!(received.first(), Some(&0x16), "a handshake of TLS");
     }
 }

@@ -1,19 +1,19 @@
-//! What came of a call to an outside party.
+//! The outcomes of calls to outside parties.
 
 use std::fmt;
 
 use domain::lane::{Class, Laned};
 
-/// The answer to a call.
+/// The response to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
-    /// It was done; this is the answer.
+    /// It was done; this is the response.
     Done(T),
     /// The party itself refused it, in its own form, and nothing speaks for it having been done all the same.
     Declined(Decline),
     /// It was certainly not done and can be tried again.
     Retryable(Reason),
-    /// It may have been done: the answer was lost or made no sense.
+    /// It may have been done: the response was lost or can't be read.
     Unknown(Reason),
 }
 
@@ -28,7 +28,7 @@ pub struct Decline {
     pub status: u16,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason(pub String);
 
@@ -39,12 +39,12 @@ impl fmt::Display for Reason {
 }
 
 impl<T> Outcome<T> {
-    /// The same outcome with another kind of answer. An answer that can't be read leaves the outcome unknown.
+    /// The same outcome with another kind of response. A response that can't be read leaves the outcome unknown.
     pub fn read<U>(self, read: impl FnOnce(T) -> Result<U, String>) -> Outcome<U> {
         match self {
-            Outcome::Done(answer) => match read(answer) {
-                Ok(answer) => Outcome::Done(answer),
-                Err(reason) => Outcome::Unknown(Reason(format!("the answer can't be read: {reason}"))),
+            Outcome::Done(response) => match read(response) {
+                Ok(response) => Outcome::Done(response),
+                Err(reason) => Outcome::Unknown(Reason(format!("the response can't be read: {reason}"))),
             },
             Outcome::Declined(decline) => Outcome::Declined(decline),
             Outcome::Retryable(reason) => Outcome::Retryable(reason),
@@ -53,10 +53,10 @@ impl<T> Outcome<T> {
     }
 }
 
-/// A call without which nothing can go on, and that brought no answer.
+/// Why a call failed whose response is needed to go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// The party gives no answer at the moment.
+    /// The party gives no response at the moment.
     #[error("{party} is not available: {reason}")]
     Unavailable {
         /// Who.
@@ -77,7 +77,7 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// No answer, for this reason.
+    /// No response, for this reason.
     pub fn unavailable(party: &'static str, reason: &impl ToString) -> Self {
         Self::Unavailable {
             party,
@@ -105,13 +105,13 @@ impl Laned for ProviderError {
 }
 
 impl<T> Outcome<T> {
-    /// The answer, where anything else is a failure.
+    /// The response, where anything else is a failure.
     ///
     /// # Errors
-    /// Fatal when `party` refused, transient when there is no answer.
+    /// Fatal when `party` refused, transient when there is no response.
     pub fn done(self, party: &'static str) -> Result<T, ProviderError> {
         match self {
-            Outcome::Done(answer) => Ok(answer),
+            Outcome::Done(response) => Ok(response),
             Outcome::Declined(decline) => Err(ProviderError::refused(party, decline)),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
                 Err(ProviderError::unavailable(party, &reason))

@@ -8,32 +8,27 @@ use domain::ids::PlaidAccountId;
 use domain::money::{Money, Rounding};
 use reqwest::Client;
 use rust_decimal::Decimal;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::exact;
-use crate::http::{self, Attempts, NoAnswer, exchange};
+use crate::http::{self, Attempts, NoResponse, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SPACING: [Duration; 1] = [Duration::from_millis(300)];
-/// A balance may be this old where the bank gives none on the spot; some (Capital One) want to be told.
+/// A balance may be this old where the bank gives none on the spot; some (Capital One) require that it is stated.
 const MAX_BALANCE_AGE: TimeDelta = TimeDelta::days(7);
 
-/// What signs us in. The secret's JSON has these fields.
-#[derive(Clone, Deserialize)]
+/// How to sign in. The secret's JSON has these fields.
+#[derive(Debug, Clone, Deserialize)]
 pub struct Credentials {
     /// Id of our client at Plaid.
     pub client_id: String,
     /// Its secret.
-    pub secret: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Credentials(redacted)")
-    }
+    pub secret: SecretString,
 }
 
 /// The client.
@@ -45,7 +40,7 @@ pub struct Plaid {
 }
 
 #[derive(Deserialize)]
-struct BalanceAnswer {
+struct BalanceResponse {
     accounts: Vec<AccountObject>,
 }
 
@@ -91,16 +86,16 @@ impl Plaid {
     }
 
     /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
-    /// tell the available one. Rounded down to a cent.
+    /// report the available one. Rounded down to a cent.
     pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
         let oldest = (Utc::now() - MAX_BALANCE_AGE).to_rfc3339_opts(SecondsFormat::Secs, true);
         let options = json!({"account_ids": [account], "min_last_updated_datetime": oldest});
         let body = json!({"access_token": token, "options": options});
-        let answer = self.post("/accounts/balance/get", body, deadline).await;
-        answer.read(|body| balance_of(&body, account))
+        let response = self.post("/accounts/balance/get", body, deadline).await;
+        response.read(|body| balance_of(&body, account))
     }
 
-    /// Reads may be repeated freely, so a lost answer is retried and never in doubt.
+    /// Reads may be repeated freely, so a request whose response is lost is sent again and its outcome never unknown.
     async fn post(&self, path: &str, body: Value, deadline: Instant) -> Outcome<Vec<u8>> {
         let mut attempts = Attempts::new(&SPACING, deadline);
         loop {
@@ -116,23 +111,23 @@ impl Plaid {
             .http
             .post(format!("{}{path}", self.base))
             .header("PLAID-CLIENT-ID", &self.credentials.client_id)
-            .header("PLAID-SECRET", &self.credentials.secret)
+            .header("PLAID-SECRET", self.credentials.secret.expose_secret())
             .json(&with_credentials(body, &self.credentials));
-        let answer = match exchange(request, deadline).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => {
+        let response = match exchange(request, deadline).await {
+            Ok(response) => response,
+            Err(NoResponse::NotSent(reason) | NoResponse::Lost(reason)) => {
                 return Outcome::Retryable(Reason(reason));
             }
         };
-        let is_json = serde_json::from_slice::<&RawValue>(&answer.body).is_ok();
-        tracing::info!(path, status = answer.status, "Plaid answered");
-        match answer.status {
-            200..=299 if is_json => Outcome::Done(answer.body),
-            400..=499 if answer.status != 429 => {
+        let is_json = serde_json::from_slice::<&RawValue>(&response.body).is_ok();
+        tracing::info!(path, status = response.status, "received the response of Plaid");
+        match response.status {
+            200..=299 if is_json => Outcome::Done(response.body),
+            400..=499 if response.status != 429 => {
                 let ErrorBody {
                     error_code,
                     error_message,
-                } = serde_json::from_slice(&answer.body).unwrap_or_default();
+                } = serde_json::from_slice(&response.body).unwrap_or_default();
                 match error_code.as_str() {
                     "INSTITUTION_NOT_RESPONDING" | "INSTITUTION_DOWN" => {
                         Outcome::Retryable(Reason(error_code))
@@ -140,7 +135,7 @@ impl Plaid {
                     _ => Outcome::Declined(Decline {
                         code: error_code,
                         message: error_message,
-                        status: answer.status,
+                        status: response.status,
                     }),
                 }
             }
@@ -165,15 +160,15 @@ fn with_credentials(body: &Value, credentials: &Credentials) -> Value {
     let mut body = body.clone();
     if let Some(fields) = body.as_object_mut() {
         fields.insert("client_id".to_owned(), json!(credentials.client_id));
-        fields.insert("secret".to_owned(), json!(credentials.secret));
+        fields.insert("secret".to_owned(), json!(credentials.secret.expose_secret()));
     }
     body
 }
 
 fn balance_of(body: &[u8], account: &PlaidAccountId) -> Result<Money, String> {
-    let answer: BalanceAnswer = serde_json::from_slice(body)
+    let response: BalanceResponse = serde_json::from_slice(body)
         .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))?;
-    let found = answer
+    let found = response
         .accounts
         .into_iter()
         .find(|found| found.account_id == account.as_str());
@@ -181,11 +176,11 @@ fn balance_of(body: &[u8], account: &PlaidAccountId) -> Result<Money, String> {
     let amount = balances
         .available
         .or(balances.current)
-        .ok_or("no balance is told")?;
+        .ok_or("there is no balance")?;
     let code = balances
         .iso_currency_code
         .as_deref()
-        .ok_or("no currency is told")?;
+        .ok_or("there is no currency")?;
     let currency = Currency::parse(code).map_err(|error| error.to_string())?;
     Money::from_decimal(exact::without_noise(amount.0), currency, Rounding::Floor)
         .map_err(|error| error.to_string())
@@ -196,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_available_balance_counts_and_the_current_one_stands_in() {
+    fn balance_is_the_available_one_or_else_the_current_one() {
         let account = PlaidAccountId::parse("a").unwrap();
         let balance = |balances: &str| {
             balance_of(

@@ -156,7 +156,7 @@ fn message(item: &FeedItem, device: &DeviceToken) -> Push {
     data.insert("notification_id".to_owned(), item.id.to_string());
     data.insert("kind".to_owned(), item.kind.clone());
     Push {
-        device_token: device.expose().to_owned(),
+        device_token: device.secret().clone(),
         title: item.title.clone(),
         body: item.body.clone(),
         data,

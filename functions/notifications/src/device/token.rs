@@ -23,6 +23,10 @@ impl DeviceToken {
         Self(SecretString::from(token))
     }
 
+    pub(crate) fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -13,7 +13,7 @@ use platform::error::PlatformError;
 use platform::messaging::event::Envelope;
 use platform::messaging::inbox::{self, Arrival};
 use platform::observability::{metrics, telemetry};
-use providers::drivewealth::{BrokerAccount, PortfolioAnswer, is_missing, is_not_open};
+use providers::drivewealth::{BrokerAccount, PortfolioResponse, is_missing, is_not_open};
 use providers::outcome::{Decline, Outcome};
 use sqlx::PgConnection;
 
@@ -46,7 +46,7 @@ impl CashChanges {
     /// instead. Without a portfolio, or in an account that isn't open, there are no targets to set.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, or its figures don't hold together.
+    /// Transient when the broker doesn't respond, or its figures don't hold together.
     pub async fn apply(&self, event: &Envelope<CashChanged>, deadline: Deadline) -> Result<(), Error> {
         telemetry::identify(event.data.profile_id.get());
         let event_id = event.id.to_string();
@@ -94,7 +94,7 @@ impl CashChanges {
             }
             outcome => outcome.done(PARTY)?,
         };
-        let portfolio = Portfolio::check(response.reading.clone()).inspect_err(|reason| {
+        let portfolio = Portfolio::check(response.portfolio.clone()).inspect_err(|reason| {
             tracing::error!(drivewealth_account_id = %account, %reason, "refused the broker's figures of a portfolio");
             metrics::count("InvalidPortfolios", 1);
         })?;
@@ -139,7 +139,7 @@ enum TargetsResult {
 }
 
 struct TargetsSet {
-    response: PortfolioAnswer,
+    response: PortfolioResponse,
     portfolio: Portfolio,
     targets: Targets,
     as_of: DateTime<Utc>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::ids::DriveWealthAccountId;
 use domain::trading::portfolio::{Portfolio, Targets};
-use providers::drivewealth::PortfolioAnswer;
+use providers::drivewealth::PortfolioResponse;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -14,7 +14,7 @@ use crate::Error;
 pub(crate) async fn upsert_newest(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
-    response: &PortfolioAnswer,
+    response: &PortfolioResponse,
     portfolio: &Portfolio,
     targets: &Targets,
     as_of: DateTime<Utc>,
@@ -31,7 +31,7 @@ pub(crate) async fn upsert_newest(
         &response.id as _,
         account as _,
         targets.cash.as_decimal(),
-        response.reading.cash.actual.round_dp(4),
+        response.portfolio.cash.actual.round_dp(4),
         portfolio.cash_value().minor(),
         portfolio.equity().minor(),
         as_of,

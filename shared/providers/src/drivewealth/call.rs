@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::Credentials;
 use super::session::{Session, SessionStore};
-use crate::http::{self, Answer, Attempts, NoAnswer, exchange};
+use crate::http::{self, Attempts, NoResponse, Response, exchange};
 use crate::outcome::{Decline, Outcome, Reason};
 
 /// Three attempts, spaced as DriveWealth suggests.
@@ -58,7 +59,7 @@ impl Request {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SignInAnswer {
+struct SignInResponse {
     auth_token: String,
     expires_at: DateTime<Utc>,
 }
@@ -72,7 +73,7 @@ struct ErrorBody {
 
 /// What one attempt has shown.
 enum Attempt {
-    Answered(Vec<u8>),
+    Received(Vec<u8>),
     Declined(Decline),
     SessionRefused,
     /// Surely not done.
@@ -96,7 +97,7 @@ impl<S: SessionStore> DriveWealth<S> {
         })
     }
 
-    /// Sends a request until there is an answer or no more time.
+    /// Sends a request until there is a response or no more time.
     pub(super) async fn call(&self, request: Request, deadline: Instant) -> Outcome<Vec<u8>> {
         let reads_only = request.method == Method::GET;
         let mut attempts = Attempts::new(&SPACING, deadline);
@@ -108,10 +109,10 @@ impl<S: SessionStore> DriveWealth<S> {
                 Err(reason) => break reason,
             };
             let (reason, goes_on) = match self.attempt(&request, &session, deadline).await {
-                Attempt::Answered(body) => return Outcome::Done(body),
+                Attempt::Received(body) => return Outcome::Done(body),
                 // An earlier attempt may have gone through, and be what this one is refused for.
                 Attempt::Declined(decline) if doubt.is_some() && request.is_payment() => {
-                    break format!("refused with code {} after a lost answer", decline.code);
+                    break format!("refused with code {} after a lost response", decline.code);
                 }
                 Attempt::Declined(decline) => return Outcome::Declined(decline),
                 Attempt::SessionRefused => {
@@ -145,16 +146,16 @@ impl<S: SessionStore> DriveWealth<S> {
             sending = sending.json(body);
         }
         match exchange(sending, deadline).await {
-            Ok(answer) => classify(request, answer),
-            Err(NoAnswer::NotSent(reason)) => Attempt::NotDone(reason, None),
-            Err(NoAnswer::Lost(reason)) => Attempt::Doubtful(reason),
+            Ok(response) => classify(request, response),
+            Err(NoResponse::NotSent(reason)) => Attempt::NotDone(reason, None),
+            Err(NoResponse::Lost(reason)) => Attempt::Doubtful(reason),
         }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.base))
-            .header("dw-client-app-key", &self.credentials.app_key)
+            .header("dw-client-app-key", self.credentials.app_key.expose_secret())
             .header("dw-request-timestamp", Utc::now().to_rfc3339())
     }
 
@@ -189,14 +190,14 @@ impl<S: SessionStore> DriveWealth<S> {
         let Credentials {
             username, password, ..
         } = &self.credentials;
-        let body = json!({"appTypeID": 4, "username": username, "password": password});
-        let answer = exchange(self.request(Method::POST, "/auth").json(&body), deadline).await;
-        let answer = answer.map_err(|error| format!("signing in failed: {error:?}"))?;
-        if answer.status >= 300 {
-            return Err(format!("signing in was refused with status {}", answer.status));
+        let body = json!({"appTypeID": 4, "username": username, "password": password.expose_secret()});
+        let response = exchange(self.request(Method::POST, "/auth").json(&body), deadline).await;
+        let response = response.map_err(|error| format!("signing in failed: {error:?}"))?;
+        if response.status >= 300 {
+            return Err(format!("signing in was refused with status {}", response.status));
         }
-        let read: SignInAnswer = serde_json::from_slice(&answer.body)
-            .map_err(|_| "the answer to signing in can't be read".to_owned())?;
+        let read: SignInResponse = serde_json::from_slice(&response.body)
+            .map_err(|_| "the response to signing in can't be read".to_owned())?;
         Ok(Session {
             token: read.auth_token,
             expires_at: read.expires_at,
@@ -205,41 +206,44 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 }
 
-fn classify(request: &Request, answer: Answer) -> Attempt {
+fn classify(request: &Request, response: Response) -> Attempt {
     let method = &request.method;
-    let request_id = answer
+    let request_id = response
         .headers
         .get("dw-request-id")
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
-    tracing::info!(%method, status = answer.status, dw_request_id = request_id, "DriveWealth answered");
-    match answer.status {
-        200..=299 if serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body).is_ok() => {
-            Attempt::Answered(answer.body)
+    tracing::info!(%method, status = response.status, dw_request_id = request_id, "received the response of DriveWealth");
+    match response.status {
+        200..=299 if serde_json::from_slice::<&serde_json::value::RawValue>(&response.body).is_ok() => {
+            Attempt::Received(response.body)
         }
-        200..=299 => Attempt::Doubtful("the answer is not JSON".to_owned()),
+        200..=299 => Attempt::Doubtful("the response is not JSON".to_owned()),
         401 => Attempt::SessionRefused,
-        429 => Attempt::NotDone("too many requests".to_owned(), http::retry_after(&answer.headers)),
-        status => match refusal(request, &answer) {
+        429 => Attempt::NotDone(
+            "too many requests".to_owned(),
+            http::retry_after(&response.headers),
+        ),
+        status => match refusal(request, &response) {
             Some(decline) => Attempt::Declined(decline),
             None => Attempt::Doubtful(format!("status {status}")),
         },
     }
 }
 
-/// DriveWealth's own refusal, in its own form. Gateways on the way answer with statuses of the 400s too, and 409 may be
+/// DriveWealth's own refusal, in its own form. Gateways on the way respond with statuses of the 400s too, and 409 may be
 /// about another attempt of the same payment, so that neither says that no money moves.
-fn refusal(request: &Request, answer: &Answer) -> Option<Decline> {
+fn refusal(request: &Request, response: &Response) -> Option<Decline> {
     let is_refusal = if request.is_payment() {
-        matches!(answer.status, 400 | 422)
+        matches!(response.status, 400 | 422)
     } else {
-        (400..=499).contains(&answer.status) && answer.status != 408
+        (400..=499).contains(&response.status) && response.status != 408
     };
-    let ErrorBody { error_code, message } = serde_json::from_slice(&answer.body).ok()?;
+    let ErrorBody { error_code, message } = serde_json::from_slice(&response.body).ok()?;
     (is_refusal && !error_code.is_empty()).then_some(Decline {
         code: error_code,
         message,
-        status: answer.status,
+        status: response.status,
     })
 }
 
@@ -250,12 +254,12 @@ mod tests {
     use super::*;
 
     fn is_declined(request: &Request, status: u16, body: &str) -> bool {
-        let answer = Answer {
+        let response = Response {
             status,
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
         };
-        matches!(classify(request, answer), Attempt::Declined(_))
+        matches!(classify(request, response), Attempt::Declined(_))
     }
 
     #[test]

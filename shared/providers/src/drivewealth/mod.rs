@@ -1,7 +1,7 @@
 //! DriveWealth, the broker: accounts, deposits and redemptions, portfolios.
 //!
-//! Every POST carries an `Idempotency-Key`; DriveWealth remembers it for 4 days and answers a repetition with the
-//! identical first answer, so a POST whose answer was lost may be sent again. Paths, fields and statuses:
+//! Every POST carries an `Idempotency-Key`; DriveWealth remembers it for 4 days and responds to a repetition
+//! with the identical first response, so a POST whose response was lost may be sent again. Paths, fields and statuses:
 //! `domain-trading`, section 2.
 
 mod call;
@@ -21,6 +21,7 @@ use domain::money::Money;
 use domain::trading::account::AccountStatus;
 use domain::trading::payment::PaymentStatus;
 use domain::trading::portfolio::BrokerPortfolio;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -52,21 +53,15 @@ pub fn is_missing(decline: &Decline) -> bool {
     decline.status == 404
 }
 
-/// What signs us in. The secret's JSON has these fields.
-#[derive(Clone, Deserialize)]
+/// How to sign in. The secret's JSON has these fields.
+#[derive(Debug, Clone, Deserialize)]
 pub struct Credentials {
     /// Key of the application, sent with every request.
-    pub app_key: String,
+    pub app_key: SecretString,
     /// The service user.
     pub username: String,
     /// Its password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Credentials(redacted)")
-    }
+    pub password: SecretString,
 }
 
 /// An order to move money between a bank account and a trading account.
@@ -87,7 +82,7 @@ pub struct PaymentOrder {
 pub struct Payment {
     /// DriveWealth's id.
     pub id: DriveWealthPaymentId,
-    /// The account; some answers leave it out.
+    /// The account; some responses leave it out.
     pub account_id: Option<DriveWealthAccountId>,
     /// The amount; above zero in either direction.
     pub amount: Money,
@@ -103,7 +98,7 @@ pub struct Payment {
     pub status_updated_at: DateTime<Utc>,
     /// How fresh this is.
     pub freshness: Freshness,
-    /// The answer as it came.
+    /// The response as it came.
     pub raw: Arc<RawValue>,
 }
 
@@ -112,7 +107,7 @@ pub struct Payment {
 pub enum Freshness {
     /// DriveWealth's response to a request: it counts even if an earlier report has the same time.
     Current,
-    /// By an event, which may have been on its way for long, or in answer to an order, which is the first answer again
+    /// By an event, which may have been on its way for long, or in response to an order, which is the first response again
     /// when the order is repeated.
     Snapshot,
 }
@@ -135,7 +130,7 @@ pub struct BrokerAccount {
     pub status: AccountStatus,
     /// When it was last changed; when it was fetched, where DriveWealth doesn't say.
     pub updated_at: DateTime<Utc>,
-    /// The answer as it came.
+    /// The response as it came.
     pub raw: Arc<RawValue>,
 }
 
@@ -159,11 +154,11 @@ pub struct BrokerPositions {
 
 /// A portfolio with its id, not checked yet.
 #[derive(Debug, Clone)]
-pub struct PortfolioAnswer {
+pub struct PortfolioResponse {
     /// DriveWealth's id.
     pub id: DriveWealthPortfolioId,
-    /// What it says.
-    pub reading: BrokerPortfolio,
-    /// The answer as it came.
+    /// The portfolio, as DriveWealth has it.
+    pub portfolio: BrokerPortfolio,
+    /// The response as it came.
     pub raw: Arc<RawValue>,
 }

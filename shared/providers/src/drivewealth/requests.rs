@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::call::{DriveWealth, Request};
 use super::session::SessionStore;
 use super::{
-    BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PaymentOrder, PortfolioAnswer,
+    BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PaymentOrder, PortfolioResponse,
     wire,
 };
 use crate::outcome::Outcome;
@@ -121,7 +121,11 @@ impl<S: SessionStore> DriveWealth<S> {
     }
 
     /// The portfolio of an account.
-    pub async fn portfolio(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<PortfolioAnswer> {
+    pub async fn portfolio(
+        &self,
+        id: &DriveWealthAccountId,
+        deadline: Instant,
+    ) -> Outcome<PortfolioResponse> {
         let request = Request::get(format!("/accounts/{}/portfolio", segment(id.as_str())));
         self.call(request, deadline)
             .await

@@ -3,7 +3,7 @@
 use domain::trading::account::AccountStatus;
 use domain::trading::payment::PaymentStatus;
 
-/// What a payment's status number means. -1 ("Unknown") and any number not listed is no answer to go by: the payment
+/// What a payment's status number means. -1 ("Unknown") and any number not listed says nothing: the payment
 /// stays as it is and is looked up again.
 pub fn payment_status(code: i32) -> PaymentStatus {
     match code {
@@ -23,7 +23,7 @@ pub fn payment_status(code: i32) -> PaymentStatus {
     }
 }
 
-/// The number behind a status's name, for answers that leave the number out. Spelling varies between REST and events.
+/// The number behind a status's name, for responses that leave the number out. Spelling varies between REST and events.
 pub(super) fn payment_code(name: &str) -> Option<i32> {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     Some(match name.to_ascii_lowercase().as_str() {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::status::{account_status, payment_code, payment_status};
-use super::{BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PortfolioAnswer};
+use super::{BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PortfolioResponse};
 use crate::exact;
 
 /// The payload of `deposits.*` and `redemptions.*` events.
@@ -243,7 +243,7 @@ struct PartObject {
     value: Decimal,
 }
 
-pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
+pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioResponse, String> {
     let raw = parse_raw(body)?;
     let object: PortfolioObject = parse(body)?;
     let mut portfolio = BrokerPortfolio {
@@ -252,7 +252,7 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
         funds: Vec::new(),
     };
     for holding in object.holdings {
-        let part = reading(holding.target, holding.actual, holding.value);
+        let part = rounded(holding.target, holding.actual, holding.value);
         match holding.kind.as_str() {
             "CASH_RESERVE" => portfolio.cash = part,
             "FUND" => portfolio.funds.push(BrokerFund {
@@ -263,20 +263,21 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioAnswer, String> {
                     .holdings
                     .unwrap_or_default()
                     .into_iter()
-                    .map(|part| reading(part.target, part.actual, part.value))
+                    .map(|part| rounded(part.target, part.actual, part.value))
                     .collect(),
             }),
             other => return Err(format!("a holding of type {other}")),
         }
     }
-    Ok(PortfolioAnswer {
+    Ok(PortfolioResponse {
         id: object.id,
-        reading: portfolio,
+        portfolio,
         raw,
     })
 }
 
-fn reading(target: Decimal, actual: Decimal, value: Decimal) -> BrokerHolding {
+/// A holding without the noise that floats left in its numbers.
+fn rounded(target: Decimal, actual: Decimal, value: Decimal) -> BrokerHolding {
     BrokerHolding {
         target: exact::without_noise(target),
         actual: exact::without_noise(actual),
@@ -284,7 +285,7 @@ fn reading(target: Decimal, actual: Decimal, value: Decimal) -> BrokerHolding {
     }
 }
 
-/// Amounts are signed differently in answers and events; ours are above zero in either direction.
+/// Amounts are signed differently in responses and events; ours are above zero in either direction.
 fn amount(amount: Decimal, currency: Option<&CurrencyName>) -> Result<Money, String> {
     let currency = currency.map_or(Ok(Currency::USD), |name| Currency::parse(name.code()));
     let currency = currency.map_err(|error| error.to_string())?;
@@ -398,7 +399,7 @@ mod tests {
     fn weights_that_floats_have_counted_are_read() {
         let body = br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":null,"type":"CASH_RESERVE",
             "target":-5.551115123125783E-17,"actual":5.551115123125783E-17,"value":-2.8E-12}]}"#;
-        assert_eq!(portfolio(body).unwrap().reading.cash, BrokerHolding::default());
+        assert_eq!(portfolio(body).unwrap().portfolio.cash, BrokerHolding::default());
     }
 
     #[test]
@@ -406,8 +407,8 @@ mod tests {
         let body =
             br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
             "actual":1.0,"value":100.00,"holdings":[{"symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
-        let answer = portfolio(body).unwrap();
-        assert_eq!(answer.reading.cash, BrokerHolding::default());
-        assert_eq!(answer.reading.funds.len(), 1);
+        let response = portfolio(body).unwrap();
+        assert_eq!(response.portfolio.cash, BrokerHolding::default());
+        assert_eq!(response.portfolio.funds.len(), 1);
     }
 }

@@ -9,9 +9,9 @@ use domain::rate::{Rate, RateError};
 use roxmltree::{Document, Node, ParsingOptions};
 use thiserror::Error;
 
-/// Largest feed that is read, in bytes; it has less than 2 KiB.
-const MAX_FEED: usize = 64 * 1024;
-/// Most elements and texts between them; a feed of thirty currencies has about eighty.
+/// Largest feed that is read, in bytes; a feed has less than 2 KiB.
+const MAX_FEED_BYTES: usize = 64 * 1024;
+/// Most elements and texts of a feed; one of thirty currencies has about eighty.
 const MAX_NODES: u32 = 1_000;
 
 const ENVELOPE: &str = "http://www.gesmes.org/xml/2002-08-01";
@@ -41,7 +41,7 @@ pub enum FeedError {
     /// It is XML, but not the bank's envelope.
     #[error("the feed isn't an envelope of reference rates")]
     NotEnvelope,
-    /// There is something beside the rates, or about them, that we don't know.
+    /// An element or attribute that we don't know: it may change what the rates mean.
     #[error("the feed has something unexpected beside the rates")]
     Unexpected,
     /// It has the rates of more than one day.
@@ -50,8 +50,8 @@ pub enum FeedError {
     /// The rates have no date.
     #[error("the rates have no date")]
     NoDate,
-    /// The date isn't one such as 2026-11-24.
-    #[error("the date of the rates is none")]
+    /// The date isn't in the form 2026-11-24.
+    #[error("the date of the rates is invalid")]
     BadDate,
     /// There is no rate of a currency that we know.
     #[error("the feed has no rates")]
@@ -86,12 +86,12 @@ pub enum FeedError {
 
 /// Reads a feed.
 ///
-/// A currency that isn't in our table is passed over with a warning: the bank may list one that is newer than the table.
+/// A currency that isn't in our table is skipped with a warning: the bank may list one that is newer than the table.
 ///
 /// # Errors
 /// When anything else in it isn't as expected.
 pub fn parse(text: &str) -> Result<ReferenceRates, FeedError> {
-    if text.len() > MAX_FEED {
+    if text.len() > MAX_FEED_BYTES {
         return Err(FeedError::TooLarge);
     }
     let options = ParsingOptions {
@@ -150,7 +150,7 @@ fn rates_of(day: Node<'_, '_>) -> Result<Vec<(Currency, Rate)>, FeedError> {
         match Currency::parse(code) {
             Ok(Currency::EUR) => return Err(FeedError::Euro),
             Ok(currency) => rates.push((currency, rate)),
-            Err(_) => tracing::warn!(code, "the ECB has a rate of a currency that is not in our table"),
+            Err(_) => tracing::warn!(code, "skipping the rate of a currency that is not in our table"),
         }
     }
     if rates.is_empty() {
@@ -254,7 +254,7 @@ pub(super) mod tests {
         FEED.replace(part, replacement)
     }
 
-    /// What becomes of the feed with this instead of the dollar's rate.
+    /// The feed with this instead of the dollar's rate, parsed.
     fn with_usd(replacement: &str) -> Result<ReferenceRates, FeedError> {
         parse(&with(USD, replacement))
     }
@@ -302,7 +302,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_feed_of_nothing_is_refused() {
+    fn a_feed_without_rates_is_refused() {
         assert_eq!(parse(&cubes("")), Err(FeedError::NoRates));
         assert_eq!(parse(&cubes("<Cube/>")), Err(FeedError::NoRates));
         assert_eq!(
@@ -380,18 +380,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_currency_that_is_not_in_the_table_is_passed_over() {
+    fn a_currency_that_is_not_in_the_table_is_skipped() {
         let read = with_usd("<Cube currency='ZZZ' rate='2.5'/>").unwrap();
         assert_eq!(read.rates.len(), 28);
         assert!(read.rates.iter().all(|(currency, _)| *currency != Currency::USD));
-        // Its rate is none, so something is wrong with the feed.
+        // Its rate is invalid, so something is wrong with the feed.
         assert!(with_usd("<Cube currency='ZZZ' rate='0'/>").is_err());
         let alone = cubes("<Cube><Cube time='2026-11-24'><Cube currency='ZZZ' rate='2.5'/></Cube></Cube>");
         assert_eq!(parse(&alone), Err(FeedError::NoRates));
     }
 
     #[test]
-    fn there_is_one_day_and_it_has_a_date() {
+    fn a_feed_has_one_day_with_a_date() {
         assert_eq!(parse(&with(" time='2026-11-24'", "")), Err(FeedError::NoDate));
         for date in [
             "",
@@ -424,7 +424,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_guessed() {
+    fn a_feed_with_unknown_attributes_or_elements_is_refused() {
         for cube in [
             "<Cube currency='USD' rate='1.0845' multiplier='100'/>",
             "<Cube currency='USD' rate='1.0845' xmlns:x='urn:x' x:rate='2'/>",
@@ -468,7 +468,7 @@ pub(super) mod tests {
             Err(FeedError::NotXml(roxmltree::Error::NodesLimitReached))
         );
         assert_eq!(
-            parse(&format!("{FEED}{}", " ".repeat(MAX_FEED))),
+            parse(&format!("{FEED}{}", " ".repeat(MAX_FEED_BYTES))),
             Err(FeedError::TooLarge)
         );
     }

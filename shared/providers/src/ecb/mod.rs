@@ -2,8 +2,8 @@
 //!
 //! On its working days the bank sets one rate for each of some thirty currencies and publishes all of them in one XML
 //! file at about 16:00 in Frankfurt. Until then, and on weekends and holidays, the file is still that of the last
-//! working day. Money is converted by these rates, so a file is taken whole or not at all: [`parse`] refuses
-//! whatever it isn't sure to understand.
+//! working day. Money is converted by these rates, so a file is read whole or refused: [`parse`] accepts
+//! no element or attribute that it doesn't know.
 
 mod feed;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::Client;
 use tokio::time::Instant;
 
-use crate::http::{self, Attempts, NoAnswer, exchange};
+use crate::http::{self, Attempts, NoResponse, exchange};
 use crate::outcome::{Outcome, Reason};
 
 pub use feed::{FeedError, ReferenceRates, parse};
@@ -26,10 +26,10 @@ pub struct EcbClient {
     url: String,
 }
 
-/// An attempt that came to nothing.
+/// Why an attempt failed.
 struct Failure {
     reason: String,
-    /// How long the bank wants us to wait.
+    /// How long the bank asks us to wait.
     wait: Option<Duration>,
 }
 
@@ -68,19 +68,19 @@ impl EcbClient {
     }
 
     async fn attempt(&self, deadline: Instant) -> Result<ReferenceRates, Failure> {
-        let answer = exchange(self.http.get(&self.url), deadline)
+        let response = exchange(self.http.get(&self.url), deadline)
             .await
             .map_err(|error| match error {
-                NoAnswer::NotSent(reason) | NoAnswer::Lost(reason) => Failure::new(reason),
+                NoResponse::NotSent(reason) | NoResponse::Lost(reason) => Failure::new(reason),
             })?;
-        tracing::info!(status = answer.status, "the ECB answered");
-        if answer.status != 200 {
+        tracing::info!(status = response.status, "received the response of the ECB");
+        if response.status != 200 {
             return Err(Failure {
-                reason: format!("status {}", answer.status),
-                wait: http::retry_after(&answer.headers),
+                reason: format!("status {}", response.status),
+                wait: http::retry_after(&response.headers),
             });
         }
-        let text = std::str::from_utf8(&answer.body).map_err(|_| FeedError::NotText);
+        let text = std::str::from_utf8(&response.body).map_err(|_| FeedError::NotText);
         text.and_then(parse)
             .map_err(|error| Failure::new(error.to_string()))
     }
@@ -94,31 +94,31 @@ mod tests {
     use super::feed::tests::{FEED, cubes};
     use super::*;
 
-    /// A bank that gives these answers, one a connection, and its client.
-    async fn bank(answers: Vec<String>) -> EcbClient {
+    /// A bank that gives these responses, one a connection, and its client.
+    async fn bank(responses: Vec<String>) -> EcbClient {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            for answer in answers {
+            for response in responses {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let _ = stream.read(&mut [0; 4096]).await.unwrap();
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
         EcbClient::new(format!("http://{address}/feed.xml")).unwrap()
     }
 
-    fn answer(status: &str, body: &str) -> String {
+    fn response(status: &str, body: &str) -> String {
         let length = body.len();
         format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
     }
 
     #[tokio::test]
-    async fn what_can_not_be_read_is_fetched_again() {
-        let good = answer("200 OK", FEED);
+    async fn a_feed_that_can_not_be_read_is_fetched_again() {
+        let good = response("200 OK", FEED);
         for bad in [
-            answer("503 Service Unavailable", ""),
-            answer("200 OK", &FEED[..800]),
+            response("503 Service Unavailable", ""),
+            response("200 OK", &FEED[..800]),
             good[..800].to_owned(),
         ] {
             let client = bank(vec![bad, good.clone()]).await;
@@ -128,19 +128,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_can_not_be_read_in_time_is_for_another_time() {
+    async fn a_feed_that_can_not_be_read_in_time_is_retryable() {
         let deadline = Instant::now() + Duration::from_secs(30);
         let retryable = |reason: &str| Outcome::Retryable(Reason(reason.to_owned()));
         for status in [302, 404, 429, 500, 503] {
-            // The bank wants to be left alone for longer than there is time.
-            let busy = answer(&format!("{status} No\r\nretry-after: 3600"), FEED);
+            // The bank asks for a longer wait than there is time.
+            let busy = response(&format!("{status} No\r\nretry-after: 3600"), FEED);
             let client = bank(vec![busy]).await;
             assert_eq!(
                 client.daily_rates(deadline).await,
                 retryable(&format!("status {status}"))
             );
         }
-        let empty = answer("200 OK", &cubes("<Cube/>"));
+        let empty = response("200 OK", &cubes("<Cube/>"));
         let client = bank(vec![empty; 3]).await;
         assert_eq!(
             client.daily_rates(deadline).await,

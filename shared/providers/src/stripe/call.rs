@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stripe_client_core::{
@@ -14,7 +15,7 @@ use stripe_client_core::{
 use tokio::time::Instant;
 
 use super::Stripe;
-use crate::http::{self, Answer, Attempts, NoAnswer, exchange_within};
+use crate::http::{self, Attempts, NoResponse, Response, exchange_within};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SPACING: [Duration; 3] = [
@@ -22,20 +23,20 @@ const SPACING: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-/// Longest wait for one answer. A charge waits for the bank of its card.
+/// Longest wait for one response. A charge waits for the bank of its card.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What Stripe answered.
-pub(super) struct Answered<T> {
+/// A response of Stripe.
+pub(super) struct Received<T> {
     /// The object.
     pub(super) object: T,
     /// The same as it came.
     pub(super) text: String,
-    /// Whether it is the first answer to an idempotency key again, and may be out of date.
+    /// Whether it is the first response to an idempotency key again, and may be out of date.
     pub(super) is_replayed: bool,
 }
 
-/// Why there is no such answer.
+/// Why there is no such response.
 #[derive(Debug)]
 pub(super) enum Failure {
     Declined(Box<Refusal>),
@@ -80,7 +81,7 @@ impl<T> From<Failure> for Outcome<T> {
 impl StripeClientErr for Failure {
     fn deserialize_err(message: impl std::fmt::Display) -> Self {
         Failure::Unknown(format!(
-            "the answer can't be read as of version {VERSION}: {message}"
+            "the response can't be read as of version {VERSION}: {message}"
         ))
     }
 }
@@ -89,13 +90,13 @@ impl StripeClientErr for Failure {
 struct Call<'a> {
     stripe: &'a Stripe,
     deadline: Instant,
-    /// The answer, of which the crates only hand on what they have made of it.
-    answer: OnceLock<(Bytes, bool)>,
+    /// The response, of which the crates only hand on what they have made of it.
+    response: OnceLock<(Bytes, bool)>,
 }
 
 impl Stripe {
     /// Reads something. It may be repeated freely, so a lost response is retried and the outcome never unknown.
-    pub(super) async fn read<R>(&self, request: &R, deadline: Instant) -> Result<Answered<R::Output>, Failure>
+    pub(super) async fn read<R>(&self, request: &R, deadline: Instant) -> Result<Received<R::Output>, Failure>
     where
         R: StripeRequest,
         R::Output: miniserde::Deserialize,
@@ -109,7 +110,7 @@ impl Stripe {
         request: &R,
         key: &str,
         deadline: Instant,
-    ) -> Result<Answered<R::Output>, Failure>
+    ) -> Result<Received<R::Output>, Failure>
     where
         R: StripeRequest,
         R::Output: miniserde::Deserialize,
@@ -133,18 +134,18 @@ impl Stripe {
         &self,
         request: CustomizableStripeRequest<T>,
         deadline: Instant,
-    ) -> Result<Answered<T>, Failure>
+    ) -> Result<Received<T>, Failure>
     where
         T: miniserde::Deserialize,
     {
         let call = Call {
             stripe: self,
             deadline,
-            answer: OnceLock::new(),
+            response: OnceLock::new(),
         };
         let object = request.send(&call).await?;
-        let (body, is_replayed) = call.answer.into_inner().unwrap_or_default();
-        Ok(Answered {
+        let (body, is_replayed) = call.response.into_inner().unwrap_or_default();
+        Ok(Received {
             object,
             text: String::from_utf8_lossy(&body).into_owned(),
             is_replayed,
@@ -154,7 +155,7 @@ impl Stripe {
 
 /// What one attempt has shown.
 enum Attempt {
-    Answered(Bytes, bool),
+    Received(Bytes, bool),
     Declined(Box<Refusal>),
     /// Surely not done.
     NotDone(String, Option<Duration>),
@@ -177,9 +178,9 @@ impl StripeClient for Call<'_> {
         let mut doubt = None;
         let last = loop {
             let (reason, wait) = match self.attempt(&request, key.as_ref()).await {
-                Attempt::Answered(body, is_replayed) => {
-                    // Set once: nothing follows an answer.
-                    self.answer.get_or_init(|| (body.clone(), is_replayed));
+                Attempt::Received(body, is_replayed) => {
+                    // Set once: nothing follows a response.
+                    self.response.get_or_init(|| (body.clone(), is_replayed));
                     return Ok(body);
                 }
                 Attempt::Declined(refusal) => return Err(Failure::Declined(refusal)),
@@ -211,9 +212,9 @@ impl Call<'_> {
         key: Option<&IdempotencyKey>,
     ) -> Attempt {
         match exchange_within(self.prepare(request, key), TIMEOUT, self.deadline).await {
-            Ok(answer) => classify(answer),
-            Err(NoAnswer::NotSent(reason)) => Attempt::NotDone(reason, None),
-            Err(NoAnswer::Lost(reason)) => Attempt::Doubtful(reason),
+            Ok(response) => classify(response),
+            Err(NoResponse::NotSent(reason)) => Attempt::NotDone(reason, None),
+            Err(NoResponse::Lost(reason)) => Attempt::Doubtful(reason),
         }
     }
 
@@ -235,7 +236,7 @@ impl Call<'_> {
             .stripe
             .http
             .request(method, address)
-            .bearer_auth(&self.stripe.api_key)
+            .bearer_auth(self.stripe.api_key.expose_secret())
             .header("Stripe-Version", VERSION.as_str());
         if let Some(key) = key {
             sending = sending.header("Idempotency-Key", key.as_str());
@@ -268,26 +269,26 @@ struct ErrorObject {
     payment_intent: Option<Box<RawValue>>,
 }
 
-/// Without Stripe's own form of an error it is a gateway on the way that answers, and nobody knows what lies behind it.
-fn classify(answer: Answer) -> Attempt {
-    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+/// Without Stripe's own form of an error it is a gateway on the way that responds, and nobody knows what lies behind it.
+fn classify(response: Response) -> Attempt {
+    let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
     let is_replayed = header("idempotent-replayed") == Some("true");
     let request_id = header("request-id").unwrap_or_default();
-    let status = answer.status;
-    let error = serde_json::from_slice::<ErrorBody>(&answer.body).map(|body| body.error);
+    let status = response.status;
+    let error = serde_json::from_slice::<ErrorBody>(&response.body).map(|body| body.error);
     match (status, error) {
         (200..=299, _) => {
-            tracing::info!(status, request_id, is_replayed, "Stripe answered");
-            if serde_json::from_slice::<&RawValue>(&answer.body).is_ok() {
-                Attempt::Answered(answer.body.into(), is_replayed)
+            tracing::info!(status, request_id, is_replayed, "received the response of Stripe");
+            if serde_json::from_slice::<&RawValue>(&response.body).is_ok() {
+                Attempt::Received(response.body.into(), is_replayed)
             } else {
-                Attempt::Doubtful("the answer is not JSON".to_owned())
+                Attempt::Doubtful("the response is not JSON".to_owned())
             }
         }
         (400..=499, Ok(error)) => {
             let ErrorObject { kind, code, .. } = &error;
             tracing::info!(status, request_id, is_replayed, kind, code, "Stripe refused");
-            refused(status, error, is_replayed, http::retry_after(&answer.headers))
+            refused(status, error, is_replayed, http::retry_after(&response.headers))
         }
         _ => {
             tracing::warn!(status, request_id, is_replayed, "Stripe failed");

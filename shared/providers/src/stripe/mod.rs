@@ -1,8 +1,8 @@
 //! Stripe: customers, saved payment methods, charges and refunds.
 //!
 //! Requests and objects are those of the `async-stripe` crates; the sending is our own. Every POST carries an
-//! `Idempotency-Key`; Stripe remembers it for [`KEY_MEMORY`] and answers a repetition with its first answer, be it a
-//! status of the 500s. What that first answer was about may have moved on: [`Stripe::charge`] fetches the payment
+//! `Idempotency-Key`; Stripe remembers it for [`KEY_MEMORY`] and responds to a repetition with its first response, be it a
+//! status of the 500s. What that first response was about may have moved on: [`Stripe::charge`] fetches the payment
 //! anew then, while events carry it as it was.
 
 mod call;
@@ -15,6 +15,7 @@ pub mod webhook;
 mod wire;
 
 use reqwest::Client;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::http;
@@ -39,33 +40,21 @@ pub const ALREADY_REFUNDED: &str = "charge_already_refunded";
 /// The amount can't be given to Stripe: its unit of this currency isn't the minor unit. Nothing was sent.
 pub const CURRENCY_NOT_SUPPORTED: &str = "currency_not_supported";
 
-/// What signs us in, and what Stripe signs its events with. The secret's JSON has these fields.
-#[derive(Clone, Deserialize)]
+/// How to sign in, and what Stripe signs its events with. The secret's JSON has these fields.
+#[derive(Debug, Clone, Deserialize)]
 pub struct StripeCredentials {
     /// The secret or restricted key of the API.
-    pub api_key: String,
+    pub api_key: SecretString,
     /// The secrets of the webhook endpoint: the one in use, and while secrets are rolled the one before it.
-    pub webhook_secrets: Vec<String>,
-}
-
-impl std::fmt::Debug for StripeCredentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("StripeCredentials(redacted)")
-    }
+    pub webhook_secrets: Vec<SecretString>,
 }
 
 /// The client.
+#[derive(Debug)]
 pub struct Stripe {
     http: Client,
     base: String,
-    api_key: String,
-}
-
-impl std::fmt::Debug for Stripe {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = formatter.debug_struct("Stripe");
-        shown.field("base", &self.base).finish_non_exhaustive()
-    }
+    api_key: SecretString,
 }
 
 impl Stripe {

@@ -27,7 +27,7 @@ use stripe_shared::CheckoutSessionMode;
 use stripe_types::RangeQueryTs;
 use tokio::time::Instant;
 
-use super::call::{Answered, Failure};
+use super::call::{Failure, Received};
 use super::objects::{
     ChargeOutcome, ChargeRequest, CheckoutLink, CheckoutMode, CheckoutSession, IntentPage, IntentStatus,
     NewCheckout, NewCustomer, PaymentIntent, PaymentMethod, Refund, SetupIntent,
@@ -57,8 +57,8 @@ impl Stripe {
             .email(customer.email.as_str())
             .name(customer.name.as_str())
             .metadata(of_profile(customer.profile_id));
-        read(self.write(&request, key, deadline).await, |answered| {
-            wire::id(&answered.object.id)
+        read(self.write(&request, key, deadline).await, |response| {
+            wire::id(&response.object.id)
         })
     }
 
@@ -70,8 +70,8 @@ impl Stripe {
         deadline: Instant,
     ) -> Outcome<CheckoutLink> {
         let request = checkout_request(checkout);
-        read(self.write(&request, key, deadline).await, |answered| {
-            wire::link(&answered.object)
+        read(self.write(&request, key, deadline).await, |response| {
+            wire::link(&response.object)
         })
     }
 
@@ -87,8 +87,8 @@ impl Stripe {
         };
         let expanded = vec!["setup_intent.payment_method".to_owned()];
         let request = RetrieveCheckoutSession::new(id).expand(expanded);
-        read(self.read(&request, deadline).await, |answered| {
-            wire::checkout(&answered.object)
+        read(self.read(&request, deadline).await, |response| {
+            wire::checkout(&response.object)
         })
     }
 
@@ -103,8 +103,8 @@ impl Stripe {
             Err(failure) => return failure.into(),
         };
         let request = RetrievePaymentMethod::new(id);
-        read(self.read(&request, deadline).await, |answered| {
-            wire::payment_method(&answered.object)
+        read(self.read(&request, deadline).await, |response| {
+            wire::payment_method(&response.object)
         })
     }
 
@@ -122,7 +122,7 @@ impl Stripe {
         let mut request = ListPaymentMethodsCustomer::new(customer).limit(PAGE);
         for _ in 0..MAX_PAGES {
             let page = match self.read(&request, deadline).await {
-                Ok(answered) => answered.object,
+                Ok(response) => response.object,
                 Err(failure) => return failure.into(),
             };
             for method in &page.data {
@@ -146,8 +146,8 @@ impl Stripe {
             Err(failure) => return failure.into(),
         };
         let request = RetrieveSetupIntent::new(id);
-        read(self.read(&request, deadline).await, |answered| {
-            wire::setup(&answered.object)
+        read(self.read(&request, deadline).await, |response| {
+            wire::setup(&response.object)
         })
     }
 
@@ -179,16 +179,16 @@ impl Stripe {
     /// Charges a saved payment method (`POST /v1/payment_intents`, off session and confirmed at once).
     ///
     /// A repetition with the same key within [`super::KEY_MEMORY`] is the same charge; what it has come to is then looked up,
-    /// so that the answer isn't older than the call.
+    /// so that the response isn't older than the call.
     pub async fn charge(&self, charge: &ChargeRequest, deadline: Instant) -> ChargeOutcome {
         let Some(request) = charge_request(charge) else {
             let message = "Stripe counts the amount's currency in another unit than its minor unit; charge in another one";
             return Failure::declined(CURRENCY_NOT_SUPPORTED, message, 0).into();
         };
         let (reading, is_replayed) = match self.write(&request, &charge.attempt_key, deadline).await {
-            Ok(answered) => (
-                wire::intent(&answered.object, &answered.text),
-                answered.is_replayed,
+            Ok(response) => (
+                wire::intent(&response.object, &response.text),
+                response.is_replayed,
             ),
             Err(Failure::Declined(refusal)) => match &refusal.intent {
                 Some(intent) => (read_intent(intent), refusal.is_replayed),
@@ -205,7 +205,7 @@ impl Stripe {
         }
     }
 
-    /// A payment of which only an old answer is there. That answer may say that it failed, and the customer may have
+    /// A payment of which only an old response is there. That response may say that it failed, and the customer may have
     /// confirmed it since.
     async fn afresh(&self, id: &StripePaymentIntentId, deadline: Instant) -> ChargeOutcome {
         match self.payment_intent(id, deadline).await {
@@ -234,8 +234,8 @@ impl Stripe {
         };
         let request = CancelPaymentIntent::new(id)
             .cancellation_reason(CancelPaymentIntentCancellationReason::Abandoned);
-        read(self.write(&request, key, deadline).await, |answered| {
-            wire::intent(&answered.object, &answered.text)
+        read(self.write(&request, key, deadline).await, |response| {
+            wire::intent(&response.object, &response.text)
         })
     }
 
@@ -250,8 +250,8 @@ impl Stripe {
             Err(failure) => return failure.into(),
         };
         let request = RetrievePaymentIntent::new(id);
-        read(self.read(&request, deadline).await, |answered| {
-            wire::intent(&answered.object, &answered.text)
+        read(self.read(&request, deadline).await, |response| {
+            wire::intent(&response.object, &response.text)
         })
     }
 
@@ -276,7 +276,7 @@ impl Stripe {
         let mut found: Vec<PaymentIntent> = Vec::new();
         for _ in 0..MAX_PAGES {
             let page = match self.read(&request, deadline).await {
-                Ok(answered) => answered,
+                Ok(response) => response,
                 Err(failure) => return failure.into(),
             };
             let is_of_attempt = |intent: &stripe_shared::PaymentIntent| {
@@ -313,7 +313,7 @@ impl Stripe {
             request = request.starting_after(after.as_str());
         }
         let page = match self.read(&request, deadline).await {
-            Ok(answered) => answered,
+            Ok(response) => response,
             Err(failure) => return failure.into(),
         };
         match intents(&page, |_| true) {
@@ -334,8 +334,8 @@ impl Stripe {
         deadline: Instant,
     ) -> Outcome<Refund> {
         let request = CreateRefund::new().payment_intent(intent.as_str());
-        read(self.write(&request, key, deadline).await, |answered| {
-            wire::refund(&answered.object)
+        read(self.write(&request, key, deadline).await, |response| {
+            wire::refund(&response.object)
         })
     }
 }
@@ -416,17 +416,17 @@ fn path_id(id: &str) -> Result<String, Failure> {
 }
 
 fn read<T, U>(
-    answered: Result<Answered<T>, Failure>,
-    read: impl FnOnce(Answered<T>) -> Result<U, String>,
+    response: Result<Received<T>, Failure>,
+    read: impl FnOnce(Received<T>) -> Result<U, String>,
 ) -> Outcome<U> {
-    match answered {
-        Ok(answered) => Outcome::Done(answered).read(read),
+    match response {
+        Ok(response) => Outcome::Done(response).read(read),
         Err(failure) => failure.into(),
     }
 }
 
 fn unreadable<T>(reason: &str) -> Outcome<T> {
-    Outcome::Unknown(Reason(format!("the answer can't be read: {reason}")))
+    Outcome::Unknown(Reason(format!("the response can't be read: {reason}")))
 }
 
 fn too_many<T>(what: &str) -> Outcome<T> {
@@ -446,7 +446,7 @@ struct Page<'a> {
 
 /// Payments of a page.
 fn intents(
-    page: &Answered<stripe_types::List<stripe_shared::PaymentIntent>>,
+    page: &Received<stripe_types::List<stripe_shared::PaymentIntent>>,
     is_wanted: impl Fn(&stripe_shared::PaymentIntent) -> bool,
 ) -> Result<Vec<PaymentIntent>, String> {
     let raw: Page<'_> = serde_json::from_str(&page.text).map_err(|error| wire::position(&error))?;

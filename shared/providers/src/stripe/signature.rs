@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ring::hmac;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 /// How far the time of a signature may be from ours, either way. Stripe signs every delivery anew.
@@ -10,7 +11,7 @@ pub const TOLERANCE: TimeDelta = TimeDelta::seconds(300);
 /// Signatures in one header: one for each secret that is in use, and few secrets are.
 const MAX_SIGNATURES: usize = 8;
 
-/// Why an event isn't believed.
+/// Why an event is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidSignature {
     /// There is no header.
@@ -36,14 +37,17 @@ pub enum InvalidSignature {
 pub fn verify(
     signature_header: Option<&str>,
     body: &[u8],
-    secrets: &[String],
+    secrets: &[SecretString],
     now: DateTime<Utc>,
 ) -> Result<(), InvalidSignature> {
     let header = Header::parse(signature_header.ok_or(InvalidSignature::Unsigned)?)?;
     let mut signed = format!("{}.", header.time).into_bytes();
     signed.extend_from_slice(body);
     // Anybody can sign with an empty secret.
-    let mut secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    let mut secrets = secrets
+        .iter()
+        .map(|secret| secret.expose_secret())
+        .filter(|secret| !secret.is_empty());
     let is_ours = secrets.any(|secret| {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let mut signatures = header.signatures.iter();
@@ -124,7 +128,7 @@ mod tests {
     }
 
     fn check(header: Option<&str>, body: &[u8]) -> Result<(), InvalidSignature> {
-        let secrets = ["whsec_new".to_owned(), String::new(), "whsec_old".to_owned()];
+        let secrets = ["whsec_new", "", "whsec_old"].map(SecretString::from);
         verify(
             header,
             body,
@@ -134,18 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn a_known_signature() {
+    fn a_signature_made_by_openssl_is_valid() {
         // From `printf 1492774577.{} | openssl dgst -sha256 -hmac whsec_test`.
         let header = "t=1492774577,v1=0d0602f6611bd2252dd4b74b58a4528355a7380639a15e6cc21e3059d56d5b8b";
         let now = DateTime::from_timestamp(1_492_774_577, 0).unwrap();
         assert_eq!(
-            verify(Some(header), b"{}", &["whsec_test".to_owned()], now),
+            verify(Some(header), b"{}", &[SecretString::from("whsec_test")], now),
             Ok(())
         );
     }
 
     #[test]
-    fn headers_that_are_believed_and_that_are_not() {
+    fn a_header_needs_one_time_and_a_signature_by_a_secret() {
         let time = NOW.to_string();
         let new = sign("whsec_new", &time, BODY);
         let old = sign("whsec_old", &time, BODY);
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn five_minutes_either_way_and_not_a_second_more() {
+    fn a_signature_is_valid_for_five_minutes_either_way() {
         for (seconds, expected) in [
             (-301, Err(InvalidSignature::OutsideTolerance)),
             (-300, Ok(())),

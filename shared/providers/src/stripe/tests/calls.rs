@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 
 fn done<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
     match outcome {
-        Outcome::Done(answer) => answer,
+        Outcome::Done(response) => response,
         other => panic!("it isn't done: {other:?}"),
     }
 }
@@ -51,8 +51,8 @@ fn fields(request: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_customer_is_made_once_for_a_key() {
-    let answer = json!({"id": "cus_1", "object": "customer", "created": 1_790_000_000, "livemode": false});
-    let server = Server::start(vec![Reply::Json(200, answer)]).await;
+    let response = json!({"id": "cus_1", "object": "customer", "created": 1_790_000_000, "livemode": false});
+    let server = Server::start(vec![Reply::Json(200, response)]).await;
     let id = done(
         server
             .stripe
@@ -108,8 +108,8 @@ async fn a_visit_to_pay_asks_for_a_refund_only_when_told_to() {
     let price = || CheckoutMode::Payment {
         price: "price_1".to_owned(),
     };
-    let answer = || Reply::Json(200, checkout_session("payment"));
-    let server = Server::start(vec![answer(), answer()]).await;
+    let response = || Reply::Json(200, checkout_session("payment"));
+    let server = Server::start(vec![response(), response()]).await;
     for (refund, more) in [(false, None), (true, Some("metadata[refund]=true"))] {
         done(
             server
@@ -179,7 +179,7 @@ async fn a_lost_reading_is_read_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_declined() {
+async fn a_missing_object_is_declined() {
     let missing = || Reply::Json(404, error("invalid_request_error", Some(RESOURCE_MISSING)));
     let server = Server::start(vec![missing(), missing()]).await;
     let id = StripePaymentIntentId::parse("pi_1").unwrap();
@@ -231,7 +231,7 @@ async fn all_methods_of_a_customer_are_listed() {
 }
 
 #[tokio::test]
-async fn what_is_detached_already_is_done() {
+async fn detaching_a_method_that_is_detached_already_is_done() {
     let detached = || with(card("pm_1"), json!({"customer": null}));
     let refusal = || Reply::Json(400, error("invalid_request_error", None));
     let missing = Reply::Json(404, error("invalid_request_error", Some(RESOURCE_MISSING)));

@@ -83,7 +83,7 @@ async fn a_charge_is_one_request_with_its_key_and_its_version() {
 }
 
 #[tokio::test]
-async fn what_an_answer_means() {
+async fn a_response_gives_the_outcome_of_its_status_and_code() {
     let authentication = card_error(refused_intent("authentication_required"));
     let without_form = json!({"message": "forbidden"});
     for (reply, expected, attempts) in [
@@ -178,7 +178,7 @@ async fn what_an_answer_means() {
 }
 
 #[tokio::test]
-async fn what_was_never_sent_can_be_tried_again() {
+async fn a_charge_that_was_never_sent_is_retryable() {
     let server = Server::start(Vec::new()).await;
     tokio::task::yield_now().await;
     let outcome = server.stripe.charge(&charge(), soon()).await;
@@ -186,7 +186,7 @@ async fn what_was_never_sent_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_done_yet_is_tried_again_with_the_same_key() {
+async fn a_charge_that_is_not_done_yet_is_sent_again_with_the_same_key() {
     let rate_limit = || error("invalid_request_error", Some("rate_limit"));
     let in_use = || error("idempotency_error", Some("idempotency_key_in_use"));
     for first in [Reply::Json(429, rate_limit()), Reply::Json(409, in_use())] {
@@ -204,9 +204,9 @@ async fn what_is_not_done_yet_is_tried_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn what_another_request_with_the_key_does_is_unknown() {
+async fn a_charge_whose_key_is_in_use_is_unknown() {
     let in_use = || Reply::Json(409, error("idempotency_error", Some("idempotency_key_in_use")));
-    // The second time there is no answer at all: the first response stands.
+    // The second time there is no response at all: the first response stands.
     for replies in [vec![in_use(), in_use(), in_use()], vec![in_use()]] {
         let server = Server::start(replies).await;
         let outcome = server.stripe.charge(&charge(), soon()).await;
@@ -215,7 +215,7 @@ async fn what_another_request_with_the_key_does_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_old_answer_is_looked_up_afresh_unless_it_is_final() {
+async fn a_replayed_response_is_fetched_anew_unless_it_is_final() {
     const REPLAYED: &str = "Idempotent-Replayed: true";
     let failed = || card_error(refused_intent("authentication_required"));
     for (replies, expected) in [
@@ -253,7 +253,7 @@ async fn an_old_answer_is_looked_up_afresh_unless_it_is_final() {
 }
 
 #[tokio::test]
-async fn what_stripe_can_not_be_told_is_not_sent() {
+async fn a_charge_that_stripe_can_not_express_is_not_sent() {
     let server = Server::start(vec![Reply::Json(200, intent("succeeded"))]).await;
     let amount = Money::new(100, Currency::UGX);
     let outcome = server

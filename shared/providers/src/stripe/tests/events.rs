@@ -1,4 +1,4 @@
-//! Readings of events.
+//! How events are read.
 
 use domain::currency::Currency;
 use domain::money::Money;
@@ -51,7 +51,7 @@ fn payout() -> Value {
 }
 
 #[test]
-fn the_envelope() {
+fn an_event_has_id_type_time_and_version() {
     let event = event("payment_intent.succeeded", intent("succeeded")).unwrap();
     assert_eq!(event.id.as_str(), "evt_1");
     assert_eq!(event.kind, "payment_intent.succeeded");
@@ -61,7 +61,7 @@ fn the_envelope() {
 }
 
 #[test]
-fn payments() {
+fn an_intent_event_gives_the_status_of_its_type() {
     for (kind, object, expected) in [
         ("succeeded", intent("succeeded"), IntentStatus::Succeeded),
         ("processing", intent("processing"), IntentStatus::Processing),
@@ -77,32 +77,32 @@ fn payments() {
         ),
         ("canceled", intent("canceled"), IntentStatus::Canceled),
     ] {
-        let Change::Intent(reading) = change(&format!("payment_intent.{kind}"), object) else {
+        let Change::Intent(payment) = change(&format!("payment_intent.{kind}"), object) else {
             panic!("{kind} is another change");
         };
-        assert_eq!(reading.status, expected);
+        assert_eq!(payment.status, expected);
     }
 }
 
 #[test]
-fn payment_methods() {
+fn events_of_checkouts_setups_and_methods_are_read() {
     let fields = json!({"status": "complete", "setup_intent": "seti_1"});
     let session = with(checkout_session("setup"), fields);
-    let Change::CheckoutCompleted(reading) = change("checkout.session.completed", session) else {
+    let Change::CheckoutCompleted(checkout) = change("checkout.session.completed", session) else {
         panic!("another change");
     };
-    assert!(reading.is_complete);
-    assert_eq!(reading.setup_intent.unwrap().as_str(), "seti_1");
-    assert_eq!(reading.payment_method, None);
-    let Change::SetupSucceeded(reading) = change("setup_intent.succeeded", setup_intent("succeeded")) else {
+    assert!(checkout.is_complete);
+    assert_eq!(checkout.setup_intent.unwrap().as_str(), "seti_1");
+    assert_eq!(checkout.payment_method, None);
+    let Change::SetupSucceeded(setup) = change("setup_intent.succeeded", setup_intent("succeeded")) else {
         panic!("another change");
     };
-    assert_eq!(reading.payment_method.unwrap().as_str(), "pm_1");
+    assert_eq!(setup.payment_method.unwrap().as_str(), "pm_1");
     for kind in ["payment_method.updated", "payment_method.automatically_updated"] {
-        let Change::PaymentMethodUpdated(reading) = change(kind, card("pm_1")) else {
+        let Change::PaymentMethodUpdated(method) = change(kind, card("pm_1")) else {
             panic!("another change");
         };
-        assert_eq!(reading.name, "visa •••• 4242, 04/29");
+        assert_eq!(method.name, "visa •••• 4242, 04/29");
     }
     let detached = with(card("pm_1"), json!({"customer": null}));
     let Change::PaymentMethodDetached { id } = change("payment_method.detached", detached) else {
@@ -112,7 +112,7 @@ fn payment_methods() {
 }
 
 #[test]
-fn money_that_goes_back() {
+fn refunds_and_disputes_give_the_amount_and_the_intent() {
     let whole = with(charge(), json!({"amount_refunded": 1234, "refunded": true}));
     let without_intent = with(charge(), json!({"payment_intent": null}));
     for (object, minor, full, known) in [
@@ -148,7 +148,7 @@ fn money_that_goes_back() {
 }
 
 #[test]
-fn payouts_end_as_their_event_says() {
+fn a_payout_has_the_status_of_its_event() {
     for (kind, expected) in [
         ("payout.paid", PayoutStatus::Paid),
         ("payout.failed", PayoutStatus::Failed),
@@ -170,7 +170,7 @@ fn payouts_end_as_their_event_says() {
 }
 
 #[test]
-fn other_types_are_not_even_looked_at() {
+fn events_of_other_types_are_not_read() {
     for kind in [
         "customer.created",
         "payment_intent.created",
@@ -182,7 +182,7 @@ fn other_types_are_not_even_looked_at() {
 }
 
 #[test]
-fn what_can_not_be_read_is_named_by_its_type() {
+fn an_unreadable_event_is_refused_with_its_type() {
     for kind in [
         "checkout.session.completed",
         "setup_intent.succeeded",
@@ -210,7 +210,7 @@ fn what_can_not_be_read_is_named_by_its_type() {
 }
 
 #[test]
-fn hostile_bodies_are_refused_and_nothing_more() {
+fn truncated_and_deeply_nested_bodies_are_refused() {
     let whole = json!({
         "id": "evt_1", "created": 1_790_000_000, "livemode": false, "type": "payment_intent.succeeded",
         "data": {"object": intent("succeeded")},

@@ -1,4 +1,4 @@
-//! Readings of objects.
+//! How objects are read.
 
 use domain::currency::Currency;
 use domain::ids::{InvoiceId, ProfileId};
@@ -18,7 +18,7 @@ fn read_checkout(object: &Value) -> CheckoutSession {
 }
 
 #[test]
-fn where_a_payment_stands() {
+fn a_payment_has_the_status_of_its_intent() {
     for (object, expected) in [
         (intent("succeeded"), IntentStatus::Succeeded),
         (intent("processing"), IntentStatus::Processing),
@@ -49,48 +49,48 @@ fn where_a_payment_stands() {
 }
 
 #[test]
-fn what_a_payment_tells() {
-    let reading = read_intent(&with(intent("succeeded"), json!({"amount_received": 1234}))).unwrap();
-    assert_eq!(reading.amount, Money::new(1234, Currency::USD));
-    assert_eq!(reading.amount_received, reading.amount);
-    assert_eq!(reading.customer.unwrap().as_str(), "cus_1");
-    assert_eq!(reading.payment_method.unwrap().as_str(), "pm_1");
-    assert_eq!(reading.attempt_key.as_deref(), Some("invoice-11-1"));
-    assert_eq!(reading.profile_id, ProfileId::new(7));
-    assert_eq!(reading.invoice_id, InvoiceId::new(11));
-    assert_eq!(reading.latest_charge.unwrap().as_str(), "ch_1");
-    assert_eq!(reading.client_secret.as_deref(), Some("pi_1_secret_x"));
-    assert_eq!(reading.created_at.timestamp(), 1_790_000_000);
-    assert_eq!(reading.failure, None);
+fn a_payment_is_read_with_its_amounts_and_ids() {
+    let payment = read_intent(&with(intent("succeeded"), json!({"amount_received": 1234}))).unwrap();
+    assert_eq!(payment.amount, Money::new(1234, Currency::USD));
+    assert_eq!(payment.amount_received, payment.amount);
+    assert_eq!(payment.customer.unwrap().as_str(), "cus_1");
+    assert_eq!(payment.payment_method.unwrap().as_str(), "pm_1");
+    assert_eq!(payment.attempt_key.as_deref(), Some("invoice-11-1"));
+    assert_eq!(payment.profile_id, ProfileId::new(7));
+    assert_eq!(payment.invoice_id, InvoiceId::new(11));
+    assert_eq!(payment.latest_charge.unwrap().as_str(), "ch_1");
+    assert_eq!(payment.client_secret.as_deref(), Some("pi_1_secret_x"));
+    assert_eq!(payment.created_at.timestamp(), 1_790_000_000);
+    assert_eq!(payment.failure, None);
 }
 
 #[test]
-fn what_is_kept_of_a_payment_holds_no_secret_and_every_digit() {
+fn the_raw_payment_has_no_secret_and_every_digit() {
     let text = intent("succeeded").to_string();
     let text = text.replacen('{', r#"{"of_tomorrow":123456789012345678901234567890.10,"#, 1);
-    let reading = wire::intent(&wire::object(&text).unwrap(), &text).unwrap();
-    assert!(!reading.raw.get().contains("secret"), "{}", reading.raw);
+    let payment = wire::intent(&wire::object(&text).unwrap(), &text).unwrap();
+    assert!(!payment.raw.get().contains("secret"), "{}", payment.raw);
     assert!(
-        reading
+        payment
             .raw
             .get()
             .contains(r#""of_tomorrow":123456789012345678901234567890.10"#)
     );
-    assert!(!format!("{reading:?}").contains("secret"));
+    assert!(!format!("{payment:?}").contains("secret"));
 }
 
 #[test]
-fn metadata_of_others_is_none_of_ours() {
+fn metadata_in_another_form_gives_no_ids() {
     for metadata in [json!({}), json!({"profile_id": "-7", "invoice_id": "011"})] {
-        let reading = read_intent(&with(intent("succeeded"), json!({ "metadata": metadata }))).unwrap();
-        assert_eq!((reading.profile_id, reading.invoice_id), (None, None));
-        assert_eq!(reading.attempt_key, None);
+        let payment = read_intent(&with(intent("succeeded"), json!({ "metadata": metadata }))).unwrap();
+        assert_eq!((payment.profile_id, payment.invoice_id), (None, None));
+        assert_eq!(payment.attempt_key, None);
     }
 }
 
 #[test]
 fn amounts_are_whole_minor_units_of_a_known_currency() {
-    let read = |fields: Value| read_intent(&with(intent("succeeded"), fields)).map(|reading| reading.amount);
+    let read = |fields: Value| read_intent(&with(intent("succeeded"), fields)).map(|payment| payment.amount);
     assert_eq!(
         read(json!({"currency": "jpy"})),
         Ok(Money::new(1234, Currency::JPY))
@@ -114,7 +114,7 @@ fn amounts_are_whole_minor_units_of_a_known_currency() {
 }
 
 #[test]
-fn methods_have_names_that_tell_nothing_of_their_owner() {
+fn the_name_of_a_method_has_no_data_of_its_owner() {
     let bank = json!({"type": "us_bank_account", "card": null,
         "us_bank_account": {"bank_name": "First Bank", "last4": "6789"}});
     let link = json!({"type": "link", "card": null, "link": {"email": "a@example.com"}});
@@ -133,14 +133,14 @@ fn methods_have_names_that_tell_nothing_of_their_owner() {
 }
 
 #[test]
-fn what_a_visit_tells() {
+fn a_checkout_session_is_read_with_its_mode_payment_and_refund_flag() {
     let paid = json!({"status": "complete", "payment_status": "paid", "payment_intent": "pi_1",
         "amount_total": 500, "currency": "usd"});
-    let reading = read_checkout(&with(checkout_session("payment"), paid.clone()));
-    assert_eq!(reading.mode, CheckoutKind::Payment);
-    assert!(reading.is_complete && reading.is_paid);
-    assert_eq!(reading.amount, Some(Money::new(500, Currency::USD)));
-    assert_eq!(reading.payment_intent.unwrap().as_str(), "pi_1");
+    let session = read_checkout(&with(checkout_session("payment"), paid.clone()));
+    assert_eq!(session.mode, CheckoutKind::Payment);
+    assert!(session.is_complete && session.is_paid);
+    assert_eq!(session.amount, Some(Money::new(500, Currency::USD)));
+    assert_eq!(session.payment_intent.unwrap().as_str(), "pi_1");
     let open = read_checkout(&checkout_session("payment"));
     assert!(!open.is_complete && !open.is_paid);
     let other = read_checkout(&checkout_session("subscription"));
@@ -153,16 +153,16 @@ fn what_a_visit_tells() {
         (json!({}), false),
         (Value::Null, false),
     ] {
-        let session = with(
+        let object = with(
             with(checkout_session("payment"), paid.clone()),
             json!({ "metadata": metadata }),
         );
-        assert_eq!(read_checkout(&session).refund_asked, expected, "{session}");
+        assert_eq!(read_checkout(&object).refund_asked, expected, "{object}");
     }
 }
 
 #[test]
-fn where_the_saving_of_a_method_stands() {
+fn a_setup_has_the_status_of_its_intent() {
     for (status, expected) in [
         ("succeeded", SetupStatus::Succeeded),
         ("processing", SetupStatus::Processing),

@@ -12,15 +12,15 @@ use super::super::{Stripe, StripeCredentials};
 
 /// What the server does with one request.
 pub(super) enum Reply {
-    /// Answers with a status and a body.
+    /// Responds with a status and a body.
     Json(u16, Value),
     /// The same with a line of the header.
     Header(u16, &'static str, Value),
-    /// Answers with what isn't JSON.
+    /// Responds with what isn't JSON.
     Text(u16, &'static str),
-    /// Never answers.
+    /// Never responds.
     Silence,
-    /// Closes the connection instead of answering.
+    /// Closes the connection instead of responding.
     Reset,
 }
 
@@ -35,9 +35,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(answer_all(listener, replies, Arc::clone(&requests)));
+        tokio::spawn(respond_to_all(listener, replies, Arc::clone(&requests)));
         let credentials = StripeCredentials {
-            api_key: "sk_test_1".to_owned(),
+            api_key: "sk_test_1".into(),
             webhook_secrets: Vec::new(),
         };
         let stripe = Stripe::new(base, &credentials).unwrap();
@@ -55,7 +55,7 @@ pub(super) fn soon() -> Instant {
     Instant::now() + Duration::from_millis(700)
 }
 
-async fn answer_all(listener: TcpListener, replies: Vec<Reply>, requests: Arc<Mutex<Vec<String>>>) {
+async fn respond_to_all(listener: TcpListener, replies: Vec<Reply>, requests: Arc<Mutex<Vec<String>>>) {
     for reply in replies {
         let (mut stream, _) = listener.accept().await.unwrap();
         let request = read(&mut stream).await;
