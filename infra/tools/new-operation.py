@@ -104,7 +104,7 @@ class Operation:
         # What it is about: the name without its verb.
         self.subject = self.name.partition("_")[2] or self.name
         self.queue = camel_case(self.subject)
-        self.concept = given.concept or re.sub(r"(?<!s)s$", "", self.subject)
+        self.concept = given.concept or re.sub(r"(?<=[^sui])s$", "", self.subject)
         self.folder = ROOT / "functions" / self.area / "src" / self.concept
         self.is_new_concept = not self.folder.exists()
         self.template = ROOT / "infra/areas" / f"{self.area}.yaml"
