@@ -1,7 +1,7 @@
-//! What can go wrong with wallets, with its lane.
+//! The errors of the wallets, each with its class: lane, code and field.
 
 use domain::currency::Currency;
-use domain::lane::{Lane, Laned, Rejection};
+use domain::lane::{Class, Laned, Rejection};
 use domain::money::{Money, MoneyError};
 use domain::wallets::conversion::ConversionRefusal;
 use platform::error::PlatformError;
@@ -120,75 +120,52 @@ impl Error {
 }
 
 impl Laned for Error {
-    fn lane(&self) -> Lane {
+    fn class(&self) -> Class<'_> {
+        use Rejection::{Conflict, NotFound, PaymentRequired, Unprocessable};
         match self {
-            Self::ClientNotFound
-            | Self::WalletNotFound
-            | Self::WithdrawalNotFound
-            | Self::ReceiverNotFound
-            | Self::ReceiverWalletNotFound => Lane::Rejected(Rejection::NotFound),
-            Self::InsufficientFunds { .. } => Lane::Rejected(Rejection::PaymentRequired),
-            Self::SettledOtherwise { .. } | Self::RateIsHistory { .. } => Lane::Rejected(Rejection::Conflict),
-            Self::ReceiverCurrencyNeeded
-            | Self::SameWallet
-            | Self::AmountNotPositive { .. }
-            | Self::BalanceTooLarge
-            | Self::OneAmountNeeded
-            | Self::Conversion(_)
-            | Self::NoExchangeRate
-            | Self::Invalid { .. } => Lane::Rejected(Rejection::Unprocessable),
-            Self::Contended => Lane::Transient,
-            Self::Batch { reason, .. } => reason.lane(),
-            Self::Money(_) => Lane::Fatal,
-            Self::Platform(error) => error.lane(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::ClientNotFound => "client-not-found",
-            Self::WalletNotFound => "wallet-not-found",
-            Self::WithdrawalNotFound => "withdrawal-not-found",
-            Self::ReceiverNotFound => "receiver-not-found",
-            Self::ReceiverWalletNotFound => "receiver-wallet-not-found",
-            Self::ReceiverCurrencyNeeded => "receiver-currency-needed",
-            Self::SameWallet => "same-wallet",
-            Self::InsufficientFunds { .. } => "insufficient-funds",
-            Self::AmountNotPositive { .. } => "amount-not-positive",
-            Self::BalanceTooLarge | Self::Conversion(ConversionRefusal::TooLarge) => "amount-too-large",
-            Self::OneAmountNeeded => "one-amount-needed",
-            Self::Conversion(ConversionRefusal::ConvertsToNothing) => "amount-converts-to-nothing",
-            Self::Conversion(ConversionRefusal::NotPayable) => "amount-not-payable",
-            Self::NoExchangeRate => "no-exchange-rate",
-            Self::SettledOtherwise { .. } => "withdrawal-settled-otherwise",
-            Self::Invalid { .. } => "invalid-value",
-            Self::RateIsHistory { .. } => "rate-is-history",
-            Self::Contended => "unavailable",
-            Self::Batch { reason, .. } => reason.code(),
-            Self::Money(_) => "internal",
-            Self::Platform(error) => error.code(),
-        }
-    }
-
-    fn field(&self) -> Option<&str> {
-        match self {
-            Self::ClientNotFound => Some("client_id"),
-            Self::WalletNotFound => Some("wallet_id"),
-            Self::WithdrawalNotFound => Some("transaction_id"),
-            Self::ReceiverNotFound | Self::SameWallet => Some("receiver_client_id"),
-            Self::ReceiverWalletNotFound | Self::ReceiverCurrencyNeeded | Self::NoExchangeRate => {
-                Some("receiver_currency")
+            Self::ClientNotFound => Class::rejected(NotFound, "client-not-found").at("client_id"),
+            Self::WalletNotFound => Class::rejected(NotFound, "wallet-not-found").at("wallet_id"),
+            Self::WithdrawalNotFound => {
+                Class::rejected(NotFound, "withdrawal-not-found").at("transaction_id")
             }
-            Self::InsufficientFunds { .. }
-            | Self::BalanceTooLarge
-            | Self::Conversion(_)
-            | Self::OneAmountNeeded => Some("amount"),
-            Self::AmountNotPositive { field } | Self::Invalid { field, .. } => Some(field),
-            Self::SettledOtherwise { .. } => Some("outcome"),
-            Self::RateIsHistory { .. } => Some("as_of"),
-            Self::Batch { field, .. } => Some(field),
-            Self::Contended | Self::Money(_) => None,
-            Self::Platform(error) => error.field(),
+            Self::ReceiverNotFound => {
+                Class::rejected(NotFound, "receiver-not-found").at("receiver_client_id")
+            }
+            Self::ReceiverWalletNotFound => {
+                Class::rejected(NotFound, "receiver-wallet-not-found").at("receiver_currency")
+            }
+            Self::ReceiverCurrencyNeeded => {
+                Class::rejected(Unprocessable, "receiver-currency-needed").at("receiver_currency")
+            }
+            Self::SameWallet => Class::rejected(Unprocessable, "same-wallet").at("receiver_client_id"),
+            Self::InsufficientFunds { .. } => {
+                Class::rejected(PaymentRequired, "insufficient-funds").at("amount")
+            }
+            Self::AmountNotPositive { field } => {
+                Class::rejected(Unprocessable, "amount-not-positive").at(field)
+            }
+            Self::BalanceTooLarge | Self::Conversion(ConversionRefusal::TooLarge) => {
+                Class::rejected(Unprocessable, "amount-too-large").at("amount")
+            }
+            Self::OneAmountNeeded => Class::rejected(Unprocessable, "one-amount-needed").at("amount"),
+            Self::Conversion(ConversionRefusal::ConvertsToNothing) => {
+                Class::rejected(Unprocessable, "amount-converts-to-nothing").at("amount")
+            }
+            Self::Conversion(ConversionRefusal::NotPayable) => {
+                Class::rejected(Unprocessable, "amount-not-payable").at("amount")
+            }
+            Self::NoExchangeRate => {
+                Class::rejected(Unprocessable, "no-exchange-rate").at("receiver_currency")
+            }
+            Self::SettledOtherwise { .. } => {
+                Class::rejected(Conflict, "withdrawal-settled-otherwise").at("outcome")
+            }
+            Self::Invalid { field, .. } => Class::rejected(Unprocessable, "invalid-value").at(field),
+            Self::RateIsHistory { .. } => Class::rejected(Conflict, "rate-is-history").at("as_of"),
+            Self::Contended => Class::transient("unavailable"),
+            Self::Batch { reason, field, .. } => reason.class().at(field),
+            Self::Money(_) => Class::fatal("internal"),
+            Self::Platform(error) => error.class(),
         }
     }
 }

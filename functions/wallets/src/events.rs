@@ -1,7 +1,8 @@
-//! What the wallets tell others, on the topic `wallets.events`. Events of one client's payments come in order; a transfer
-//! is told under its payer. `transfer.done` is written by the database's transfer functions (migration 0007).
+//! Events that the wallets publish, on the topic `wallets.events`. Events of one client's payments come in order; a
+//! transfer's has its payer's key. `transfer.done` is written by the database's transfer functions (migration 0007).
 
 use chrono::{DateTime, Utc};
+use domain::currency::Currency;
 use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
@@ -9,11 +10,12 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::Error;
-use crate::store::payments::Payment;
+use crate::payment::store::Payment;
+use crate::reconciliation::store::Difference;
 
 /// Money was brought in.
 pub const RECHARGE_DONE: &str = "recharge.done";
-/// Money was taken out of the balance; its settlement is told by one of the next two.
+/// Money was taken out of the balance; one of the next two says how the withdrawal ended.
 pub const WITHDRAWAL_REQUESTED: &str = "withdrawal.requested";
 /// The money of a withdrawal has left.
 pub const WITHDRAWAL_DONE: &str = "withdrawal.done";
@@ -25,56 +27,44 @@ pub const WALLET_DIFFERS: &str = "wallet.differs";
 const TOPIC: [Destination; 1] = [Destination::Topic("wallets.events")];
 
 /// A recharge or a withdrawal.
-#[derive(Debug, Clone, Serialize)]
-struct PaymentPayload {
+#[derive(Debug, Serialize)]
+struct MovementPayload {
     transaction_id: TransactionId,
     payment_id: PaymentId,
     client_id: ClientId,
     wallet_id: WalletId,
-    currency: String,
+    currency: Currency,
     /// In minor units, above zero in either direction.
     amount: i64,
 }
 
-/// A difference between a wallet and its payments, or between the two sides of a transfer.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct DifferencePayload {
-    pub(crate) client_id: ClientId,
-    pub(crate) wallet_id: WalletId,
-    pub(crate) payment_id: Option<PaymentId>,
-    pub(crate) kind: String,
-    pub(crate) expected: String,
-    pub(crate) found: String,
-}
-
-/// Tells of a recharge or a withdrawal.
-pub(crate) async fn payment(
+/// Publishes what has happened to a recharge or a withdrawal, as of the time of its last change.
+pub(crate) async fn publish_movement(
     connection: &mut PgConnection,
     kind: &str,
-    at: DateTime<Utc>,
     payment: &Payment,
 ) -> Result<(), Error> {
-    let told = PaymentPayload {
-        transaction_id: payment.transaction,
+    let payload = MovementPayload {
+        transaction_id: payment.transaction_id,
         payment_id: payment.id,
-        client_id: payment.client,
-        wallet_id: payment.wallet,
-        currency: payment.amount.currency().code().to_owned(),
-        amount: payment.amount.checked_abs()?.minor(),
+        client_id: payment.client_id,
+        wallet_id: payment.wallet_id,
+        currency: payment.currency.0,
+        amount: payment.amount().checked_abs()?.minor(),
     };
-    let event = Envelope::new(kind, client_key(payment.client), at, told);
+    let event = Envelope::new(kind, client_key(payment.client_id), payment.updated_at, payload);
     Ok(outbox::publish(connection, &event, &TOPIC).await?)
 }
 
-/// Tells of differences.
-pub(crate) async fn differences(
+/// Publishes differences.
+pub(crate) async fn publish_differences(
     connection: &mut PgConnection,
     at: DateTime<Utc>,
-    differences: Vec<DifferencePayload>,
+    differences: &[Difference],
 ) -> Result<(), Error> {
-    let events: Vec<Envelope<DifferencePayload>> = differences
-        .into_iter()
-        .map(|told| Envelope::new(WALLET_DIFFERS, client_key(told.client_id), at, told))
+    let events: Vec<Envelope<&Difference>> = differences
+        .iter()
+        .map(|difference| Envelope::new(WALLET_DIFFERS, client_key(difference.client_id), at, difference))
         .collect();
     Ok(outbox::publish_all(connection, &events, &TOPIC).await?)
 }

@@ -1,34 +1,28 @@
-//! Wallets: what clients hold in several currencies, and what they pay each other. Everything is keyed by client, so
-//! that clients can be spread over many database nodes (`SCALING.md`).
+//! Wallets: what clients hold in several currencies, and what they pay each other. `README.md` has the rules. Everything
+//! is keyed by client, so that clients can be spread over many database nodes (`SCALING.md`).
 //!
-//! | operation | use case |
+//! | operation | concept |
 //! |---|---|
-//! | `register_client`, `open_wallet`, `get_wallets` | [`clients`] |
-//! | `recharge_wallet` | [`recharge`] |
-//! | `withdraw_from_wallet`, `settle_withdrawal` | [`withdrawal`] |
+//! | `register_client`, `open_wallet`, `get_wallets` | [`client`] |
+//! | `recharge_wallet`, `withdraw_from_wallet`, `settle_withdrawal` | [`movement`] |
 //! | `transfer`, `transfer_batch` | [`transfer`] |
-//! | `list_payments` | [`payments`] |
+//! | `list_payments` | [`payment`] |
 //! | `get_statement` | [`statement`] |
-//! | `set_exchange_rate` | [`rates`] |
-//! | `refresh_exchange_rates` | [`rate_refresh`] |
-//! | `reconcile_wallets` | [`reconcile`] |
+//! | `set_exchange_rate`, `refresh_exchange_rates` | [`rate`] |
+//! | `reconcile_wallets` | [`reconciliation`] |
+//!
+//! `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments.
 
-pub mod access;
-pub mod answer;
-pub mod batch_answer;
-pub mod batch_request;
-pub mod clients;
+pub mod client;
+mod currency_number;
 pub mod error;
 pub mod events;
-pub mod payments;
-pub mod rate_refresh;
-pub mod rates;
-pub mod recharge;
-pub mod reconcile;
-mod request;
+pub mod movement;
+pub mod payment;
+mod payment_request;
+pub mod rate;
+pub mod reconciliation;
 pub mod statement;
-mod store;
 pub mod transfer;
-pub mod withdrawal;
 
 pub use error::Error;

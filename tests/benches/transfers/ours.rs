@@ -8,10 +8,11 @@ use domain::ids::{ClientId, WalletId};
 use futures::future::try_join_all;
 use local_cloud::LocalCloud;
 use platform::database::Database;
+use platform::http::Object;
 use platform::idempotency::IdempotencyKey;
 use serde_json::json;
 use uuid::Uuid;
-use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
+use wallets::transfer::{BatchMode, BatchTransfer, TransferBatchRequest, TransferRequest, Transfers};
 
 use crate::load::{Load, Pairs, SECONDS};
 
@@ -74,17 +75,23 @@ pub(crate) async fn batches(database_url: &str, load: Load) -> anyhow::Result<Me
             async move {
                 let items = (0..OF_A_BATCH).map(|_| {
                     let (client, transfer) = order(&pairs)?;
-                    let key = None;
-                    Ok(BatchItem {
-                        client,
-                        key,
-                        transfer,
-                    })
+                    Ok(Object(BatchTransfer {
+                        client_id: client,
+                        wallet_id: transfer.wallet_id,
+                        receiver_client_id: transfer.receiver_client_id,
+                        receiver_currency: transfer.receiver_currency,
+                        amount: transfer.amount,
+                        receiver_amount: transfer.receiver_amount,
+                        idempotency_key: None,
+                    }))
                 });
-                let items = items.collect::<anyhow::Result<Vec<_>>>()?;
-                let answers = transfers.batch(&key()?, BatchMode::Atomic, items).await?;
+                let batch = TransferBatchRequest {
+                    mode: BatchMode::Atomic,
+                    transfers: items.collect::<anyhow::Result<_>>()?,
+                };
+                let made = transfers.batch(&key()?, batch).await?;
                 ensure!(
-                    answers.iter().all(Result::is_ok),
+                    made.iter().all(Result::is_ok),
                     "a transfer of a batch was refused"
                 );
                 Ok(())

@@ -6,20 +6,21 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
-use domain::wallets::payment::Settlement;
+use domain::wallets::payment::WithdrawalOutcome;
 use end_to_end::points::seed;
 use end_to_end::wallets::{WalletClient, new_key};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, is_soak, scenarios};
 use futures::future::try_join_all;
-use platform::config::Environment;
+use platform::config::{Environment, FromEnvironment};
 use platform::database::Database;
+use platform::http::Object;
 use platform::idempotency::IdempotencyKey;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use wallets::Error;
-use wallets::recharge::{MovementRequest, Recharges};
-use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
-use wallets::withdrawal::Withdrawals;
+use wallets::movement::{MovementRequest, Movements, WithdrawalSettlementRequest};
+use wallets::payment::view::PaymentView;
+use wallets::transfer::{BatchMode, BatchTransfer, TransferBatchRequest, TransferRequest, Transfers};
 
 use crate::books;
 
@@ -67,6 +68,23 @@ fn wallet_id(client: &WalletClient, currency: &str) -> Result<WalletId> {
     WalletId::new(client.wallet(currency)?).context("no wallet")
 }
 
+/// A batch of these transfers of these payers, under keys that follow from the batch's.
+pub(crate) fn batch_of(mode: BatchMode, items: Vec<(ClientId, TransferRequest)>) -> TransferBatchRequest {
+    let item = |(client_id, transfer): (ClientId, TransferRequest)| BatchTransfer {
+        client_id,
+        wallet_id: transfer.wallet_id,
+        receiver_client_id: transfer.receiver_client_id,
+        receiver_currency: transfer.receiver_currency,
+        amount: transfer.amount,
+        receiver_amount: transfer.receiver_amount,
+        idempotency_key: None,
+    };
+    TransferBatchRequest {
+        mode,
+        transfers: items.into_iter().map(item).map(Object).collect(),
+    }
+}
+
 async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixture>) -> Result {
     const STOCK: i64 = 1_000_000;
     let alice = fixture.wallet_client(&[("USD", STOCK)]).await?;
@@ -87,22 +105,18 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
             amount: Some(i64::try_from(number)? + 1),
             receiver_amount: None,
         };
-        let item = BatchItem {
-            client: client_id(payer)?,
-            key: None,
-            transfer,
-        };
+        let client = client_id(payer)?;
         for _ in 0..rounds {
             // Every fourth sends batches, whose wallets are locked in the same order.
             if number.is_multiple_of(4) {
                 for answer in transfers
-                    .batch(&key()?, BatchMode::Each, vec![item.clone(); 3])
+                    .batch(&key()?, batch_of(BatchMode::Each, vec![(client, transfer); 3]))
                     .await?
                 {
                     answer?;
                 }
             } else {
-                transfers.transfer(item.client, &key()?, transfer).await?;
+                transfers.transfer(client, &key()?, transfer).await?;
             }
         }
         Result::<()>::Ok(())
@@ -150,8 +164,7 @@ fn add(sums: &mut BTreeMap<Currency, i64>, more: &BTreeMap<Currency, i64>) {
 
 struct Worker<'a> {
     clients: &'a [WalletClient],
-    recharges: Recharges,
-    withdrawals: Withdrawals,
+    movements: Movements,
     transfers: Transfers,
     random: StdRng,
     ledger: Ledger,
@@ -167,8 +180,7 @@ impl<'a> Worker<'a> {
         ]);
         Ok(Self {
             clients,
-            recharges: Recharges::read(&mut environment).context("the recharges")?,
-            withdrawals: Withdrawals::read(&mut environment).context("the withdrawals")?,
+            movements: Movements::read(&mut environment).context("the movements")?,
             transfers: Transfers::at(Database::at(&url)?),
             random: StdRng::seed_from_u64(seed),
             ledger: Ledger::default(),
@@ -211,7 +223,7 @@ impl<'a> Worker<'a> {
             wallet_id: wallet_id(client, currency)?,
             amount,
         };
-        self.recharges
+        self.movements
             .recharge(client_id(client)?, &key()?, movement)
             .await?;
         *self.ledger.recharged.entry(currency.parse()?).or_default() += amount;
@@ -226,23 +238,28 @@ impl<'a> Worker<'a> {
             wallet_id: wallet_id(client, currency)?,
             amount,
         };
-        let answer = match self.withdrawals.withdraw(id, &key()?, movement).await {
+        let answer = match self.movements.withdraw(id, &key()?, movement).await {
             Ok(answer) => answer,
             Err(error) => return self.refused(error),
         };
         let outcome = match self.random.random_range(0..3) {
-            0 => Settlement::Failed,
-            1 => Settlement::Done,
+            0 => WithdrawalOutcome::Failed,
+            1 => WithdrawalOutcome::Done,
             _ => {
                 *self.ledger.withdrawn.entry(currency.parse()?).or_default() += amount;
                 self.ledger.moved(id, movement.wallet_id, -amount);
                 return Ok(());
             }
         };
-        self.withdrawals
-            .settle(id, answer.view.transaction_id, &key()?, outcome)
+        self.movements
+            .settle(
+                id,
+                answer.value.transaction_id,
+                &key()?,
+                WithdrawalSettlementRequest { outcome },
+            )
             .await?;
-        if outcome == Settlement::Done {
+        if outcome == WithdrawalOutcome::Done {
             *self.ledger.withdrawn.entry(currency.parse()?).or_default() += amount;
             self.ledger.moved(id, movement.wallet_id, -amount);
         }
@@ -274,12 +291,12 @@ impl<'a> Worker<'a> {
         // One in ten is sent twice.
         if self.random.random_ratio(1, 10) {
             let again = self.transfers.transfer(payer, &key, transfer).await?;
-            ensure!(again.replayed && again.view.id == answer.view.id, "paid twice");
+            ensure!(again.replayed && again.value.id == answer.value.id, "paid twice");
         }
-        self.transferred(&answer.view)
+        self.transferred(&answer.value)
     }
 
-    fn transferred(&mut self, payment: &wallets::answer::PaymentView) -> Result {
+    fn transferred(&mut self, payment: &PaymentView) -> Result {
         let receiver = payment
             .partner_client_id
             .zip(payment.partner_wallet_id)
@@ -287,16 +304,8 @@ impl<'a> Worker<'a> {
         self.ledger
             .moved(payment.client_id, payment.wallet_id, payment.amount);
         self.ledger.moved(receiver.0, receiver.1, payment.partner_amount);
-        *self
-            .ledger
-            .converted
-            .entry(payment.currency.parse()?)
-            .or_default() += payment.amount;
-        *self
-            .ledger
-            .converted
-            .entry(payment.partner_currency.parse()?)
-            .or_default() += payment.partner_amount;
+        *self.ledger.converted.entry(payment.currency).or_default() += payment.amount;
+        *self.ledger.converted.entry(payment.partner_currency).or_default() += payment.partner_amount;
         Ok(())
     }
 
@@ -304,24 +313,20 @@ impl<'a> Worker<'a> {
         let mut items = Vec::new();
         for _ in 0..self.random.random_range(1..=6) {
             let (client, transfer) = self.order()?;
-            items.push(BatchItem {
-                client,
-                key: None,
-                transfer,
-            });
+            items.push((client, transfer));
         }
         let mode = if self.random.random() {
             BatchMode::Atomic
         } else {
             BatchMode::Each
         };
-        let answers = match self.transfers.batch(&key()?, mode, items).await {
+        let answers = match self.transfers.batch(&key()?, batch_of(mode, items)).await {
             Ok(answers) => answers,
             Err(error) => return self.refused(error),
         };
         for answer in answers {
             match answer {
-                Ok(answer) => self.transferred(&answer.view)?,
+                Ok(answer) => self.transferred(&answer.value)?,
                 Err(error) => self.refused(error)?,
             }
         }

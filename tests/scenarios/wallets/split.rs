@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use wallets::transfer::{BatchItem, BatchMode, TransferRequest, Transfers};
+use wallets::transfer::{BatchMode, TransferRequest, Transfers};
+
+use crate::crowd::batch_of;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -301,17 +303,13 @@ async fn transfer_is_one_round_trip(fixture: Arc<Fixture>) -> Result {
         Result::<_>::Ok(trips.load(Ordering::SeqCst) - before)
     };
     let batch = async |size: usize| {
-        let item = BatchItem {
-            client: payer,
-            key: None,
-            transfer: transfer(None)?,
-        };
+        let items = vec![(payer, transfer(None)?); size];
         let before = trips.load(Ordering::SeqCst);
-        for answer in transfers
-            .batch(&key()?, BatchMode::Atomic, vec![item; size])
+        for made in transfers
+            .batch(&key()?, batch_of(BatchMode::Atomic, items))
             .await?
         {
-            answer?;
+            made?;
         }
         Result::<_>::Ok(trips.load(Ordering::SeqCst) - before)
     };

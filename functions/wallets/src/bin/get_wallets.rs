@@ -1,26 +1,14 @@
 //! `GET /clients/{client_id}/wallets`: the client's wallets with their balances.
 
-use std::process::ExitCode;
-
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Nothing, Reply};
-use platform::pagination::Page;
-use serde::Deserialize;
-use utoipa::ToSchema;
-use wallets::access;
-use wallets::answer::WalletView;
-use wallets::clients::Clients;
-
-/// Nothing to choose.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WalletsQuery {}
+use platform::http::prelude::*;
+use wallets::client::view::WalletView;
+use wallets::client::{Clients, access};
 
 struct GetWallets;
 
 impl HttpOperation for GetWallets {
     type UseCase = Clients;
-    type Input = WalletsQuery;
+    type Input = Nothing;
     type Output = Page<WalletView>;
 
     fn about() -> About {
@@ -34,7 +22,7 @@ impl HttpOperation for GetWallets {
         .refusal(404, "There is no such client, or it is another.")
     }
 
-    async fn handle(clients: &Clients, call: Call<WalletsQuery>) -> Result<Reply<Page<WalletView>>, Problem> {
+    async fn handle(clients: &Clients, call: Call<Nothing>) -> Result<Reply<Page<WalletView>>, Problem> {
         let client = access::acting_for(&call.identity, call.path("client_id")?)?;
         Reply::ok(&Page {
             items: clients.wallets(client).await?,
@@ -44,5 +32,5 @@ impl HttpOperation for GetWallets {
 }
 
 fn main() -> ExitCode {
-    http::serve::<GetWallets>()
+    serve::<GetWallets>()
 }

@@ -1,33 +1,15 @@
 //! `POST /clients/{client_id}/recharges`: brings money into a wallet.
 
-use std::process::ExitCode;
-
-use domain::ids::WalletId;
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
-use wallets::access;
-use wallets::answer::PaymentView;
-use wallets::recharge::{MovementRequest, Recharges};
-
-/// Money to bring in.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WalletRechargeRequest {
-    /// The client's wallet.
-    #[schema(value_type = i64, minimum = 1)]
-    wallet_id: WalletId,
-    /// In minor units of the wallet's currency, above zero; a whole number without a decimal point.
-    #[schema(minimum = 1, examples(50_000))]
-    amount: i64,
-}
+use platform::http::prelude::*;
+use wallets::client::access;
+use wallets::movement::{MovementRequest, Movements};
+use wallets::payment::view::PaymentView;
 
 struct RechargeWallet;
 
 impl HttpOperation for RechargeWallet {
-    type UseCase = Recharges;
-    type Input = WalletRechargeRequest;
+    type UseCase = Movements;
+    type Input = MovementRequest;
     type Output = PaymentView;
 
     fn about() -> About {
@@ -42,16 +24,19 @@ impl HttpOperation for RechargeWallet {
         .refusal(404, "The client has no such wallet.")
     }
 
-    async fn handle(recharges: &Recharges, call: Call<WalletRechargeRequest>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(
+        movements: &Movements,
+        call: Call<MovementRequest>,
+    ) -> Result<Reply<PaymentView>, Problem> {
         access::service(&call.identity)?;
-        let client = call.path("client_id")?;
-        let key = call.idempotency_key()?;
-        let WalletRechargeRequest { wallet_id, amount } = call.input;
-        let movement = MovementRequest { wallet_id, amount };
-        recharges.recharge(client, &key, movement).await?.into_reply()
+        let (client, key) = (call.path("client_id")?, call.idempotency_key()?);
+        movements
+            .recharge(client, &key, call.input)
+            .await?
+            .into_reply(201)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<RechargeWallet>()
+    serve::<RechargeWallet>()
 }

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
+use platform::http::Nothing;
 use wallets::Error;
-use wallets::reconcile::{Reconciler, Report};
+use wallets::reconciliation::{Reconciler, Report};
 
 struct ReconcileWallets;
 

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use platform::deadline::Deadline;
 use platform::entry::schedule::{self, Job};
+use platform::http::Nothing;
 use wallets::Error;
-use wallets::rate_refresh::{RateRefresh, Report};
+use wallets::rate::refresh::{RateRefresh, Report};
 
 struct RefreshExchangeRates;
 
@@ -15,8 +16,8 @@ impl Job for RefreshExchangeRates {
     type Report = Report;
     type Error = Error;
 
-    async fn run(rate_refresh: &RateRefresh, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
-        rate_refresh.run(deadline).await
+    async fn run(refresh: &RateRefresh, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
+        refresh.run(deadline).await
     }
 }
 

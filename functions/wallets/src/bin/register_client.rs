@@ -1,34 +1,8 @@
 //! `POST /clients`: registers a client of a service, with wallets.
 
-use std::process::ExitCode;
-
-use domain::currency::Currency;
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
-use wallets::access;
-use wallets::answer::ClientView;
-use wallets::clients::Clients;
-
-/// A client to register.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RegisterClientRequest {
-    /// The service's own name of the client: 1 to 128 visible ASCII characters. One that is known leads to the client that
-    /// has it.
-    #[schema(
-        min_length = 1,
-        max_length = 128,
-        pattern = r"^[\x21-\x7E]+$",
-        examples("shop-1001")
-    )]
-    external_ref: Option<String>,
-    /// The currencies of the wallets to open, as ISO 4217 codes.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 50, pattern = "^[A-Z]{3}$", examples("USD"))]
-    currencies: Vec<Currency>,
-}
+use platform::http::prelude::*;
+use wallets::client::view::ClientView;
+use wallets::client::{Clients, RegisterClientRequest, access};
 
 struct RegisterClient;
 
@@ -49,17 +23,16 @@ impl HttpOperation for RegisterClient {
         .refusal(422, "The external_ref or the list of currencies is not acceptable.")
     }
 
-    async fn handle(clients: &Clients, call: Call<RegisterClientRequest>) -> Result<Reply<ClientView>, Problem> {
+    async fn handle(
+        clients: &Clients,
+        call: Call<RegisterClientRequest>,
+    ) -> Result<Reply<ClientView>, Problem> {
         access::service(&call.identity)?;
-        let RegisterClientRequest {
-            external_ref,
-            currencies,
-        } = call.input;
-        let answer = clients.register(external_ref.as_deref(), &currencies).await?;
-        Reply::with_status(if answer.replayed { 200 } else { 201 }, &answer.view)
+        let client = clients.register(&call.input).await?;
+        Reply::with_status(if client.replayed { 200 } else { 201 }, &client.value)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<RegisterClient>()
+    serve::<RegisterClient>()
 }

@@ -1,29 +1,14 @@
-//! `POST /clients/{client_id}/withdrawals/{transaction_id}/settlement`: tells how a withdrawal has ended.
+//! `POST /clients/{client_id}/withdrawals/{transaction_id}/settlement`: records how a withdrawal has ended.
 
-use std::process::ExitCode;
-
-use domain::wallets::payment::Settlement;
-use platform::http::Problem;
-use platform::http::{self, About, Call, HttpOperation, Method, Reply};
-use serde::Deserialize;
-use utoipa::ToSchema;
-use wallets::access;
-use wallets::answer::PaymentView;
-use wallets::withdrawal::Withdrawals;
-
-/// How a withdrawal has ended.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WithdrawalSettlementRequest {
-    /// `done`: the money has left. `failed`: it hasn't, and goes back into the wallet.
-    #[schema(value_type = String, pattern = "^(done|failed)$", examples("done"))]
-    outcome: Settlement,
-}
+use platform::http::prelude::*;
+use wallets::client::access;
+use wallets::movement::{Movements, WithdrawalSettlementRequest};
+use wallets::payment::view::PaymentView;
 
 struct SettleWithdrawal;
 
 impl HttpOperation for SettleWithdrawal {
-    type UseCase = Withdrawals;
+    type UseCase = Movements;
     type Input = WithdrawalSettlementRequest;
     type Output = PaymentView;
 
@@ -41,17 +26,18 @@ impl HttpOperation for SettleWithdrawal {
         .refusal(404, "The client has no such withdrawal.")
     }
 
-    async fn handle(withdrawals: &Withdrawals, call: Call<WithdrawalSettlementRequest>) -> Result<Reply<PaymentView>, Problem> {
+    async fn handle(
+        movements: &Movements,
+        call: Call<WithdrawalSettlementRequest>,
+    ) -> Result<Reply<PaymentView>, Problem> {
         access::service(&call.identity)?;
         let (client, transaction) = (call.path("client_id")?, call.path("transaction_id")?);
         let key = call.idempotency_key()?;
-        let answer = withdrawals
-            .settle(client, transaction, &key, call.input.outcome)
-            .await?;
-        Ok(Reply::ok(&answer.view)?.replayed(answer.replayed))
+        let settled = movements.settle(client, transaction, &key, call.input).await?;
+        settled.into_reply(200)
     }
 }
 
 fn main() -> ExitCode {
-    http::serve::<SettleWithdrawal>()
+    serve::<SettleWithdrawal>()
 }

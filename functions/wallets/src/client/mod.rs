@@ -1,0 +1,166 @@
+//! Clients and their wallets: registered and opened by services, read by the client too.
+
+pub mod access;
+pub(crate) mod store;
+pub mod view;
+
+use domain::currency::Currency;
+use domain::ids::ClientId;
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use platform::idempotency::Replayable;
+use serde::Deserialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use crate::Error;
+use store::Client;
+use view::{ClientView, WalletView};
+
+/// Most characters of a reference.
+const MAX_REFERENCE_LENGTH: usize = 128;
+/// Most wallets that a client is registered with.
+const MAX_CURRENCIES: usize = 50;
+
+/// A client to register.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterClientRequest {
+    /// The service's own name of the client: 1 to 128 visible ASCII characters. One that is known leads to the client that
+    /// has it.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[\x21-\x7E]+$",
+        examples("shop-1001")
+    )]
+    pub external_ref: Option<String>,
+    /// The currencies of the wallets to open, as ISO 4217 codes.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 50, pattern = "^[A-Z]{3}$", examples("USD"))]
+    pub currencies: Vec<Currency>,
+}
+
+/// A wallet to open.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenWalletRequest {
+    /// Its currency, an ISO 4217 code.
+    #[schema(value_type = String, pattern = "^[A-Z]{3}$", examples("EUR"))]
+    pub currency: Currency,
+}
+
+/// The clients.
+#[derive(Debug)]
+pub struct Clients {
+    database: Database,
+    clock: ClockHandle,
+}
+
+platform::from_environment!(Clients { database, clock });
+
+impl Clients {
+    /// Registers a client with wallets in these currencies. A reference that is known leads to the client that has it
+    /// (`replayed`), and the wallets that it lacks are opened.
+    ///
+    /// # Errors
+    /// Rejected for a reference that isn't 1 to 128 visible ASCII characters, and for too many currencies.
+    pub async fn register(&self, request: &RegisterClientRequest) -> Result<Replayable<ClientView>, Error> {
+        request.check()?;
+        self.database
+            .transaction(async |connection| {
+                let external_ref = request.external_ref.as_deref();
+                let client = self.find_or_insert(connection, external_ref).await?;
+                let id = client.value.id;
+                store::open_wallets(connection, id, &request.currencies, self.clock.now()).await?;
+                let wallets = store::wallets(connection, id).await?;
+                Ok(client.map(|client| ClientView::new(client, &wallets)))
+            })
+            .await
+    }
+
+    async fn find_or_insert(
+        &self,
+        connection: &mut PgConnection,
+        external_ref: Option<&str>,
+    ) -> Result<Replayable<Client>, Error> {
+        let reserved = match external_ref {
+            None => None,
+            Some(external_ref) => match store::reserve_reference(connection, external_ref).await? {
+                None => {
+                    return Ok(Replayable::replayed(
+                        store::referred(connection, external_ref).await?,
+                    ));
+                }
+                reserved => reserved,
+            },
+        };
+        let client = store::insert(connection, reserved, external_ref, self.clock.now()).await?;
+        Ok(Replayable::new(client))
+    }
+
+    /// Opens a wallet, or gives the one there is in this currency (`replayed`).
+    ///
+    /// # Errors
+    /// Not found for an unknown client.
+    pub async fn open_wallet(
+        &self,
+        client_id: ClientId,
+        request: &OpenWalletRequest,
+    ) -> Result<Replayable<WalletView>, Error> {
+        let currency = request.currency;
+        self.database
+            .transaction(async |connection| {
+                store::load(connection, client_id).await?;
+                let opened =
+                    store::open_wallets(connection, client_id, &[currency], self.clock.now()).await?;
+                let wallets = store::wallets(connection, client_id).await?;
+                let wallet = wallets.iter().find(|wallet| wallet.currency.0 == currency);
+                Ok(Replayable {
+                    value: wallet.map(WalletView::from).ok_or(Error::WalletNotFound)?,
+                    replayed: opened == 0,
+                })
+            })
+            .await
+    }
+
+    /// The client's wallets with their balances, in the order in which they were opened.
+    ///
+    /// # Errors
+    /// Not found for an unknown client.
+    pub async fn wallets(&self, client_id: ClientId) -> Result<Vec<WalletView>, Error> {
+        let wallets = self
+            .database
+            .with(async |connection| {
+                let wallets = store::wallets(connection, client_id).await?;
+                if wallets.is_empty() {
+                    store::load(connection, client_id).await?;
+                }
+                Ok::<_, Error>(wallets)
+            })
+            .await?;
+        Ok(wallets.iter().map(WalletView::from).collect())
+    }
+}
+
+impl RegisterClientRequest {
+    fn check(&self) -> Result<(), Error> {
+        let fits = |text: &str| {
+            (1..=MAX_REFERENCE_LENGTH).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !self.external_ref.as_deref().is_none_or(fits) {
+            return Err(Error::Invalid {
+                field: "external_ref",
+                message: format!("has to be 1 to {MAX_REFERENCE_LENGTH} visible ASCII characters"),
+            });
+        }
+        if self.currencies.len() > MAX_CURRENCIES {
+            return Err(Error::Invalid {
+                field: "currencies",
+                message: format!("may name at most {MAX_CURRENCIES} currencies"),
+            });
+        }
+        Ok(())
+    }
+}

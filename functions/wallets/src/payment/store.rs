@@ -1,0 +1,102 @@
+//! Payments as they are stored and read.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
+use domain::money::Money;
+use domain::wallets::payment::{PaymentStatus, PaymentType};
+use platform::pagination::PageRequest;
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+
+use super::PaymentsQuery;
+use crate::Error;
+use crate::currency_number::CurrencyNumber;
+
+/// A client's row of a transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Payment {
+    pub(crate) client_id: ClientId,
+    pub(crate) id: PaymentId,
+    pub(crate) transaction_id: TransactionId,
+    pub(crate) payment_type: PaymentType,
+    pub(crate) payment_status: PaymentStatus,
+    pub(crate) wallet_id: WalletId,
+    pub(crate) currency: CurrencyNumber,
+    /// Below zero when the client pays.
+    pub(crate) amount: i64,
+    /// None for the house.
+    pub(crate) partner_client_id: Option<ClientId>,
+    pub(crate) partner_wallet_id: Option<WalletId>,
+    pub(crate) partner_currency: CurrencyNumber,
+    pub(crate) partner_amount: i64,
+    pub(crate) exchange_rate: Decimal,
+    pub(crate) balance_after: i64,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Payment {
+    pub(crate) fn amount(&self) -> Money {
+        Money::new(self.amount, self.currency.0)
+    }
+}
+
+/// A query of [`Payment`]s: what stands before the columns, what stands behind them, and the values.
+macro_rules! query_payments {
+    ($before:tt, $behind:tt, $($value:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            $crate::payment::store::Payment,
+            $before
+                + r#" client_id AS "client_id: _", id AS "id: _", transaction_id AS "transaction_id: _",
+                payment_type AS "payment_type: _", payment_status AS "payment_status: _", wallet_id AS "wallet_id: _",
+                currency AS "currency: _", amount, NULLIF(partner_client_id, 0) AS "partner_client_id: _",
+                NULLIF(partner_wallet_id, 0) AS "partner_wallet_id: _", partner_currency AS "partner_currency: _",
+                partner_amount, exchange_rate, balance_after, created_at, updated_at "#
+                + $behind,
+            $($value),+
+        )
+    };
+}
+
+pub(crate) use query_payments;
+
+/// A payment of the client.
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    client_id: ClientId,
+    id: PaymentId,
+) -> Result<Payment, Error> {
+    let payment = query_payments!(
+        "SELECT",
+        "FROM payments WHERE client_id = $1 AND id = $2",
+        client_id as _,
+        id as _,
+    );
+    Ok(payment.fetch_one(connection).await?)
+}
+
+/// The client's payments of a page, newest first, with the one behind it.
+pub(crate) async fn list(
+    connection: &mut PgConnection,
+    client_id: ClientId,
+    query: &PaymentsQuery,
+    page: &PageRequest<PaymentId>,
+) -> Result<Vec<Payment>, Error> {
+    let payments = query_payments!(
+        "SELECT",
+        "FROM payments
+          WHERE client_id = $1 AND id < $2 AND ($3::TIMESTAMPTZ IS NULL OR created_at >= $3)
+            AND ($4::TIMESTAMPTZ IS NULL OR created_at < $4) AND ($5::SMALLINT IS NULL OR payment_type = $5)
+            AND ($6::SMALLINT IS NULL OR payment_status = $6) AND ($7::BIGINT IS NULL OR wallet_id = $7)
+          ORDER BY id DESC LIMIT $8",
+        client_id as _,
+        page.after.map_or(i64::MAX, i64::from),
+        query.from,
+        query.to,
+        query.payment_type as _,
+        query.status as _,
+        query.wallet_id as _,
+        page.rows(),
+    );
+    Ok(payments.fetch_all(connection).await?)
+}
