@@ -24,6 +24,7 @@ pub fn start() {
 pub fn invocation_span(request_id: &str, correlation_id: &str) -> Span {
     tracing::info_span!(
         "invocation",
+        function = function(),
         request_id,
         correlation_id,
         profile_id = tracing::field::Empty,
@@ -34,11 +35,17 @@ pub fn invocation_span(request_id: &str, correlation_id: &str) -> Span {
 pub fn item_span(request_id: &str, item: &str, correlation_id: &str) -> Span {
     tracing::info_span!(
         "item",
+        function = function(),
         request_id,
         item,
         correlation_id,
         profile_id = tracing::field::Empty,
     )
+}
+
+/// The name of this function: the functions of an area share a log group.
+fn function() -> String {
+    std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// Adds the profile to the span of the work in hand.
