@@ -47,7 +47,7 @@ pub enum Error {
         /// Its currency.
         currency: Currency,
     },
-    /// A provider refuses what it should accept, or gives no answer.
+    /// A provider refuses what it should accept, or doesn't respond.
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The broker's figures of a portfolio don't add up.

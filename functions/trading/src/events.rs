@@ -1,4 +1,4 @@
-//! The events that trading publishes, in the transaction of what they tell of.
+//! The events that trading publishes, in the transaction of the change that they are about.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};

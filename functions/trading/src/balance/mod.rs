@@ -131,7 +131,7 @@ impl AccountBalances {
     /// balance.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, or its figures aren't a balance of this account.
+    /// Transient when the broker doesn't respond, or its figures aren't a balance of this account.
     pub async fn update(&self, due: &BalanceDue, deadline: Deadline) -> Result<(), Error> {
         let id = due.trading_account_id;
         let account = self

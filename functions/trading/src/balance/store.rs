@@ -19,8 +19,8 @@ pub(crate) struct Account {
     pub(crate) currency: Currency,
 }
 
-/// The accounts that have a balance, by id, from the one behind `after` on. Those in a state that nobody told us about are
-/// among them: only the broker knows, and refuses when it is asked.
+/// The accounts that have a balance, by id, from the one behind `after` on. Those in a state that we don't know are among
+/// them: only the broker knows, and refuses when it is asked.
 pub(crate) async fn accounts_with_balance(
     connection: &mut PgConnection,
     after: Option<TradingAccountId>,

@@ -44,7 +44,7 @@ impl Bank {
     /// What can be taken from a bank account now.
     ///
     /// # Errors
-    /// Rejected when the bank wants a new sign-in, transient when Plaid gives no answer, fatal when it refuses.
+    /// Rejected when the bank wants a new sign-in, transient when Plaid doesn't respond, fatal when it refuses.
     pub(super) async fn balance(
         &self,
         account: &LinkedBankAccount,

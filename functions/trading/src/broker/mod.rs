@@ -14,6 +14,7 @@ use platform::security::sealed::LazyDataKey;
 use platform::security::secret::Rotating;
 use providers::drivewealth::{BrokerAccount, CashBalance, Credentials, DriveWealth, Payment};
 use providers::outcome::ProviderError;
+use secrecy::ExposeSecret;
 
 use self::store::SharedSessions;
 use crate::Error;
@@ -53,7 +54,7 @@ impl FromEnvironment for Broker {
 }
 
 impl Broker {
-    /// The client, for calls whose outcome is more than an answer or a failure.
+    /// The client, for calls whose outcome is more than a response or a failure.
     ///
     /// # Errors
     /// When a secret can't be read.
@@ -62,7 +63,8 @@ impl Broker {
         let key = inner.data_key.get().await?;
         let make = |credentials: Credentials| {
             let (database, clock) = (inner.database.clone(), inner.clock.clone());
-            let sessions = SharedSessions::new(database, clock, key.clone(), &credentials.app_key);
+            let sessions =
+                SharedSessions::new(database, clock, key.clone(), credentials.app_key.expose_secret());
             DriveWealth::new(inner.base.clone(), credentials, sessions)
                 .map_err(|error| Error::from(ProviderError::unavailable(PARTY, &error)))
         };
@@ -72,7 +74,7 @@ impl Broker {
     /// An account as it is now.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, fatal when it refuses.
+    /// Transient when the broker doesn't respond, fatal when it refuses.
     pub(crate) async fn account(
         &self,
         id: &DriveWealthAccountId,
@@ -85,7 +87,7 @@ impl Broker {
     /// The cash of an account.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, fatal when it refuses.
+    /// Transient when the broker doesn't respond, fatal when it refuses.
     pub(crate) async fn cash(
         &self,
         id: &DriveWealthAccountId,
@@ -98,7 +100,7 @@ impl Broker {
     /// A deposit as it is now.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, fatal when it refuses.
+    /// Transient when the broker doesn't respond, fatal when it refuses.
     pub(crate) async fn deposit(
         &self,
         id: &DriveWealthPaymentId,
@@ -111,7 +113,7 @@ impl Broker {
     /// A redemption as it is now.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer, fatal when it refuses.
+    /// Transient when the broker doesn't respond, fatal when it refuses.
     pub(crate) async fn redemption(
         &self,
         id: &DriveWealthPaymentId,

@@ -48,7 +48,7 @@ impl DriveWealthEvents {
     /// Applies an event, unless it was before.
     ///
     /// # Errors
-    /// Transient when DriveWealth or the database gives no answer; fatal for a payload that can't be read.
+    /// Transient when DriveWealth or the database doesn't respond; fatal for a payload that can't be read.
     pub async fn apply(&self, event: &DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
         if inbox::was_recorded(&self.database, SOURCE, &event.id).await? {
             return Ok(());

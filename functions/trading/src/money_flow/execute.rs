@@ -1,7 +1,7 @@
 //! Carrying a money flow out: lease, ask the broker, record its response.
 //!
 //! The lease makes sure that one instance at a time asks: two responses to one key that cross each other could be a yes and
-//! a no. A lease that has passed tells of an instance that died while it asked; from then on only a payment ends the doubt.
+//! a no. A lease that has passed is of an instance that died while it asked; from then on only a payment ends the doubt.
 
 use std::time::Duration;
 
@@ -63,6 +63,11 @@ platform::from_environment!(PaymentExecutor {
 });
 
 impl PaymentExecutor {
+    #[cfg(test)]
+    pub(super) fn with_clock(self, clock: ClockHandle) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Brings a request to its end, from how far it has come.
     ///
     /// # Errors
@@ -117,7 +122,7 @@ impl PaymentExecutor {
 
     async fn try_lease(&self, id: MoneyFlowId, time: Duration) -> Result<Option<Lease>, Error> {
         let now = self.clock.now();
-        let until = now + TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        let until = now + time;
         let forgotten_at = self.forgotten_at();
         self.database
             .with(async |connection| store::try_lease(connection, id, now, until, forgotten_at).await)

@@ -37,7 +37,7 @@ pub(super) fn code_of_payment(status: MoneyFlowStatus, payment: PaymentStatus) -
     }
 }
 
-/// What the caller is told whose request the broker refused.
+/// The problem for the caller whose request the broker refused.
 pub(super) fn problem(code: Option<&str>) -> Problem {
     let (field, detail) = match code {
         Some(DAILY_LIMIT) => (

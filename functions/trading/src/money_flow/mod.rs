@@ -12,6 +12,8 @@ mod failure;
 mod record;
 mod state;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use domain::currency::Currency;

@@ -37,6 +37,11 @@ platform::from_environment!(PaymentRecorder {
 });
 
 impl PaymentRecorder {
+    #[cfg(test)]
+    pub(super) fn with_clock(self, clock: ClockHandle) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Records what the broker reports of a payment. With an arrival, the event is recorded in the same transaction, and
     /// nothing happens when it was recorded before.
     ///
@@ -66,7 +71,7 @@ impl PaymentRecorder {
     /// Fetches a redemption, approves it where it waits for us, and records its state then.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer.
+    /// Transient when the broker doesn't respond.
     pub async fn refresh_redemption(
         &self,
         id: &DriveWealthPaymentId,
@@ -86,7 +91,7 @@ impl PaymentRecorder {
     /// Approves a redemption, where we may, and records its state then.
     ///
     /// # Errors
-    /// Transient when the broker gives no answer.
+    /// Transient when the broker doesn't respond.
     pub(super) async fn approve(&self, id: &DriveWealthPaymentId, deadline: Deadline) -> Result<(), Error> {
         if let Some(approved) = self.approve_ours(id, deadline).await? {
             self.record(Direction::Withdrawal, &approved, None).await?;

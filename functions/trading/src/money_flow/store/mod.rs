@@ -45,7 +45,7 @@ pub(crate) struct Flow {
     /// Look-ups so far.
     pub(crate) lookups: i32,
     pub(crate) next_lookup_at: Option<DateTime<Utc>>,
-    /// Until when the broker is asked by one instance alone. One that has passed tells of an instance that died: its
+    /// Until when the broker is asked by one instance alone. One that has passed is of an instance that died: its
     /// request may have reached the broker.
     pub(crate) lease_until: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,

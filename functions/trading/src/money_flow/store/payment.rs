@@ -52,7 +52,8 @@ macro_rules! upsert_newest {
         .fetch_one(&mut *$connection)
         .await?;
         let status_before = payment_status(known.status_code);
-        // A row that was just inserted is this report already.
+        // A row that was just inserted is this report already. Its xmax is 0; that of one which ON CONFLICT has locked and
+        // updated is this transaction.
         let is_replaced = !known.is_new && {
             let replaced = sqlx::query!(
                 "UPDATE " + $table + " SET status_code = $2, status_message = $3, status_comment = $4, \
