@@ -27,6 +27,7 @@ pub(super) async fn invoke(
     };
     let result = match client {
         Some(client) => {
+            warn(format_args!("Invoking {operation}"));
             client
                 .post(&format!("/local/invoke/{operation}"), Some(&event))
                 .await?
@@ -62,6 +63,7 @@ pub(super) async fn schedule(
         .map(|input| serde_json::from_str(&input))
         .transpose()
         .context("--input isn't JSON")?;
+    warn(format_args!("Running {operation}"));
     show(
         &client
             .post(&format!("/local/schedules/{operation}"), input.as_ref())

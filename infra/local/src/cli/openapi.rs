@@ -368,7 +368,7 @@ Resources:
         ] {
             let error = merged(&names).unwrap_err().to_string();
             let expected = format!(
-                "pay: the path /{{wallet_id}}/{{client_id+}} has the parts {{\"client_id\", \"wallet_id\"}}, \
+                "pay: the path /clients/{{client_id}}/wallets/{{wallet_id}} has the parts {{\"client_id\", \"wallet_id\"}}, \
                  its description has {listed}"
             );
             assert_eq!(error, expected);
