@@ -5,6 +5,8 @@
 
 mod record;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ const MAX_STEPS: u32 = 4;
 const SOURCE: &str = "pay_invoice";
 
 /// What has to be done for an invoice now.
+#[derive(Debug)]
 enum Step {
     Nothing,
     /// Another function has the charge leased, and may die before recording its outcome.

@@ -67,6 +67,12 @@ platform::from_environment!(ChargeRecorder {
 });
 
 impl ChargeRecorder {
+    /// The same by another clock.
+    #[cfg(test)]
+    pub(super) fn with_clock(self, clock: ClockHandle) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Records the payment of a charge as Stripe has it.
     pub(crate) async fn record(
         &self,

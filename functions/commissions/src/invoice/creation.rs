@@ -13,8 +13,8 @@ use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::{correlation, metrics};
 use rust_decimal::Decimal;
 
+use super::report::{InvoicingReport, PeriodReport};
 use super::store;
-use super::view::{InvoicingReport, PeriodReport};
 use crate::Error;
 
 /// A month is invoiced until so many days after its end: balances that came late, and runs that were missed, are made up

@@ -1,8 +1,10 @@
 //! Invoices: creating them once a month, listing them, and reading one as JSON or as a PDF. See README, Invoices.
 
+mod calculation;
 mod creation;
 pub mod document;
 mod pdf;
+mod report;
 mod store;
 mod view;
 
@@ -17,9 +19,11 @@ use providers::outcome::Outcome;
 use self::pdf::IssuerConfig;
 use crate::processor::Processor;
 use crate::{Error, customer};
+pub use calculation::CalculationView;
 pub use creation::InvoiceCreation;
 pub use pdf::InvoiceFile;
-pub use view::{AttemptView, CalculationView, ConfirmationView, InvoiceView, InvoicingReport, PeriodReport};
+pub use report::{InvoicingReport, PeriodReport};
+pub use view::{AttemptView, ConfirmationView, InvoiceView};
 
 /// The invoices of a profile, for reading.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::view::{CalculationView, PeriodReport};
+use super::calculation::CalculationView;
+use super::report::PeriodReport;
 use crate::Error;
 
 /// An invoice with all attempts to charge it.

@@ -5,10 +5,11 @@ use domain::commissions::charge::AttemptStatus;
 use domain::commissions::decline;
 use domain::commissions::invoice::InvoiceStatus;
 use domain::ids::InvoiceId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::calculation::CalculationView;
 use super::store::{ChargeRecord, Invoice};
 
 /// An invoice.
@@ -47,24 +48,6 @@ pub struct InvoiceView {
     pub confirmation: Option<ConfirmationView>,
 }
 
-/// How an invoice's amount was calculated: average equity × yearly rate, at least the minimum, × days ÷ 365. Stored with
-/// the invoice when it is created.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct CalculationView {
-    /// Average of the daily equity, in minor units.
-    pub average_equity_cents: Option<i64>,
-    /// Days that are charged.
-    pub billable_days: Option<u32>,
-    /// Days of them whose equity is known; the others have that of the day before.
-    pub days_with_balance: Option<u32>,
-    /// What a whole year costs, in minor units.
-    pub yearly_commission_cents: Option<i64>,
-    /// The yearly rate, a decimal.
-    #[schema(examples("0.0096"))]
-    pub yearly_rate: Option<String>,
-}
-
 /// An attempt to charge an invoice.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AttemptView {
@@ -94,32 +77,6 @@ pub struct ConfirmationView {
     pub client_secret: String,
     /// Until when (RFC 3339, UTC).
     pub confirm_until: Option<DateTime<Utc>>,
-}
-
-/// What a run of `create_invoices` did.
-#[derive(Debug, Serialize)]
-pub struct InvoicingReport {
-    /// The months of the run, the latest first.
-    pub periods: Vec<PeriodReport>,
-}
-
-/// What a run did for a month.
-#[derive(Debug, Serialize)]
-pub struct PeriodReport {
-    /// The first day.
-    pub period_start: NaiveDate,
-    /// The last day.
-    pub period_end: NaiveDate,
-    /// Accounts without an invoice of the month.
-    pub accounts: i64,
-    /// Invoices created for them.
-    pub created: i64,
-    /// Accounts that cost nothing.
-    pub free: i64,
-    /// Accounts that can't be invoiced, because no balance of the month is known.
-    pub without_balances: i64,
-    /// The sum of the invoices, in cents.
-    pub total_cents: i64,
 }
 
 impl From<Invoice> for InvoiceView {

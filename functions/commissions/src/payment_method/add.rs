@@ -72,7 +72,7 @@ impl AddPaymentMethod {
                 checkout::complete(connection, session, now).await?;
                 let saved = save(connection, profile, &method, now).await?;
                 Ok::<_, Error>(AddedPaymentMethod {
-                    method: super::find(connection, profile, saved.id).await?,
+                    method: store::find(connection, profile, saved.id).await?,
                     is_new: saved.is_new,
                 })
             })

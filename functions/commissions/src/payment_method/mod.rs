@@ -52,7 +52,7 @@ impl PaymentMethods {
                 if !store::set_active(connection, profile, method, self.clock.now()).await? {
                     return Err(Error::PaymentMethodNotFound);
                 }
-                find(connection, profile, method).await
+                store::find(connection, profile, method).await
             })
             .await
     }
@@ -115,16 +115,4 @@ impl DeletePaymentMethod {
             })
             .await
     }
-}
-
-/// One of the profile's methods.
-async fn find(
-    connection: &mut PgConnection,
-    profile: ProfileId,
-    method: PaymentMethodId,
-) -> Result<PaymentMethodView, Error> {
-    let mut methods = store::list(connection, profile).await?.into_iter();
-    methods
-        .find(|found| found.id == method)
-        .ok_or(Error::PaymentMethodNotFound)
 }

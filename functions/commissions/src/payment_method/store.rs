@@ -83,6 +83,20 @@ pub(crate) async fn list(
     Ok(methods)
 }
 
+/// One of the profile's methods.
+///
+/// # Errors
+/// Not found for a method that isn't the profile's.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    method: PaymentMethodId,
+) -> Result<PaymentMethodView, Error> {
+    let mut methods = list(connection, profile).await?.into_iter();
+    let method = methods.find(|found| found.id == method);
+    method.ok_or(Error::PaymentMethodNotFound)
+}
+
 /// The method that a profile's invoices are charged to.
 #[derive(Debug)]
 pub(crate) struct Active {

@@ -4,8 +4,8 @@ use domain::money::Money;
 use krilla::tagging::{TableHeaderScope, Tag, TagGroup, TagTree};
 
 use super::format;
+use super::model::{Calculation, DocumentStatus, InvoiceDocument};
 use super::page::{Align, Canvas, Color, HEIGHT, Space, Style, WIDTH, group, heading};
-use super::{Calculation, DocumentStatus, InvoiceDocument};
 
 const INK: Color = Color(0x1c, 0x23, 0x30);
 const MUTED: Color = Color(0x5b, 0x64, 0x72);

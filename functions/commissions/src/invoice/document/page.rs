@@ -15,8 +15,8 @@ use krilla::surface::Surface;
 use krilla::tagging::{Artifact, ArtifactType, ContentTag, SpanTag, Tag, TagGroup, TagKind, TagTree};
 use krilla::{Document, SerializeSettings};
 
+use super::model::{DocumentError, InvoiceDocument};
 use super::text::{self, Face, Faces, Line};
-use super::{DocumentError, InvoiceDocument};
 
 /// US Letter, in tenths of a point: 8.5 inches.
 pub(super) const WIDTH: i16 = 6_120;

@@ -1,6 +1,9 @@
+use chrono::NaiveDate;
 use domain::currency::Currency;
+use domain::money::Money;
 use pdf_extract::{Document, Object};
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 
 use super::*;
 

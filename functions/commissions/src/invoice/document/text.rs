@@ -8,7 +8,7 @@ use harfrust::{Direction, Feature, FontRef, ShapeOptions, ShaperData, Tag, Unico
 use krilla::surface::Location;
 use krilla::text::{Font, GlyphId};
 
-use super::DocumentError;
+use super::model::DocumentError;
 
 /// How much of a text is looked at, in characters: more than any place of the page has room for.
 const MAX_TEXT_LENGTH: usize = 400;

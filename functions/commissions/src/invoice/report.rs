@@ -1,0 +1,30 @@
+//! What a run of `create_invoices` reports.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+/// What a run of `create_invoices` did.
+#[derive(Debug, Serialize)]
+pub struct InvoicingReport {
+    /// The months of the run, the latest first.
+    pub periods: Vec<PeriodReport>,
+}
+
+/// What a run did for a month.
+#[derive(Debug, Serialize)]
+pub struct PeriodReport {
+    /// The first day.
+    pub period_start: NaiveDate,
+    /// The last day.
+    pub period_end: NaiveDate,
+    /// Accounts without an invoice of the month.
+    pub accounts: i64,
+    /// Invoices created for them.
+    pub created: i64,
+    /// Accounts that cost nothing.
+    pub free: i64,
+    /// Accounts that can't be invoiced, because no balance of the month is known.
+    pub without_balances: i64,
+    /// The sum of the invoices, in cents.
+    pub total_cents: i64,
+}
