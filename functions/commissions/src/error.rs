@@ -1,4 +1,4 @@
-//! What can go wrong with commissions, with its lane.
+//! The errors of commissions, each with its lane, code and field.
 
 use domain::lane::{Class, Laned, Rejection};
 use domain::money::MoneyError;

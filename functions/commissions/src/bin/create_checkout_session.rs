@@ -14,7 +14,7 @@ impl HttpOperation for CreateCheckoutSession {
         About::new(
             Method::Post,
             "Create a checkout session",
-            "Prepares a visit to Stripe's payment page. Send the customer to `url`; what comes of it arrives by webhook, or at \
+            "Creates a session of Stripe's payment page. Send the customer to `url`; what comes of it arrives by webhook, or at \
              once by adding the payment method with the session's id.",
         )
         .idempotent()

@@ -42,7 +42,7 @@ const MAX_STEPS: u32 = 4;
 /// The operation that records.
 const SOURCE: &str = "pay_invoice";
 
-/// What has to be done for an invoice now.
+/// The next step for an invoice.
 #[derive(Debug)]
 enum Step {
     Nothing,
@@ -163,7 +163,7 @@ impl Charger {
         )
     }
 
-    /// What has to be done when no charge is in flight.
+    /// The next step when no charge is in flight.
     async fn begin(
         &self,
         connection: &mut PgConnection,

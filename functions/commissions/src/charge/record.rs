@@ -20,7 +20,7 @@ use crate::discrepancy::Discrepancy;
 use crate::dunning::{self, DunningRecorder, LockedInvoice};
 use crate::events::{self, ConfirmationRequiredPayload};
 
-/// A charge that Stripe is processing, and whose end it hasn't told, is looked up after this time.
+/// A charge that Stripe is processing, and whose end it hasn't reported, is looked up after this time.
 const PROCESSING_LOOKUP: TimeDelta = TimeDelta::hours(20);
 /// How long Stripe may work on a charge before it is confirmed.
 const BEING_CONFIRMED: TimeDelta = TimeDelta::hours(1);
@@ -38,7 +38,7 @@ pub(crate) struct Observation {
 }
 
 impl Observation {
-    /// What is observed of a charge counts from the run that made it, also when it is observed before that run has recorded
+    /// An observation of a charge counts from the run that made it, also when it is observed before that run has recorded
     /// it.
     fn not_before(self, charge: &Charge) -> Self {
         Self {

@@ -27,7 +27,7 @@ pub(crate) struct Charge {
     pub(crate) key: String,
     pub(crate) amount_cents: i64,
     pub(crate) currency: Currency,
-    /// What is charged, in the invoice's words.
+    /// The invoice's description.
     pub(crate) description: String,
     pub(crate) status: AttemptStatus,
     pub(crate) intent: Option<StripePaymentIntentId>,
@@ -192,7 +192,7 @@ pub(crate) async fn release_lease(
     Ok(())
 }
 
-/// What is recorded of a charge.
+/// A transition of a charge, to be recorded.
 #[derive(Debug)]
 pub(crate) struct Recorded<'a> {
     pub(crate) status: AttemptStatus,

@@ -8,7 +8,7 @@ use crate::Error;
 /// Longest id of a price, in bytes.
 const MAX_PRICE_ID_BYTES: usize = 128;
 
-/// What a checkout session is for.
+/// The purpose of a checkout session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {

@@ -1,4 +1,4 @@
-//! What callers see of a checkout session.
+//! A checkout session as callers see it.
 
 use chrono::{DateTime, Utc};
 use domain::ids::StripeCheckoutSessionId;

@@ -1,4 +1,4 @@
-//! What callers see of the commissions that were paid.
+//! Paid commissions as callers see them.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{InvoiceId, InvoicePaymentId};
@@ -33,7 +33,7 @@ pub struct PaidCommissionView {
     pub charged_at: DateTime<Utc>,
 }
 
-/// What was paid in a year.
+/// The commissions of a year.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct YearTotalView {
     /// The calendar year in New York.

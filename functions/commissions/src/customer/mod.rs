@@ -61,7 +61,7 @@ impl Customers {
     }
 }
 
-/// What our record has of a profile.
+/// A profile as our record has it: a customer already, or how it is reached.
 enum Known {
     Customer(StripeCustomerId),
     Contact(Contact),

@@ -9,15 +9,15 @@ use crate::Error;
 /// A conflict between Stripe and our record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Discrepancy {
-    /// What conflicts, for instance `amount`.
+    /// The kind of the conflict, for instance `amount`.
     pub(crate) kind: &'static str,
     /// The id at Stripe that it is about.
     pub(crate) subject: String,
     /// Our charge, where there is one.
     pub(crate) charge: Option<InvoicePaymentId>,
-    /// What our record says.
+    /// The value of our record.
     pub(crate) expected: String,
-    /// What Stripe says.
+    /// The value at Stripe.
     pub(crate) found: String,
 }
 

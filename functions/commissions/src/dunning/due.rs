@@ -25,7 +25,7 @@ pub struct DueInvoice {
     pub as_of: DateTime<Utc>,
 }
 
-/// What a run of `pay_invoices` did.
+/// The report of a run of `pay_invoices`.
 #[derive(Debug, Serialize)]
 pub struct PickedReport {
     /// Invoices put on the queue.

@@ -79,7 +79,7 @@ impl DunningRecorder {
         Ok(())
     }
 
-    /// There is no payment method to charge: the profile is told, once.
+    /// There is no payment method to charge: the profile is notified, once.
     pub(crate) async fn method_missing(
         &self,
         connection: &mut PgConnection,

@@ -1,16 +1,16 @@
-//! What a run of `create_invoices` reports.
+//! The report of a run of `create_invoices`.
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
-/// What a run of `create_invoices` did.
+/// The invoices of a run.
 #[derive(Debug, Serialize)]
 pub struct InvoicingReport {
     /// The months of the run, the latest first.
     pub periods: Vec<PeriodReport>,
 }
 
-/// What a run did for a month.
+/// A month in the report of a run.
 #[derive(Debug, Serialize)]
 pub struct PeriodReport {
     /// The first day.

@@ -1,4 +1,4 @@
-//! What callers see of invoices.
+//! Invoices as callers see them.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::commissions::charge::AttemptStatus;
@@ -70,7 +70,7 @@ pub struct AttemptView {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// What the app needs to let the customer confirm a charge.
+/// Data that the app needs to let the customer confirm a charge.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ConfirmationView {
     /// Stripe's secret of the payment, for this customer's device alone.

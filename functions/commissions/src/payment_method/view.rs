@@ -1,4 +1,4 @@
-//! What callers see of payment methods.
+//! Payment methods as callers see them.
 
 use chrono::{DateTime, Utc};
 use domain::ids::PaymentMethodId;

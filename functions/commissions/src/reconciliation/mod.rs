@@ -46,7 +46,7 @@ const LOOKUP_LEASE: TimeDelta = TimeDelta::minutes(5);
 /// A run ends by itself when less than this is left.
 const RESERVE: Duration = Duration::from_secs(15);
 
-/// What a run found.
+/// The findings of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct ReconciliationReport {
     /// Charges that were looked up.

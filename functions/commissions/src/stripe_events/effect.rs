@@ -1,4 +1,4 @@
-//! What an event leads to, found out before anything is written: Stripe is called here, outside of any transaction.
+//! The effect of an event, found out before anything is written: Stripe is called here, outside of any transaction.
 
 use domain::ids::{ProfileId, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
 use domain::money::Money;
@@ -17,7 +17,7 @@ use crate::events::PayoutPayload;
 use crate::processor::STRIPE;
 use crate::{Error, checkout, customer};
 
-/// What is to be written for an event.
+/// The effect of an event, to be written.
 pub(super) enum Effect {
     Nothing,
     /// It conflicts with our record and needs manual review.
@@ -41,7 +41,7 @@ enum Owner {
 }
 
 impl StripeEvents {
-    /// What the event leads to.
+    /// The effect of the event.
     pub(super) async fn effect(&self, event: &StripeEvent, deadline: Deadline) -> Result<Effect, Error> {
         Ok(match &event.change {
             Change::CheckoutCompleted(session) => self.checkout_completed(session, deadline).await?,
@@ -199,7 +199,7 @@ impl StripeEvents {
         let shown =
             |profile: Option<ProfileId>| profile.map_or("none".to_owned(), |profile| profile.to_string());
         Ok(match (of_customer, in_metadata) {
-            (Some(profile), Some(told)) if profile == told => Owner::Profile(profile),
+            (Some(profile), Some(other)) if profile == other => Owner::Profile(profile),
             (None, None) => Owner::NotOurs,
             _ => Owner::Conflict(Discrepancy::new(
                 "owner",

@@ -39,7 +39,7 @@ pub(crate) async fn set(
     Ok(())
 }
 
-/// What the profile owes: uncollectible invoices, and open ones of which a charge failed.
+/// The amount that the profile owes: uncollectible invoices, and open ones of which a charge failed.
 pub(crate) async fn owed(
     connection: &mut PgConnection,
     profile: ProfileId,

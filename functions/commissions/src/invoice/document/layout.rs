@@ -154,7 +154,7 @@ struct Column {
     align: Align,
 }
 
-/// What a column says.
+/// The text of a column.
 enum Cell {
     /// Words, which wrap.
     Words(String),
@@ -243,7 +243,7 @@ fn lines(canvas: &mut Canvas<'_>, table: &mut TagGroup, document: &InvoiceDocume
     next
 }
 
-/// What the invoice is over, what of it is paid and what is due.
+/// The invoice's amount, how much of it is paid and how much is due.
 fn totals(canvas: &mut Canvas<'_>, tags: &mut TagTree, document: &InvoiceDocument, top: i16) -> i16 {
     let nothing = Money::zero(document.total.currency());
     let (paid, due) = match &document.status {

@@ -1,10 +1,10 @@
-//! What an invoice's document is made of.
+//! The content of an invoice's document.
 
 use chrono::NaiveDate;
 use domain::money::Money;
 use rust_decimal::Decimal;
 
-/// What an invoice's document says: the record, as it is. Nothing is calculated from it.
+/// The content of an invoice's document: the record, as it is. Nothing is calculated from it.
 ///
 /// There is no `Debug`: it holds personal data, which has no place in a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub struct Recipient {
     pub email: String,
 }
 
-/// What an invoice's amount was calculated from.
+/// The figures that an invoice's amount was calculated from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Calculation {
     /// The average daily equity over the period.

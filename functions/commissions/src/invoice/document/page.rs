@@ -69,7 +69,7 @@ impl Space {
     }
 }
 
-/// What a page is drawn on.
+/// The surface that a page is drawn on.
 pub(super) struct Canvas<'a> {
     pub(super) faces: &'static Faces,
     surface: Surface<'a>,

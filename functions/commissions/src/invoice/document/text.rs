@@ -10,7 +10,7 @@ use krilla::text::{Font, GlyphId};
 
 use super::model::DocumentError;
 
-/// How much of a text is looked at, in characters: more than any place of the page has room for.
+/// How much of a text is read, in characters: more than any place of the page has room for.
 const MAX_TEXT_LENGTH: usize = 400;
 /// Stands for what the font doesn't have.
 const REPLACEMENT: char = '\u{fffd}';
@@ -153,7 +153,7 @@ impl Face {
         self.shape(&cleaned)
     }
 
-    /// What of a word fits into the width, one letter at least, and the rest; `None` if it all fits.
+    /// The part of a word that fits into the width, one letter at least, and the rest; `None` if it all fits.
     fn break_word<'a>(&self, word: &'a str, size: i16, width: i16) -> Option<(&'a str, &'a str)> {
         let line = self.shape(word);
         if line.width(size) <= i64::from(width) {
@@ -238,7 +238,7 @@ impl Line {
     }
 }
 
-/// What Unicode says isn't to be seen: joiners, variation selectors, marks of direction, tags.
+/// Characters that Unicode says aren't to be seen: joiners, variation selectors, marks of direction, tags.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
