@@ -1,7 +1,7 @@
 //! The broker's portfolio: cash and funds with target and actual weights.
 //!
 //! The broker's answers are sporadically wrong (negative values, weights that don't sum up), so an answer is
-//! checked before anything is decided by it. Rules: spec "Trading", Reconfigure, last paragraph.
+//! checked before anything is decided by it. The rules are in functions/trading/README.md, Cash changes.
 
 use rust_decimal::Decimal;
 use thiserror::Error;
