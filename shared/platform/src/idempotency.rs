@@ -11,13 +11,13 @@
 
 use domain::ids::ProfileId;
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use crate::database::Database;
 use crate::error::PlatformError;
-use crate::http::{Problem, Reply};
+use crate::http::Problem;
+pub use crate::http::{Replayable, StoredResponse};
 use crate::messaging::relay_waker::RelayWaker;
 
 /// Longest key, in characters.
@@ -96,51 +96,6 @@ impl KeyedRequest {
     }
 }
 
-/// A value, and whether an earlier request with the same key made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayable<T> {
-    /// The value.
-    pub value: T,
-    /// Whether this repeats what was answered before; the response says `Idempotency-Replayed: true` then.
-    pub replayed: bool,
-}
-
-impl<T> Replayable<T> {
-    /// A value that was made now.
-    pub fn new(value: T) -> Self {
-        Self {
-            value,
-            replayed: false,
-        }
-    }
-
-    /// A value that was made before.
-    pub fn replayed(value: T) -> Self {
-        Self {
-            value,
-            replayed: true,
-        }
-    }
-
-    /// The same with another value.
-    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Replayable<U> {
-        Replayable {
-            value: convert(self.value),
-            replayed: self.replayed,
-        }
-    }
-}
-
-impl<T: Serialize> Replayable<T> {
-    /// The reply with this status, the first time and every time after it.
-    ///
-    /// # Errors
-    /// When the value can't be written as JSON.
-    pub fn into_reply(self, status: u16) -> Result<Reply<T>, Problem> {
-        Ok(Reply::with_status(status, &self.value)?.replayed(self.replayed))
-    }
-}
-
 /// Where requests are stored with what they made. An area whose tables are partitioned stores them beside those.
 pub trait RequestStore {
     /// What a request makes.
@@ -193,15 +148,6 @@ pub async fn once<S: RequestStore>(
         relay.wake().await;
     }
     Ok(made)
-}
-
-/// A response that is stored under a key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredResponse {
-    /// HTTP status.
-    pub status: u16,
-    /// JSON body.
-    pub body: Value,
 }
 
 /// How far a request under a key has come.

@@ -23,4 +23,5 @@ pub mod idempotency;
 pub mod messaging;
 pub mod observability;
 pub mod pagination;
+pub mod prelude;
 pub mod security;

@@ -2,7 +2,7 @@
 //! webhook.
 
 use commissions::payment_method::{self, AddPaymentMethodRequest, PaymentMethodView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct AddPaymentMethod;
 
@@ -18,10 +18,10 @@ impl HttpOperation for AddPaymentMethod {
             "Adds the card that was saved in a checkout session. The webhook does the same; whoever is first adds it, \
              once.",
         )
-        .answer(200, "It was added before.")
-        .answer(201, "It is added, and the active one.")
-        .refusal(404, "The session is not one of the caller's.")
-        .refusal(409, "The session is not completed yet.")
+        .response(200, "It was added before.")
+        .response(201, "It is added, and the active one.")
+        .problem(404, "The session is not one of the caller's.")
+        .problem(409, "The session is not completed yet.")
     }
 
     async fn handle(

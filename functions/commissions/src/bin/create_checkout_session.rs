@@ -1,7 +1,7 @@
 //! `POST /billing/checkout-sessions`: the way to Stripe's payment page, to save a card or to pay a price.
 
 use commissions::checkout::{CheckoutSessionRequest, CheckoutSessions, CheckoutView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct CreateCheckoutSession;
 
@@ -18,8 +18,8 @@ impl HttpOperation for CreateCheckoutSession {
              once by adding the payment method with the session's id.",
         )
         .idempotent()
-        .answer(201, "The page is ready.")
-        .refusal(404, "There is no such profile.")
+        .response(201, "The page is ready.")
+        .problem(404, "There is no such profile.")
     }
 
     async fn handle(

@@ -1,7 +1,7 @@
 //! `DELETE /billing/payment-methods/{payment_method_id}`: deletes a card, here and at Stripe.
 
 use commissions::payment_method::{self, PaymentMethodList};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct DeletePaymentMethod;
 
@@ -17,9 +17,9 @@ impl HttpOperation for DeletePaymentMethod {
             "Deletes the card; it is never charged again. The last one stays while an invoice is open.",
         )
         .path_id("payment_method_id", "The payment method.")
-        .answer(200, "It is deleted; these are left.")
-        .refusal(404, "The payment method is not one of the caller's.")
-        .refusal(409, "It is the last one, and an invoice is open.")
+        .response(200, "It is deleted; these are left.")
+        .problem(404, "The payment method is not one of the caller's.")
+        .problem(409, "It is the last one, and an invoice is open.")
     }
 
     async fn handle(

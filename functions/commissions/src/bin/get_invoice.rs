@@ -1,7 +1,7 @@
 //! `GET /billing/invoices/{invoice_id}`: one invoice, as JSON or as a PDF.
 
 use commissions::invoice::{InvoiceReader, InvoiceView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct GetInvoice;
 
@@ -18,9 +18,9 @@ impl HttpOperation for GetInvoice {
              let the customer confirm it.",
         )
         .path_id("invoice_id", "The invoice.")
-        .answer(200, "The invoice.")
+        .response(200, "The invoice.")
         .also_pdf()
-        .refusal(404, "The invoice is not one of the caller's.")
+        .problem(404, "The invoice is not one of the caller's.")
     }
 
     async fn handle(invoices: &InvoiceReader, call: Call<Nothing>) -> Result<Reply<InvoiceView>, Problem> {

@@ -1,7 +1,7 @@
 //! `GET /billing/commissions`: the commissions the caller has paid, newest first, with totals per year.
 
 use commissions::commission_history::{CommissionHistory, CommissionHistoryView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct ListCommissionHistory;
 
@@ -16,7 +16,7 @@ impl HttpOperation for ListCommissionHistory {
             "List the commission history",
             "What the caller has paid: amount, period, payment method and time, newest first; and the totals of each year.",
         )
-        .answer(200, "A page of the history.")
+        .response(200, "A page of the history.")
     }
 
     async fn handle(

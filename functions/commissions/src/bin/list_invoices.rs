@@ -1,7 +1,7 @@
 //! `GET /billing/invoices`: the caller's invoices, newest first.
 
 use commissions::invoice::{InvoiceList, InvoiceView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct ListInvoices;
 
@@ -16,7 +16,7 @@ impl HttpOperation for ListInvoices {
             "List invoices",
             "The caller's invoices with all attempts to charge them, newest first.",
         )
-        .answer(200, "A page of invoices.")
+        .response(200, "A page of invoices.")
     }
 
     async fn handle(

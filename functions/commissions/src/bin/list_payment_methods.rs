@@ -1,7 +1,7 @@
 //! `GET /billing/payment-methods`: the caller's cards, the active one first.
 
 use commissions::payment_method::{PaymentMethodList, PaymentMethods};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct ListPaymentMethods;
 
@@ -16,7 +16,7 @@ impl HttpOperation for ListPaymentMethods {
             "List payment methods",
             "The caller's saved cards. Invoices are charged to the active one, the first.",
         )
-        .answer(200, "All of them.")
+        .response(200, "All of them.")
     }
 
     async fn handle(

@@ -1,7 +1,7 @@
 //! `PUT /billing/payment-methods/{payment_method_id}/active`: invoices are charged to this card from now on.
 
 use commissions::payment_method::{PaymentMethodView, PaymentMethods};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct SetActivePaymentMethod;
 
@@ -17,8 +17,8 @@ impl HttpOperation for SetActivePaymentMethod {
             "Charges invoices to this card from now on. What was declined before is tried with it at the next run.",
         )
         .path_id("payment_method_id", "The payment method.")
-        .answer(200, "It is the active one.")
-        .refusal(404, "The payment method is not one of the caller's.")
+        .response(200, "It is the active one.")
+        .problem(404, "The payment method is not one of the caller's.")
     }
 
     async fn handle(

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use commissions::stripe_events::StripeEvents;
+use platform::entry::http::serve_webhook;
 use platform::http::Problem;
-use platform::http::{self, About, Delivery, Method, Webhook};
+use platform::http::{About, Delivery, Method, Webhook};
 
 struct StripeWebhook;
 
@@ -18,7 +19,7 @@ impl Webhook for StripeWebhook {
             "For Stripe alone: every delivery is signed, and taken once.",
         )
         .header("Stripe-Signature", "Stripe's signature of the body.")
-        .answer(200, "The event is taken, or was before.")
+        .response(200, "The event is taken, or was before.")
     }
 
     async fn handle(events: &StripeEvents, delivery: Delivery) -> Result<(), Problem> {
@@ -30,5 +31,5 @@ impl Webhook for StripeWebhook {
 }
 
 fn main() -> ExitCode {
-    http::serve_webhook::<StripeWebhook>()
+    serve_webhook::<StripeWebhook>()
 }

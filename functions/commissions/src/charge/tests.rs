@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::clock::{Clock, ManualClock};
-use local_cloud::backends::postgres::Postgres;
+use local_cloud::backends::Postgres;
 use platform::config::{Environment, FromEnvironment};
 use providers::outcome::Decline;
 use sqlx::{Connection, Row};

@@ -1,7 +1,7 @@
 //! `GET /notifications/preferences`: where the caller's notifications go, by kind.
 
 use notifications::preference::{Preferences, PreferencesView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct GetNotificationPreferences;
 
@@ -16,7 +16,7 @@ impl HttpOperation for GetNotificationPreferences {
             "Get notification preferences",
             "Every kind of notification, and whether the caller gets it in the feed, as a push and by mail.",
         )
-        .answer(200, "All kinds.")
+        .response(200, "All kinds.")
     }
 
     async fn handle(

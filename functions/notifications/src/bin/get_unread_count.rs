@@ -1,7 +1,7 @@
 //! `GET /notifications/unread-count`: how many of the caller's notifications are unread.
 
 use notifications::feed::{FeedReader, UnreadCountView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct GetUnreadCount;
 
@@ -16,7 +16,7 @@ impl HttpOperation for GetUnreadCount {
             "Count unread notifications",
             "How many of the caller's notifications are unread.",
         )
-        .answer(200, "The count.")
+        .response(200, "The count.")
     }
 
     async fn handle(feed: &FeedReader, call: Call<Nothing>) -> Result<Reply<UnreadCountView>, Problem> {

@@ -1,7 +1,7 @@
 //! `GET /notifications`: the caller's notifications, newest first.
 
 use notifications::feed::{FeedQuery, FeedReader, NotificationView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct ListNotifications;
 
@@ -16,7 +16,7 @@ impl HttpOperation for ListNotifications {
             "List notifications",
             "The caller's notifications, newest first. They are kept for a year.",
         )
-        .answer(200, "A page of the feed.")
+        .response(200, "A page of the feed.")
     }
 
     async fn handle(

@@ -1,7 +1,7 @@
 //! `POST /notifications/read`: marks notifications of the caller as read.
 
 use notifications::feed::{MarkReadRequest, MarkReadView, ReadMarker};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct MarkNotificationsRead;
 
@@ -17,8 +17,8 @@ impl HttpOperation for MarkNotificationsRead {
             "Marks up to 100 of the caller's notifications, or one and all older ones. One that is read already stays so, \
              and ids that aren't the caller's are ignored, so that the request can be repeated.",
         )
-        .answer(200, "How many are left unread.")
-        .refusal(422, "Neither ids nor up_to is given, or both, or too many ids.")
+        .response(200, "How many are left unread.")
+        .problem(422, "Neither ids nor up_to is given, or both, or too many ids.")
     }
 
     async fn handle(

@@ -1,7 +1,7 @@
 //! `PUT /notifications/devices/{token}`: the caller's notifications are pushed to this device from now on.
 
 use notifications::device::{DeviceRegistry, DeviceRequest, DeviceToken, DeviceView, TOKEN_PATTERN};
-use platform::http::prelude::*;
+use platform::prelude::*;
 use serde_json::json;
 
 struct RegisterDevice;
@@ -23,8 +23,8 @@ impl HttpOperation for RegisterDevice {
             json!({"type": "string", "pattern": TOKEN_PATTERN}),
             "The device's registration token of Firebase.",
         )
-        .answer(200, "The device was the caller's already.")
-        .answer(201, "The device is the caller's now.")
+        .response(200, "The device was the caller's already.")
+        .response(201, "The device is the caller's now.")
     }
 
     async fn handle(

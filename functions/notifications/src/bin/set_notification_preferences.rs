@@ -1,7 +1,7 @@
 //! `PUT /notifications/preferences`: where the caller's notifications go from now on.
 
 use notifications::preference::{Preferences, PreferencesRequest, PreferencesView};
-use platform::http::prelude::*;
+use platform::prelude::*;
 
 struct SetNotificationPreferences;
 
@@ -17,8 +17,8 @@ impl HttpOperation for SetNotificationPreferences {
             "For what happens from now on. A kind that is off in the feed is neither pushed nor mailed. Errors of charges and \
              the identity check can't be switched off in the feed.",
         )
-        .answer(200, "All kinds, as they are now.")
-        .refusal(422, "A kind is named twice, or can't be switched off in the feed.")
+        .response(200, "All kinds, as they are now.")
+        .problem(422, "A kind is named twice, or can't be switched off in the feed.")
     }
 
     async fn handle(

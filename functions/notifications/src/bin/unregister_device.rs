@@ -1,7 +1,7 @@
 //! `DELETE /notifications/devices/{token}`: no notification is pushed to this device any more.
 
 use notifications::device::{DeviceRegistry, DeviceToken, DeviceView, TOKEN_PATTERN};
-use platform::http::prelude::*;
+use platform::prelude::*;
 use serde_json::json;
 
 struct UnregisterDevice;
@@ -22,7 +22,7 @@ impl HttpOperation for UnregisterDevice {
             json!({"type": "string", "pattern": TOKEN_PATTERN}),
             "The device's registration token of Firebase.",
         )
-        .answer(200, "The device as it was.")
+        .response(200, "The device as it was.")
     }
 
     async fn handle(devices: &DeviceRegistry, call: Call<Nothing>) -> Result<Reply<DeviceView>, Problem> {

@@ -1,6 +1,6 @@
 //! `POST /trading/deposits`: moves money from a linked bank account into the trading account.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use trading::money_flow::{Deposits, MoneyFlowRequest, MoneyFlowView};
 
 struct DepositFunds;
@@ -18,13 +18,13 @@ impl HttpOperation for DepositFunds {
              way when this answers; its status follows in the history and by notification.",
         )
         .idempotent()
-        .answer(201, "The broker has accepted the deposit.")
-        .answer(
+        .response(201, "The broker has accepted the deposit.")
+        .response(
             202,
             "The deposit is recorded, and the broker's response isn't known yet. Repeat the request with the same key to \
              learn it; while the deposit is `under_review`, repeating brings nothing new.",
         )
-        .refusal(404, "The account is not one of the caller's.")
+        .problem(404, "The account is not one of the caller's.")
     }
 
     async fn handle(

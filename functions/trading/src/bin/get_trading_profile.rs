@@ -1,6 +1,6 @@
 //! `GET /trading/profile`: the caller's trading account at a glance.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use trading::account::{TradingProfileView, TradingProfiles};
 
 struct GetTradingProfile;
@@ -16,8 +16,8 @@ impl HttpOperation for GetTradingProfile {
             "Get the trading profile",
             "The caller's account with balances, buying power and withdrawable cash, and whether deposits are suspended.",
         )
-        .answer(200, "The profile.")
-        .refusal(404, "The caller has no trading account yet.")
+        .response(200, "The profile.")
+        .problem(404, "The caller has no trading account yet.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `GET /trading/history/money-flow`: the caller's deposits and withdrawals, newest first.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use trading::money_flow::{MoneyFlowHistory, MoneyFlowView};
 
 struct ListMoneyFlowHistory;
@@ -16,7 +16,7 @@ impl HttpOperation for ListMoneyFlowHistory {
             "List deposits and withdrawals",
             "The caller's deposits and withdrawals with their present status, newest first.",
         )
-        .answer(200, "A page of the history.")
+        .response(200, "A page of the history.")
     }
 
     async fn handle(

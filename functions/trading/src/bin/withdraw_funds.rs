@@ -1,6 +1,6 @@
 //! `POST /trading/withdrawals`: moves cash from the trading account to a linked bank account.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use trading::money_flow::{MoneyFlowRequest, MoneyFlowView, Withdrawals};
 
 struct WithdrawFunds;
@@ -18,13 +18,13 @@ impl HttpOperation for WithdrawFunds {
              way when this answers; its status follows in the history and by notification.",
         )
         .idempotent()
-        .answer(201, "The broker has accepted the withdrawal.")
-        .answer(
+        .response(201, "The broker has accepted the withdrawal.")
+        .response(
             202,
             "The withdrawal is recorded, and the broker's response isn't known yet. Repeat the request with the same key \
              to learn it; while the withdrawal is `under_review`, repeating brings nothing new.",
         )
-        .refusal(404, "The account is not one of the caller's.")
+        .problem(404, "The account is not one of the caller's.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `GET /clients/{client_id}/wallets/{wallet_id}/statement`: what went in and out of a wallet.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::statement::view::StatementView;
 use wallets::statement::{Format, StatementQuery, Statements};
@@ -21,9 +21,9 @@ impl HttpOperation for GetStatement {
         )
         .path_id("client_id", "The client.")
         .path_id("wallet_id", "The client's wallet.")
-        .answer(200, "A page of the statement.")
+        .response(200, "A page of the statement.")
         .also_csv()
-        .refusal(404, "The client has no such wallet, or it is another client's.")
+        .problem(404, "The client has no such wallet, or it is another client's.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `GET /clients/{client_id}/wallets`: the client's wallets with their balances.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::view::WalletView;
 use wallets::client::{Clients, access};
 
@@ -18,8 +18,8 @@ impl HttpOperation for GetWallets {
             "All wallets of the client with their balances, in the order in which they were opened.",
         )
         .path_id("client_id", "The client.")
-        .answer(200, "The wallets, on one page.")
-        .refusal(404, "There is no such client, or it is another.")
+        .response(200, "The wallets, on one page.")
+        .problem(404, "There is no such client, or it is another.")
     }
 
     async fn handle(clients: &Clients, call: Call<Nothing>) -> Result<Reply<Page<WalletView>>, Problem> {

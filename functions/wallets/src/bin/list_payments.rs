@@ -1,6 +1,6 @@
 //! `GET /clients/{client_id}/payments`: the client's payments, newest first.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::payment::view::PaymentView;
 use wallets::payment::{Payments, PaymentsQuery};
@@ -19,8 +19,8 @@ impl HttpOperation for ListPayments {
             "The client's payments with their present status, newest first.",
         )
         .path_id("client_id", "The client.")
-        .answer(200, "A page of the payments.")
-        .refusal(404, "There is no such client, or it is another.")
+        .response(200, "A page of the payments.")
+        .problem(404, "There is no such client, or it is another.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `POST /clients/{client_id}/wallets`: opens a wallet in a currency.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::view::WalletView;
 use wallets::client::{Clients, OpenWalletRequest, access};
 
@@ -18,9 +18,9 @@ impl HttpOperation for OpenWallet {
             "Opens a wallet for the client. A client has one in each currency: the same request again gives the one there is.",
         )
         .path_id("client_id", "The client.")
-        .answer(201, "The wallet is new.")
-        .answer(200, "The client has a wallet in this currency.")
-        .refusal(404, "There is no such client.")
+        .response(201, "The wallet is new.")
+        .response(200, "The client has a wallet in this currency.")
+        .problem(404, "There is no such client.")
     }
 
     async fn handle(clients: &Clients, call: Call<OpenWalletRequest>) -> Result<Reply<WalletView>, Problem> {

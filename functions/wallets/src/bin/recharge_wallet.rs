@@ -1,6 +1,6 @@
 //! `POST /clients/{client_id}/recharges`: brings money into a wallet.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::movement::{MovementRequest, Movements};
 use wallets::payment::view::PaymentView;
@@ -20,8 +20,8 @@ impl HttpOperation for RechargeWallet {
         )
         .path_id("client_id", "The client.")
         .idempotent()
-        .answer(201, "The money is in the wallet.")
-        .refusal(404, "The client has no such wallet.")
+        .response(201, "The money is in the wallet.")
+        .problem(404, "The client has no such wallet.")
     }
 
     async fn handle(

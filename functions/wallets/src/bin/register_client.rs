@@ -1,6 +1,6 @@
 //! `POST /clients`: registers a client of a service, with wallets.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::view::ClientView;
 use wallets::client::{Clients, RegisterClientRequest, access};
 
@@ -18,9 +18,9 @@ impl HttpOperation for RegisterClient {
             "Registers a client and opens its wallets. The same external_ref again gives the client that has it, and opens \
              the wallets that it lacks.",
         )
-        .answer(201, "The client is new.")
-        .answer(200, "There is a client of this external_ref.")
-        .refusal(422, "The external_ref or the list of currencies is not acceptable.")
+        .response(201, "The client is new.")
+        .response(200, "There is a client of this external_ref.")
+        .problem(422, "The external_ref or the list of currencies is not acceptable.")
     }
 
     async fn handle(

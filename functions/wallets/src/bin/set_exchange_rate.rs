@@ -1,6 +1,6 @@
 //! `PUT /exchange-rates/{base}/{quote}`: an administrator sets the rate of a pair.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::Error;
 use wallets::rate::view::ExchangeRateView;
 use wallets::rate::{ExchangeRateRequest, ExchangeRates};
@@ -21,10 +21,10 @@ impl HttpOperation for SetExchangeRate {
         )
         .path_currency("base", "The currency of which there is one.")
         .path_currency("quote", "The currency that the rate gives so many of.")
-        .answer(201, "The rate is new.")
-        .answer(200, "The pair had this rate as of this time.")
-        .refusal(409, "The pair has another rate as of this time.")
-        .refusal(422, "The rate or the time is not acceptable.")
+        .response(201, "The rate is new.")
+        .response(200, "The pair had this rate as of this time.")
+        .problem(409, "The pair has another rate as of this time.")
+        .problem(422, "The rate or the time is not acceptable.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `POST /clients/{client_id}/withdrawals/{transaction_id}/settlement`: records how a withdrawal has ended.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::movement::{Movements, WithdrawalSettlementRequest};
 use wallets::payment::view::PaymentView;
@@ -22,8 +22,8 @@ impl HttpOperation for SettleWithdrawal {
         .path_id("client_id", "The client.")
         .path_uuid("transaction_id", "The withdrawal's transaction.")
         .idempotent()
-        .answer(200, "The withdrawal as it has ended.")
-        .refusal(404, "The client has no such withdrawal.")
+        .response(200, "The withdrawal as it has ended.")
+        .problem(404, "The client has no such withdrawal.")
     }
 
     async fn handle(

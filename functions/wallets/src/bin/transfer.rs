@@ -1,6 +1,6 @@
 //! `POST /clients/{client_id}/transfers`: pays from the client's wallet into another.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::payment::view::PaymentView;
 use wallets::transfer::{TransferRequest, Transfers};
@@ -21,9 +21,9 @@ impl HttpOperation for Transfer {
         )
         .path_id("client_id", "The client who pays.")
         .idempotent()
-        .answer(201, "The transfer is done; this is the payer's side of it.")
-        .refusal(402, "There is not enough in the wallet; the detail has the balance.")
-        .refusal(404, "The payer has no such wallet, or there is no such receiver.")
+        .response(201, "The transfer is done; this is the payer's side of it.")
+        .problem(402, "There is not enough in the wallet; the detail has the balance.")
+        .problem(404, "The payer has no such wallet, or there is no such receiver.")
     }
 
     async fn handle(

@@ -1,6 +1,6 @@
 //! `POST /transfers/batch`: many transfers in one call.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::transfer::view::BatchView;
 use wallets::transfer::{TransferBatchRequest, Transfers};
@@ -23,9 +23,9 @@ impl HttpOperation for TransferBatch {
              does only what wasn't done.",
         )
         .idempotent()
-        .answer(200, "What each transfer came to, in their order.")
-        .refusal(402, "In mode atomic: a transfer lacks money, and none was made.")
-        .refusal(404, "In mode atomic: a wallet or receiver doesn't exist, and none was made.")
+        .response(200, "What each transfer came to, in their order.")
+        .problem(402, "In mode atomic: a transfer lacks money, and none was made.")
+        .problem(404, "In mode atomic: a wallet or receiver doesn't exist, and none was made.")
     }
 
     async fn handle(

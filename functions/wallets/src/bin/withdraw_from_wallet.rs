@@ -1,6 +1,6 @@
 //! `POST /clients/{client_id}/withdrawals`: takes money out of a wallet.
 
-use platform::http::prelude::*;
+use platform::prelude::*;
 use wallets::client::access;
 use wallets::movement::{MovementRequest, Movements};
 use wallets::payment::view::PaymentView;
@@ -20,9 +20,9 @@ impl HttpOperation for WithdrawFromWallet {
         )
         .path_id("client_id", "The client.")
         .idempotent()
-        .answer(201, "The money is out of the balance.")
-        .refusal(402, "There is not enough in the wallet; the detail has the balance.")
-        .refusal(404, "The client has no such wallet, or it is another client's.")
+        .response(201, "The money is out of the balance.")
+        .problem(402, "There is not enough in the wallet; the detail has the balance.")
+        .problem(404, "The client has no such wallet, or it is another client's.")
     }
 
     async fn handle(

@@ -3,6 +3,7 @@
 //! They give the handler typed input and do the rest: logs, deadline, the failure or panic of an item confined to that
 //! item, partial batch answers.
 
+pub mod http;
 mod item;
 pub mod kafka;
 pub mod queue;

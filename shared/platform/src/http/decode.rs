@@ -5,11 +5,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
+use super::problem::Problem;
 use super::words;
-use crate::http::Problem;
 
 /// Reads the JSON body, which has at most `limit_bytes`.
-pub(super) fn body<T: DeserializeOwned>(
+pub(crate) fn body<T: DeserializeOwned>(
     request: &ApiGatewayV2httpRequest,
     limit_bytes: usize,
 ) -> Result<T, Problem> {
@@ -32,7 +32,7 @@ pub(super) fn body<T: DeserializeOwned>(
 }
 
 /// The body as it was sent, of at most `limit_bytes`.
-pub(super) fn bytes(request: &ApiGatewayV2httpRequest, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
+pub(crate) fn bytes(request: &ApiGatewayV2httpRequest, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
     let text = request.body.as_deref().unwrap_or_default();
     if text.len() > limit_bytes {
         let message = format!("is {} bytes long; at most {limit_bytes} are read", text.len());
@@ -47,7 +47,7 @@ pub(super) fn bytes(request: &ApiGatewayV2httpRequest, limit_bytes: usize) -> Re
 }
 
 /// Reads the query string.
-pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+pub(crate) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| misfit(&error.path().to_string(), &error.inner().to_string(), "query"))

@@ -1,4 +1,4 @@
-//! What an operation says of itself for the API's description (OpenAPI 3.1).
+//! An operation's part of the API's description (OpenAPI 3.1).
 //!
 //! Routes stand in the template alone; `moneta openapi` joins them with what each function prints here.
 
@@ -9,158 +9,18 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::HttpOperation;
-use crate::http::Problem;
+use super::about::About;
+use super::operation::HttpOperation;
+use super::problem::Problem;
 use crate::observability::correlation;
 
-/// The HTTP method; it decides where the input is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Input from the query.
-    Get,
-    /// Input from the query.
-    Delete,
-    /// Input from the body.
-    Post,
-    /// Input from the body.
-    Put,
-    /// Input from the body.
-    Patch,
-}
-
-/// The description of an operation.
-#[derive(Debug, Clone)]
-pub struct About {
-    pub(super) method: Method,
-    summary: &'static str,
-    description: &'static str,
-    answers: Vec<(u16, &'static str)>,
-    problems: Vec<(u16, &'static str)>,
-    path: Vec<Value>,
-    headers: Vec<Value>,
-    file: Option<&'static str>,
-    pub(super) needs_idempotency_key: bool,
-}
-
-impl About {
-    /// An operation, with one line and a paragraph about it.
-    pub fn new(method: Method, summary: &'static str, description: &'static str) -> Self {
-        Self {
-            method,
-            summary,
-            description,
-            answers: Vec::new(),
-            problems: vec![
-                (400, "The request can't be read; `errors` names the fields."),
-                (403, "The token doesn't allow this."),
-                (500, "Something broke on our side."),
-                (503, "Not possible at the moment; try again."),
-            ],
-            path: Vec::new(),
-            headers: Vec::new(),
-            file: None,
-            needs_idempotency_key: false,
-        }
-    }
-
-    /// A part of the path, the template's `{name}`, with its JSON schema. What doesn't fit the schema is 404.
-    #[must_use]
-    pub fn path(mut self, name: &'static str, schema: Value, description: &'static str) -> Self {
-        self.path.push(json!({
-            "name": name, "in": "path", "required": true, "description": description, "schema": schema,
-        }));
-        if self.problems.iter().any(|(status, _)| *status == 404) {
-            return self;
-        }
-        self.refusal(404, "There is nothing of this path, or it is someone else's.")
-    }
-
-    /// A part of the path that is the id of a row.
-    #[must_use]
-    pub fn path_id(self, name: &'static str, description: &'static str) -> Self {
-        let schema = json!({"type": "integer", "format": "int64", "minimum": 1});
-        self.path(name, schema, description)
-    }
-
-    /// A part of the path that is a UUID.
-    #[must_use]
-    pub fn path_uuid(self, name: &'static str, description: &'static str) -> Self {
-        self.path(name, json!({"type": "string", "format": "uuid"}), description)
-    }
-
-    /// A part of the path that is a currency's ISO 4217 code.
-    #[must_use]
-    pub fn path_currency(self, name: &'static str, description: &'static str) -> Self {
-        self.path(
-            name,
-            json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
-            description,
-        )
-    }
-
-    /// The answer of 200 comes as CSV too ([`Reply::csv`](crate::http::Reply::csv)).
-    #[must_use]
-    pub fn also_csv(mut self) -> Self {
-        self.file = Some("text/csv");
-        self
-    }
-
-    /// The answer of 200 comes as PDF too ([`Reply::pdf`](crate::http::Reply::pdf)), to those who name it in `Accept`.
-    #[must_use]
-    pub fn also_pdf(mut self) -> Self {
-        self.file = Some("application/pdf");
-        self
-    }
-
-    /// A header that the sender of a webhook gives.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
-        self.headers.push(json!({
-            "name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"},
-        }));
-        self
-    }
-
-    /// An answer of this operation with its output as body.
-    #[must_use]
-    pub fn answer(mut self, status: u16, when: &'static str) -> Self {
-        self.answers.push((status, when));
-        self
-    }
-
-    /// A refusal particular to this operation.
-    #[must_use]
-    pub fn refusal(mut self, status: u16, when: &'static str) -> Self {
-        self.problems.push((status, when));
-        self
-    }
-
-    /// The operation requires an `Idempotency-Key`.
-    #[must_use]
-    pub fn idempotent(mut self) -> Self {
-        self.needs_idempotency_key = true;
-        self.refusal(
-            409,
-            "The request conflicts with the state of things, or one with the same key is in flight.",
-        )
-        .refusal(
-            422,
-            "The request is understood and refused, or its key was used for another body.",
-        )
-    }
-
-    fn takes_body(&self) -> bool {
-        matches!(self.method, Method::Post | Method::Put | Method::Patch)
-    }
-}
-
 /// Prints the operation as JSON: `{"operation": …, "components": {"schemas": …}}`.
-pub(super) fn print<O: HttpOperation>() -> ExitCode {
+pub(crate) fn print<O: HttpOperation>() -> ExitCode {
     print_document(&describe::<O>())
 }
 
 /// Prints a webhook's route in the same way. What is in the body is the sender's business.
-pub(super) fn print_webhook(about: &About, body_limit_bytes: usize) -> ExitCode {
+pub(crate) fn print_webhook(about: &About, body_limit_bytes: usize) -> ExitCode {
     print_document(&describe_webhook(about, body_limit_bytes))
 }
 
@@ -175,7 +35,7 @@ fn describe_webhook(about: &About, body_limit_bytes: usize) -> Value {
     let mut responses = Map::new();
     let received =
         json!({"type": "object", "required": ["received"], "properties": {"received": {"type": "boolean"}}});
-    for (status, when) in &about.answers {
+    for (status, when) in &about.responses {
         responses.insert(
             status.to_string(),
             response(when, "application/json", received.clone()),
@@ -243,7 +103,7 @@ fn describe<O: HttpOperation>() -> Value {
 
 fn responses<O: HttpOperation>(about: &About) -> Value {
     let mut responses = Map::new();
-    for (status, when) in &about.answers {
+    for (status, when) in &about.responses {
         let mut answer = response(when, "application/json", reference::<O::Output>());
         if about.needs_idempotency_key {
             add_header(&mut answer, "idempotency-replayed", replayed());
@@ -380,8 +240,9 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::config::Environment;
-    use crate::http::{Call, Reply};
+    use crate::http::about::Method;
+    use crate::http::operation::Call;
+    use crate::http::reply::Reply;
 
     #[derive(Debug, Deserialize, ToSchema)]
     #[expect(dead_code, reason = "only its schema is used")]
@@ -402,7 +263,7 @@ mod tests {
                 .path_id("client_id", "The client.")
                 .path_uuid("transaction_id", "The transaction.")
                 .path_currency("currency", "The currency.")
-                .answer(200, "The statement.")
+                .response(200, "The statement.")
                 .also_csv()
         }
 
@@ -421,7 +282,7 @@ mod tests {
         const BODY_LIMIT_BYTES: usize = 1_000_000;
 
         fn about() -> About {
-            About::new(Method::Post, "Upload", "Takes much.").answer(201, "Taken.")
+            About::new(Method::Post, "Upload", "Takes much.").response(201, "Taken.")
         }
 
         async fn handle((): &(), _: Call<Period>) -> Result<Reply<String>, Problem> {
@@ -455,8 +316,8 @@ mod tests {
     #[test]
     fn an_operation_says_of_404_what_it_wants() {
         let about = About::new(Method::Get, "", "").path_id("client_id", "");
-        let after = about.clone().refusal(404, "No such client.");
-        let before = About::new(Method::Get, "", "").refusal(404, "No such client.");
+        let after = about.clone().problem(404, "No such client.");
+        let before = About::new(Method::Get, "", "").problem(404, "No such client.");
         for about in [after, before.path_id("client_id", "")] {
             let responses = responses::<Statement>(&about);
             assert_eq!(responses["404"]["description"], "No such client.");

@@ -12,8 +12,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName,
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::http::Problem;
-use crate::idempotency::{Replayable, StoredResponse};
+use super::problem::Problem;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
@@ -21,6 +20,60 @@ const PDF: HeaderValue = HeaderValue::from_static("application/pdf");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// With what isn't possible at the moment: in seconds, longer than most hiccups last.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// A value, and whether an earlier request with the same key made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayable<T> {
+    /// The value.
+    pub value: T,
+    /// Whether this repeats what was answered before; the response says `Idempotency-Replayed: true` then.
+    pub replayed: bool,
+}
+
+impl<T> Replayable<T> {
+    /// A value that was made now.
+    pub fn new(value: T) -> Self {
+        Self {
+            value,
+            replayed: false,
+        }
+    }
+
+    /// A value that was made before.
+    pub fn replayed(value: T) -> Self {
+        Self {
+            value,
+            replayed: true,
+        }
+    }
+
+    /// The same with another value.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Replayable<U> {
+        Replayable {
+            value: convert(self.value),
+            replayed: self.replayed,
+        }
+    }
+}
+
+impl<T: Serialize> Replayable<T> {
+    /// The reply with this status, the first time and every time after it.
+    ///
+    /// # Errors
+    /// When the value can't be written as JSON.
+    pub fn into_reply(self, status: u16) -> Result<Reply<T>, Problem> {
+        Ok(Reply::with_status(status, &self.value)?.replayed(self.replayed))
+    }
+}
+
+/// A response that is stored under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: Value,
+}
 
 /// A reply whose body is a `T`, or a file that says the same.
 #[derive(Debug)]
@@ -100,7 +153,7 @@ impl<T: Serialize> Reply<T> {
         }
     }
 
-    pub(super) fn into_response(self) -> ApiGatewayV2httpResponse {
+    pub(crate) fn into_response(self) -> ApiGatewayV2httpResponse {
         let mut response = match self.body {
             Content::Json(body) => {
                 let content_type = if self.status >= 400 { PROBLEM } else { JSON };
@@ -138,7 +191,7 @@ fn plain(character: char) -> char {
 }
 
 /// The answer that a problem gives.
-pub(super) fn problem(problem: &Problem) -> ApiGatewayV2httpResponse {
+pub(crate) fn problem(problem: &Problem) -> ApiGatewayV2httpResponse {
     // A problem holds strings and numbers only, so it can always be written.
     let body = serde_json::to_string(problem).unwrap_or_default();
     response(problem.status, PROBLEM, body)

@@ -1,17 +1,13 @@
 //! Routes that an outside party calls: without a token, with a signature over the very bytes of the body.
 
 use std::future::Future;
-use std::process::ExitCode;
-use std::sync::Arc;
 
-use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use http::HeaderMap;
-use lambda_runtime::LambdaEvent;
 
-use super::{About, Reply, decode, openapi, respond};
+use super::about::About;
+use super::problem::Problem;
 use crate::config::FromEnvironment;
 use crate::deadline::Deadline;
-use crate::http::Problem;
 
 /// A function behind a webhook's route.
 pub trait Webhook: Sized + 'static {
@@ -35,7 +31,7 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// When it has to be acknowledged.
     pub deadline: Deadline,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Delivery {
@@ -43,28 +39,4 @@ impl Delivery {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
-}
-
-/// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
-pub fn serve<W: Webhook>() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--openapi") {
-        return openapi::print_webhook(&W::about(), W::BODY_LIMIT_BYTES);
-    }
-    crate::entry::serve(answer::<W>)
-}
-
-async fn answer<W: Webhook>(
-    use_case: Arc<W::UseCase>,
-    event: LambdaEvent<ApiGatewayV2httpRequest>,
-) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
-    let work = async |request: ApiGatewayV2httpRequest, deadline| {
-        let delivery = Delivery {
-            body: decode::bytes(&request, W::BODY_LIMIT_BYTES)?,
-            deadline,
-            headers: request.headers,
-        };
-        W::handle(&use_case, delivery).await?;
-        Ok(Reply::ok(&serde_json::json!({"received": true}))?.into_response())
-    };
-    respond(event, false, work).await
 }

@@ -5,5 +5,6 @@ pub use std::process::ExitCode;
 pub use serde::{Deserialize, Serialize};
 pub use utoipa::ToSchema;
 
-pub use super::{About, Call, HttpOperation, Method, Nothing, Problem, Reply, serve};
+pub use crate::entry::http::serve;
+pub use crate::http::{About, Call, HttpOperation, Method, Nothing, Problem, Reply};
 pub use crate::pagination::{Page, PageQuery};
