@@ -10,5 +10,7 @@ pub mod error;
 pub mod migration;
 pub mod pruning;
 pub mod relay;
+#[cfg(test)]
+mod test_database;
 
 pub use error::Error;

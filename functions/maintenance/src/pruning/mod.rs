@@ -3,6 +3,8 @@
 //! `idempotency_keys` is never pruned: a key guards what was made under it, as long as that is stored.
 
 mod store;
+#[cfg(test)]
+mod tests;
 
 use chrono::TimeDelta;
 use platform::clock::ClockHandle;
@@ -38,11 +40,6 @@ pub struct Pruning {
 platform::from_environment!(Pruning { database, clock });
 
 impl Pruning {
-    /// A pruning of `database` by `clock`, for tests.
-    pub fn new(database: Database, clock: ClockHandle) -> Self {
-        Self { database, clock }
-    }
-
     /// Deletes what is old enough, no more than 10 000 rows of a table.
     ///
     /// # Errors

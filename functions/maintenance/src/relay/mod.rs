@@ -6,6 +6,8 @@
 
 mod publisher;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -26,21 +26,25 @@ impl FeedStore {
         Ok(to_come.map(|(_, count)| count).sum())
     }
 
-    /// The write that changes the counter by these numbers, by the day on which the items expire.
+    /// The write that changes the counter for items that expire at these times (seconds since 1970), each by its number.
     pub(super) fn change_counter(
         &self,
         profile: ProfileId,
-        changes: &BTreeMap<i64, i64>,
+        items: impl IntoIterator<Item = (i64, i64)>,
     ) -> Result<TransactWriteItem, Error> {
+        let mut changes = BTreeMap::new();
+        for (expires_at, change) in items {
+            *changes.entry(day_of(expires_at)).or_insert(0) += change;
+        }
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(counter_key(profile)));
         let mut parts = Vec::new();
-        for (place, (day, change)) in changes.iter().enumerate() {
+        for (place, (day, change)) in changes.into_iter().enumerate() {
             parts.push(format!("#d{place} :d{place}"));
             update = update
                 .expression_attribute_names(format!("#d{place}"), format!("d{day}"))
-                .expression_attribute_values(format!(":d{place}"), number(*change));
+                .expression_attribute_values(format!(":d{place}"), number(change));
         }
         let update = update
             .update_expression(format!("ADD {}", parts.join(", ")))
@@ -77,7 +81,7 @@ fn counter_key(profile: ProfileId) -> Item {
 }
 
 /// The day that begins when an item expires.
-pub(super) fn day_of(expires_at: i64) -> i64 {
+fn day_of(expires_at: i64) -> i64 {
     expires_at.div_euclid(DAY_SECONDS)
 }
 

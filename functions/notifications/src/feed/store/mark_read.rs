@@ -1,6 +1,6 @@
 //! Marking feed items as read, each with its place in the counter in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem, Update};
 use chrono::{DateTime, Utc};
@@ -8,7 +8,6 @@ use domain::ids::ProfileId;
 use platform::aws;
 use platform::error::PlatformError;
 
-use super::counter::day_of;
 use super::{FeedStore, feed_key, id_of};
 use crate::Error;
 use crate::feed::id::NotificationId;
@@ -130,10 +129,8 @@ impl FeedStore {
     }
 
     fn marks(&self, profile: ProfileId, items: &[Unread]) -> Result<Vec<TransactWriteItem>, Error> {
-        let mut changes = BTreeMap::new();
         let mut writes = Vec::new();
         for item in items {
-            *changes.entry(day_of(item.expires_at)).or_insert(0) -= 1;
             let update = Update::builder()
                 .table_name(&self.table.name)
                 .set_key(Some(feed_key(profile, item.id)))
@@ -146,7 +143,8 @@ impl FeedStore {
                 .map_err(|error| Error::dynamodb(&error))?;
             writes.push(TransactWriteItem::builder().update(update).build());
         }
-        writes.push(self.change_counter(profile, &changes)?);
+        let read = items.iter().map(|item| (item.expires_at, -1));
+        writes.push(self.change_counter(profile, read)?);
         Ok(writes)
     }
 }

@@ -86,10 +86,9 @@ impl FeedStore {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|error| Error::dynamodb(&error))?;
-        let changes = BTreeMap::from([(counter::day_of(item.expires_at), 1)]);
         let writes = [
             TransactWriteItem::builder().put(put).build(),
-            self.change_counter(profile, &changes)?,
+            self.change_counter(profile, [(item.expires_at, 1)])?,
         ];
         Ok(self.table.transact(&writes).await? == Transacted::Done)
     }

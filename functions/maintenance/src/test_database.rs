@@ -1,0 +1,43 @@
+//! A PostgreSQL of a test's own, with all migrations.
+
+use local_cloud::backends::Postgres;
+use platform::config::{Environment, FromEnvironment};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::migration::Migrations;
+
+pub(crate) struct TestDatabase {
+    postgres: Postgres,
+    _folder: TempDir,
+}
+
+impl TestDatabase {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let postgres = Postgres::start(folder.path()).await.unwrap();
+        let database = Self {
+            postgres,
+            _folder: folder,
+        };
+        let migrations = Migrations::read(&mut database.environment()).unwrap();
+        let report = migrations.apply().await.unwrap();
+        assert!(report.migrations > 0 && report.version > 0);
+        database
+    }
+
+    /// What a job of maintenance reads; neither the queue nor Kafka is there.
+    pub(crate) fn environment(&self) -> Environment {
+        let variables = [
+            ("DATABASE_URL", self.postgres.url()),
+            ("QUEUE_DOMAIN_EVENTS_URL", "http://127.0.0.1:9/domain-events"),
+            ("KAFKA_BROKERS", "127.0.0.1:9"),
+            ("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
+        ];
+        Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(self.postgres.url()).await.unwrap()
+    }
+}
