@@ -8,7 +8,7 @@ use platform::pagination::PageRequest;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::PaymentsQuery;
+use super::request::PaymentsQuery;
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
 
