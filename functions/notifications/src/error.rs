@@ -34,7 +34,7 @@ pub enum Error {
     #[error("Firebase refused a push with code {0}")]
     PushRefused(String),
     /// The mail server refused a mail, or whatever we send; with this code and status.
-    #[error("the mail server refused a mail: {0}")]
+    #[error("the mail server refused: {0}")]
     MailRefused(String),
     /// The profile has no contact to mail to.
     #[error("the profile has no contact")]
