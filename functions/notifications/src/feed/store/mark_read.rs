@@ -18,7 +18,7 @@ const MAX_PER_TRANSACTION: usize = 25;
 /// Items of one query when all older ones are marked, read ones among them.
 const MAX_PER_QUERY: i32 = 500;
 /// Keys of one read, which is DynamoDB's limit.
-pub(in crate::feed) const MAX_KEYS_PER_READ: usize = 100;
+pub(crate) const MAX_KEYS_PER_READ: usize = 100;
 /// Reads of the same keys, when DynamoDB returns only some of them.
 const MAX_READS: u32 = 10;
 
