@@ -255,7 +255,7 @@ typed_id! {
 }
 typed_id! {
     /// One attempt to charge an invoice.
-    InvoicePaymentId
+    ChargeId
 }
 typed_id! {
     /// A payment method that a profile has saved.

@@ -261,16 +261,11 @@ async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
         .expect(201)?;
 
     let (clients, wallets) = (json!([client]), json!([wallet]));
-    for schema in [
-        "WalletRechargeRequest",
-        "WalletWithdrawalRequest",
-        "TransferBody",
-        "BatchTransfer",
-    ] {
+    for schema in ["MovementRequest", "TransferRequest", "BatchTransfer"] {
         narrow(&mut document, schema, "wallet_id", wallets.clone())?;
     }
     narrow(&mut document, "BatchTransfer", "client_id", clients.clone())?;
-    for schema in ["TransferBody", "BatchTransfer"] {
+    for schema in ["TransferRequest", "BatchTransfer"] {
         narrow(
             &mut document,
             schema,

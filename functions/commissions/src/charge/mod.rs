@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::commissions::charge::{self, AttemptStatus};
+use domain::commissions::charge::{self, ChargeStatus};
 use domain::commissions::dunning::{ActiveMethod, DunningStep};
 use domain::ids::InvoiceId;
 use domain::lookup::{LookupSchedule, Next};
@@ -127,16 +127,16 @@ impl Charger {
                 };
                 telemetry::identify(invoice.profile_id.get());
                 match store::last(connection, invoice.id).await? {
-                    Some(charge) if charge.status == AttemptStatus::Unknown => {
+                    Some(charge) if charge.status == ChargeStatus::Unknown => {
                         self.lease(connection, charge, deadline).await
                     }
-                    Some(charge) if charge.status == AttemptStatus::RequiresAction => {
+                    Some(charge) if charge.status == ChargeStatus::RequiresAction => {
                         Ok(match charge.confirm_until {
                             Some(until) if until <= at => Step::Close(Box::new(charge)),
                             _ => Step::Nothing,
                         })
                     }
-                    Some(charge) if charge.status != AttemptStatus::Failed => Ok(Step::Nothing),
+                    Some(charge) if charge.status != ChargeStatus::Failed => Ok(Step::Nothing),
                     last => self.begin(connection, &invoice, last, at, deadline).await,
                 }
             })

@@ -3,7 +3,7 @@
 //! written in the same transaction, under the invoice's lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::commissions::charge::{AttemptStatus, CONFIRMATION_TIME, ChargeState};
+use domain::commissions::charge::{CONFIRMATION_TIME, ChargeStatus, StripeChargeState};
 use domain::commissions::decline::{self, DeclineKind};
 use domain::transition::Transition;
 use platform::clock::ClockHandle;
@@ -147,7 +147,7 @@ impl ChargeRecorder {
                     .await;
             }
         };
-        if status == AttemptStatus::Succeeded
+        if status == ChargeStatus::Succeeded
             && let Transition::Rejected(refusal) = invoice.dunning.status.after_payment()
         {
             let expected = format!("no money for an invoice that is {}", invoice.dunning.status);
@@ -162,7 +162,7 @@ impl ChargeRecorder {
             intent: Some(&intent.id),
             failure_code,
             response: Some(&intent.raw),
-            confirm_until: (status == AttemptStatus::RequiresAction)
+            confirm_until: (status == ChargeStatus::RequiresAction)
                 .then(|| observation.at + CONFIRMATION_TIME),
             next_lookup_at: next_lookup(status, observation.at),
             is_cancelled: intent.status == IntentStatus::Canceled,
@@ -171,8 +171,8 @@ impl ChargeRecorder {
         store::record(connection, charge.id, &recorded).await?;
         let (method, at) = (charge.method_name.as_str(), observation.at);
         match status {
-            AttemptStatus::Succeeded => self.dunning.charged(connection, invoice, method, at).await,
-            AttemptStatus::Failed => {
+            ChargeStatus::Succeeded => self.dunning.charged(connection, invoice, method, at).await,
+            ChargeStatus::Failed => {
                 let failure = intent.failure.as_ref();
                 let decline_kind = failure.map_or(DeclineKind::Soft, |failure| failure.decline_kind);
                 let code = failure_code.unwrap_or(CANCELLED);
@@ -180,11 +180,11 @@ impl ChargeRecorder {
                     .charge_failed(connection, invoice, method, code, decline_kind, at)
                     .await
             }
-            AttemptStatus::RequiresAction => {
+            ChargeStatus::RequiresAction => {
                 self.publish_confirmation_required(connection, invoice, method, at)
                     .await
             }
-            AttemptStatus::Unknown | AttemptStatus::Processing => Ok(()),
+            ChargeStatus::Unknown | ChargeStatus::Processing => Ok(()),
         }
     }
 
@@ -196,12 +196,12 @@ impl ChargeRecorder {
         refusal: &Decline,
         observation: Observation,
     ) -> Result<(), Error> {
-        if charge.status != AttemptStatus::Unknown {
+        if charge.status != ChargeStatus::Unknown {
             return Ok(());
         }
         let at = observation.not_before(charge).at;
         let recorded = Recorded {
-            status: AttemptStatus::Failed,
+            status: ChargeStatus::Failed,
             intent: None,
             failure_code: Some(&refusal.code),
             response: None,
@@ -287,24 +287,26 @@ fn conflict(charge: &Charge, intent: &PaymentIntent) -> Option<Discrepancy> {
 }
 
 /// A payment that isn't confirmed yet may be one that Stripe is still working on; later it never will be.
-fn charge_state(intent: &PaymentIntent, now: DateTime<Utc>) -> ChargeState {
+fn charge_state(intent: &PaymentIntent, now: DateTime<Utc>) -> StripeChargeState {
     match &intent.status {
-        IntentStatus::Succeeded => ChargeState::Succeeded,
-        IntentStatus::Processing => ChargeState::Processing,
-        IntentStatus::RequiresAction => ChargeState::RequiresAction,
-        IntentStatus::Unconfirmed if now < intent.created_at + BEING_CONFIRMED => ChargeState::Processing,
-        IntentStatus::Failed | IntentStatus::Unconfirmed => ChargeState::Failed,
-        IntentStatus::Canceled => ChargeState::Cancelled,
-        IntentStatus::Unrecognised(_) => ChargeState::Unrecognised,
+        IntentStatus::Succeeded => StripeChargeState::Succeeded,
+        IntentStatus::Processing => StripeChargeState::Processing,
+        IntentStatus::RequiresAction => StripeChargeState::RequiresAction,
+        IntentStatus::Unconfirmed if now < intent.created_at + BEING_CONFIRMED => {
+            StripeChargeState::Processing
+        }
+        IntentStatus::Failed | IntentStatus::Unconfirmed => StripeChargeState::Failed,
+        IntentStatus::Canceled => StripeChargeState::Cancelled,
+        IntentStatus::Unrecognised(_) => StripeChargeState::Unrecognised,
     }
 }
 
-fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: AttemptStatus) -> Option<&'a str> {
-    if status != AttemptStatus::Failed {
+fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: ChargeStatus) -> Option<&'a str> {
+    if status != ChargeStatus::Failed {
         return None;
     }
     match &intent.failure {
-        _ if charge.status == AttemptStatus::RequiresAction && intent.status == IntentStatus::Canceled => {
+        _ if charge.status == ChargeStatus::RequiresAction && intent.status == IntentStatus::Canceled => {
             Some(CONFIRMATION_EXPIRED)
         }
         Some(failure) => Some(&failure.code),
@@ -312,10 +314,10 @@ fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: AttemptS
     }
 }
 
-fn next_lookup(status: AttemptStatus, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn next_lookup(status: ChargeStatus, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match status {
-        AttemptStatus::Unknown | AttemptStatus::Processing => Some(at + PROCESSING_LOOKUP),
-        AttemptStatus::RequiresAction => Some(at + CONFIRMATION_TIME),
-        AttemptStatus::Succeeded | AttemptStatus::Failed => None,
+        ChargeStatus::Unknown | ChargeStatus::Processing => Some(at + PROCESSING_LOOKUP),
+        ChargeStatus::RequiresAction => Some(at + CONFIRMATION_TIME),
+        ChargeStatus::Succeeded | ChargeStatus::Failed => None,
     }
 }

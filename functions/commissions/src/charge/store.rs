@@ -1,10 +1,10 @@
 //! `invoice_payments`: the charges of invoices. Whoever changes one holds its invoice's lock, or its lease.
 
 use chrono::{DateTime, Utc};
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::currency::Currency;
 use domain::ids::{
-    InvoiceId, InvoicePaymentId, PaymentMethodId, ProfileId, StripeCustomerId, StripePaymentIntentId,
+    ChargeId, InvoiceId, PaymentMethodId, ProfileId, StripeCustomerId, StripePaymentIntentId,
     StripePaymentMethodId,
 };
 use domain::money::Money;
@@ -18,7 +18,7 @@ use crate::dunning::LockedInvoice;
 /// A charge, with everything that is needed to call Stripe for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Charge {
-    pub(crate) id: InvoicePaymentId,
+    pub(crate) id: ChargeId,
     pub(crate) invoice_id: InvoiceId,
     pub(crate) profile_id: ProfileId,
     /// Its number among the invoice's, from 1.
@@ -29,7 +29,7 @@ pub(crate) struct Charge {
     pub(crate) currency: Currency,
     /// The invoice's description.
     pub(crate) description: String,
-    pub(crate) status: AttemptStatus,
+    pub(crate) status: ChargeStatus,
     pub(crate) intent: Option<StripePaymentIntentId>,
     pub(crate) method_name: String,
     pub(crate) stripe_method: StripePaymentMethodId,
@@ -56,14 +56,14 @@ pub(crate) async fn last(connection: &mut PgConnection, invoice: InvoiceId) -> R
 }
 
 /// A charge. Whoever changes it holds its invoice's lock.
-pub(crate) async fn load(connection: &mut PgConnection, charge: InvoicePaymentId) -> Result<Charge, Error> {
+pub(crate) async fn load(connection: &mut PgConnection, charge: ChargeId) -> Result<Charge, Error> {
     let found = select(connection, Some(charge), None).await?;
     found.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 async fn select(
     connection: &mut PgConnection,
-    charge: Option<InvoicePaymentId>,
+    charge: Option<ChargeId>,
     last_of: Option<InvoiceId>,
 ) -> Result<Option<Charge>, Error> {
     let charge = sqlx::query_as!(
@@ -91,7 +91,7 @@ async fn select(
 /// A charge and its invoice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChargeOfInvoice {
-    pub(crate) id: InvoicePaymentId,
+    pub(crate) id: ChargeId,
     pub(crate) invoice_id: InvoiceId,
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn insert(
     let id = sqlx::query_scalar!(
         r#"INSERT INTO invoice_payments (profile_id, invoice_id, payment_method_id, attempt, idempotency_key, amount_cents,
                currency, asked_until, next_lookup_at, run_at, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id AS "id: InvoicePaymentId""#,
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id AS "id: ChargeId""#,
         invoice.profile_id as _,
         invoice.id as _,
         charge.method as _,
@@ -159,7 +159,7 @@ pub(crate) async fn insert(
 /// Leases a charge whose outcome is unknown, to call Stripe about it; `false` while somebody else has it leased.
 pub(crate) async fn try_lease(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<bool, Error> {
@@ -178,7 +178,7 @@ pub(crate) async fn try_lease(
 /// Ends the lease without an outcome, and says when to look the charge up where that changes.
 pub(crate) async fn release_lease(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     next_lookup_at: Option<DateTime<Utc>>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -195,7 +195,7 @@ pub(crate) async fn release_lease(
 /// A transition of a charge, to be recorded.
 #[derive(Debug)]
 pub(crate) struct Recorded<'a> {
-    pub(crate) status: AttemptStatus,
+    pub(crate) status: ChargeStatus,
     pub(crate) intent: Option<&'a StripePaymentIntentId>,
     pub(crate) failure_code: Option<&'a str>,
     pub(crate) response: Option<&'a RawValue>,
@@ -211,7 +211,7 @@ pub(crate) struct Recorded<'a> {
 /// Records a transition, and ends the lease.
 pub(crate) async fn record(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     recorded: &Recorded<'_>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -238,7 +238,7 @@ pub(crate) async fn record(
 /// Saves the payment's id where it wasn't known.
 pub(crate) async fn save_intent(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     intent: &StripePaymentIntentId,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -255,7 +255,7 @@ pub(crate) async fn save_intent(
 /// Records that nobody can confirm the charge any more.
 pub(crate) async fn set_cancelled(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -271,7 +271,7 @@ pub(crate) async fn set_cancelled(
 /// Records how much was refunded in all; an older event, which says less, changes nothing.
 pub(crate) async fn set_refunded(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     refunded_cents: i64,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -287,7 +287,7 @@ pub(crate) async fn set_refunded(
 /// Records that the customer disputes the charge at the bank.
 pub(crate) async fn set_disputed(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(

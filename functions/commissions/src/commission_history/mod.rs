@@ -3,7 +3,7 @@
 mod store;
 mod view;
 
-use domain::ids::{InvoicePaymentId, ProfileId};
+use domain::ids::{ChargeId, ProfileId};
 use platform::database::Database;
 use platform::pagination::{Page, PageRequest};
 
@@ -26,7 +26,7 @@ impl CommissionHistory {
     pub async fn page(
         &self,
         profile: ProfileId,
-        page: PageRequest<InvoicePaymentId>,
+        page: PageRequest<ChargeId>,
     ) -> Result<CommissionHistoryView, Error> {
         let (rows, totals) = self
             .database

@@ -1,6 +1,6 @@
 //! Successful charges, as their profile sees them.
 
-use domain::ids::{InvoicePaymentId, ProfileId};
+use domain::ids::{ChargeId, ProfileId};
 use sqlx::PgConnection;
 
 use super::view::{PaidCommissionView, YearTotalView};
@@ -10,7 +10,7 @@ use crate::Error;
 pub(crate) async fn page(
     connection: &mut PgConnection,
     profile: ProfileId,
-    before: Option<InvoicePaymentId>,
+    before: Option<ChargeId>,
     rows: i64,
 ) -> Result<Vec<PaidCommissionView>, Error> {
     let paid = sqlx::query_as!(

@@ -1,7 +1,7 @@
 //! Paid commissions as callers see them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::{InvoiceId, InvoicePaymentId};
+use domain::ids::{ChargeId, InvoiceId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 pub struct PaidCommissionView {
     /// The charge, by which pages continue.
     #[serde(skip)]
-    pub(super) charge_id: InvoicePaymentId,
+    pub(super) charge_id: ChargeId,
     /// The invoice.
     #[schema(value_type = i64, minimum = 1)]
     pub invoice_id: InvoiceId,

@@ -3,7 +3,7 @@
 mod store;
 
 use chrono::{DateTime, Utc};
-use domain::ids::InvoicePaymentId;
+use domain::ids::ChargeId;
 use platform::observability::metrics;
 use sqlx::PgConnection;
 
@@ -27,7 +27,7 @@ impl Discrepancy {
     }
 
     /// The same, about a charge of ours.
-    pub(crate) fn of(self, charge: InvoicePaymentId) -> Self {
+    pub(crate) fn of(self, charge: ChargeId) -> Self {
         Self {
             charge: Some(charge),
             ..self

@@ -1,7 +1,7 @@
 //! `billing_discrepancies`.
 
 use chrono::{DateTime, Utc};
-use domain::ids::InvoicePaymentId;
+use domain::ids::ChargeId;
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -14,7 +14,7 @@ pub(crate) struct Discrepancy {
     /// The id at Stripe that it is about.
     pub(crate) subject: String,
     /// Our charge, where there is one.
-    pub(crate) charge: Option<InvoicePaymentId>,
+    pub(crate) charge: Option<ChargeId>,
     /// The value of our record.
     pub(crate) expected: String,
     /// The value at Stripe.

@@ -9,7 +9,7 @@ mod store;
 mod view;
 
 use chrono::{DateTime, Utc};
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::ids::{InvoiceId, ProfileId, StripePaymentIntentId};
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -85,7 +85,7 @@ impl InvoiceReader {
             .await?;
         let invoice = found.ok_or(Error::InvoiceNotFound)?;
         let last = invoice.charges.last();
-        let waiting = last.filter(|last| last.status == AttemptStatus::RequiresAction);
+        let waiting = last.filter(|last| last.status == ChargeStatus::RequiresAction);
         let waiting = waiting.and_then(|last| Some((last.payment_intent_id.clone()?, last.confirm_until)));
         let mut view = InvoiceView::from(invoice);
         if let Some((intent, confirm_until)) = waiting {

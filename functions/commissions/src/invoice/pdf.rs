@@ -1,6 +1,6 @@
 //! An invoice as a file: its record put into a [`document`].
 
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::commissions::invoice::InvoiceStatus;
 use domain::market::MarketCalendar;
 use domain::money::Money;
@@ -96,7 +96,7 @@ fn calculation(invoice: &Invoice) -> Option<Calculation> {
 
 fn status(invoice: &Invoice) -> DocumentStatus {
     let mut charges = invoice.charges.iter();
-    let succeeded = charges.find(|charge| charge.status == AttemptStatus::Succeeded);
+    let succeeded = charges.find(|charge| charge.status == ChargeStatus::Succeeded);
     match (invoice.status, invoice.paid_at, succeeded) {
         (InvoiceStatus::Paid, Some(paid_at), Some(charge)) => DocumentStatus::Paid {
             on: MarketCalendar::business_date(paid_at),

@@ -1,7 +1,7 @@
 //! `invoices`: creating them, and reading them as their profile sees them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::commissions::invoice::InvoiceStatus;
 use domain::commissions::period::BillingPeriod;
 use domain::commissions::terms::CommissionTerms;
@@ -45,7 +45,7 @@ impl Invoice {
 pub(crate) struct ChargeRecord {
     /// Its number, from 1.
     pub(crate) attempt: i32,
-    pub(crate) status: AttemptStatus,
+    pub(crate) status: ChargeStatus,
     pub(crate) method_name: String,
     pub(crate) failure_code: Option<String>,
     pub(crate) payment_intent_id: Option<StripePaymentIntentId>,

@@ -1,7 +1,7 @@
 //! Invoices as callers see them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::commissions::decline;
 use domain::commissions::invoice::InvoiceStatus;
 use domain::ids::InvoiceId;
@@ -56,7 +56,7 @@ pub struct AttemptView {
     pub attempt: i32,
     /// `unknown`, `processing` and `requires_action` are in flight.
     #[schema(schema_with = attempt_status_schema)]
-    pub status: AttemptStatus,
+    pub status: ChargeStatus,
     /// The payment method that was charged.
     #[schema(examples("visa •••• 4242, 04/29"))]
     pub payment_method: String,
@@ -121,7 +121,7 @@ fn invoice_status_schema() -> Object {
 }
 
 fn attempt_status_schema() -> Object {
-    names(AttemptStatus::ALL.map(AttemptStatus::name))
+    names(ChargeStatus::ALL.map(ChargeStatus::name))
 }
 
 fn names<const N: usize>(names: [&'static str; N]) -> Object {

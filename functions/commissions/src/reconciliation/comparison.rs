@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::commissions::charge::AttemptStatus;
-use domain::ids::{InvoicePaymentId, StripePaymentIntentId};
+use domain::commissions::charge::ChargeStatus;
+use domain::ids::{ChargeId, StripePaymentIntentId};
 use providers::stripe::{IntentStatus, PaymentIntent};
 
 use super::store::RecordedCharge;
@@ -16,7 +16,7 @@ pub(super) type ListedPayments = BTreeMap<String, Vec<PaymentIntent>>;
 pub(super) enum Difference<'a> {
     /// Stripe has taken money for a charge that isn't recorded as successful.
     Missed {
-        charge: InvoicePaymentId,
+        charge: ChargeId,
         intent: &'a PaymentIntent,
     },
     Conflict(Discrepancy),
@@ -44,7 +44,7 @@ pub(super) fn differences<'a>(
     };
     let paid_here = recorded
         .iter()
-        .filter(|charge| charge.status == AttemptStatus::Succeeded);
+        .filter(|charge| charge.status == ChargeStatus::Succeeded);
     let here_only = paid_here.filter(|charge| !is_at_stripe(charge)).map(|charge| {
         let intent = charge.intent.as_ref();
         let subject = intent.map_or(charge.key.clone(), ToString::to_string);
@@ -63,7 +63,7 @@ fn paid_at_stripe_only<'a>(
         let discrepancy = Discrepancy::new("paid-at-stripe-only", &payment.id, "no such attempt", key);
         return Some(Difference::Conflict(discrepancy));
     };
-    if charge.status != AttemptStatus::Succeeded {
+    if charge.status != ChargeStatus::Succeeded {
         return Some(Difference::Missed {
             charge: charge.id,
             intent: payment,

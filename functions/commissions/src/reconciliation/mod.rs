@@ -11,7 +11,7 @@ mod store;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::commissions::charge::AttemptStatus;
+use domain::commissions::charge::ChargeStatus;
 use domain::ids::StripePaymentIntentId;
 use domain::lookup::{LookupSchedule, Next};
 use platform::clock::ClockHandle;
@@ -144,7 +144,7 @@ impl Reconciler {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let outcome = match (charge.status, &charge.intent) {
-            (AttemptStatus::Processing | AttemptStatus::RequiresAction, Some(intent)) => {
+            (ChargeStatus::Processing | ChargeStatus::RequiresAction, Some(intent)) => {
                 self.fetch(charge, intent, run_at, deadline).await
             }
             _ => {
@@ -179,7 +179,7 @@ impl Reconciler {
         let next = match LookupSchedule::STANDARD.next(lookups, charge.created_at, now.max(run_at)) {
             Next::At(at) => Some(at),
             // A charge that Stripe is processing, or a customer has to confirm, is looked up for as long as it takes.
-            Next::GiveUp if charge.status != AttemptStatus::Unknown => Some(run_at + TimeDelta::days(1)),
+            Next::GiveUp if charge.status != ChargeStatus::Unknown => Some(run_at + TimeDelta::days(1)),
             Next::GiveUp => None,
         };
         store::set_next_lookup(connection, charge.id, next).await?;

@@ -1,8 +1,8 @@
 //! `invoice_payments` as the reconciler reads them: those whose look-up is due, and those of the last days.
 
 use chrono::{DateTime, Utc};
-use domain::commissions::charge::AttemptStatus;
-use domain::ids::{InvoiceId, InvoicePaymentId, StripePaymentIntentId};
+use domain::commissions::charge::ChargeStatus;
+use domain::ids::{ChargeId, InvoiceId, StripePaymentIntentId};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -14,13 +14,13 @@ pub(super) async fn claim_due(
     run: DateTime<Utc>,
     now: DateTime<Utc>,
     claimed_until: DateTime<Utc>,
-) -> Result<Option<InvoicePaymentId>, Error> {
+) -> Result<Option<ChargeId>, Error> {
     let claimed = sqlx::query_scalar!(
         r#"UPDATE invoice_payments SET lookups = lookups + 1, next_lookup_at = $3
            WHERE id = (SELECT id FROM invoice_payments
                        WHERE next_lookup_at <= $1 AND (asked_until IS NULL OR asked_until <= $2)
                        ORDER BY next_lookup_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-           RETURNING id AS "id: InvoicePaymentId""#,
+           RETURNING id AS "id: ChargeId""#,
         run,
         now,
         claimed_until,
@@ -33,7 +33,7 @@ pub(super) async fn claim_due(
 /// Says when the charge is looked up next; `None` leaves it to manual review.
 pub(super) async fn set_next_lookup(
     connection: &mut PgConnection,
-    charge: InvoicePaymentId,
+    charge: ChargeId,
     at: Option<DateTime<Utc>>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -50,10 +50,10 @@ pub(super) async fn set_next_lookup(
 /// A charge as it is compared with Stripe's list.
 #[derive(Debug, Clone)]
 pub(super) struct RecordedCharge {
-    pub(super) id: InvoicePaymentId,
+    pub(super) id: ChargeId,
     pub(super) invoice_id: InvoiceId,
     pub(super) key: String,
-    pub(super) status: AttemptStatus,
+    pub(super) status: ChargeStatus,
     pub(super) intent: Option<StripePaymentIntentId>,
 }
 

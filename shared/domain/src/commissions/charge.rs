@@ -1,4 +1,5 @@
-//! An attempt to charge an invoice to a payment method.
+//! A charge: one attempt to take an invoice's amount from a payment method. The API lists them as `attempts`, the database as
+//! `invoice_payments`.
 
 use chrono::TimeDelta;
 
@@ -10,8 +11,8 @@ use crate::transition::{Code, Transition};
 pub const CONFIRMATION_TIME: TimeDelta = TimeDelta::days(7);
 
 named_enum! {
-    /// State of an attempt. As long as the outcome isn't known the attempt is in flight, and there is no other.
-    pub enum AttemptStatus {
+    /// The status of a charge, one attempt of an invoice. As long as its outcome is unknown it is in flight, and there is no other.
+    pub enum ChargeStatus {
         /// The intent is written, or the call had no answer: it may have happened.
         Unknown = "unknown",
         /// Stripe has it; its result comes by webhook.
@@ -25,11 +26,11 @@ named_enum! {
     }
 }
 
-stored_as_text!(AttemptStatus);
+stored_as_text!(ChargeStatus);
 
 /// What Stripe says of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChargeState {
+pub enum StripeChargeState {
     /// On its way.
     Processing,
     /// Waits for the customer.
@@ -49,30 +50,30 @@ pub const CHARGE_HAS_SUCCEEDED: Code = Code::new("charge_has_succeeded");
 /// The state is not known to us.
 pub const UNRECOGNISED_CHARGE_STATE: Code = Code::new("charge_state_unrecognised");
 
-impl AttemptStatus {
+impl ChargeStatus {
     /// Whether money may still be taken by it.
     pub const fn is_in_flight(self) -> bool {
         matches!(
             self,
-            AttemptStatus::Unknown | AttemptStatus::Processing | AttemptStatus::RequiresAction
+            ChargeStatus::Unknown | ChargeStatus::Processing | ChargeStatus::RequiresAction
         )
     }
 
     /// The attempt's status after a state that Stripe reports. One from an earlier state of the charge comes late and changes nothing;
     /// money that was taken after all always counts.
-    pub const fn after(self, reported: ChargeState) -> Transition<AttemptStatus> {
-        use AttemptStatus::{Failed, Processing, RequiresAction, Succeeded, Unknown};
+    pub const fn after(self, reported: StripeChargeState) -> Transition<ChargeStatus> {
+        use ChargeStatus::{Failed, Processing, RequiresAction, Succeeded, Unknown};
         match (self, reported) {
-            (_, ChargeState::Unrecognised) => Transition::rejected(UNRECOGNISED_CHARGE_STATE),
-            (Succeeded, ChargeState::Cancelled) => Transition::rejected(CHARGE_HAS_SUCCEEDED),
+            (_, StripeChargeState::Unrecognised) => Transition::rejected(UNRECOGNISED_CHARGE_STATE),
+            (Succeeded, StripeChargeState::Cancelled) => Transition::rejected(CHARGE_HAS_SUCCEEDED),
             (Succeeded, _) => Transition::AlreadyApplied,
-            (_, ChargeState::Succeeded) => Transition::Applied(Succeeded),
+            (_, StripeChargeState::Succeeded) => Transition::Applied(Succeeded),
             (Failed, _) => Transition::AlreadyApplied,
-            (_, ChargeState::Failed | ChargeState::Cancelled) => Transition::Applied(Failed),
-            (Unknown | RequiresAction, ChargeState::Processing) => Transition::Applied(Processing),
-            (Unknown, ChargeState::RequiresAction) => Transition::Applied(RequiresAction),
-            (Processing, ChargeState::Processing | ChargeState::RequiresAction)
-            | (RequiresAction, ChargeState::RequiresAction) => Transition::AlreadyApplied,
+            (_, StripeChargeState::Failed | StripeChargeState::Cancelled) => Transition::Applied(Failed),
+            (Unknown | RequiresAction, StripeChargeState::Processing) => Transition::Applied(Processing),
+            (Unknown, StripeChargeState::RequiresAction) => Transition::Applied(RequiresAction),
+            (Processing, StripeChargeState::Processing | StripeChargeState::RequiresAction)
+            | (RequiresAction, StripeChargeState::RequiresAction) => Transition::AlreadyApplied,
         }
     }
 }
@@ -86,19 +87,19 @@ pub fn idempotency_key(invoice: InvoiceId, attempt: u32) -> String {
 mod tests {
     use super::*;
 
-    const REPORTED: [ChargeState; 5] = [
-        ChargeState::Processing,
-        ChargeState::RequiresAction,
-        ChargeState::Succeeded,
-        ChargeState::Failed,
-        ChargeState::Cancelled,
+    const REPORTED: [StripeChargeState; 5] = [
+        StripeChargeState::Processing,
+        StripeChargeState::RequiresAction,
+        StripeChargeState::Succeeded,
+        StripeChargeState::Failed,
+        StripeChargeState::Cancelled,
     ];
 
     #[test]
     fn taken_money_counts_whatever_was_known() {
-        for status in AttemptStatus::ALL {
-            let after = status.after(ChargeState::Succeeded).or_current(status);
-            assert_eq!(after, Ok(AttemptStatus::Succeeded), "{status}");
+        for status in ChargeStatus::ALL {
+            let after = status.after(StripeChargeState::Succeeded).or_current(status);
+            assert_eq!(after, Ok(ChargeStatus::Succeeded), "{status}");
         }
     }
 
@@ -106,7 +107,7 @@ mod tests {
     fn nothing_takes_a_success_back() {
         for reported in REPORTED {
             assert!(
-                !AttemptStatus::Succeeded.after(reported).is_applied(),
+                !ChargeStatus::Succeeded.after(reported).is_applied(),
                 "{reported:?}"
             );
         }
@@ -115,43 +116,46 @@ mod tests {
     #[test]
     fn the_same_words_in_any_order_end_the_same() {
         let words = [
-            ChargeState::RequiresAction,
-            ChargeState::Processing,
-            ChargeState::Succeeded,
+            StripeChargeState::RequiresAction,
+            StripeChargeState::Processing,
+            StripeChargeState::Succeeded,
         ];
         let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
         for order in orders {
-            let end = order.iter().fold(AttemptStatus::Unknown, |status, word| {
+            let end = order.iter().fold(ChargeStatus::Unknown, |status, word| {
                 status.after(words[*word]).or_current(status).unwrap()
             });
-            assert_eq!(end, AttemptStatus::Succeeded, "{order:?}");
+            assert_eq!(end, ChargeStatus::Succeeded, "{order:?}");
         }
     }
 
     #[test]
     fn an_attempt_in_flight_fails_or_goes_on() {
-        use AttemptStatus::{Failed, Processing, RequiresAction, Unknown};
+        use ChargeStatus::{Failed, Processing, RequiresAction, Unknown};
         for status in [Unknown, Processing, RequiresAction] {
-            for reported in [ChargeState::Failed, ChargeState::Cancelled] {
+            for reported in [StripeChargeState::Failed, StripeChargeState::Cancelled] {
                 assert_eq!(status.after(reported), Transition::Applied(Failed));
             }
-            assert!(status.after(ChargeState::Unrecognised).refusal().is_some());
+            assert!(status.after(StripeChargeState::Unrecognised).refusal().is_some());
         }
         assert_eq!(
-            Unknown.after(ChargeState::RequiresAction),
+            Unknown.after(StripeChargeState::RequiresAction),
             Transition::Applied(RequiresAction)
         );
         assert_eq!(
-            Processing.after(ChargeState::RequiresAction),
+            Processing.after(StripeChargeState::RequiresAction),
             Transition::AlreadyApplied
         );
-        assert_eq!(Failed.after(ChargeState::Processing), Transition::AlreadyApplied);
+        assert_eq!(
+            Failed.after(StripeChargeState::Processing),
+            Transition::AlreadyApplied
+        );
     }
 
     #[test]
     fn names_are_read_back() {
-        for status in AttemptStatus::ALL {
-            assert_eq!(AttemptStatus::parse(status.name()), Some(status));
+        for status in ChargeStatus::ALL {
+            assert_eq!(ChargeStatus::parse(status.name()), Some(status));
         }
     }
 
