@@ -47,6 +47,8 @@ async fn session_that_ends_is_renewed_and_the_request_repeated_whole(fixture: Ar
     customer.deposit(1_000).await?.expect(201)?;
     // The deposit's own events are out of the way: whoever takes them has a session too, and may renew it.
     fixture.rest().await?;
+    // A new instance has the newest session. One from before may still have an older one, and would learn of both ends.
+    fixture.cloud.kill("deposit_funds").await?;
     fixture.cloud.drivewealth().clear_calls();
     fixture
         .cloud
