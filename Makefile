@@ -30,10 +30,10 @@ soak: prerequisites ## In full what the tests play a sample of: every kill point
 	@MONETA_SOAK=1 infra/tools/test.sh
 
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
-bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; a month's invoices
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; the relay; a month's invoices
 	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds transfer
 	@cargo bench --package end-to-end --bench latency --profile dev
-	@cargo bench --package end-to-end --bench transfers
+	@cargo bench --package end-to-end --bench transfers --bench relay
 	@$(BUILD)
 	@cargo bench --package end-to-end --bench invoices --profile dev
 

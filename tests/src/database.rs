@@ -49,10 +49,8 @@ pub struct OutboxRow {
     pub payload: Value,
     /// The queue or topic.
     pub destination: String,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// Why the last try failed.
-    pub last_error: Option<String>,
+    /// Whether it waits behind a message of its key that failed, or failed itself.
+    pub held: bool,
     /// When it was published.
     pub published_at: Option<DateTime<Utc>>,
 }
@@ -72,10 +70,10 @@ const FLOW: &str = "SELECT id, amount_cents, status, provider_state, failure_cod
                     next_lookup_at FROM trading_money_flow WHERE id = $1";
 const FLOWS: &str = "SELECT id, amount_cents, status, provider_state, failure_code, failure_reason, lookups, \
                      next_lookup_at FROM trading_money_flow WHERE profile_id = $1 ORDER BY id";
-const OUTBOX_OF_FLOW: &str = "SELECT id, event_id, kind, ordering_key, payload, destination, attempts, last_error, \
+const OUTBOX_OF_FLOW: &str = "SELECT id, event_id, kind, ordering_key, COALESCE(payload, 'null') AS payload, destination, held, \
                               published_at FROM outbox_messages \
                               WHERE (payload #>> '{data,money_flow_id}')::BIGINT = $1 ORDER BY id";
-const OUTBOX_OF_KEY: &str = "SELECT id, event_id, kind, ordering_key, payload, destination, attempts, last_error, \
+const OUTBOX_OF_KEY: &str = "SELECT id, event_id, kind, ordering_key, COALESCE(payload, 'null') AS payload, destination, held, \
                              published_at FROM outbox_messages WHERE ordering_key = $1 ORDER BY id";
 
 impl Database {

@@ -26,12 +26,18 @@ impl TestDatabase {
         database
     }
 
-    /// What a job of maintenance reads; neither the queue nor Kafka is there.
+    /// What a job of maintenance reads; neither the queues nor Kafka are there.
     pub(crate) fn environment(&self) -> Environment {
+        self.environment_with("127.0.0.1:9")
+    }
+
+    /// As [`environment`](Self::environment), with Kafka at these brokers.
+    pub(crate) fn environment_with(&self, brokers: &str) -> Environment {
         let variables = [
             ("DATABASE_URL", self.postgres.url()),
             ("QUEUE_DOMAIN_EVENTS_URL", "http://127.0.0.1:9/domain-events"),
-            ("KAFKA_BROKERS", "127.0.0.1:9"),
+            ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
+            ("KAFKA_BROKERS", brokers),
             ("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
         ];
         Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))

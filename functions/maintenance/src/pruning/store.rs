@@ -5,8 +5,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 
-/// Deletes messages of the outbox that were published before `before`, the oldest first and `max_rows` at the most;
-/// returns how many.
+/// Deletes messages of the outbox that were published before `before`, `max_rows` at the most; returns how many.
 pub(super) async fn delete_published(
     connection: &mut PgConnection,
     before: DateTime<Utc>,
@@ -14,7 +13,7 @@ pub(super) async fn delete_published(
 ) -> Result<u64, Error> {
     let deleted = sqlx::query!(
         "DELETE FROM outbox_messages WHERE id IN (SELECT id FROM outbox_messages \
-         WHERE published_at < $1 ORDER BY published_at LIMIT $2)",
+         WHERE published_at < $1 LIMIT $2)",
         before,
         max_rows,
     )

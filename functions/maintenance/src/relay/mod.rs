@@ -1,43 +1,52 @@
 //! The relay: publishes the outbox to Kafka and SQS, at least once and in order per key and destination.
 //!
-//! One copy works at a time (an advisory lock). Messages of different keys go out side by side, in waves; those of one
-//! key wait for each other, and behind one that fails until it gets through. Each destination has its own share of a
-//! wave, so one that is out of reach holds up nobody else.
+//! Each destination is worked on by itself, by one relay at a time (an advisory lock), so that one that is out of reach
+//! holds up nobody else. What waits for it is read by position, in chunks; a chunk is sent without waiting for each
+//! acknowledgement, and a failure holds up its own key alone.
 
+mod chunk;
+mod delivery;
+mod destination;
+mod message;
 mod publisher;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
+use futures::future::try_join_all;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
+use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+use tokio::sync::Mutex;
 
 use crate::Error;
+use delivery::Delivery;
 use publisher::Publisher;
-use store::Message;
-
-/// Messages of one destination in a wave.
-const MAX_OF_DESTINATION: i64 = 200;
-/// A run ends by itself when less than this is left of its time.
-const MIN_TIME_LEFT: Duration = Duration::from_secs(15);
-/// The part of it that a wave leaves for recording its outcome.
-const RECORDING_TIME: Duration = Duration::from_secs(4);
 
 /// What a run did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Messages that got through.
     pub published: usize,
     /// Attempts that failed; they are repeated later.
     pub failed: usize,
-    /// Another relay is at work and publishes everything.
+    /// Another relay is at work on one of the destinations, and publishes what waits for it.
     pub left_to_another: bool,
+    /// The run's time was over before its work was; another run was woken for the rest.
+    pub unfinished: bool,
+}
+
+impl Report {
+    fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.failed += other.failed;
+        self.left_to_another |= other.left_to_another;
+        self.unfinished |= other.unfinished;
+    }
 }
 
 /// Publishes the outbox.
@@ -45,32 +54,46 @@ pub struct Report {
 pub struct Relay {
     database: Database,
     publisher: Publisher,
+    waker: RelayWaker,
     clock: ClockHandle,
 }
 
 platform::from_environment!(Relay {
     database,
     publisher,
+    waker,
     clock
 });
 
 impl Relay {
-    /// Publishes until nothing is left that can be published now, unless another copy does.
+    /// Publishes until nothing is left that can be published now, or the time is over; then it wakes another run.
     ///
     /// # Errors
     /// Transient when the database fails.
     pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
-        // A run that is cut off, by its deadline or a panic, drops the connection and the lock with it.
+        // A run that is cut off, by its deadline or a panic, drops the connection and its locks with it.
         let mut connection = self.database.dedicated().await?;
-        if !store::lock(&mut connection).await? {
-            return Ok(Report {
-                left_to_another: true,
-                ..Report::default()
-            });
-        }
         self.report_oldest(&mut connection).await?;
-        let report = self.publish_all(&mut connection, deadline).await?;
-        connection.close().await?;
+        let destinations = store::destinations(&mut connection, self.clock.now()).await?;
+        let connection = Mutex::new(connection);
+        let deliveries = destinations.into_iter().map(|destination| {
+            let delivery = Delivery {
+                destination,
+                connection: &connection,
+                publisher: &self.publisher,
+                clock: &self.clock,
+                deadline,
+            };
+            delivery.run()
+        });
+        let mut report = Report::default();
+        for delivered in try_join_all(deliveries).await? {
+            report.add(&delivered);
+        }
+        connection.into_inner().close().await?;
+        if report.unfinished {
+            self.waker.wake().await;
+        }
         Ok(report)
     }
 
@@ -81,53 +104,4 @@ impl Relay {
         metrics::seconds("OutboxOldestAgeSeconds", u64::try_from(age).unwrap_or(0));
         Ok(())
     }
-
-    async fn publish_all(&self, connection: &mut PgConnection, deadline: Deadline) -> Result<Report, Error> {
-        let mut report = Report::default();
-        while deadline.left() > MIN_TIME_LEFT {
-            let wave = store::due(connection, self.clock.now(), MAX_OF_DESTINATION).await?;
-            if wave.is_empty() {
-                break;
-            }
-            self.publish_wave(connection, &wave, deadline, &mut report)
-                .await?;
-        }
-        Ok(report)
-    }
-
-    async fn publish_wave(
-        &self,
-        connection: &mut PgConnection,
-        wave: &[Message],
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<(), Error> {
-        let until = deadline.earlier_by(RECORDING_TIME).instant();
-        let mut published = Vec::new();
-        let (mut failed, mut reasons) = (Vec::new(), Vec::new());
-        for (message, outcome) in self.publisher.publish(wave, until).await {
-            match outcome {
-                Ok(()) => published.push(message.id),
-                Err(reason) => {
-                    log_failure(message, &reason);
-                    failed.push(message.id);
-                    reasons.push(reason);
-                }
-            }
-        }
-        report.published += published.len();
-        report.failed += failed.len();
-        store::record(connection, self.clock.now(), &published, &failed, &reasons).await
-    }
-}
-
-fn log_failure(message: &Message, reason: &str) {
-    tracing::error!(
-        outbox_message_id = message.id,
-        event_id = %message.event_id,
-        destination = message.destination,
-        correlation_id = message.correlation_id(),
-        reason,
-        "publishing the message failed"
-    );
 }

@@ -171,6 +171,11 @@ impl<T> Rotating<T> {
         }
     }
 
+    /// Has it made anew before its next use, with the secret as it is then: what was made is of no use any more.
+    pub async fn discard(&self) {
+        *self.made.lock().await = None;
+    }
+
     fn renew<S, E>(
         &self,
         made: &mut Option<Made<T>>,

@@ -1,0 +1,335 @@
+//! Sending to Kafka's topics.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::config::{Environment, FromEnvironment};
+use platform::error::chain;
+use platform::observability::correlation;
+use platform::security::secret::{Rotating, SecretSource};
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Sending, without_event};
+use crate::Error;
+use crate::relay::message::{Message, Outcome};
+
+/// How long the acknowledgement of messages is waited for.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long librdkafka itself would wait. It gives up message by message, and could deliver one just after an older one of
+/// its key was given up; so all are given up together, earlier.
+const PRODUCER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long messages that were given up take at most to be reported as such.
+const PURGE_TIME: Duration = Duration::from_secs(1);
+
+/// Sends to topics.
+#[derive(Debug)]
+pub(super) struct Kafka {
+    cluster: Cluster,
+    in_order: Rotating<FutureProducer>,
+    apart: Rotating<FutureProducer>,
+}
+
+/// How Kafka is reached.
+#[derive(Debug)]
+struct Cluster {
+    brokers: String,
+    security_protocol: String,
+    certificates: String,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    username: String,
+    password: SecretString,
+}
+
+/// A message on its way, or what became of it already.
+enum Sent {
+    Waiting(DeliveryFuture),
+    Done(Outcome),
+}
+
+impl FromEnvironment for Kafka {
+    /// Reads `KAFKA_*`. The secret is needed unless `KAFKA_SECURITY_PROTOCOL` is PLAINTEXT.
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let cluster = Cluster::read(environment);
+        let secret = match &cluster {
+            Some(cluster) if cluster.security_protocol == "PLAINTEXT" => {
+                Some(SecretSource::none("KAFKA_SECRET"))
+            }
+            _ => SecretSource::read(environment, "KAFKA_SECRET"),
+        };
+        let (cluster, secret) = (cluster?, secret?);
+        Some(Self {
+            cluster,
+            in_order: Rotating::new(secret.clone()),
+            apart: Rotating::new(secret),
+        })
+    }
+}
+
+impl Kafka {
+    /// Sends messages to a topic; gives what became of each, in their order.
+    pub(super) async fn publish(
+        &self,
+        topic: &str,
+        messages: &[Message],
+        sending: Sending,
+        until: Instant,
+    ) -> Vec<Outcome> {
+        let until = until.min(Instant::now() + DELIVERY_TIMEOUT);
+        let producers = match sending {
+            Sending::InOrder => &self.in_order,
+            Sending::Apart => &self.apart,
+        };
+        let making = producers.get(|credentials| self.cluster.producer(credentials, sending));
+        let producer = match timeout_at(until, making).await {
+            Ok(Ok(producer)) => producer,
+            Ok(Err(error)) => return all_unreachable(messages, &chain(&error)),
+            Err(_) => return all_unreachable(messages, "reading the credentials timed out"),
+        };
+        let outcomes = blamed(send(&producer, topic, messages, until).await);
+        if outcomes.iter().any(|outcome| *outcome != Outcome::Published) {
+            // A producer that gave up isn't used again: it may have failed for good. And its credentials may have been
+            // replaced, which librdkafka reports as no more than a time-out.
+            producers.discard().await;
+        }
+        outcomes
+    }
+}
+
+fn all_unreachable(messages: &[Message], reason: &str) -> Vec<Outcome> {
+    vec![Outcome::Unreachable(reason.to_owned()); messages.len()]
+}
+
+async fn send(
+    producer: &Arc<FutureProducer>,
+    topic: &str,
+    messages: &[Message],
+    until: Instant,
+) -> Vec<Outcome> {
+    let mut failed_keys = BTreeSet::new();
+    let mut all_sent = Vec::with_capacity(messages.len());
+    for message in messages {
+        let sent = match failed_keys.contains(message.ordering_key.as_str()) {
+            true => Sent::Done(Outcome::NotTried),
+            false => enqueue(producer, topic, message),
+        };
+        if matches!(sent, Sent::Done(_)) {
+            failed_keys.insert(message.ordering_key.as_str());
+        }
+        all_sent.push(sent);
+    }
+    acknowledged(producer, all_sent, until).await
+}
+
+/// Waits for all acknowledgements; whatever isn't acknowledged in time is given up, all at once.
+async fn acknowledged(producer: &Arc<FutureProducer>, all_sent: Vec<Sent>, until: Instant) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(all_sent.len());
+    let mut given_up_at = None;
+    for sent in all_sent {
+        let mut delivery = match sent {
+            Sent::Done(outcome) => {
+                outcomes.push(outcome);
+                continue;
+            }
+            Sent::Waiting(delivery) => delivery,
+        };
+        let mut answer = timeout_at(given_up_at.unwrap_or(until), &mut delivery).await;
+        if answer.is_err() && given_up_at.is_none() {
+            producer.purge(PurgeConfig::default().queue().inflight());
+            let end = Instant::now() + PURGE_TIME;
+            given_up_at = Some(end);
+            answer = timeout_at(end, &mut delivery).await;
+        }
+        outcomes.push(match answer {
+            Ok(Ok(Ok(_))) => Outcome::Published,
+            Ok(Ok(Err((error, _)))) => outcome_of(&error),
+            Ok(Err(_)) | Err(_) => Outcome::Unreachable("no acknowledgement".to_owned()),
+        });
+    }
+    outcomes
+}
+
+fn enqueue(producer: &FutureProducer, topic: &str, message: &Message) -> Sent {
+    let Some(payload) = &message.payload else {
+        return Sent::Done(without_event(message));
+    };
+    let event_id = message.event_id.to_string();
+    let headers = [("event-id", event_id.as_str()), ("event-type", &message.kind)]
+        .into_iter()
+        .chain(
+            message
+                .correlation_id
+                .as_deref()
+                .map(|id| (correlation::HEADER, id)),
+        )
+        .fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        });
+    let record = FutureRecord::to(topic)
+        .key(&message.ordering_key)
+        .payload(payload)
+        .headers(headers);
+    match producer.send_result(record) {
+        Ok(delivery) => Sent::Waiting(delivery),
+        Err((error, _)) => Sent::Done(outcome_of(&error)),
+    }
+}
+
+/// Messages that were given up together had no fault of their own: those of a message that was refused, which ends the
+/// producer; or else those of whoever should have acknowledged them.
+fn blamed(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let has_failed = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Unreachable(_));
+    if !outcomes.iter().any(has_failed) {
+        for outcome in outcomes
+            .iter_mut()
+            .filter(|outcome| **outcome == Outcome::NotTried)
+        {
+            *outcome = Outcome::Unreachable("no acknowledgement in time".to_owned());
+        }
+    }
+    outcomes
+}
+
+/// Whose fault it is: a message's own, that of whoever takes it, or that of another message.
+fn outcome_of(error: &KafkaError) -> Outcome {
+    let reason = error.to_string();
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp,
+        ) => Outcome::Refused(reason),
+        Some(
+            RDKafkaErrorCode::Fatal
+            | RDKafkaErrorCode::GaplessGuarantee
+            | RDKafkaErrorCode::PurgeQueue
+            | RDKafkaErrorCode::PurgeInflight,
+        ) => Outcome::NotTried,
+        _ => Outcome::Unreachable(reason),
+    }
+}
+
+impl Cluster {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let brokers = environment.required("KAFKA_BROKERS");
+        let security_protocol = environment.required("KAFKA_SECURITY_PROTOCOL");
+        // OpenSSL is linked statically and looks for certificates where no system has them. `probe` has librdkafka
+        // try where systems do, /etc/pki/tls/certs/ca-bundle.crt of Amazon Linux first.
+        let certificates = environment.optional("KAFKA_CA_LOCATION");
+        Some(Self {
+            brokers: brokers?,
+            security_protocol: security_protocol?,
+            certificates: certificates.unwrap_or_else(|| "probe".to_owned()),
+        })
+    }
+
+    fn producer(&self, credentials: Option<Credentials>, sending: Sending) -> Result<FutureProducer, Error> {
+        self.settings(credentials, sending)
+            .create()
+            .map_err(|error| Error::Kafka(error.to_string()))
+    }
+
+    fn settings(&self, credentials: Option<Credentials>, sending: Sending) -> ClientConfig {
+        let mut settings = ClientConfig::new();
+        settings
+            .set("bootstrap.servers", &self.brokers)
+            .set("security.protocol", &self.security_protocol)
+            .set("acks", "all")
+            .set("delivery.timeout.ms", PRODUCER_TIMEOUT.as_millis().to_string())
+            // A typo in a topic's name has to be an error, not a new topic.
+            .set("allow.auto.create.topics", "false");
+        match sending {
+            // Retries keep the order; and when the broker refuses a message for good, nothing behind it is sent.
+            Sending::InOrder => settings
+                .set("enable.idempotence", "true")
+                .set("enable.gapless.guarantee", "true")
+                .set("linger.ms", "2"),
+            Sending::Apart => settings.set("batch.num.messages", "1"),
+        };
+        if self.security_protocol.ends_with("SSL") {
+            settings.set("ssl.ca.location", &self.certificates);
+        }
+        if let Some(credentials) = credentials {
+            settings
+                .set("sasl.mechanisms", "SCRAM-SHA-512")
+                .set("sasl.username", credentials.username)
+                .set("sasl.password", credentials.password.expose_secret());
+        }
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(security_protocol: &str, more: &[(&str, &str)]) -> Environment {
+        let own = [
+            ("KAFKA_BROKERS", "broker:9096"),
+            ("KAFKA_SECURITY_PROTOCOL", security_protocol),
+        ];
+        let all = own.iter().chain(more);
+        Environment::of(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    fn settings(environment: &mut Environment, credentials: Option<Credentials>) -> ClientConfig {
+        let cluster = Cluster::read(environment).unwrap();
+        cluster.settings(credentials, Sending::InOrder)
+    }
+
+    #[test]
+    fn brokers_are_verified_by_the_systems_certificates() {
+        let credentials = Credentials {
+            username: "moneta".to_owned(),
+            password: SecretString::from("secret"),
+        };
+        let settings = settings(&mut environment("SASL_SSL", &[]), Some(credentials));
+        assert_eq!(settings.get("ssl.ca.location"), Some("probe"));
+        assert_eq!(settings.get("sasl.username"), Some("moneta"));
+    }
+
+    #[test]
+    fn brokers_are_verified_by_a_given_certificate_authority() {
+        let own = [("KAFKA_CA_LOCATION", "/opt/ca.pem")];
+        let settings = settings(&mut environment("SSL", &own), None);
+        assert_eq!(settings.get("ssl.ca.location"), Some("/opt/ca.pem"));
+    }
+
+    #[test]
+    fn plain_kafka_needs_neither_certificates_nor_a_secret() {
+        let mut environment = environment("PLAINTEXT", &[]);
+        let kafka = Kafka::read(&mut environment).unwrap();
+        assert_eq!(
+            kafka
+                .cluster
+                .settings(None, Sending::InOrder)
+                .get("ssl.ca.location"),
+            None
+        );
+        assert!(environment.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn kafka_with_sasl_needs_its_secret() {
+        let mut environment = environment("SASL_SSL", &[]);
+        assert!(Kafka::read(&mut environment).is_none());
+        let error = environment.finish(Some(())).unwrap_err();
+        assert!(error.to_string().contains("KAFKA_SECRET_ARN"), "{error}");
+    }
+}
