@@ -15,6 +15,7 @@ mod fixture;
 mod logs;
 mod messages;
 pub mod points;
+pub mod probe;
 mod queues;
 mod rest;
 mod runner;

@@ -1,8 +1,10 @@
-//! The platform from outside: the system's own queues and its outbox, and, with a probe for a function, the entry point for
-//! queues.
+//! The platform from outside: the system's own queues and its outbox, and, with probes for functions, the entry points for
+//! queues, topics and streams.
 
 mod queue_consumers;
 mod queues;
+mod stream_consumers;
+mod topic_consumers;
 
 use std::process::ExitCode;
 
@@ -14,9 +16,13 @@ fn main() -> ExitCode {
     };
     let system = Suite::new("platform", options(), [queues::scenarios()]);
     let probe = Suite::new(
-        "the probe",
+        "the probes",
         queue_consumers::options(folder.path()),
-        [queue_consumers::scenarios()],
+        [
+            queue_consumers::scenarios(),
+            topic_consumers::scenarios(),
+            stream_consumers::scenarios(),
+        ],
     );
     run_suites([system, probe])
 }

@@ -28,7 +28,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// A system of the consumer alone, with its journal in a folder.
+/// A system of the probes alone, with their journal in a folder.
 pub(crate) fn options(folder: &Path) -> Options {
     let journal = JOURNAL.get_or_init(|| folder.join("journal"));
     let mut options = Options {
@@ -42,23 +42,23 @@ pub(crate) fn options(folder: &Path) -> Options {
 }
 
 /// What the consumer has written.
-struct Journal(&'static Path);
+pub(crate) struct Journal(&'static Path);
 
 impl Journal {
-    fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let path = JOURNAL.get().context("the consumer has no journal")?;
         Ok(Self(path))
     }
 
     /// The lines about names that begin so, in their order.
-    fn lines(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, prefix: &str) -> Vec<String> {
         let journal = std::fs::read_to_string(self.0).unwrap_or_default();
         let lines = journal.lines().filter(|line| line.starts_with(prefix));
         lines.map(str::to_owned).collect()
     }
 
     /// The names that begin so and are done, in their order.
-    fn done(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn done(&self, prefix: &str) -> Vec<String> {
         let lines = self.lines(prefix);
         lines
             .iter()
@@ -67,7 +67,7 @@ impl Journal {
             .collect()
     }
 
-    async fn shows(&self, prefix: &str, expected: &[String]) -> Result {
+    pub(crate) async fn shows(&self, prefix: &str, expected: &[String]) -> Result {
         eventually("the journal shows it", async || {
             ensure_eq!(self.done(prefix), expected, "{:?}", self.lines(prefix));
             Ok(())
@@ -77,11 +77,11 @@ impl Journal {
 }
 
 /// A beginning for the names of one scenario.
-fn mark() -> String {
+pub(crate) fn mark() -> String {
     Uuid::now_v7().simple().to_string()
 }
 
-fn message(behaviour: &str, name: &str) -> String {
+pub(crate) fn message(behaviour: &str, name: &str) -> String {
     json!({ "behaviour": behaviour, "name": name }).to_string()
 }
 

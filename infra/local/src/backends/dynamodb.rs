@@ -13,10 +13,10 @@ use aws_sdk_dynamodb::types::{
 };
 use dynoxide::Database;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{TableSpec, sdk_config};
+use super::{TableSpec, observed, sdk_config};
 
 const TIME_TO_LIVE_SWEEP: Duration = Duration::from_secs(60);
 
@@ -26,8 +26,10 @@ pub struct DynamoDb {
     endpoint: String,
     client: aws_sdk_dynamodb::Client,
     streams: aws_sdk_dynamodbstreams::Client,
+    answered: watch::Receiver<()>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), String>>,
+    entrance: JoinHandle<()>,
     sweeper: JoinHandle<()>,
 }
 
@@ -37,20 +39,28 @@ impl DynamoDb {
         let database = tokio::task::spawn_blocking(move || open(file)).await??;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
+        let (answering, answered) = watch::channel(());
+        let inner = TcpListener::bind("127.0.0.1:0").await?;
+        let inner_address = inner.local_addr()?;
+        let entrance = tokio::spawn(observed::pass_on(listener, inner_address, answering));
         let (stop, stopped) = oneshot::channel::<()>();
         let sweeper = tokio::spawn(sweep(database.clone()));
-        let server = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+        let server = tokio::spawn(dynoxide::server::serve_with_shutdown(inner, database, async {
             let _ = stopped.await;
         }));
         let config = sdk_config(&endpoint).await;
         let client = aws_sdk_dynamodb::Client::new(&config);
-        let streams = aws_sdk_dynamodbstreams::Client::new(&config);
+        // Whoever reads the streams does so after each answer, of which there must not be one more each time.
+        let inner_config = sdk_config(&format!("http://{inner_address}")).await;
+        let streams = aws_sdk_dynamodbstreams::Client::new(&inner_config);
         Ok(Self {
             endpoint,
             client,
             streams,
+            answered,
             stop,
             server,
+            entrance,
             sweeper,
         })
     }
@@ -68,6 +78,11 @@ impl DynamoDb {
     /// A client of the tables' streams.
     pub fn streams(&self) -> &aws_sdk_dynamodbstreams::Client {
         &self.streams
+    }
+
+    /// Changes with each answer that anybody but the readers of streams has got: there may be something in a stream.
+    pub fn answered(&self) -> watch::Receiver<()> {
+        self.answered.clone()
     }
 
     /// Creates the tables that don't exist yet, with their streams and times to live.
@@ -92,6 +107,8 @@ impl DynamoDb {
         let _ = self.sweeper.await;
         // The server waits for connections that are in use; the clients' pooled ones are idle.
         drop((self.client, self.streams));
+        self.entrance.abort();
+        let _ = self.entrance.await;
         let _ = self.stop.send(());
         let mut server = self.server;
         match tokio::time::timeout(Duration::from_secs(3), &mut server).await {

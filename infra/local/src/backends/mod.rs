@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod kafka;
+mod observed;
 mod postgres;
 pub(crate) mod prerequisites;
 mod sqs;

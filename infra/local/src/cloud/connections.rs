@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use anyhow::{Context, anyhow};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::{
     backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, REGION, Sqs},
@@ -22,6 +23,8 @@ pub(super) struct Connections {
     pub(super) database_url: String,
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) streams: aws_sdk_dynamodbstreams::Client,
+    /// Changes when there may be something in a stream; the DynamoDB of AWS doesn't say.
+    pub(super) tables_answered: Option<watch::Receiver<()>>,
     pub(super) dynamodb_endpoint: String,
     pub(super) sqs: aws_sdk_sqs::Client,
     pub(super) sqs_endpoint: String,
@@ -42,6 +45,8 @@ struct LocalBackends {
 struct Tables {
     client: aws_sdk_dynamodb::Client,
     streams: aws_sdk_dynamodbstreams::Client,
+    /// Changes when there may be something in a stream; the one of AWS doesn't say.
+    answered: Option<watch::Receiver<()>>,
     endpoint: String,
     local: Option<DynamoDb>,
 }
@@ -70,6 +75,7 @@ impl Connections {
             database_url,
             dynamodb: tables.client,
             streams: tables.streams,
+            tables_answered: tables.answered,
             dynamodb_endpoint: tables.endpoint,
             sqs: queues.client,
             sqs_endpoint: queues.endpoint,
@@ -172,6 +178,7 @@ async fn tables(options: &Options, template: &Template, progress: Progress) -> a
         return Ok(Tables {
             client,
             streams,
+            answered: None,
             endpoint: endpoint.clone(),
             local: None,
         });
@@ -187,6 +194,7 @@ async fn tables(options: &Options, template: &Template, progress: Progress) -> a
     Ok(Tables {
         client: dynamodb.client().clone(),
         streams: dynamodb.streams().clone(),
+        answered: Some(dynamodb.answered()),
         endpoint: dynamodb.endpoint().to_owned(),
         local: Some(dynamodb),
     })

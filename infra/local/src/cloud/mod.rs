@@ -140,6 +140,8 @@ impl LocalCloud {
             queues: running.queues.clone(),
             streams: self.connections.streams.clone(),
             tables: self.connections.dynamodb.clone(),
+            tables_answered: self.connections.tables_answered.clone(),
+            kafka_brokers: self.connections.kafka_brokers.clone(),
             redelivery_after: running.options.redelivery_after,
             region: locals.region.clone(),
             account: locals.account.clone(),

@@ -1,8 +1,10 @@
-//! The event sources besides HTTP: queues, the streams of tables, and schedules.
+//! The event sources besides HTTP: queues, the streams of tables, topics, and schedules.
 
 pub(crate) mod clock;
 mod filter;
 mod gate;
+mod kafka;
+mod ordered;
 mod outcome;
 mod queue;
 pub(crate) mod queues;
@@ -18,7 +20,7 @@ use std::{
 
 use anyhow::bail;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 pub(crate) use self::schedule::input_of;
 use self::{gate::Gate, queues::Queues};
@@ -34,6 +36,9 @@ pub(crate) struct Context {
     pub(crate) queues: Queues,
     pub(crate) streams: aws_sdk_dynamodbstreams::Client,
     pub(crate) tables: aws_sdk_dynamodb::Client,
+    /// Changes when there may be something in a table's stream.
+    pub(crate) tables_answered: Option<watch::Receiver<()>>,
+    pub(crate) kafka_brokers: String,
     /// A failed message comes back after this, instead of the queue's visibility timeout.
     pub(crate) redelivery_after: Option<Duration>,
     pub(crate) region: String,
@@ -72,14 +77,17 @@ impl Sources {
                         let gate: &Gate = gates.entry(source.queue.clone()).or_default();
                         tasks.extend(queue::start(context, &function.binary, source, gate));
                     }
-                    Event::Stream(source) if events && source.enabled => {
+                    Event::Stream(source) if events && source.records.enabled => {
                         let gate: &Gate = gates.entry(source.table.clone()).or_default();
                         tasks.push(stream::start(context, &function.binary, source, gate));
                     }
                     Event::Schedule(source) if schedules && source.enabled => {
                         tasks.push(schedule::start(context, &function.binary, source));
                     }
-                    // Kafka's polling comes with the first function that consumes a topic.
+                    Event::Kafka(source) if events && source.records.enabled => {
+                        let gate: &Gate = gates.entry(source.topic.clone()).or_default();
+                        tasks.push(kafka::start(context, &function.binary, source, gate));
+                    }
                     _ => {}
                 }
             }
@@ -90,7 +98,7 @@ impl Sources {
         }
     }
 
-    /// Holds back, or lets through, what a queue or a table's stream has for its functions.
+    /// Holds back, or lets through, what a queue, a table's stream or a topic has for its functions.
     pub(crate) async fn pause(&self, source: &str, paused: bool) -> anyhow::Result<()> {
         let Some(gate) = self.gates.get(source) else {
             bail!("no event source is named {source}")

@@ -42,12 +42,29 @@ fn read_payload(payload: &Value, ids: &[String]) -> Failures {
     };
     let mut failed = BTreeSet::new();
     for failure in failures {
-        match failure.get("itemIdentifier").and_then(Value::as_str) {
-            Some(id) if ids.iter().any(|known| known == id) => failed.insert(id.to_owned()),
+        match failure.get("itemIdentifier").and_then(identifier) {
+            Some(id) if ids.contains(&id) => failed.insert(id),
             _ => return Failures::All(format!("{failure} names no item of the batch")),
         };
     }
     Failures::Some(failed)
+}
+
+/// The id of a message or record of a stream; of a record of a topic, its partition and offset.
+fn identifier(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Object(id) => {
+            let (partition, offset) = (id.get("partition")?.as_str()?, id.get("offset")?.as_i64()?);
+            Some(record_of_topic(partition, offset))
+        }
+        _ => None,
+    }
+}
+
+/// The id of a record by its partition (`TOPIC-NUMBER`) and offset.
+pub(super) fn record_of_topic(partition: &str, offset: i64) -> String {
+    format!("{partition}@{offset}")
 }
 
 #[cfg(test)]
@@ -79,6 +96,17 @@ mod tests {
         assert_eq!(
             read(&answer, &ids(), true),
             Failures::Some(BTreeSet::from(["b".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn records_of_topics_are_named_by_partition_and_offset() {
+        let ids = [record_of_topic("orders-0", 7), record_of_topic("orders-0", 8)];
+        let failure = json!({ "itemIdentifier": { "partition": "orders-0", "offset": 8 } });
+        let answer = answered(json!({ "batchItemFailures": [failure] }), None);
+        assert_eq!(
+            read(&answer, &ids, true),
+            Failures::Some(BTreeSet::from([ids[1].clone()]))
         );
     }
 

@@ -1,23 +1,36 @@
-//! From a table's stream to its function: records in order, tried again until they succeed or are discarded.
+//! From a table's stream to its function: records in the order of each item, in as many lanes as batches are worked on at
+//! the same time.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+};
 
 use super::{
     Context, filter,
     gate::Gate,
-    outcome::{self, Failures},
+    ordered::{Batches, Kind, Placed},
 };
-use crate::template::StreamSource;
+use crate::{template::StreamSource, util::lock};
 
+/// How long an empty stream is left alone that doesn't say when something is written.
 const PAUSE_WHEN_EMPTY: Duration = Duration::from_millis(200);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
-const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
+/// Records that wait in a lane before reading on waits as well.
+const LANE: usize = 1000;
 
 pub(super) fn start(
     context: &Arc<Context>,
@@ -51,21 +64,23 @@ struct Poller {
     gate: Gate,
 }
 
-/// Records that go to the function together.
-#[derive(Clone, Debug, PartialEq)]
-struct Batch {
-    records: Vec<Value>,
-    /// How often it has failed.
-    failures: u32,
+/// How far the records are done with that were read.
+struct Checkpoint {
+    file: PathBuf,
+    arn: String,
+    progress: Mutex<Progress>,
 }
 
-/// The fate of a batch after an invocation.
-#[derive(Debug, PartialEq)]
-enum Step {
-    Done,
-    /// These batches come next, in this order.
-    Again(Vec<Batch>),
-    Discard(Batch),
+/// Records by their places, of which the first isn't done with; behind it, lanes may be ahead.
+#[derive(Default)]
+struct Progress {
+    next_place: u64,
+    open: BTreeMap<u64, Reached>,
+}
+
+struct Reached {
+    sequence: String,
+    is_done: bool,
 }
 
 impl Poller {
@@ -81,30 +96,89 @@ impl Poller {
         let arn = table.table.and_then(|table| table.latest_stream_arn);
         let arn = arn.ok_or_else(|| anyhow!("the table has no stream"))?;
         let shard = self.shard(&arn).await?;
-        let mut iterator = Some(self.iterator(&arn, &shard).await?);
-        let limit = i32::try_from(self.source.batch_size)?.min(1000);
+        let checkpoint = Arc::new(self.checkpoint(&arn));
+        // Dropped with this future, and the work of the lanes with it.
+        let mut work = JoinSet::new();
+        let lanes = self.start_lanes(&mut work, &arn, &shard, &checkpoint);
+        let mut answered = self.context.tables_answered.clone();
+        let mut iterator = Some(self.iterator(&arn, &shard, &checkpoint).await?);
         while let Some(position) = iterator.take() {
+            if let Some(answered) = &mut answered {
+                answered.mark_unchanged();
+            }
             let read = self
                 .context
                 .streams
                 .get_records()
                 .shard_iterator(&position)
-                .limit(limit)
+                .limit(1000)
                 .send();
             let answer = self.gate.take(read).await.context("get records")?;
             let records = answer.records.unwrap_or_default();
             iterator = answer.next_shard_iterator;
             if records.is_empty() {
-                tokio::time::sleep(PAUSE_WHEN_EMPTY).await;
+                written_to(&mut answered).await;
                 continue;
             }
-            let last = records
-                .last()
-                .and_then(|record| record.dynamodb()?.sequence_number.clone());
-            self.process(records, &arn, &shard).await;
-            self.remember(&arn, last.as_deref());
+            for record in &records {
+                self.hand_out(record, &arn, &lanes, &checkpoint).await?;
+            }
         }
         Ok(())
+    }
+
+    fn start_lanes(
+        &self,
+        work: &mut JoinSet<()>,
+        arn: &str,
+        shard: &str,
+        checkpoint: &Arc<Checkpoint>,
+    ) -> Vec<mpsc::Sender<Placed>> {
+        let mut start = |_| {
+            let (lane, records) = mpsc::channel(LANE);
+            let batches = Batches {
+                context: Arc::clone(&self.context),
+                function: self.function.clone(),
+                source: self.source.table.clone(),
+                rules: self.source.records.clone(),
+                kind: Shard {
+                    arn: arn.to_owned(),
+                    id: shard.to_owned(),
+                },
+            };
+            let checkpoint = Arc::clone(checkpoint);
+            work.spawn(async move { batches.run(records, |places| checkpoint.done(places)).await });
+            lane
+        };
+        (0..self.source.parallelization_factor.max(1))
+            .map(&mut start)
+            .collect()
+    }
+
+    /// Puts a record into the lane of its item; one that no pattern matches is done with.
+    async fn hand_out(
+        &self,
+        record: &Record,
+        arn: &str,
+        lanes: &[mpsc::Sender<Placed>],
+        checkpoint: &Checkpoint,
+    ) -> anyhow::Result<()> {
+        let record = to_json(record, arn, &self.context.region);
+        let place = checkpoint.open(sequence_number(&record));
+        if !filter::matches(&self.source.records.filters, &record) {
+            checkpoint.done(&[place]);
+            return Ok(());
+        }
+        let mut hasher = DefaultHasher::new();
+        record
+            .pointer("/dynamodb/Keys")
+            .map(Value::to_string)
+            .hash(&mut hasher);
+        let lane = usize::try_from(hasher.finish() % u64::try_from(lanes.len())?)?;
+        let lane = lanes.get(lane).context("there is no lane")?;
+        lane.send(Placed { place, record })
+            .await
+            .context("the lane has ended")
     }
 
     async fn shard(&self, arn: &str) -> anyhow::Result<String> {
@@ -124,7 +198,7 @@ impl Poller {
         shard.ok_or_else(|| anyhow!("the stream has no shard"))
     }
 
-    async fn iterator(&self, arn: &str, shard: &str) -> anyhow::Result<String> {
+    async fn iterator(&self, arn: &str, shard: &str, checkpoint: &Checkpoint) -> anyhow::Result<String> {
         let request = || {
             self.context
                 .streams
@@ -132,7 +206,7 @@ impl Poller {
                 .stream_arn(arn)
                 .shard_id(shard)
         };
-        if let Some(sequence) = self.remembered(arn) {
+        if let Some(sequence) = checkpoint.read() {
             let after = request()
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                 .sequence_number(sequence);
@@ -143,7 +217,7 @@ impl Poller {
                     .ok_or_else(|| anyhow!("the stream gives no iterator"));
             }
         }
-        let position = match self.source.from_start {
+        let position = match self.source.records.from_start {
             true => ShardIteratorType::TrimHorizon,
             false => ShardIteratorType::Latest,
         };
@@ -153,141 +227,118 @@ impl Poller {
             .ok_or_else(|| anyhow!("the stream gives no iterator"))
     }
 
-    fn checkpoint(&self) -> PathBuf {
-        self.context
-            .state
-            .join("streams")
-            .join(format!("{}.json", self.function))
-    }
-
-    /// The stream of a table that lasts longer than the local cloud is read on from where it was left.
-    fn remembered(&self, arn: &str) -> Option<String> {
-        let checkpoint: Value = serde_json::from_slice(&std::fs::read(self.checkpoint()).ok()?).ok()?;
-        (checkpoint.get("stream")?.as_str()? == arn)
-            .then(|| checkpoint.get("sequence")?.as_str().map(str::to_owned))?
-    }
-
-    fn remember(&self, arn: &str, sequence: Option<&str>) {
-        let path = self.checkpoint();
-        let content = json!({ "stream": arn, "sequence": sequence }).to_string();
-        let folder = path.parent().map(std::fs::create_dir_all);
-        if let Err(error) = folder.transpose().and_then(|_| std::fs::write(&path, content)) {
-            tracing::warn!("saving the position in the stream failed: {error}");
-        }
-    }
-
-    async fn process(&self, records: Vec<Record>, arn: &str, shard: &str) {
-        let records = records
-            .iter()
-            .map(|record| to_json(record, arn, &self.context.region))
-            .filter(|record| filter::matches(&self.source.filters, record))
-            .collect();
-        let mut batches = VecDeque::from([Batch { records, failures: 0 }]);
-        while let Some(batch) = batches.pop_front() {
-            if batch.records.is_empty() {
-                continue;
-            }
-            let ids: Vec<String> = batch.records.iter().map(sequence_number).collect();
-            let event = json!({ "Records": batch.records });
-            let result = self.context.invoke(&self.function, &event).await;
-            let failures = outcome::read(&result, &ids, self.source.partial_responses);
-            if let Failures::All(reason) = &failures {
-                tracing::warn!(
-                    table = self.source.table,
-                    function = self.function,
-                    "a batch failed: {reason}"
-                );
-            }
-            match next_step(batch, &ids, &failures, &self.source) {
-                Step::Done => {}
-                Step::Again(again) => {
-                    let attempts = again.first().map_or(0, |batch| batch.failures);
-                    for batch in again.into_iter().rev() {
-                        batches.push_front(batch);
-                    }
-                    tokio::time::sleep(self.pause(attempts)).await;
-                }
-                Step::Discard(batch) => self.discard(&batch, arn, shard).await,
-            }
-        }
-    }
-
-    fn pause(&self, failures: u32) -> Duration {
-        match self.context.redelivery_after {
-            Some(after) => after,
-            None => Duration::from_millis(500)
-                .saturating_mul(2_u32.saturating_pow(failures))
-                .min(MAX_RETRY_PAUSE),
-        }
-    }
-
-    /// Sends the failure queue the records' position, as Lambda does; the records themselves stay in the stream.
-    async fn discard(&self, batch: &Batch, arn: &str, shard: &str) {
-        tracing::warn!(
-            table = self.source.table,
-            function = self.function,
-            "discarding a batch after its last retry"
-        );
-        let Some(queue) = &self.source.failure_queue else {
-            return;
-        };
-        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-        let message = json!({
-            "requestContext": {
-                "requestId": uuid::Uuid::now_v7().to_string(),
-                "functionArn": self.context.arn("lambda", &format!("function:{}", self.function)),
-                "condition": "RetryAttemptsExhausted",
-                "approximateInvokeCount": batch.failures,
-            },
-            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" },
-            "version": "1.0",
-            "timestamp": now,
-            "DDBStreamBatchInfo": {
-                "shardId": shard,
-                "startSequenceNumber": batch.records.first().map(sequence_number),
-                "endSequenceNumber": batch.records.last().map(sequence_number),
-                "approximateArrivalOfFirstRecord": now,
-                "approximateArrivalOfLastRecord": now,
-                "batchSize": batch.records.len(),
-                "streamArn": arn,
-            },
-        });
-        if let Err(error) = self.context.queues.send(queue, &message.to_string()).await {
-            tracing::warn!("sending the discarded batch to {queue} failed: {error:#}");
+    fn checkpoint(&self, arn: &str) -> Checkpoint {
+        Checkpoint {
+            file: self
+                .context
+                .state
+                .join("streams")
+                .join(format!("{}.json", self.function)),
+            arn: arn.to_owned(),
+            progress: Mutex::default(),
         }
     }
 }
 
-/// Lambda's rules: what follows the first failed record is tried again with it; a batch that fails as a whole is
-/// halved where that is allowed, and discarded after the last retry.
-fn next_step(mut batch: Batch, ids: &[String], failures: &Failures, source: &StreamSource) -> Step {
-    let first_failed = match failures {
-        Failures::All(_) => 0,
-        Failures::Some(failed) => match ids.iter().position(|id| failed.contains(id)) {
-            Some(position) => position,
-            None => return Step::Done,
-        },
-    };
-    if first_failed > 0 {
-        // Records were done with: the rest is a new batch.
-        let records = batch.records.split_off(first_failed);
-        return Step::Again(vec![Batch { records, failures: 0 }]);
+/// Waits until something may have been written, or, where nobody says so, for a while.
+async fn written_to(answered: &mut Option<watch::Receiver<()>>) {
+    match answered {
+        Some(answered) => {
+            // What expires by itself is deleted without an answer to anybody.
+            let _ = tokio::time::timeout(PAUSE_WHEN_EMPTY, answered.changed()).await;
+        }
+        None => tokio::time::sleep(PAUSE_WHEN_EMPTY).await,
     }
-    if source.bisect && batch.records.len() > 1 {
-        let second = batch.records.split_off(batch.records.len() / 2);
-        let failures = batch.failures;
-        return Step::Again(vec![
-            batch,
-            Batch {
-                records: second,
-                failures,
+}
+
+impl Checkpoint {
+    fn open(&self, sequence: String) -> u64 {
+        let mut progress = lock(&self.progress);
+        let place = progress.next_place;
+        progress.next_place = place.saturating_add(1);
+        progress.open.insert(
+            place,
+            Reached {
+                sequence,
+                is_done: false,
             },
-        ]);
+        );
+        place
     }
-    batch.failures = batch.failures.saturating_add(1);
-    match source.maximum_retries {
-        Some(most) if batch.failures > most => Step::Discard(batch),
-        _ => Step::Again(vec![batch]),
+
+    /// Notes what is done with, and remembers the last record before the first that isn't.
+    fn done(&self, places: &[u64]) {
+        let mut progress = lock(&self.progress);
+        for place in places {
+            if let Some(reached) = progress.open.get_mut(place) {
+                reached.is_done = true;
+            }
+        }
+        let mut last = None;
+        while let Some(first) = progress.open.first_entry().filter(|first| first.get().is_done) {
+            last = Some(first.remove().sequence);
+        }
+        if let Some(sequence) = last {
+            self.write(&sequence);
+        }
+    }
+
+    /// The stream of a table that lasts longer than the local cloud is read on from where it was left.
+    fn read(&self) -> Option<String> {
+        let checkpoint: Value = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        (checkpoint.get("stream")?.as_str()? == self.arn)
+            .then(|| checkpoint.get("sequence")?.as_str().map(str::to_owned))?
+    }
+
+    fn write(&self, sequence: &str) {
+        let content = json!({ "stream": self.arn, "sequence": sequence }).to_string();
+        let folder = self.file.parent().map(std::fs::create_dir_all);
+        if let Err(error) = folder
+            .transpose()
+            .and_then(|_| std::fs::write(&self.file, content))
+        {
+            tracing::warn!("saving the position in the stream failed: {error}");
+        }
+    }
+}
+
+/// The shard that records are of.
+struct Shard {
+    arn: String,
+    id: String,
+}
+
+impl Kind for Shard {
+    fn id(&self, record: &Value) -> String {
+        sequence_number(record)
+    }
+
+    fn event(&self, records: &[Value]) -> Value {
+        json!({ "Records": records })
+    }
+
+    fn written_at(&self, record: &Value) -> Option<DateTime<Utc>> {
+        let seconds = record
+            .pointer("/dynamodb/ApproximateCreationDateTime")?
+            .as_i64()?;
+        DateTime::from_timestamp(seconds, 0)
+    }
+
+    fn position(&self, records: &[Value]) -> (&'static str, Value) {
+        let written = |record: Option<&Value>| {
+            let at = record.and_then(|record| self.written_at(record));
+            at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+        };
+        let position = json!({
+            "shardId": self.id,
+            "startSequenceNumber": records.first().map(sequence_number),
+            "endSequenceNumber": records.last().map(sequence_number),
+            "approximateArrivalOfFirstRecord": written(records.first()),
+            "approximateArrivalOfLastRecord": written(records.last()),
+            "batchSize": records.len(),
+            "streamArn": self.arn,
+        });
+        ("DDBStreamBatchInfo", position)
     }
 }
 
@@ -360,74 +411,9 @@ fn attribute(value: &AttributeValue) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use aws_sdk_dynamodbstreams::types::{OperationType, StreamRecord};
 
     use super::*;
-
-    fn source(bisect: bool) -> StreamSource {
-        StreamSource {
-            table: "notes".to_owned(),
-            batch_size: 10,
-            batching_window: Duration::ZERO,
-            from_start: true,
-            bisect,
-            maximum_retries: Some(1),
-            partial_responses: true,
-            failure_queue: None,
-            enabled: true,
-            filters: Vec::new(),
-        }
-    }
-
-    fn batch(numbers: &[&str], failures: u32) -> Batch {
-        let record = |number: &&str| json!({ "dynamodb": { "SequenceNumber": number } });
-        Batch {
-            records: numbers.iter().map(record).collect(),
-            failures,
-        }
-    }
-
-    fn step(batch: Batch, failures: &Failures, bisect: bool) -> Step {
-        let ids: Vec<String> = batch.records.iter().map(sequence_number).collect();
-        next_step(batch, &ids, failures, &source(bisect))
-    }
-
-    #[test]
-    fn records_from_the_first_failed_one_on_are_tried_again() {
-        let failed = Failures::Some(BTreeSet::from(["3".to_owned(), "2".to_owned()]));
-        assert_eq!(
-            step(batch(&["1", "2", "3"], 0), &failed, true),
-            Step::Again(vec![batch(&["2", "3"], 0)])
-        );
-        assert_eq!(
-            step(batch(&["1"], 0), &Failures::Some(BTreeSet::new()), true),
-            Step::Done
-        );
-    }
-
-    #[test]
-    fn a_batch_that_fails_is_halved_down_to_the_record_and_then_given_up() {
-        let failed = Failures::All("crash".to_owned());
-        let halves = vec![batch(&["1"], 0), batch(&["2", "3"], 0)];
-        assert_eq!(
-            step(batch(&["1", "2", "3"], 0), &failed, true),
-            Step::Again(halves)
-        );
-        assert_eq!(
-            step(batch(&["1"], 0), &failed, true),
-            Step::Again(vec![batch(&["1"], 1)])
-        );
-        assert_eq!(
-            step(batch(&["1"], 1), &failed, true),
-            Step::Discard(batch(&["1"], 2))
-        );
-        assert_eq!(
-            step(batch(&["1", "2"], 1), &failed, false),
-            Step::Discard(batch(&["1", "2"], 2))
-        );
-    }
 
     #[test]
     fn a_record_looks_as_lambda_shows_it() {

@@ -6,7 +6,8 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::{
-    Event, KafkaSource, Node, QueueSource, Schedule, StreamSource, name_of_arn, table_of_stream_arn,
+    Event, KafkaSource, Node, QueueSource, RecordRules, Schedule, StreamSource, name_of_arn,
+    table_of_stream_arn,
 };
 
 /// EventBridge Scheduler tries 185 times in a day; a laptop has no use for more than these.
@@ -43,18 +44,30 @@ fn stream(properties: &Node) -> anyhow::Result<StreamSource> {
     let arn = properties.get("Stream");
     let text = arn.text()?;
     let table = table_of_stream_arn(&text).ok_or_else(|| anyhow!("{arn}: {text} isn't a table's stream"))?;
+    Ok(StreamSource {
+        table: table.to_owned(),
+        parallelization_factor: properties.get("ParallelizationFactor").number()?.unwrap_or(1),
+        records: record_rules(properties)?,
+    })
+}
+
+fn record_rules(properties: &Node) -> anyhow::Result<RecordRules> {
     let destination = properties
         .get("DestinationConfig")
         .get("OnFailure")
         .get("Destination");
-    let retries: Option<i64> = properties.get("MaximumRetryAttempts").number()?;
-    Ok(StreamSource {
-        table: table.to_owned(),
+    // Lambda writes -1 for "without end".
+    let limit = |name: &str| -> anyhow::Result<Option<u32>> {
+        let limit: Option<i64> = properties.get(name).number()?;
+        Ok(limit.and_then(|limit| u32::try_from(limit).ok()))
+    };
+    Ok(RecordRules {
         batch_size: properties.get("BatchSize").number()?.unwrap_or(100),
         batching_window: window(properties)?,
         from_start: properties.get("StartingPosition").text()? == "TRIM_HORIZON",
         bisect: properties.get("BisectBatchOnFunctionError").flag(false)?,
-        maximum_retries: retries.and_then(|retries| u32::try_from(retries).ok()),
+        maximum_retries: limit("MaximumRetryAttempts")?,
+        maximum_age: limit("MaximumRecordAgeInSeconds")?.map(|seconds| Duration::from_secs(seconds.into())),
         partial_responses: partial_responses(properties)?,
         failure_queue: destination
             .optional_text()?
@@ -92,10 +105,24 @@ fn schedule(name: &str, properties: &Node, expression: &str) -> anyhow::Result<S
 }
 
 fn kafka(properties: &Node) -> anyhow::Result<KafkaSource> {
+    let topics = properties.get("Topics");
+    let [topic] = topics
+        .texts()?
+        .try_into()
+        .map_err(|_| anyhow!("{topics}: Lambda takes one topic"))?;
+    let mut records = record_rules(properties)?;
+    // Lambda waits for half a second where nothing else is said.
+    if properties
+        .get("MaximumBatchingWindowInSeconds")
+        .number::<u64>()?
+        .is_none()
+    {
+        records.batching_window = Duration::from_millis(500);
+    }
     Ok(KafkaSource {
-        topics: properties.get("Topics").texts()?,
+        topic,
         consumer_group: properties.get("ConsumerGroupId").optional_text()?,
-        batch_size: properties.get("BatchSize").number()?.unwrap_or(100),
+        records,
     })
 }
 

@@ -162,6 +162,15 @@ pub struct QueueSource {
 pub struct StreamSource {
     /// The table's name.
     pub table: String,
+    /// How many batches are worked on at the same time; the records of an item keep their order.
+    pub parallelization_factor: usize,
+    /// How the records are given to the function.
+    pub records: RecordRules,
+}
+
+/// How records that have an order are given to a function, and what becomes of those that it fails.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordRules {
     /// The most records in one invocation.
     pub batch_size: usize,
     /// How long to wait for a batch to fill.
@@ -172,6 +181,8 @@ pub struct StreamSource {
     pub bisect: bool,
     /// How often a failing batch is tried again; none means for ever.
     pub maximum_retries: Option<u32>,
+    /// How old a record may be that fails; none means any age.
+    pub maximum_age: Option<Duration>,
     /// Whether the function names the record that failed.
     pub partial_responses: bool,
     /// The queue that is told of records given up.
@@ -201,16 +212,15 @@ pub struct Schedule {
     pub dead_letter_queue: Option<String>,
 }
 
-/// A function's subscription to Kafka topics. The local cloud keeps its place: polling comes with the first
-/// function that consumes a topic.
+/// A function's subscription to a Kafka topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KafkaSource {
-    /// The topics.
-    pub topics: Vec<String>,
-    /// The consumer group.
+    /// The topic.
+    pub topic: String,
+    /// The consumer group; Lambda makes one up where the template names none, and so does the local cloud.
     pub consumer_group: Option<String>,
-    /// The most records in one invocation.
-    pub batch_size: usize,
+    /// How the records are given to the function.
+    pub records: RecordRules,
 }
 
 /// The JWT authorizer of the HTTP API.

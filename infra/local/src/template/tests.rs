@@ -148,12 +148,12 @@ fn reads_what_calls_a_function() {
         panic!("no stream in {events:?}");
     };
     assert_eq!(stream.table, "moneta-local-notes");
-    assert_eq!(stream.maximum_retries, Some(4));
+    assert_eq!(stream.records.maximum_retries, Some(4));
     assert_eq!(
-        stream.failure_queue.as_deref(),
+        stream.records.failure_queue.as_deref(),
         Some("moneta-local-orders-dead.fifo")
     );
-    assert!(stream.from_start && stream.bisect && !stream.partial_responses);
+    assert!(stream.records.from_start && stream.records.bisect && !stream.records.partial_responses);
     let Some(Event::Schedule(schedule)) = events.iter().find(|event| matches!(event, Event::Schedule(_)))
     else {
         panic!("no schedule in {events:?}");

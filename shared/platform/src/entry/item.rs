@@ -1,6 +1,5 @@
 //! One item of a batch: its failure, panic or slowness stays its own.
 
-use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
@@ -17,9 +16,14 @@ use crate::observability::correlation;
 use crate::observability::metrics;
 use crate::observability::telemetry;
 
-/// An item that was not done and has to come again.
-#[derive(Debug)]
-pub(crate) struct ItemFailed;
+/// An item that was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ItemFailed {
+    /// The reason, as a stable code.
+    pub(crate) code: &'static str,
+    /// Whether no other attempt will do it.
+    pub(crate) is_final: bool,
+}
 
 /// The invocation that a batch came with.
 #[derive(Debug)]
@@ -93,8 +97,8 @@ impl Item {
         match outcome {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(report(&error)),
-            Ok(Err(_)) => Err(failed("the handler panicked")),
-            Err(_) => Err(failed("the deadline passed")),
+            Ok(Err(_)) => Err(failed("panicked", true)),
+            Err(_) => Err(failed("deadline-passed", false)),
         }
     }
 }
@@ -112,7 +116,10 @@ fn decode<T: DeserializeOwned>(text: Option<&str>) -> Result<T, ItemFailed> {
 fn unreadable(field: &str, category: &str) -> ItemFailed {
     tracing::error!(field, category, "reading the item failed");
     metrics::count("UnreadableItems", 1);
-    ItemFailed
+    ItemFailed {
+        code: "unreadable",
+        is_final: true,
+    }
 }
 
 fn report<E: Laned>(error: &E) -> ItemFailed {
@@ -129,11 +136,14 @@ fn report<E: Laned>(error: &E) -> ItemFailed {
         ),
     }
     metrics::count("FailedItems", 1);
-    ItemFailed
+    ItemFailed {
+        code: error.code(),
+        is_final: error.lane() != Lane::Transient,
+    }
 }
 
-fn failed(reason: impl fmt::Display) -> ItemFailed {
-    tracing::error!(%reason, "handling the item failed");
+fn failed(code: &'static str, is_final: bool) -> ItemFailed {
+    tracing::error!(code, "handling the item failed");
     metrics::count("FailedItems", 1);
-    ItemFailed
+    ItemFailed { code, is_final }
 }

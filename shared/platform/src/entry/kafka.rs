@@ -1,7 +1,11 @@
 //! Kafka topics through Lambda's event source.
 //!
-//! Records of one partition keep their order: after a failed one, the rest of its partition waits and the other
-//! partitions go on. What keeps failing ends in the event source's failure destination.
+//! Records of one partition keep their order: after a failed one, the rest of its partition waits for it to come again, and
+//! the other partitions go on. A record that no attempt will get through (it can't be read, or is refused) doesn't
+//! hold up its partition: it goes to the failure queue with its reason, and the partition moves on.
+//!
+//! From the failure queue it comes back when an operator has its messages moved to the queue that they are the dead letters
+//! of, which calls the same function.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,17 +13,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_lambda_events::event::kafka::{KafkaEvent, KafkaRecord};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::ids::CorrelationId;
 use domain::lane::Laned;
 use lambda_runtime::LambdaEvent;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::FromEnvironment;
+use crate::config::{Environment, FromEnvironment};
 use crate::deadline::Deadline;
 use crate::entry::item::{Invocation, ItemFailed};
+use crate::error::chain;
+use crate::messaging::queue::Queue;
 use crate::observability::correlation;
 
 /// A function that consumes a topic.
@@ -39,42 +47,144 @@ pub trait TopicConsumer: Sized + 'static {
     ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
-/// Runs the function.
+/// Runs the function. Besides what its use case reads, it needs `QUEUE_TOPIC_FAILURES_URL`.
 pub fn serve<C: TopicConsumer>() -> ExitCode {
     super::serve(answer::<C>)
 }
 
+/// What does the work, and where records go that it gives up.
+struct Consumer<U> {
+    use_case: U,
+    failures: Queue,
+}
+
+impl<U: FromEnvironment> FromEnvironment for Consumer<U> {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let use_case = U::read(environment);
+        let failures = Queue::named("TOPIC_FAILURES")(environment);
+        Some(Self {
+            use_case: use_case?,
+            failures: failures?,
+        })
+    }
+}
+
+/// A record that was given up, as it waits in the failure queue.
+#[derive(Debug, Serialize, Deserialize)]
+struct FailedRecord {
+    reason: String,
+    record: KafkaRecord,
+}
+
 async fn answer<C: TopicConsumer>(
-    use_case: Arc<C::UseCase>,
-    event: LambdaEvent<KafkaEvent>,
+    consumer: Arc<Consumer<C::UseCase>>,
+    event: LambdaEvent<Value>,
 ) -> Result<Value, lambda_runtime::Error> {
     let invocation = Invocation::of(&event.context);
-    let partitions: BTreeMap<String, Vec<KafkaRecord>> = event.payload.records.into_iter().collect();
-    let mut failures = Vec::new();
-    for (partition, records) in partitions {
-        if let Some(offset) = first_failure::<C>(&use_case, &partition, records, &invocation).await {
-            failures.push(json!({"itemIdentifier": {"partition": partition, "offset": offset}}));
+    // A queue's event has `Records`, a topic's has `records`.
+    let failures = match event.payload.get("Records") {
+        Some(_) => {
+            let event = serde_json::from_value(event.payload)?;
+            redriven::<C>(&consumer.use_case, event, &invocation).await
         }
-    }
+        None => {
+            let event = serde_json::from_value(event.payload)?;
+            of_topic::<C>(&consumer, event, &invocation).await
+        }
+    };
     Ok(json!({ "batchItemFailures": failures }))
 }
 
+async fn of_topic<C: TopicConsumer>(
+    consumer: &Consumer<C::UseCase>,
+    event: KafkaEvent,
+    invocation: &Invocation,
+) -> Vec<Value> {
+    let partitions: BTreeMap<String, Vec<KafkaRecord>> = event.records.into_iter().collect();
+    let mut failures = Vec::new();
+    for (partition, records) in partitions {
+        if let Some(offset) = first_failure::<C>(consumer, &partition, records, invocation).await {
+            failures.push(json!({"itemIdentifier": {"partition": partition, "offset": offset}}));
+        }
+    }
+    failures
+}
+
 async fn first_failure<C: TopicConsumer>(
-    use_case: &C::UseCase,
+    consumer: &Consumer<C::UseCase>,
     partition: &str,
     records: Vec<KafkaRecord>,
     invocation: &Invocation,
 ) -> Option<i64> {
     for record in records {
         let item = format!("{partition}@{}", record.offset);
-        if handle_record::<C>(use_case, &item, &record, invocation)
-            .await
-            .is_err()
-        {
-            return Some(record.offset);
+        let offset = record.offset;
+        let Err(failed) = handle_record::<C>(&consumer.use_case, &item, &record, invocation).await else {
+            continue;
+        };
+        if !failed.is_final || !give_up(&consumer.failures, failed, record).await {
+            return Some(offset);
         }
     }
     None
+}
+
+/// Hands a record to the failure queue; `false` when that isn't possible now.
+async fn give_up(failures: &Queue, failed: ItemFailed, record: KafkaRecord) -> bool {
+    let (partition, offset) = (record.partition, record.offset);
+    let given_up = FailedRecord {
+        reason: failed.code.to_owned(),
+        record,
+    };
+    match failures.send_all(&[given_up]).await {
+        Ok(()) => {
+            tracing::error!(partition, offset, code = failed.code, "the record was given up");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(
+                partition,
+                offset,
+                error = chain(&error),
+                "giving the record up failed"
+            );
+            false
+        }
+    }
+}
+
+/// Records that were given up before; one that fails again stays in the queue, and goes back to the dead letters.
+async fn redriven<C: TopicConsumer>(
+    use_case: &C::UseCase,
+    event: SqsEvent,
+    invocation: &Invocation,
+) -> Vec<Value> {
+    let mut failures = Vec::new();
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        if !is_redriven_done::<C>(use_case, &id, message, invocation).await {
+            failures.push(json!({ "itemIdentifier": id }));
+        }
+    }
+    failures
+}
+
+async fn is_redriven_done<C: TopicConsumer>(
+    use_case: &C::UseCase,
+    id: &str,
+    message: SqsMessage,
+    invocation: &Invocation,
+) -> bool {
+    let body = message.body.unwrap_or_default();
+    match serde_json::from_str::<FailedRecord>(&body) {
+        Ok(failed) => handle_record::<C>(use_case, id, &failed.record, invocation)
+            .await
+            .is_ok(),
+        Err(error) => {
+            tracing::error!(id, category = ?error.classify(), "reading the record that was given up failed");
+            false
+        }
+    }
 }
 
 async fn handle_record<C: TopicConsumer>(
@@ -159,8 +269,15 @@ mod tests {
         }});
         let mut context = lambda_runtime::Context::default();
         context.deadline = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap() + 5000;
-        let event = LambdaEvent::new(serde_json::from_value(payload).unwrap(), context);
-        let answer = answer::<Refuses>(Arc::new(()), event).await.unwrap();
+        // Nothing listens there: what can't be read can't be given up either, and comes again.
+        let mut environment = Environment::of([(
+            "QUEUE_TOPIC_FAILURES_URL".to_owned(),
+            "http://127.0.0.1:9/failures".to_owned(),
+        )]);
+        let consumer = Arc::new(Consumer::read(&mut environment).unwrap());
+        let answer = answer::<Refuses>(consumer, LambdaEvent::new(payload, context))
+            .await
+            .unwrap();
         assert_eq!(
             answer,
             json!({"batchItemFailures": [
