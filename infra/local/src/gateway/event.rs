@@ -8,7 +8,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{authorize::Identity, routes::Found};
+use super::{
+    authorize::Identity,
+    routes::{Found, decode},
+};
 use crate::util::set;
 
 const API_ID: &str = "local";
@@ -25,14 +28,16 @@ pub(super) fn build(
         "{} {}",
         found.route.definition.method, found.route.definition.path
     );
+    // The HTTP API hands the path on decoded, the query as it came.
+    let path = decode(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
         "routeKey": route_key,
-        "rawPath": parts.uri.path(),
+        "rawPath": path,
         "rawQueryString": query,
         "headers": headers(&parts.headers),
-        "requestContext": context(parts, &route_key, identity, client, Utc::now()),
+        "requestContext": context(parts, &path, &route_key, identity, client, Utc::now()),
         "isBase64Encoded": false,
     });
     // What is empty isn't there at all.
@@ -57,6 +62,7 @@ pub(super) fn build(
 
 fn context(
     parts: &Parts,
+    path: &str,
     route_key: &str,
     identity: Option<&Identity>,
     client: SocketAddr,
@@ -70,7 +76,7 @@ fn context(
         "domainPrefix": API_ID,
         "http": {
             "method": parts.method.as_str(),
-            "path": parts.uri.path(),
+            "path": path,
             "protocol": "HTTP/1.1",
             "sourceIp": client.ip().to_string(),
             "userAgent": text(header::USER_AGENT).unwrap_or_default(),
@@ -132,12 +138,12 @@ fn add(joined: &mut BTreeMap<String, String>, name: &str, value: &str) {
     text.push_str(value);
 }
 
-/// Text stays as it is; anything else becomes base64.
+/// Text stays as it is; anything else becomes base64, also what nobody says the kind of.
 fn body_text(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or("text/plain");
+        .unwrap_or_default();
     let kind = kind
         .split(';')
         .next()
@@ -218,7 +224,7 @@ Resources:
         let expected = json!({
             "version": "2.0",
             "routeKey": "POST /orders/{id}",
-            "rawPath": "/orders/a%20b",
+            "rawPath": "/orders/a b",
             "rawQueryString": "tag=x&tag=y&name=J%26J",
             "cookies": ["a=1", "b=2"],
             "headers": {
@@ -236,7 +242,7 @@ Resources:
                 "domainPrefix": "local",
                 "http": {
                     "method": "POST",
-                    "path": "/orders/a%20b",
+                    "path": "/orders/a b",
                     "protocol": "HTTP/1.1",
                     "sourceIp": "127.0.0.1",
                     "userAgent": "test",
@@ -252,12 +258,48 @@ Resources:
 
     #[test]
     fn a_body_that_is_no_text_is_encoded() {
-        let request = Request::builder()
-            .uri("/orders/1")
-            .header("Content-Type", "application/octet-stream");
-        let event = event(request, &[0, 255]);
-        assert_eq!(event["body"], "AP8=");
-        assert_eq!(event["isBase64Encoded"], true);
+        for kind in [
+            Some("application/octet-stream"),
+            Some("application/x-www-form-urlencoded"),
+            Some("application/json"),
+            None,
+        ] {
+            let mut request = Request::builder().uri("/orders/1");
+            if let Some(kind) = kind {
+                request = request.header("Content-Type", kind);
+            }
+            let event = event(request, &[0, 255]);
+            assert_eq!(event["body"], "AP8=", "{kind:?}");
+            assert_eq!(event["isBase64Encoded"], true, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_text_only_if_its_sender_says_so() {
+        let event_of = |kind: Option<&str>| {
+            let mut request = Request::builder().uri("/orders/1");
+            if let Some(kind) = kind {
+                request = request.header("Content-Type", kind);
+            }
+            event(request, b"{}")
+        };
+        let event = event_of(None);
+        assert_eq!(
+            (&event["body"], &event["isBase64Encoded"]),
+            (&json!("e30="), &json!(true))
+        );
+        for kind in [
+            "application/json",
+            "text/plain",
+            "Application/Problem+JSON; charset=utf-8",
+        ] {
+            let event = event_of(Some(kind));
+            assert_eq!(
+                (&event["body"], &event["isBase64Encoded"]),
+                (&json!("{}"), &json!(false)),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn parameters(segments: &[Segment], path: &[&str]) -> Option<BTreeMap<String, St
 }
 
 /// Decodes `%20` and its like; a plus sign stands for itself in a path.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let form = format!("v={}", text.replace('+', "%2B").replace('&', "%26"));
     let decoded: Option<Vec<(String, String)>> = serde_urlencoded::from_str(&form).ok();
     decoded

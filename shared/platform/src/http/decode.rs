@@ -34,16 +34,19 @@ pub(crate) fn body<T: DeserializeOwned>(
 /// The body as it was sent, of at most `limit_bytes`.
 pub(crate) fn bytes(request: &ApiGatewayV2httpRequest, limit_bytes: usize) -> Result<Vec<u8>, Problem> {
     let text = request.body.as_deref().unwrap_or_default();
-    if text.len() > limit_bytes {
-        let message = format!("is {} bytes long; at most {limit_bytes} are read", text.len());
+    let body = if request.is_base64_encoded {
+        STANDARD
+            .decode(text)
+            .map_err(|_| Problem::malformed("body", "is not valid base64"))?
+    } else {
+        text.as_bytes().to_vec()
+    };
+    // The limit is on what was sent, not on how the gateway writes it.
+    if body.len() > limit_bytes {
+        let message = format!("is {} bytes long; at most {limit_bytes} are read", body.len());
         return Err(Problem::new(413, "body-too-large", format!("The body {message}.")).at("body", message));
     }
-    if request.is_base64_encoded {
-        return STANDARD
-            .decode(text)
-            .map_err(|_| Problem::malformed("body", "is not valid base64"));
-    }
-    Ok(text.as_bytes().to_vec())
+    Ok(body)
 }
 
 /// Reads the query string.
@@ -206,6 +209,24 @@ mod tests {
         assert_eq!(field("[1,2"), "body");
         assert_eq!(field("[1,2,null]"), "body");
         assert_eq!(field(""), "body");
+    }
+
+    #[test]
+    fn a_body_in_base64_may_be_as_large_as_any_other() {
+        let sent = |length: usize| {
+            let mut request = request("");
+            request.body = Some(STANDARD.encode(vec![b'x'; length]));
+            request.is_base64_encoded = true;
+            bytes(&request, LIMIT).map(|body| body.len())
+        };
+        assert_eq!(sent(LIMIT).ok(), Some(LIMIT));
+        assert_eq!(sent(LIMIT + 1).err().map(|problem| problem.status), Some(413));
+        let mut broken = request("not base64");
+        broken.is_base64_encoded = true;
+        assert_eq!(
+            bytes(&broken, LIMIT).err().map(|problem| problem.status),
+            Some(400)
+        );
     }
 
     #[test]
