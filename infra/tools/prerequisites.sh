@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that this machine has what building and running Moneta needs. On Debian and its kin it installs what is
-# missing, as root or through sudo; elsewhere it names it. Says nothing and takes no time when nothing is missing.
+# Sees to it that this machine has what building and running Moneta needs, and the tools that README.md and docs/tour.md
+# use. On Debian and its kin it installs what is missing, as root or through sudo; elsewhere it names it. Says nothing and takes no time when nothing is missing.
 set -euo pipefail
 
 main() {
@@ -9,20 +9,26 @@ main() {
   has_compiler || packages+=(build-essential)
   has_postgres || packages+=(postgresql)
   has_venv || packages+=(python3 python3-venv)
+  has curl || packages+=(curl)
+  has jq || packages+=(jq)
+  has git || packages+=(git)
   [ ${#packages[@]} -eq 0 ] || install "${packages[@]}"
+  curl --help all 2>/dev/null | grep -q -- --json || explain_curl
 }
 
-has_rust() { command -v cargo >/dev/null; }
+has() { command -v "$1" >/dev/null; }
+
+has_rust() { has cargo; }
 
 # librdkafka is built by its own configure script and make, in C and C++.
-has_compiler() { command -v cc >/dev/null && command -v c++ >/dev/null && command -v make >/dev/null; }
+has_compiler() { has cc && has c++ && has make; }
 
 has_postgres() {
   local found
   for found in /usr/lib/postgresql/*/bin/initdb; do
     [ -x "$found" ] && return
   done
-  command -v initdb >/dev/null && command -v postgres >/dev/null
+  has initdb && has postgres
 }
 
 has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
@@ -33,6 +39,10 @@ Missing: the Rust toolchain. Install it, then run this again:
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
 TEXT
   exit 1
+}
+
+explain_curl() {
+  echo "This curl is older than 7.82 and lacks --json, which the calls in README.md use; everything else works." >&2
 }
 
 install() {
