@@ -5,9 +5,12 @@
 //!
 //! # By curl
 //!
-//! `GET /mail` on the sandboxes' listener lists the mails, newest first. Under `/control/mail`, with JSON bodies:
+//! `GET /mail` on the sandboxes' listener lists the mails, newest first: as a page for a browser (`Accept: text/html`),
+//! else as JSON. Under `/control/mail`, with JSON bodies:
 //! `GET messages`, `DELETE messages`; `GET`, `POST`, `DELETE faults` (`{"step":"RCPT","times":1,
 //! "effect":{"kind":"refuse","status":550}}`, `{"step":"MESSAGE","effect":{"kind":"close","after_doing":true}}`).
+
+mod pages;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -47,11 +50,16 @@ struct Inner {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct State {
     mails: Vec<CaughtMail>,
+    #[serde(default)]
+    last_id: u64,
 }
 
 /// A mail that was caught.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtMail {
+    /// Counts the mails; none is 0.
+    #[serde(default)]
+    pub id: u64,
     /// The address that `From` names.
     pub from: String,
     /// Whom the envelope was to.
@@ -220,14 +228,29 @@ impl MailSandbox {
         if state.mails.len() >= MAX_MAILS {
             state.mails.remove(0);
         }
-        state.mails.push(mail);
+        state.last_id = state.last_id.saturating_add(1);
+        let id = state.last_id;
+        state.mails.push(CaughtMail { id, ..mail });
         drop(state);
         self.inner.stored.changed();
         true
     }
 
-    /// `GET /mail`: for a person.
-    pub(super) fn list(&self) -> Reply {
+    /// Everything below `/mail`: pages for a person, JSON for a program.
+    pub(super) fn pages(&self, call: &Call) -> Reply {
+        let newest_first: Vec<CaughtMail> = self.state().mails.iter().rev().cloned().collect();
+        match (call.method.as_str(), call.segments().as_slice()) {
+            ("GET" | "HEAD", []) if pages::is_wanted(call) => pages::list(&newest_first),
+            ("GET" | "HEAD", []) => self.list(),
+            ("GET" | "HEAD", [id]) => {
+                let mail = newest_first.iter().find(|mail| mail.id.to_string() == *id);
+                mail.map_or_else(pages::none, pages::mail)
+            }
+            _ => Reply::control_error(404, "there is no such route"),
+        }
+    }
+
+    fn list(&self) -> Reply {
         let mails: Vec<CaughtMail> = self.state().mails.iter().rev().cloned().collect();
         Reply::ok(&json!({ "items": mails }))
     }
@@ -264,6 +287,7 @@ fn read(recipients: Vec<String>, bytes: &[u8]) -> Option<CaughtMail> {
             .collect::<Vec<_>>()
     };
     Some(CaughtMail {
+        id: 0,
         from: addresses(mail.from()).into_iter().next().unwrap_or_default(),
         recipients,
         to: addresses(mail.to()),
@@ -519,7 +543,7 @@ mod tests {
         let mails = sandbox.mails_to("ada@example.com");
         let mail = mails.first().unwrap();
         assert_eq!((mails.len(), mail.subject.as_str()), (1, "Grüße"));
-        assert_eq!(mail.text.trim_end(), "Hello\r\n.dot");
+        assert_eq!((mail.text.trim_end(), mail.id), ("Hello\r\n.dot", 1));
         assert_eq!(
             (mail.message_id.as_str(), mail.from.as_str()),
             ("1@moneta.example", "news@moneta.example")

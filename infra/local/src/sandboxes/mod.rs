@@ -10,6 +10,7 @@ pub mod drivewealth;
 pub mod ecb;
 pub mod firebase;
 mod gate;
+mod html;
 pub mod mail;
 mod numbers;
 pub mod plaid;

@@ -108,7 +108,7 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["drivewealth", path @ ..] => detached(&parties.drivewealth, call(path)).await,
         ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
         ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
-        ["mail"] => parties.mail.list(),
+        ["mail", path @ ..] => parties.mail.pages(&call(path)),
         ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
         ["stripe", "control", path @ ..] | ["control", "stripe", path @ ..] => {
             control(&parties.stripe, &call(path)).await

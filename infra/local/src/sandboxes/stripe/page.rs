@@ -7,7 +7,10 @@ use http::Method;
 use super::StripeSandbox;
 use super::checkout::{PageStep, TypedCard};
 use super::state::{CheckoutSession, IntentStatus, PaymentIntent, SessionMode};
-use crate::sandboxes::call::{Call, Reply};
+use crate::sandboxes::{
+    call::{Call, Reply},
+    html::{self, escape},
+};
 
 /// Answers a call for a page; none if it isn't one.
 pub(super) fn answer(sandbox: &StripeSandbox, call: &Call) -> Option<Reply> {
@@ -91,7 +94,7 @@ fn expiry(text: &str) -> Option<(i64, i64)> {
 }
 
 fn see_other(location: String) -> Reply {
-    html(303, String::new()).with_header("location", location)
+    Reply::text(303, String::new()).with_header("location", location)
 }
 
 fn checkout_page(status: u16, session: &CheckoutSession, problem: &str) -> Reply {
@@ -113,9 +116,10 @@ fn checkout_page(status: u16, session: &CheckoutSession, problem: &str) -> Reply
         &title,
         &format!(
             "{}<form method=\"post\">\
-             <p><label>Card number <input name=\"number\" value=\"4242 4242 4242 4242\"></label></p>\
-             <p><label>Expiry <input name=\"expiry\" value=\"12/34\"></label></p>\
-             <p><label>CVC <input name=\"cvc\" value=\"123\"></label></p>\
+             <p><label>Card number <input name=\"number\" value=\"4242 4242 4242 4242\" inputmode=\"numeric\" \
+             autocomplete=\"off\"></label></p>\
+             <p><label>Expiry <input name=\"expiry\" value=\"12/34\" autocomplete=\"off\"></label></p>\
+             <p><label>CVC <input name=\"cvc\" value=\"123\" inputmode=\"numeric\" autocomplete=\"off\"></label></p>\
              <p><button>{button}</button></p></form>{cancel}",
             alert(problem)
         ),
@@ -172,18 +176,11 @@ fn alert(problem: &str) -> String {
 }
 
 fn page(status: u16, title: &str, body: &str) -> Reply {
-    let title = escape(title);
-    html(
+    html::page(
         status,
-        format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
-             <body><h1>{title}</h1>{body}<p><small>A sandbox: no real money moves.</small></p></body></html>"
-        ),
+        title,
+        &format!("{body}<p><small>A sandbox: no real money moves.</small></p>"),
     )
-}
-
-fn html(status: u16, body: String) -> Reply {
-    Reply::text(status, body).with_header("content-type", "text/html; charset=utf-8")
 }
 
 /// An amount as people write it.
@@ -192,11 +189,4 @@ fn money(amount: i64, currency: &str) -> String {
     let exponent = domain::currency::Currency::parse(&code).map_or(2, |currency| currency.exponent());
     rust_decimal::Decimal::try_from_i128_with_scale(i128::from(amount), exponent)
         .map_or_else(|_| amount.to_string(), |amount| format!("{amount} {code}"))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
