@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import sys
+import tomllib
 import urllib.error
 import urllib.request
 
@@ -38,9 +39,13 @@ def local_variables(operation: str) -> dict[str, str]:
     url = pathlib.Path(".local/cloud/url").read_text().strip()
     try:
         with urllib.request.urlopen(f"{url}/local/functions/{operation}/environment", timeout=10) as answer:
-            return json.load(answer)
+            variables = json.load(answer)
     except urllib.error.HTTPError as error:
         sys.exit(f"sam-local: the local cloud answers {error.read().decode() or error}")
+    # Over HTTP it comes without its password.
+    if "DATABASE_URL" in variables:
+        variables["DATABASE_URL"] = pathlib.Path(".local/cloud/database-url").read_text().strip()
+    return variables
 
 
 async def open_on(bridge: str, port: int) -> None:
@@ -98,8 +103,14 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
     """The command's own: sam would prefer the caller's values of the function's variables, and hand on the caller's
     credentials for AWS."""
     own = {name: value for name, value in os.environ.items() if name not in variables and not name.startswith("AWS_")}
-    nobody = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "eu-west-1"}
+    nobody = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": region()}
     return own | nobody
+
+
+def region() -> str:
+    """The one that the local cloud is in."""
+    settings = tomllib.loads(pathlib.Path("samconfig.toml").read_text())
+    return settings["dev"]["global"]["parameters"]["region"]
 
 
 if __name__ == "__main__":

@@ -115,14 +115,14 @@ impl Backends {
     ///
     /// # Errors
     /// When it doesn't answer as a local cloud does.
-    pub async fn at(url: &str) -> Result<Self> {
+    pub async fn at(url: &str, database_url: String) -> Result<Self> {
         let http = local_cloud::http_client()?;
         let status = get(&http, &format!("{url}/local/status")).await?;
         let variables = get(&http, &format!("{url}/local/functions/{READER}/environment")).await?;
         let addresses = &status["addresses"];
         let endpoint = text(addresses, "AWS_ENDPOINT_URL_DYNAMODB")?;
         Ok(Self {
-            database_url: text(addresses, "DATABASE_URL")?,
+            database_url,
             sandboxes_url: text(addresses, "SANDBOXES")?,
             http,
             dynamodb: aws_sdk_dynamodb::Client::new(&sdk_config(&endpoint).await),

@@ -46,8 +46,8 @@ fn record(queue: &str, position: usize, body: &str, more: Value) -> Value {
         "messageAttributes": {},
         "md5OfBody": "",
         "eventSource": "aws:sqs",
-        "eventSourceARN": format!("arn:aws:sqs:eu-west-1:000000000000:moneta-local-{queue}"),
-        "awsRegion": "eu-west-1",
+        "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:moneta-local-{queue}"),
+        "awsRegion": "us-east-1",
     })
 }
 

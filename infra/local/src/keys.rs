@@ -17,8 +17,8 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
 
-/// The issuer of local tokens.
-pub const ISSUER: &str = "http://localhost/moneta-local";
+/// Where the state directory says who issues its tokens.
+const ISSUER_FILE: &str = "keys/issuer.url";
 /// The audience of local tokens.
 pub const AUDIENCE: &str = "moneta";
 /// The application key that the DriveWealth sandbox expects.
@@ -119,6 +119,7 @@ pub struct LocalIssuer {
     wrong: OnceLock<EncodingKey>,
     verifying: DecodingKey,
     validation: Validation,
+    issuer: String,
     jwks: Value,
 }
 
@@ -132,8 +133,9 @@ impl std::fmt::Debug for LocalIssuer {
 }
 
 impl LocalIssuer {
-    /// Reads the issuer's key pair from the state directory, or makes and keeps one.
-    pub fn load_or_create(state_dir: &Path) -> anyhow::Result<Self> {
+    /// Reads the issuer's key pair from the state directory, or makes and keeps one. The issuer is the address of the
+    /// local cloud, which answers `/.well-known/openid-configuration`.
+    pub fn load_or_create(state_dir: &Path, issuer: &str) -> anyhow::Result<Self> {
         let pem = load_or_make(&state_dir.join("keys/issuer.pem"), make_rsa_key)?;
         let public = RsaPublicKey::from(&RsaPrivateKey::from_pkcs8_pem(std::str::from_utf8(&pem)?)?);
         let modulus = URL_SAFE_NO_PAD.encode(public.n().to_bytes_be());
@@ -141,23 +143,47 @@ impl LocalIssuer {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.leeway = 0;
         validation.validate_nbf = true;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.set_issuer(&[issuer]);
+        // A token may name its audience in another claim.
+        validation.validate_aud = false;
+        validation.set_required_spec_claims(&["exp", "iss"]);
         Ok(Self {
             signing: EncodingKey::from_rsa_pem(&pem)?,
             wrong: OnceLock::new(),
             verifying: DecodingKey::from_rsa_components(&modulus, &exponent)?,
             validation,
+            issuer: issuer.to_owned(),
             jwks: json!({ "keys": [{
                 "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID, "n": modulus, "e": exponent,
             }] }),
         })
     }
 
+    /// The issuer of the local cloud that uses the state directory, or used it last; none before the first one.
+    pub(crate) fn last_issuer(state_dir: &Path) -> Option<String> {
+        std::fs::read_to_string(state_dir.join(ISSUER_FILE)).ok()
+    }
+
+    /// Lets the command line mint tokens while no local cloud runs.
+    pub(crate) fn announce(&self, state_dir: &Path) -> std::io::Result<()> {
+        write_private(&state_dir.join(ISSUER_FILE), self.issuer.as_bytes())
+    }
+
     /// The issuer's name, as in the tokens' `iss`.
-    pub fn issuer(&self) -> &'static str {
-        ISSUER
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// What `/.well-known/openid-configuration` says: how a verifier finds the keys. There is no sign-in here; tokens
+    /// come from `POST /local/tokens`.
+    pub fn discovery(&self) -> Value {
+        json!({
+            "issuer": self.issuer,
+            "jwks_uri": format!("{}/.well-known/jwks.json", self.issuer),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        })
     }
 
     /// The audience of its tokens, as in `aud`.
@@ -175,7 +201,7 @@ impl LocalIssuer {
         let mut claims = serde_json::Map::new();
         claims.insert(
             "iss".to_owned(),
-            options.issuer.unwrap_or_else(|| ISSUER.to_owned()).into(),
+            options.issuer.unwrap_or_else(|| self.issuer.clone()).into(),
         );
         claims.insert(
             "aud".to_owned(),
@@ -211,13 +237,13 @@ impl LocalIssuer {
         match jsonwebtoken::decode::<Value>(token, &self.verifying, &self.validation) {
             Ok(token) if token.header.kid.as_deref() != Some(KEY_ID) => Err(Refused::Key),
             Ok(token) if is_from_the_future(&token.claims) => Err(Refused::NotYetValid),
+            Ok(token) if !is_for_us(&token.claims) => Err(Refused::Audience),
             Ok(token) => Ok(token.claims),
             Err(error) => Err(match error.kind() {
                 ErrorKind::ExpiredSignature => Refused::Expired,
                 ErrorKind::ImmatureSignature => Refused::NotYetValid,
                 ErrorKind::InvalidSignature => Refused::Signature,
                 ErrorKind::InvalidIssuer => Refused::Issuer,
-                ErrorKind::InvalidAudience => Refused::Audience,
                 _ => Refused::Malformed,
             }),
         }
@@ -226,6 +252,15 @@ impl LocalIssuer {
     /// The public key as a JSON Web Key Set.
     pub fn jwks(&self) -> &Value {
         &self.jwks
+    }
+}
+
+/// Whether the token is meant for us. As API Gateway does it, `client_id` counts only where there is no `aud`.
+fn is_for_us(claims: &Value) -> bool {
+    match claims.get("aud").or_else(|| claims.get("client_id")) {
+        Some(Value::Array(audiences)) => audiences.iter().any(|audience| audience == AUDIENCE),
+        Some(audience) => audience == AUDIENCE,
+        None => false,
     }
 }
 
@@ -277,6 +312,17 @@ impl ServiceAccount {
     }
 }
 
+/// The password in the file of the state directory; one is made and kept when there is none. Also says whether it was
+/// made just now.
+pub(crate) fn load_or_make_password(path: &Path) -> anyhow::Result<(String, bool)> {
+    let is_new = !path.exists();
+    let password = load_or_make(path, || {
+        let random: [u8; 24] = rand::random();
+        Ok(URL_SAFE_NO_PAD.encode(random).into_bytes())
+    })?;
+    Ok((String::from_utf8(password)?, is_new))
+}
+
 fn make_rsa_key() -> anyhow::Result<Vec<u8>> {
     let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS)?;
     Ok(key.to_pkcs8_pem(LineEnding::LF)?.as_bytes().to_vec())
@@ -314,9 +360,11 @@ fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    const ISSUER: &str = "http://127.0.0.1:9400";
+
     fn issuer() -> (tempfile::TempDir, LocalIssuer) {
         let state = tempfile::tempdir().unwrap();
-        let issuer = LocalIssuer::load_or_create(state.path()).unwrap();
+        let issuer = LocalIssuer::load_or_create(state.path(), ISSUER).unwrap();
         (state, issuer)
     }
 
@@ -327,7 +375,7 @@ mod tests {
             .mint(json!({ "profile_id": 7 }), TokenOptions::default())
             .unwrap();
         assert_eq!(issuer.verify(&token).unwrap()["profile_id"], 7);
-        let again = LocalIssuer::load_or_create(state.path()).unwrap();
+        let again = LocalIssuer::load_or_create(state.path(), ISSUER).unwrap();
         assert_eq!(again.verify(&token).unwrap()["iss"], ISSUER);
         assert_eq!(again.jwks(), issuer.jwks());
     }
@@ -377,6 +425,35 @@ mod tests {
                 Refused::NotYetValid,
                 "{claim}"
             );
+        }
+    }
+
+    #[test]
+    fn a_token_names_its_audience_in_one_of_two_claims() {
+        let (_state, issuer) = issuer();
+        let exp = chrono::Utc::now().timestamp() + 60;
+        let verify = |claims: Value| {
+            let mut all = json!({ "iss": ISSUER, "exp": exp });
+            for (name, value) in claims.as_object().unwrap() {
+                crate::util::set(&mut all, name, value.clone());
+            }
+            let header = Header {
+                kid: Some(KEY_ID.to_owned()),
+                ..Header::new(Algorithm::RS256)
+            };
+            let token = jsonwebtoken::encode(&header, &all, &issuer.signing).unwrap();
+            issuer.verify(&token).map(|_| ())
+        };
+        assert_eq!(verify(json!({ "client_id": AUDIENCE })), Ok(()));
+        assert_eq!(verify(json!({ "aud": ["other", AUDIENCE] })), Ok(()));
+        assert_eq!(verify(json!({ "aud": AUDIENCE, "client_id": 7 })), Ok(()));
+        for refused in [
+            json!({}),
+            json!({ "client_id": "other" }),
+            json!({ "aud": "other", "client_id": AUDIENCE }),
+            json!({ "aud": [] }),
+        ] {
+            assert_eq!(verify(refused), Err(Refused::Audience));
         }
     }
 

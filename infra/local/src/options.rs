@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use uuid::Uuid;
 
-/// The port of `moneta up`.
+/// The first port of `moneta up`; the others follow it.
 pub const DEFAULT_PORT: u16 = 9400;
 /// The beginning of the name of a state that doesn't last.
 pub(crate) const TEMPORARY_STATE: &str = "moneta-";
@@ -30,7 +30,7 @@ pub struct Options {
     pub fresh: bool,
     /// The template.
     pub template: PathBuf,
-    /// The port of the HTTP API; none means any free one.
+    /// The first of its ports, that of the HTTP API; none means free ones.
     pub port: Option<u16>,
     /// Variables for every function; they win over the template's and the local ones.
     pub environment: BTreeMap<String, String>,

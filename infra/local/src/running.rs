@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     keys::{LocalIssuer, TokenOptions},
     options::Options,
+    progress::Console,
     runtime::{InvocationResult, Logs, Runtime},
     sources::{self, Sources, queues::Queues},
     template::{Event, Schedule, Template},
@@ -31,6 +32,7 @@ pub(crate) struct Running {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) queues: Queues,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) console: Console,
     /// The addresses of the backends and sandboxes, to show.
     pub(crate) addresses: BTreeMap<String, String>,
     /// The event sources, once they run.

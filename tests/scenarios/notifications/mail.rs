@@ -79,7 +79,7 @@ fn stream_record(profile: i64, id: &Value) -> Value {
     });
     json!({ "Records": [{
         "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
-        "awsRegion": "eu-west-1", "eventSourceARN": "arn",
+        "awsRegion": "us-east-1", "eventSourceARN": "arn",
         "dynamodb": {
             "Keys": key, "NewImage": key, "SequenceNumber": "1", "SizeBytes": 1,
             "StreamViewType": "NEW_AND_OLD_IMAGES", "ApproximateCreationDateTime": 1,

@@ -391,7 +391,7 @@ async fn secret_that_does_not_come_holds_up_kafka_only(fixture: Arc<Fixture>) ->
     // The system takes connections for it, and it never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
     let endpoint = format!("http://{}", silent.local_addr()?);
-    let arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:kafka";
+    let arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kafka";
     let change = |name: &str, value: &str| fixture.cloud.set_function_environment(RELAY, name, value);
     change("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoint)?;
     change("KAFKA_SECRET_ARN", arn)?;

@@ -27,7 +27,8 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result {
     let url = std::env::var(URL_VARIABLE).with_context(|| format!("{URL_VARIABLE} is not set"))?;
-    let backends = Backends::at(&url).await?;
+    let database_url = std::env::var("DATABASE_URL").context("DATABASE_URL is not set")?;
+    let backends = Backends::at(&url, database_url).await?;
     let customer = match backends.first_customer().await? {
         Some(found) => found,
         None => backends.add_customer(&NewCustomer::default()).await?.ids(),

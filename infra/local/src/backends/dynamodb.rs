@@ -1,7 +1,7 @@
 //! DynamoDB with streams and time to live: dynoxide, behind its own listener inside this process.
 //!
-//! Differences from AWS: a stream has one shard, stream ARNs name another region and account, reads are always
-//! consistent, and an expired item stays readable until the sweep, which runs once a minute.
+//! Differences from AWS: a stream has one shard, ARNs name a region ("dynoxide") and an account of its own, reads are
+//! always consistent, and an expired item stays readable until the sweep, which runs once a minute.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,10 +34,14 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts it on the database in `file` (created when missing), or in memory.
+    /// Starts it on the database in `file` (created when missing), or in memory, on a free port.
     pub async fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
+        Self::start_on(crate::ports::free().await?, file).await
+    }
+
+    /// As [`Self::start`], on this port.
+    pub(crate) async fn start_on(listener: TcpListener, file: Option<PathBuf>) -> anyhow::Result<Self> {
         let database = tokio::task::spawn_blocking(move || open(file)).await??;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (answering, answered) = watch::channel(());
         let inner = TcpListener::bind("127.0.0.1:0").await?;

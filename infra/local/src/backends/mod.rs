@@ -1,6 +1,6 @@
 //! The stand-ins for the managed services: PostgreSQL as a child process, DynamoDB, SQS and Kafka inside this process.
 //!
-//! Each starts on a free port of the loopback interface, gets a list of what to create (which the
+//! Each starts on a port of the loopback interface, gets a list of what to create (which the
 //! local cloud reads from the template) and has a `stop` that returns when the port is free again.
 
 mod dynamodb;
@@ -12,15 +12,36 @@ mod sqs;
 
 pub use dynamodb::DynamoDb;
 pub use kafka::Kafka;
-pub(crate) use postgres::elsewhere as postgres_elsewhere;
+pub(crate) use postgres::{FOLDER as POSTGRES_FOLDER, elsewhere as postgres_elsewhere};
 pub use postgres::{Postgres, find_programs as postgres_programs};
 pub use sqs::Sqs;
+
+use std::sync::LazyLock;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 
-/// The AWS region that everything local is in.
-pub const REGION: &str = "eu-west-1";
+/// The settings of the deployment, as they were when this was built.
+const DEPLOYMENT: &str = include_str!("../../../../samconfig.toml");
+/// The stage that the local cloud is most like.
+const LIKE_STAGE: &str = "dev";
+/// Used when the settings name none, which a test rules out.
+const REGION_OF_LAST_RESORT: &str = "us-east-1";
+
+static REGION: LazyLock<String> =
+    LazyLock::new(|| region_of(LIKE_STAGE).unwrap_or_else(|| REGION_OF_LAST_RESORT.to_owned()));
+
+/// The AWS region that everything local is in: that of the stage `dev` in `samconfig.toml`.
+pub fn region() -> &'static str {
+    &REGION
+}
+
+fn region_of(stage: &str) -> Option<String> {
+    let settings: toml::Table = DEPLOYMENT.parse().ok()?;
+    let parameters = settings.get(stage)?.get("global")?.get("parameters")?;
+    Some(parameters.get("region")?.as_str()?.to_owned())
+}
+
 /// The access key id that is used for everything local; no backend checks it.
 pub const ACCESS_KEY_ID: &str = "local";
 /// The secret access key that is used for everything local; no backend checks it.
@@ -79,7 +100,7 @@ pub struct TopicSpec {
 /// The configuration of an AWS SDK client that talks to a local endpoint.
 pub async fn sdk_config(endpoint: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::from_static(REGION))
+        .region(Region::from_static(region()))
         .credentials_provider(Credentials::new(
             ACCESS_KEY_ID,
             SECRET_ACCESS_KEY,
@@ -91,4 +112,15 @@ pub async fn sdk_config(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .load()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_is_that_of_the_deployment() {
+        assert_eq!(region_of(LIKE_STAGE).as_deref(), Some(region()));
+        assert_eq!(region_of("nowhere"), None);
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Client, TokenArguments, up};
 use crate::{
     keys::{LocalIssuer, TokenOptions},
-    options::Options,
+    options::{DEFAULT_PORT, Options},
     progress::{in_words, say, warn},
     runtime::InvocationResult,
 };
@@ -116,7 +116,10 @@ pub(super) async fn token(
         say(answer.get("token").and_then(Value::as_str).unwrap_or_default());
         return Ok(true);
     }
-    let issuer = LocalIssuer::load_or_create(&Options::development_state(root))?;
+    let state = Options::development_state(root);
+    let issuer =
+        LocalIssuer::last_issuer(&state).unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
+    let issuer = LocalIssuer::load_or_create(&state, &issuer)?;
     let options = TokenOptions {
         expires_in_s: arguments.expires_in,
         ..TokenOptions::default()

@@ -14,13 +14,14 @@ use std::{
 };
 
 use anyhow::bail;
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 
 pub use self::stop::StopSignal;
 pub use self::up::URL_VARIABLE;
 
 use self::client::Client;
-use crate::{options::DEFAULT_PORT, progress};
+use crate::{options::DEFAULT_PORT, ports::MAX_BASE, progress, runtime::Level};
 
 const EXAMPLES: &str = "Examples:
   moneta up                                 build, start everything, stay until Ctrl-C
@@ -29,6 +30,7 @@ const EXAMPLES: &str = "Examples:
   moneta schedule reconcile_trading         run a schedule now
   moneta queues redrive drivewealth-events  send back the messages of its dead-letter queue
   moneta logs deposit_funds --follow        watch a function
+  moneta trace CORRELATION_ID               one request through all functions
 
 A real service takes the place of a local one through the usual variable: DATABASE_URL, AWS_ENDPOINT_URL_DYNAMODB,
 AWS_ENDPOINT_URL_SQS, KAFKA_BROKERS, DRIVEWEALTH_API_BASE, PLAID_API_BASE, FIREBASE_API_BASE, STRIPE_API_BASE,
@@ -96,13 +98,23 @@ enum Command {
         #[command(subcommand)]
         action: Option<QueueAction>,
     },
-    /// Show what the functions wrote.
-    Logs {
-        /// The operation; all when not given.
-        operation: Option<String>,
-        /// Stay and show new lines.
-        #[arg(long, short)]
-        follow: bool,
+    /// Show what the functions wrote, the newest 2000 lines of each. All lines are in .local/cloud/logs.
+    #[command(
+        after_help = "Examples:\n  moneta logs --follow\n  moneta logs deposit_funds --since 10m --level warn\n  \
+                            moneta logs --json | jq .line.message"
+    )]
+    Logs(LogArguments),
+    /// Show what all functions wrote about one request and everything that came of it, by time.
+    #[command(
+        after_help = "Every response has its id in the header x-correlation-id, and `moneta up` prints it.\n\n\
+                            Example:\n  moneta trace 01998d5e-7a4b-7c1d-9f0e-3b2a1c0d9e8f"
+    )]
+    Trace {
+        /// The correlation id.
+        correlation_id: String,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
     },
     /// Write infra/openapi.yaml from the template's routes and what the functions say of themselves.
     Openapi {
@@ -117,8 +129,9 @@ enum Command {
 
 #[derive(Args)]
 struct StartArguments {
-    /// The port of the HTTP API.
-    #[arg(long, default_value_t = DEFAULT_PORT)]
+    /// The first of its ports, that of the HTTP API; the others follow it: sandboxes, PostgreSQL, DynamoDB, SQS, SMTP,
+    /// Lambda runtime API.
+    #[arg(long, default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1024..=i64::from(MAX_BASE)))]
     port: u16,
     /// Take the binaries as they are.
     #[arg(long)]
@@ -126,9 +139,27 @@ struct StartArguments {
     /// Forget what .local/cloud holds from earlier runs.
     #[arg(long)]
     fresh: bool,
-    /// A program to run once everything is up, with the address in MONETA_URL.
+    /// A program to run once everything is up, with the address in MONETA_URL and its database's in DATABASE_URL.
     #[arg(long, value_name = "PROGRAM")]
     on_ready: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct LogArguments {
+    /// The operation; all when not given.
+    operation: Option<String>,
+    /// Stay and show new lines.
+    #[arg(long, short)]
+    follow: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Lines of the last 30s, 10m, 2h or 1d, or since a time like 2026-11-28T13:00:00Z.
+    #[arg(long, value_parser = inspect::parse_since)]
+    since: Option<DateTime<Utc>>,
+    /// Lines that are at least as serious.
+    #[arg(long)]
+    level: Option<Level>,
 }
 
 #[derive(Args)]
@@ -205,7 +236,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
         Command::Queues { action } => {
             inspect::queues(&client()?, action.as_ref().unwrap_or(&QueueAction::List)).await
         }
-        Command::Logs { operation, follow } => inspect::logs(&client()?, operation.as_deref(), follow).await,
+        Command::Logs(arguments) => inspect::logs(&client()?, &arguments).await,
+        Command::Trace { correlation_id, json } => inspect::trace(&client()?, &correlation_id, json).await,
         Command::Openapi { check, no_build } => openapi::run(&root, check, no_build).await,
     }
 }

@@ -1,20 +1,23 @@
 //! `moneta up`.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, process::Stdio, time::Instant};
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 use super::{StartArguments, StopSignal, build};
 use crate::{
-    cloud::LocalCloud,
+    cloud::{DATABASE_URL, LocalCloud},
     options::Options,
     progress::{self, in_words, say},
     template::{Locals, Template},
 };
 
-/// The variable with the address of the local cloud, for the program that runs once it is up.
+/// The variable with the address of the local cloud, for the program that runs once it is up. `DATABASE_URL` has that of
+/// its database.
 pub const URL_VARIABLE: &str = "MONETA_URL";
+/// The program that adds the first customer.
+const SEED: &str = "first_customer";
 
 pub(super) async fn up(root: &Path, arguments: &StartArguments) -> anyhow::Result<bool> {
     let begun = Instant::now();
@@ -70,18 +73,34 @@ fn introduce(cloud: &LocalCloud, begun: Instant) {
     say(format_args!("\nThe local cloud is up ({took}).\n"));
     say(format_args!("  API            {url}"));
     say(format_args!("  Documentation  {url}/docs"));
+    say(format_args!(
+        "  Tokens' issuer {url}/.well-known/openid-configuration"
+    ));
+    say(format_args!(
+        "  Lambda         aws lambda invoke --endpoint-url {url}"
+    ));
     say(format_args!("  Status         {url}/local/status"));
     say(format_args!("  Sandboxes      {}", cloud.sandboxes_url()));
     say(format_args!("  Mails          {}/mail", cloud.sandboxes_url()));
+    say("  Database       psql \"$(cat .local/cloud/database-url)\"");
 }
 
 /// Runs the program that prepares and shows the first calls.
 async fn run_on_ready(cloud: &LocalCloud, program: Option<&Path>) -> anyhow::Result<()> {
-    let Some(program) = program else {
-        return Ok(());
-    };
+    match program {
+        Some(program) => run_program(cloud, program, Stdio::inherit()).await,
+        None => Ok(()),
+    }
+}
+
+async fn run_program(cloud: &LocalCloud, program: &Path, output: Stdio) -> anyhow::Result<()> {
     let mut command = Command::new(program);
-    let run = command.env(URL_VARIABLE, cloud.url()).kill_on_drop(true).status();
+    let run = command
+        .env(URL_VARIABLE, cloud.url())
+        .env(DATABASE_URL, cloud.database_url())
+        .stdout(output)
+        .kill_on_drop(true)
+        .status();
     let status = run
         .await
         .with_context(|| format!("{} can't be started", program.display()))?;
@@ -89,10 +108,16 @@ async fn run_on_ready(cloud: &LocalCloud, program: Option<&Path>) -> anyhow::Res
     Ok(())
 }
 
-/// Starts a local cloud for one call.
+/// Starts a local cloud for one call, with the first customer in it, whom the events of `events/` are about.
 pub(super) async fn temporary(root: &Path) -> anyhow::Result<LocalCloud> {
     let options = Options::for_tests(root);
     prepare(&options, true).await?;
-    progress::warn("No local cloud runs here: starting a temporary one");
-    LocalCloud::start(options).await
+    progress::warn("No local cloud runs here: starting a temporary one, with a first customer");
+    let seed = options.binaries.join(SEED);
+    let cloud = LocalCloud::start(options).await?;
+    if let Err(error) = run_program(&cloud, &seed, Stdio::null()).await {
+        cloud.stop().await;
+        return Err(error.context("the first customer can't be added"));
+    }
+    Ok(cloud)
 }

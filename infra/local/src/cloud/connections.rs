@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Instant};
 use anyhow::{Context, anyhow};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, REGION, Sqs},
+    backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, Sqs},
     options::Options,
     progress::Progress,
     sandboxes::{EventSink, SandboxOptions, Sandboxes},
@@ -17,6 +17,8 @@ use crate::{
 
 /// The queue of DriveWealth's events.
 const DRIVEWEALTH_EVENTS: &str = "drivewealth-events";
+/// The variable of the database's address.
+pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 
 /// The backends with their addresses and clients.
 pub(super) struct Connections {
@@ -42,6 +44,13 @@ struct LocalBackends {
     kafka: Option<Kafka>,
 }
 
+/// Where they listen; a real service needs no port here.
+pub(super) struct BackendPorts {
+    pub(super) postgres: Option<u16>,
+    pub(super) dynamodb: Option<TcpListener>,
+    pub(super) sqs: Option<TcpListener>,
+}
+
 struct Tables {
     client: aws_sdk_dynamodb::Client,
     streams: aws_sdk_dynamodbstreams::Client,
@@ -63,12 +72,13 @@ impl Connections {
     pub(super) async fn start(
         options: &Options,
         template: &Template,
+        ports: BackendPorts,
         progress: Progress,
     ) -> anyhow::Result<Self> {
         let ((database_url, postgres), tables, queues, (kafka_brokers, kafka)) = tokio::try_join!(
-            database(options, progress),
-            tables(options, template, progress),
-            queues(options, template, progress),
+            database(options, ports.postgres, progress),
+            tables(options, template, ports.dynamodb, progress),
+            queues(options, template, ports.sqs, progress),
             brokers(options, template, progress),
         )?;
         Ok(Self {
@@ -90,9 +100,11 @@ impl Connections {
         })
     }
 
+    /// The addresses, to show: without the database's password.
     pub(super) fn addresses(&self) -> BTreeMap<String, String> {
+        let database_url = without_password(&self.database_url);
         let addresses = [
-            ("DATABASE_URL", &self.database_url),
+            (DATABASE_URL, &database_url),
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_SQS", &self.sqs_endpoint),
             ("KAFKA_BROKERS", &self.kafka_brokers),
@@ -147,24 +159,33 @@ impl Connections {
     }
 }
 
-async fn database(options: &Options, progress: Progress) -> anyhow::Result<(String, Option<Postgres>)> {
+async fn database(
+    options: &Options,
+    port: Option<u16>,
+    progress: Progress,
+) -> anyhow::Result<(String, Option<Postgres>)> {
     let begun = Instant::now();
     if let Some(url) = &options.external.database_url {
         progress.ready(begun, "PostgreSQL", "the one of DATABASE_URL");
         return Ok((url.clone(), None));
     }
-    let started = if options.durable_database {
-        Postgres::start_durable(&options.state).await
-    } else {
-        Postgres::start(&options.state).await
-    };
+    let started = Postgres::start_with(&options.state, port, options.durable_database).await;
     let postgres = started.context("PostgreSQL doesn't start")?;
     let url = postgres.url().to_owned();
-    progress.ready(begun, "PostgreSQL", &url);
+    progress.ready(
+        begun,
+        "PostgreSQL",
+        format_args!("{}, with its password in the state", without_password(&url)),
+    );
     Ok((url, Some(postgres)))
 }
 
-async fn tables(options: &Options, template: &Template, progress: Progress) -> anyhow::Result<Tables> {
+async fn tables(
+    options: &Options,
+    template: &Template,
+    listener: Option<TcpListener>,
+    progress: Progress,
+) -> anyhow::Result<Tables> {
     let begun = Instant::now();
     if let Some(endpoint) = &options.external.dynamodb_endpoint {
         let config = backends::sdk_config(endpoint).await;
@@ -184,7 +205,10 @@ async fn tables(options: &Options, template: &Template, progress: Progress) -> a
         });
     }
     let file = options.keep_state.then(|| options.state.join("dynamodb.sqlite"));
-    let dynamodb = DynamoDb::start(file).await.context("DynamoDB doesn't start")?;
+    let listener = listener.context("DynamoDB has no port")?;
+    let dynamodb = DynamoDb::start_on(listener, file)
+        .await
+        .context("DynamoDB doesn't start")?;
     dynamodb.create_tables(&template.tables).await?;
     progress.ready(
         begun,
@@ -200,7 +224,12 @@ async fn tables(options: &Options, template: &Template, progress: Progress) -> a
     })
 }
 
-async fn queues(options: &Options, template: &Template, progress: Progress) -> anyhow::Result<QueueService> {
+async fn queues(
+    options: &Options,
+    template: &Template,
+    listener: Option<TcpListener>,
+    progress: Progress,
+) -> anyhow::Result<QueueService> {
     let begun = Instant::now();
     if let Some(endpoint) = &options.external.sqs_endpoint {
         let client = aws_sdk_sqs::Client::new(&backends::sdk_config(endpoint).await);
@@ -215,7 +244,10 @@ async fn queues(options: &Options, template: &Template, progress: Progress) -> a
             local: None,
         });
     }
-    let sqs = Sqs::start(REGION).await.context("SQS doesn't start")?;
+    let listener = listener.context("SQS has no port")?;
+    let sqs = Sqs::start_on(listener, backends::region())
+        .await
+        .context("SQS doesn't start")?;
     sqs.create_queues(&template.queues).await?;
     let urls = template
         .queues
@@ -233,6 +265,19 @@ async fn queues(options: &Options, template: &Template, progress: Progress) -> a
         urls,
         local: Some(sqs),
     })
+}
+
+/// The URL of a database as everybody may see it.
+fn without_password(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (credentials, place) = rest.split_once('@')?;
+        let (user, _) = credentials.split_once(':')?;
+        Some((scheme, user, place))
+    });
+    parts.map_or_else(
+        || url.to_owned(),
+        |(scheme, user, place)| format!("{scheme}://{user}@{place}"),
+    )
 }
 
 /// Creates the queues in an external SQS; one that is there already is as good.
@@ -307,7 +352,10 @@ async fn brokers(
     progress.ready(
         begun,
         "Kafka",
-        format_args!("{brokers}, {} topics", template.topics.len()),
+        format_args!(
+            "{brokers}, {} topics (a free port: the mock cluster takes no fixed one)",
+            template.topics.len()
+        ),
     );
     Ok((brokers, Some(kafka)))
 }
@@ -316,6 +364,8 @@ async fn brokers(
 pub(super) async fn start_sandboxes(
     options: &Options,
     connections: &Connections,
+    listener: TcpListener,
+    smtp: TcpListener,
 ) -> anyhow::Result<Sandboxes> {
     let queue = connections
         .queue_urls
@@ -326,10 +376,33 @@ pub(super) async fn start_sandboxes(
     });
     let state = options.keep_state.then(|| options.state.clone());
     Sandboxes::start(SandboxOptions {
-        port: None,
+        listener: Some(listener),
+        smtp: Some(smtp),
         events,
         state,
     })
     .await
     .context("the sandboxes don't start")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_shown_without_its_password() {
+        for (url, shown) in [
+            (
+                "postgres://moneta:secret@127.0.0.1:9402/moneta",
+                "postgres://moneta@127.0.0.1:9402/moneta",
+            ),
+            (
+                "postgres://moneta@localhost/moneta",
+                "postgres://moneta@localhost/moneta",
+            ),
+            ("postgres://localhost/moneta", "postgres://localhost/moneta"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

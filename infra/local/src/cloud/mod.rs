@@ -12,13 +12,17 @@ use std::{
 use anyhow::{anyhow, bail};
 use serde_json::Value;
 
-use self::{connections::Connections, state::State};
+use self::{
+    connections::{BackendPorts, Connections},
+    state::State,
+};
 use crate::{
-    backends::{REGION, prerequisites},
+    backends::{prerequisites, region},
     gateway::Gateway,
     keys::{LocalIssuer, TokenOptions},
     options::Options,
-    progress::Progress,
+    ports::Listeners,
+    progress::{Console, Progress},
     running::Running,
     runtime::{InvocationResult, Logs, Runtime, Settings},
     sandboxes::{
@@ -28,7 +32,7 @@ use crate::{
     template::{Locals, NAME_PREFIX, Template},
 };
 
-pub(crate) use self::state::URL_FILE;
+pub(crate) use self::{connections::DATABASE_URL, state::URL_FILE};
 
 /// A running local cloud.
 pub struct LocalCloud {
@@ -44,11 +48,11 @@ impl LocalCloud {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let progress = Progress::new(options.progress);
         let begun = Instant::now();
-        // The port first: when it is taken, nothing else needs to start.
-        let listener = Gateway::bind(options.port).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        // The ports first: when one is taken, nothing else needs to start.
+        let ports = Listeners::take(options.port, &options.external).await?;
+        let url = format!("http://{}", ports.api.local_addr()?);
         let state = State::open(&options)?;
-        let issuer = LocalIssuer::load_or_create(&options.state)?;
+        let issuer = LocalIssuer::load_or_create(&options.state, &url)?;
         let mut locals = locals(&options, &issuer)?;
         let template = Template::load(&options.template, &locals)?;
         progress.ready(
@@ -60,20 +64,27 @@ impl LocalCloud {
         if options.external.database_url.is_none() {
             prerequisites::ensure_postgres(progress).await?;
         }
-        let connections = Connections::start(&options, &template, progress).await?;
+        let backends = BackendPorts {
+            postgres: ports.postgres,
+            dynamodb: ports.dynamodb,
+            sqs: ports.sqs,
+        };
+        let connections = Connections::start(&options, &template, backends, progress).await?;
         locals.queue_urls.clone_from(&connections.queue_urls);
         let template = Template::load(&options.template, &locals)?;
 
         let begun = Instant::now();
-        let sandboxes = connections::start_sandboxes(&options, &connections).await?;
+        let sandboxes =
+            connections::start_sandboxes(&options, &connections, ports.sandboxes, ports.smtp).await?;
         progress.ready(
             begun,
             "sandboxes",
-            "DriveWealth, Plaid, Stripe, Firebase, ECB, mail",
+            format_args!("{}, mails to {}", sandboxes.url(), sandboxes.smtp_url()),
         );
 
         let begun = Instant::now();
-        let logs = Arc::new(Logs::new(options.state.join("logs")));
+        let console = Console::new(options.progress);
+        let logs = Arc::new(Logs::new(options.state.join("logs"), console));
         let replacements = environment::Replacements::new(&connections, sandboxes.environment());
         let settings = Settings {
             binaries: options.binaries.clone(),
@@ -82,7 +93,12 @@ impl LocalCloud {
             max_instances: options.max_instances,
             environment: environment::of_functions(&template, &replacements, &options),
         };
-        let runtime = Arc::new(Runtime::start(&template.functions, settings, Arc::clone(&logs)).await?);
+        let runtime = Arc::new(Runtime::start(
+            &template.functions,
+            settings,
+            Arc::clone(&logs),
+            ports.runtime,
+        )?);
         progress.ready(begun, "functions", "started on their first call");
 
         let queues = Queues::new(
@@ -106,12 +122,13 @@ impl LocalCloud {
             runtime,
             queues,
             logs,
+            console,
             addresses,
             sources: Mutex::new(None),
             options,
         });
         let cloud = Self {
-            gateway: Gateway::start(listener, Arc::clone(&running)),
+            gateway: Gateway::start(ports.api, Arc::clone(&running)),
             running,
             sandboxes,
             connections,
@@ -154,7 +171,9 @@ impl LocalCloud {
         progress.ready(begun, "queues and schedules", "calling their functions");
         let webhooks = format!("{}/webhooks/stripe", running.url);
         self.sandboxes.stripe().set_webhook_endpoint(&webhooks);
-        self.state.announce(&running.url)?;
+        running.issuer.announce(&running.options.state)?;
+        self.state
+            .announce(&running.url, &self.connections.database_url)?;
         Ok(())
     }
 
@@ -331,7 +350,7 @@ fn locals(options: &Options, issuer: &LocalIssuer) -> anyhow::Result<Locals> {
     ];
     parameters.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
     Ok(Locals {
-        region: REGION.to_owned(),
+        region: region().to_owned(),
         parameters,
         ..Locals::default()
     })

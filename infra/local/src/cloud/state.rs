@@ -2,20 +2,24 @@
 
 use std::{
     fs::File,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use rustix::fs::Mode;
 
 use crate::{
-    backends::postgres_elsewhere,
+    backends::{POSTGRES_FOLDER, postgres_elsewhere},
     options::{Options, TEMPORARY_STATE},
     util::held_file,
 };
 
 /// The file that says where a local cloud runs.
 pub(crate) const URL_FILE: &str = "url";
+/// The file with the database's address and its password.
+const DATABASE_URL_FILE: &str = "database-url";
 /// The file that a running local cloud holds, so that no other one uses, or removes, what it works with.
 const LOCK_FILE: &str = "lock";
 /// A folder that doesn't last and is older than this was left behind, unless it is held: its local cloud was killed.
@@ -32,6 +36,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn open(options: &Options) -> anyhow::Result<Self> {
         let open = || format!("the folder {} can't be used", options.state.display());
+        keep_to_owner();
         std::fs::create_dir_all(&options.state).with_context(open)?;
         let folder = options.state.canonicalize().with_context(open)?;
         let lock = held_file::hold(&folder.join(LOCK_FILE)).with_context(open)?;
@@ -41,6 +46,8 @@ impl State {
                 folder.display()
             )
         };
+        // Not before: the server of another local cloud would find its way closed.
+        close(&folder).with_context(open)?;
         if options.fresh {
             clear(&folder).with_context(open)?;
         }
@@ -54,10 +61,31 @@ impl State {
         })
     }
 
-    /// Lets the command line find the local cloud.
-    pub(super) fn announce(&self, url: &str) -> std::io::Result<()> {
+    /// Lets the command line find the local cloud, and its owner the database.
+    pub(super) fn announce(&self, url: &str, database_url: &str) -> std::io::Result<()> {
+        std::fs::write(self.folder.join(DATABASE_URL_FILE), database_url)?;
         std::fs::write(self.folder.join(URL_FILE), url)
     }
+}
+
+/// What this process and its children make from now on is for their user alone: the state holds keys, passwords, mails.
+fn keep_to_owner() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Takes from others what an older version let them read. PostgreSQL's own folder is that of another user under root, for
+/// whom the way to it is opened again later.
+fn close(folder: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == POSTGRES_FOLDER {
+            continue;
+        }
+        let mode = if entry.file_type()?.is_dir() { 0o700 } else { 0o600 };
+        std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Removes what other local clouds left beside this one when they were killed. What can't be removed stays.
@@ -107,6 +135,7 @@ impl Drop for State {
     fn drop(&mut self) {
         // A file that can't be removed any more is no reason to fail.
         let _ = std::fs::remove_file(self.folder.join(URL_FILE));
+        let _ = std::fs::remove_file(self.folder.join(DATABASE_URL_FILE));
         if !self.keep {
             remove(&self.folder);
         }
@@ -124,13 +153,27 @@ mod tests {
         options.state = folder.path().join("state");
         options.keep_state = true;
         let state = State::open(&options).unwrap();
-        state.announce("http://127.0.0.1:1").unwrap();
+        state
+            .announce(
+                "http://127.0.0.1:1",
+                "postgres://moneta:secret@127.0.0.1:2/moneta",
+            )
+            .unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(options.state.clone()), 0o700);
+        assert_eq!(mode(options.state.join(DATABASE_URL_FILE)), 0o600);
         std::fs::write(options.state.join("data"), "").unwrap();
+        let open_to_all = PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(options.state.join("data"), open_to_all).unwrap();
         options.fresh = true;
         assert!(State::open(&options).is_err());
         assert!(options.state.join("data").exists());
         drop(state);
         assert!(!options.state.join(URL_FILE).exists());
+        options.fresh = false;
+        drop(State::open(&options).unwrap());
+        assert_eq!(mode(options.state.join("data")), 0o600);
+        options.fresh = true;
         drop(State::open(&options).unwrap());
         assert!(!options.state.join("data").exists());
         options.keep_state = false;

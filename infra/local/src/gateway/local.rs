@@ -10,10 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{running::Running, sources::queues::QueueStatus};
+use crate::{cloud::DATABASE_URL, running::Running, runtime::LogFilter, sources::queues::QueueStatus};
 
 type Cloud = State<Arc<Running>>;
 
@@ -43,7 +43,7 @@ type Reply<T> = Result<Json<T>, Problem>;
 pub(super) fn router() -> Router<Arc<Running>> {
     Router::new()
         .route("/tokens", post(mint))
-        .route("/jwks", get(jwks))
+        .route("/jwks", get(super::discovery::keys))
         .route("/invoke/{function}", post(invoke))
         .route("/functions/{function}/environment", get(environment))
         .route("/schedules/{function}", post(run_schedule))
@@ -52,6 +52,7 @@ pub(super) fn router() -> Router<Arc<Running>> {
         .route("/queues/{name}/messages", get(messages))
         .route("/queues/{name}/redrive", post(redrive))
         .route("/logs", get(logs))
+        .route("/traces/{correlation_id}", get(trace))
 }
 
 async fn mint(State(cloud): Cloud, body: Bytes) -> Reply<Value> {
@@ -62,10 +63,6 @@ async fn mint(State(cloud): Cloud, body: Bytes) -> Reply<Value> {
     Ok(Json(json!({ "token": token })))
 }
 
-async fn jwks(State(cloud): Cloud) -> Json<Value> {
-    Json(cloud.issuer.jwks().clone())
-}
-
 async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Reply<Value> {
     known(&cloud, &function)?;
     let event = parse(&body)?.unwrap_or_else(|| json!({}));
@@ -73,9 +70,17 @@ async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) 
     to_json(&result)
 }
 
-/// For a function that runs elsewhere, as in the container of `sam local`.
+/// For a function that runs elsewhere, as in the container of `sam local`. Every user of this machine can ask for it, so
+/// the database's password has to come from the state.
 async fn environment(State(cloud): Cloud, Path(function): Path<String>) -> Reply<BTreeMap<String, String>> {
-    cloud.runtime.environment(&function).map(Json).map_err(not_found)
+    let mut environment = cloud.runtime.environment(&function).map_err(not_found)?;
+    if let (Some(url), Some(shown)) = (
+        environment.get_mut(DATABASE_URL),
+        cloud.addresses.get(DATABASE_URL),
+    ) {
+        url.clone_from(shown);
+    }
+    Ok(Json(environment))
 }
 
 async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) -> Reply<Value> {
@@ -128,21 +133,15 @@ async fn redrive(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value> 
     Ok(Json(json!({ "moved": moved })))
 }
 
-#[derive(Deserialize)]
-struct LogQuery {
-    function: Option<String>,
-    /// Only lines with a higher sequence number.
-    #[serde(default)]
-    after: u64,
-}
-
-async fn logs(State(cloud): Cloud, Query(query): Query<LogQuery>) -> Reply<Value> {
-    if let Some(function) = &query.function {
+async fn logs(State(cloud): Cloud, Query(filter): Query<LogFilter>) -> Reply<Value> {
+    if let Some(function) = &filter.function {
         known(&cloud, function)?;
     }
-    Ok(Json(
-        json!({ "items": cloud.logs.after(query.function.as_deref(), query.after) }),
-    ))
+    Ok(Json(json!({ "items": cloud.logs.find(&filter) })))
+}
+
+async fn trace(State(cloud): Cloud, Path(correlation_id): Path<String>) -> Json<Value> {
+    Json(json!({ "items": cloud.logs.trace(&correlation_id) }))
 }
 
 fn parse(body: &Bytes) -> Result<Option<Value>, Problem> {

@@ -1,24 +1,26 @@
-//! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own under `/local`.
+//! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own: those under `/local`, Lambda's
+//! for invocations, the documentation, and the issuer's keys.
 
 mod authorize;
+mod discovery;
 mod docs;
 mod event;
+mod invoke;
 mod local;
 mod response;
 mod routes;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, anyhow};
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -26,12 +28,17 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::{authorize::Denied, routes::Routes};
 use crate::{
+    guard,
+    progress::Answered,
     running::Running,
-    runtime::{MAX_PAYLOAD_BYTES, Throttled, WhenBusy},
+    runtime::{InvocationResult, MAX_PAYLOAD_BYTES, Throttled, WhenBusy},
 };
 
 /// How long API Gateway waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The header with which functions say what their logs call the request's work.
+const CORRELATION_HEADER: &str = "x-correlation-id";
 
 /// The running gateway.
 pub(crate) struct Gateway {
@@ -44,27 +51,18 @@ struct Api {
 }
 
 impl Gateway {
-    /// Takes the port.
-    pub(crate) async fn bind(port: Option<u16>) -> anyhow::Result<TcpListener> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(listener),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow!(
-                "port {} is taken, perhaps by another local cloud: stop that one, or choose a port with --port",
-                address.port()
-            )),
-            Err(error) => Err(error).with_context(|| format!("{address} can't be used")),
-        }
-    }
-
     pub(crate) fn start(listener: TcpListener, cloud: Arc<Running>) -> Self {
         let api = Arc::new(Api {
             routes: Routes::new(&cloud.template),
             cloud: Arc::clone(&cloud),
         });
-        let router = Router::new()
+        let own = Router::new()
             .nest("/local", local::router())
+            .merge(invoke::router())
             .merge(docs::router())
+            .merge(discovery::router())
+            .layer(axum::middleware::from_fn(guard::layer));
+        let router = own
             .with_state(cloud)
             .fallback(axum::routing::any(serve).with_state(api))
             .layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES));
@@ -89,40 +87,102 @@ async fn serve(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
+    let served = answer(&api, &parts, body, client).await;
+    let text = |name: &str| served.response.headers().get(name)?.to_str().ok();
+    api.cloud.console.request(&Answered {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        status: served.response.status().as_u16(),
+        took: begun.elapsed(),
+        function: served.function.as_deref(),
+        request_id: served.request_id.as_deref(),
+        correlation_id: text(CORRELATION_HEADER),
+        error: served.error.as_deref(),
+    });
+    served.response
+}
+
+/// A response, and what is said of it.
+struct Served {
+    response: Response,
+    function: Option<String>,
+    request_id: Option<String>,
+    error: Option<String>,
+}
+
+impl Served {
+    /// One of the gateway's own, as API Gateway phrases it.
+    fn by_gateway(status: StatusCode, text: &str) -> Self {
+        Self {
+            response: message(status, text),
+            function: None,
+            request_id: None,
+            error: Some(text.to_owned()),
+        }
+    }
+
+    fn of(self, function: &str) -> Self {
+        Self {
+            function: Some(function.to_owned()),
+            ..self
+        }
+    }
+}
+
+async fn answer(api: &Api, parts: &Parts, body: Body, client: SocketAddr) -> Served {
     let Some(found) = api.routes.find(&parts.method, parts.uri.path()) else {
-        return message(StatusCode::NOT_FOUND, "Not Found");
+        return Served::by_gateway(StatusCode::NOT_FOUND, "Not Found");
     };
+    let function = found.route.function.as_str();
     let identity = match authorize::check(found.route, &parts.headers, &api.cloud.issuer) {
         Ok(identity) => identity,
         Err(Denied::Unauthorized) => {
-            let response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
-            return ([(header::WWW_AUTHENTICATE, "Bearer")], response).into_response();
+            let mut served = Served::by_gateway(StatusCode::UNAUTHORIZED, "Unauthorized").of(function);
+            let headers = served.response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return served;
         }
-        Err(Denied::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
+        Err(Denied::Forbidden) => return Served::by_gateway(StatusCode::FORBIDDEN, "Forbidden").of(function),
     };
     let Ok(body) = axum::body::to_bytes(body, MAX_PAYLOAD_BYTES).await else {
-        return too_large();
+        let served = Served::by_gateway(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large").of(function);
+        return Served {
+            response: too_large(),
+            ..served
+        };
     };
-    let event = event::build(&parts, &body, &found, identity.as_ref(), client);
-    let invocation = api
-        .cloud
-        .runtime
-        .invoke_when(&found.route.function, &event, WhenBusy::Refuse);
-    match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
-        Ok(Ok(result)) if result.function_error.is_none() => response::build(result.payload),
-        Ok(Ok(_)) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+    let event = event::build(parts, &body, &found, identity.as_ref(), client);
+    let invocation = api.cloud.runtime.invoke_when(function, &event, WhenBusy::Refuse);
+    let served = match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
+        Ok(Ok(result)) => of_function(result),
         Ok(Err(error)) if error.is::<Throttled>() => {
-            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+            Served::by_gateway(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
         Ok(Err(error)) => {
-            tracing::error!(
-                function = found.route.function,
-                "invoking the function failed: {error:#}"
-            );
-            message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            tracing::error!(function, "invoking the function failed: {error:#}");
+            Served::by_gateway(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
-        Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Err(_) => Served::by_gateway(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+    };
+    served.of(function)
+}
+
+fn of_function(result: InvocationResult) -> Served {
+    let request_id = Some(result.request_id);
+    if let Some(error) = result.function_error {
+        return Served {
+            request_id,
+            error: Some(error),
+            ..Served::by_gateway(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        };
+    }
+    Served {
+        error: response::code(&result.payload),
+        response: response::build(result.payload),
+        function: None,
+        request_id,
     }
 }
 

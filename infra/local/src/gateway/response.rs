@@ -23,6 +23,13 @@ pub(super) fn build(payload: Value) -> Response {
     }
 }
 
+/// The code of the problem (RFC 9457) that an answer is, if it is one.
+pub(super) fn code(payload: &Value) -> Option<String> {
+    let body: Value = serde_json::from_str(payload.get("body")?.as_str()?).ok()?;
+    let is_problem = body.get("status").is_some_and(Value::is_u64);
+    is_problem.then(|| Some(body.get("code")?.as_str()?.to_owned()))?
+}
+
 /// Without a status the whole answer is the JSON body of a 200.
 fn inferred(payload: &Value) -> Response {
     let body = match payload {

@@ -7,17 +7,12 @@
 //! that ends by itself fails its invocation at once; either way the next call starts a new one.
 
 mod api;
+pub(crate) mod entry;
 mod function;
 mod instance;
 mod logs;
 
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::body::Bytes;
@@ -25,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use self::logs::LogLine;
-pub(crate) use self::logs::Logs;
+pub(crate) use self::logs::{LogFilter, Logs};
 use self::{api::Instances, function::Function};
+pub use self::{entry::Level, logs::LogLine};
 use crate::template;
 
 /// The most bytes of an event or of an answer.
@@ -95,14 +90,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) async fn start(
+    pub(crate) fn start(
         functions: &[template::Function],
         mut settings: Settings,
         logs: Arc<Logs>,
+        listener: TcpListener,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .await
-            .context("no port for the Lambda Runtime API")?;
         let address = listener.local_addr()?;
         let instances = Arc::new(Instances::default());
         let functions: BTreeMap<_, _> = functions
@@ -123,7 +116,7 @@ impl Runtime {
                 (definition.binary.clone(), Arc::new(function))
             })
             .collect();
-        let router = api::router(instances);
+        let router = api::router(instances).layer(axum::middleware::from_fn(crate::guard::layer));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "serving the Lambda Runtime API failed");

@@ -137,8 +137,7 @@ pub(super) struct MailServer {
 }
 
 impl MailServer {
-    pub(super) async fn start(sandbox: MailSandbox) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    pub(super) fn start(listener: TcpListener, sandbox: MailSandbox) -> anyhow::Result<Self> {
         Ok(Self {
             port: listener.local_addr()?.port(),
             task: tokio::spawn(serve(listener, sandbox)),
@@ -531,7 +530,7 @@ mod tests {
 
     async fn started() -> (MailSandbox, MailServer) {
         let sandbox = MailSandbox::start(None).unwrap();
-        let server = MailServer::start(sandbox.clone()).await.unwrap();
+        let server = MailServer::start(crate::ports::free().await.unwrap(), sandbox.clone()).unwrap();
         (sandbox, server)
     }
 

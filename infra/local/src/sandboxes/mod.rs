@@ -42,8 +42,10 @@ use mail::MailServer;
 /// How to start the sandboxes.
 #[derive(Debug, Default)]
 pub struct SandboxOptions {
-    /// The port to listen on; a free one if missing.
-    pub port: Option<u16>,
+    /// Where to listen; a free port if missing.
+    pub listener: Option<TcpListener>,
+    /// Where mails are taken; a free port if missing.
+    pub smtp: Option<TcpListener>,
     /// Where DriveWealth's events go; nowhere if missing.
     pub events: Option<EventSink>,
     /// The state directory: what the sandboxes hold is kept there as JSON, with the service account's key.
@@ -83,7 +85,8 @@ pub struct Sandboxes {
 impl Sandboxes {
     /// Starts all sandboxes.
     pub async fn start(options: SandboxOptions) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", options.port.unwrap_or_default())).await?;
+        let listener = or_free(options.listener).await?;
+        let smtp = or_free(options.smtp).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let token_uri = format!("{url}/firebase/token");
         let state = options.state.clone();
@@ -104,7 +107,7 @@ impl Sandboxes {
             stripe: StripeSandbox::start(format!("{url}/stripe"), file("stripe.json"))?,
             mail: MailSandbox::start(file("mail.json"))?,
         };
-        let mail_server = MailServer::start(parties.mail.clone()).await?;
+        let mail_server = MailServer::start(smtp, parties.mail.clone())?;
         Ok(Self {
             firebase_secret: account.secret(firebase::PROJECT_ID, &token_uri),
             server: tokio::spawn(server::serve(listener, parties.clone())),
@@ -191,5 +194,12 @@ impl Sandboxes {
         self.parties.firebase.close();
         self.parties.ecb.close();
         self.parties.mail.close();
+    }
+}
+
+async fn or_free(listener: Option<TcpListener>) -> std::io::Result<TcpListener> {
+    match listener {
+        Some(listener) => Ok(listener),
+        None => crate::ports::free().await,
     }
 }

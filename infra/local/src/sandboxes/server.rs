@@ -14,6 +14,7 @@ use super::Parties;
 use super::call::{Call, CloseConnection, Reply, segments};
 use super::gate::{Party, handle};
 use super::sandbox::control;
+use crate::guard;
 
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
@@ -92,6 +93,9 @@ async fn serve_connection(stream: TcpStream, parties: Parties) {
 
 async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
     let (parts, body) = request.into_parts();
+    if let Err(refusal) = guard::check(&parts.headers) {
+        return guard::problem(refusal);
+    }
     let Ok(body) = axum::body::to_bytes(Body::new(body), MAX_BODY_BYTES).await else {
         return Reply::control_error(413, "the body is too large").into_response();
     };

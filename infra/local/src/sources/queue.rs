@@ -268,11 +268,11 @@ mod tests {
             },
             "md5OfBody": "md5",
             "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:orders",
-            "awsRegion": "eu-west-1",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:orders",
+            "awsRegion": "us-east-1",
         });
         assert_eq!(
-            record(&message, "arn:aws:sqs:eu-west-1:000000000000:orders", "eu-west-1"),
+            record(&message, "arn:aws:sqs:us-east-1:000000000000:orders", "us-east-1"),
             expected
         );
     }

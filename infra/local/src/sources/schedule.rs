@@ -79,8 +79,8 @@ pub(crate) fn input_of(schedule: &Schedule, time: DateTime<Utc>) -> Value {
             "source": "aws.scheduler",
             "account": "000000000000",
             "time": time,
-            "region": crate::backends::REGION,
-            "resources": [format!("arn:aws:scheduler:{}:000000000000:schedule/default/{}", crate::backends::REGION, schedule.name)],
+            "region": crate::backends::region(),
+            "resources": [format!("arn:aws:scheduler:{}:000000000000:schedule/default/{}", crate::backends::region(), schedule.name)],
             "detail": "{}",
         }),
     }

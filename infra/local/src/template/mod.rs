@@ -24,7 +24,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use self::{node::Node, stacks::Reader};
-use crate::backends::{QueueSpec, REGION, TableSpec, TopicSpec};
+use crate::backends::{QueueSpec, TableSpec, TopicSpec, region};
 
 /// What the name of every queue and table begins with: the system's and the stage's.
 pub(crate) const NAME_PREFIX: &str = "moneta-local-";
@@ -45,7 +45,7 @@ pub struct Locals {
 impl Default for Locals {
     fn default() -> Self {
         Self {
-            region: REGION.to_owned(),
+            region: region().to_owned(),
             account: "000000000000".to_owned(),
             parameters: BTreeMap::from([("Stage".to_owned(), "local".to_owned())]),
             queue_urls: BTreeMap::new(),

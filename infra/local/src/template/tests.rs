@@ -102,7 +102,7 @@ fn reads_a_function_with_its_environment() {
     let expected = [
         ("LIMIT", "500"),
         ("QUEUE_URL", "http://sqs.test/orders"),
-        ("SENTENCE", "local to eu-west-1 ${Literal}"),
+        ("SENTENCE", "local to us-east-1 ${Literal}"),
         ("SIZE", "small"),
         ("STAGE", "local"),
         ("SUBNETS", "a+b"),
@@ -259,7 +259,7 @@ fn resources_are_kept_with_what_is_said_of_them() {
     };
     assert_eq!(
         resource("Role").properties["Anything"],
-        "arn:aws:sqs:eu-west-1:000000000000:moneta-local-orders.fifo"
+        "arn:aws:sqs:us-east-1:000000000000:moneta-local-orders.fifo"
     );
     assert_eq!(resource("PlaceOrder").properties["MemorySize"], 256);
     assert_eq!(resource("Orders").kind, "AWS::SQS::Queue");

@@ -7,6 +7,7 @@
 )]
 
 mod function;
+mod own_routes;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -166,7 +166,7 @@ mod tests {
         serde_json::from_value(json!({
             "messageId": id,
             "body": body,
-            "eventSourceARN": format!("arn:aws:sqs:eu-west-1:000000000000:{queue}"),
+            "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
             "attributes": fifo_group.map(|group| json!({"MessageGroupId": group})).unwrap_or(json!({})),
         }))
         .unwrap()

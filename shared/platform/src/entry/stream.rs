@@ -141,7 +141,7 @@ mod tests {
             .iter()
             .map(|key| {
                 json!({
-                    "awsRegion": "eu-west-1", "eventID": key, "eventName": "INSERT",
+                    "awsRegion": "us-east-1", "eventID": key, "eventName": "INSERT",
                     "dynamodb": {"NewImage": {"sk": {"S": key}}, "SequenceNumber": key, "SizeBytes": 1},
                 })
             })

@@ -3,10 +3,18 @@
 //! The server refuses to run as root, so under root it runs as `nobody`, and its data directory moves to `/var/tmp` when
 //! that user can't reach the state directory. The server ends with this process however this ends: by `stop`, by being
 //! dropped, or (where `setpriv` of util-linux exists) by the kernel's signal at the death of the parent. A server that an
-//! earlier run left behind all the same is stopped first. Local connections need no password.
+//! earlier run left behind all the same is stopped first.
+//!
+//! Both roles sign in with a password of their own, which the state directory keeps for its owner: other users of the
+//! machine reach the port too.
+
+mod scram;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,8 +29,11 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::oneshot;
 
+use crate::keys::load_or_make_password;
 use crate::util::held_file;
 
+/// The folder of the state directory with everything of the server.
+pub(crate) const FOLDER: &str = "postgres";
 const DATABASE: &str = "moneta";
 const ROLE: &str = "moneta";
 const SUPERUSER: &str = "postgres";
@@ -31,6 +42,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 const START_ATTEMPTS: usize = 5;
+
+/// Who may connect, and how: everybody on this machine who knows the password.
+const ACCESS: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 
 const SETTINGS: [&str; 5] = [
     "listen_addresses=127.0.0.1",
@@ -63,28 +77,32 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server on the data in `state_dir/postgres`, which it makes on first use.
     pub async fn start(state_dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(state_dir, &QUICK).await
+        Self::start_with(state_dir, None, false).await
     }
 
-    /// As [`Self::start`], but nothing that was committed is lost even when the machine crashes.
-    pub async fn start_durable(state_dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(state_dir, &DURABLE).await
-    }
-
-    async fn start_with(state_dir: &Path, settings: &'static [&str]) -> anyhow::Result<Self> {
+    /// As [`Self::start`], on this port or a free one; durable, nothing that was committed is lost even when the machine
+    /// crashes.
+    pub(crate) async fn start_with(
+        state_dir: &Path,
+        port: Option<u16>,
+        durable: bool,
+    ) -> anyhow::Result<Self> {
+        let settings: &[&str] = if durable { &DURABLE } else { &QUICK };
         let state_dir = state_dir.to_owned();
         let (mut server, lock) = tokio::task::spawn_blocking(move || prepare(&state_dir)).await??;
         server.settings = settings;
-        let (port, stop, thread) = server.start().await?;
+        let (port, stop, thread) = server.start(port).await?;
         let address = format!("127.0.0.1:{port}");
+        let Passwords { superuser, owner } = &server.passwords;
         let postgres = Self {
-            url: format!("postgres://{ROLE}@{address}/{DATABASE}"),
-            superuser_url: format!("postgres://{SUPERUSER}@{address}/{DATABASE}"),
+            url: format!("postgres://{ROLE}:{owner}@{address}/{DATABASE}"),
+            superuser_url: format!("postgres://{SUPERUSER}:{superuser}@{address}/{DATABASE}"),
             stop,
             thread,
             _lock: lock,
         };
-        create_database(&format!("postgres://{SUPERUSER}@{address}/postgres")).await?;
+        let administration = format!("postgres://{SUPERUSER}:{superuser}@{address}/postgres");
+        create_database(&administration, owner).await?;
         Ok(postgres)
     }
 
@@ -117,6 +135,20 @@ struct Server {
     base: PathBuf,
     /// Beside those of every server.
     settings: &'static [&'static str],
+    passwords: Passwords,
+}
+
+/// The roles' passwords.
+#[derive(Clone)]
+struct Passwords {
+    superuser: String,
+    owner: String,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Passwords")
+    }
 }
 
 fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
@@ -128,17 +160,23 @@ fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
     let user = rustix::process::geteuid().is_root().then_some(NOBODY);
     let base = match user {
         Some(user) => base_for(user, &state_dir)?,
-        None => state_dir.join("postgres"),
+        None => state_dir.join(FOLDER),
     };
+    let (superuser, is_new) = load_or_make_password(&state_dir.join("keys/postgres-superuser"))?;
+    let (owner, _) = load_or_make_password(&state_dir.join("keys/postgres-owner"))?;
     let server = Server {
         programs: find_programs()?,
         user,
         base,
         settings: &QUICK,
+        passwords: Passwords { superuser, owner },
     };
     server.make_folders()?;
-    server.initialize()?;
+    let was_there = server.initialize()?;
     server.stop_stale()?;
+    if was_there && is_new {
+        server.set_superusers_password()?;
+    }
     Ok((server, lock))
 }
 
@@ -150,7 +188,7 @@ fn base_for(user: u32, state_dir: &Path) -> anyhow::Result<PathBuf> {
     if state_dir.ancestors().skip(1).all(reachable) {
         let mode = std::fs::metadata(state_dir)?.permissions().mode();
         std::fs::set_permissions(state_dir, PermissionsExt::from_mode(mode | 0o011))?;
-        return Ok(state_dir.join("postgres"));
+        return Ok(state_dir.join(FOLDER));
     }
     let base = elsewhere(state_dir);
     tracing::info!(user, base = %base.display(), "PostgreSQL's user can't reach the state directory");
@@ -200,46 +238,101 @@ impl Server {
 
     fn make_folders(&self) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.base)?;
-        chown(&self.base, self.user, self.user).context("cannot give the data directory to PostgreSQL's user")
+        std::fs::set_permissions(&self.base, PermissionsExt::from_mode(0o700))?;
+        chown(&self.base, self.user, self.user)
+            .context("cannot give the data directory to PostgreSQL's user")?;
+        self.write_private("pg_hba.conf", ACCESS)?;
+        Ok(())
     }
 
-    /// Makes the data directory under another name first, so that one half made is never taken for a whole one.
-    fn initialize(&self) -> anyhow::Result<()> {
+    /// Writes a file that only PostgreSQL's user may read.
+    fn write_private(&self, name: &str, content: &str) -> anyhow::Result<PathBuf> {
+        let path = self.base.join(name);
+        let _ = std::fs::remove_file(&path);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(content.as_bytes())?;
+        chown(&path, self.user, self.user)?;
+        Ok(path)
+    }
+
+    /// Makes the data directory, unless it is there, which it says. It is made under another name first, so that one half
+    /// made is never taken for a whole one.
+    fn initialize(&self) -> anyhow::Result<bool> {
         if self.data().exists() {
-            return Ok(());
+            return Ok(true);
         }
         let unfinished = self.base.join("data.new");
         if unfinished.exists() {
             std::fs::remove_dir_all(&unfinished)?;
         }
-        let mut command = Command::new(self.programs.join("initdb"));
-        if let Some(user) = self.user {
-            command.uid(user).gid(user);
-        }
-        let done = command
+        let password = self.write_private("password", &self.passwords.superuser)?;
+        let done = self
+            .as_its_user("initdb")
             .arg("-D")
             .arg(&unfinished)
             .args([
                 "-U",
                 SUPERUSER,
                 "-A",
-                "trust",
+                "scram-sha-256",
                 "--no-sync",
                 "-E",
                 "UTF8",
                 "--locale=C.UTF-8",
             ])
+            .arg("--pwfile")
+            .arg(&password)
             .current_dir(&self.base)
             .stdin(Stdio::null())
             .output()
             .context("cannot run initdb")?;
+        std::fs::remove_file(password)?;
         ensure!(
             done.status.success(),
             "initdb failed: {}",
             String::from_utf8_lossy(&done.stderr)
         );
         std::fs::rename(unfinished, self.data())?;
+        Ok(false)
+    }
+
+    /// Gives the superuser its password in data that knows another, or none as that of older versions did.
+    fn set_superusers_password(&self) -> anyhow::Result<()> {
+        let mut alone = self
+            .as_its_user("postgres")
+            .args(["--single", "-D"])
+            .arg(self.data())
+            .arg("postgres")
+            .current_dir(&self.base)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot run postgres by itself")?;
+        let password = &self.passwords.superuser;
+        if let Some(mut input) = alone.stdin.take() {
+            writeln!(input, "ALTER ROLE {SUPERUSER} PASSWORD '{password}';")?;
+        }
+        let done = alone.wait_with_output()?;
+        ensure!(
+            done.status.success(),
+            "the superuser's password can't be set: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         Ok(())
+    }
+
+    /// A program of the server's, run by its user.
+    fn as_its_user(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
     }
 
     /// Stops the server of an earlier run that was killed, and removes the file it left.
@@ -289,11 +382,15 @@ impl Server {
         }
     }
 
-    async fn start(&self) -> anyhow::Result<(u16, mpsc::Sender<()>, JoinHandle<anyhow::Result<ExitStatus>>)> {
+    async fn start(
+        &self,
+        fixed: Option<u16>,
+    ) -> anyhow::Result<(u16, mpsc::Sender<()>, JoinHandle<anyhow::Result<ExitStatus>>)> {
         let mut last = anyhow::anyhow!("not tried");
-        // The port is free when chosen; another program may be faster.
-        for _ in 0..START_ATTEMPTS {
-            let port = free_port()?;
+        // A free port is free when chosen; another program may be faster.
+        let attempts = if fixed.is_some() { 1 } else { START_ATTEMPTS };
+        for _ in 0..attempts {
+            let port = fixed.map_or_else(free_port, Ok)?;
             let (report, started) = oneshot::channel();
             let (stop, stopped) = mpsc::channel();
             let server = self.clone();
@@ -303,7 +400,7 @@ impl Server {
                 .spawn(move || server.run(port, report, &stopped))?;
             match started.await.context("the thread of PostgreSQL ended")? {
                 Ok(()) => {
-                    wait_until_ready(port).await?;
+                    self.wait_until_ready(port).await?;
                     return Ok((port, stop, thread));
                 }
                 Err(error) => last = error,
@@ -339,7 +436,13 @@ impl Server {
         let log = File::create(self.base.join("postgres.log"))?;
         let mut command = self.command();
         command.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
-        for setting in SETTINGS.iter().chain(self.settings) {
+        let access = format!("hba_file={}", self.base.join("pg_hba.conf").display());
+        for setting in SETTINGS
+            .iter()
+            .copied()
+            .chain(self.settings.iter().copied())
+            .chain([access.as_str()])
+        {
             command.args(["-c", setting]);
         }
         command
@@ -369,6 +472,21 @@ impl Server {
         }
         command.arg(program);
         command
+    }
+
+    async fn wait_until_ready(&self, port: u16) -> anyhow::Result<()> {
+        let password = &self.passwords.superuser;
+        let options = options(&format!(
+            "postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
+        ))?;
+        let end = Instant::now() + READY_WITHIN;
+        loop {
+            match options.connect().await {
+                Ok(connection) => return Ok(connection.close().await?),
+                Err(error) if Instant::now() > end => return Err(error.into()),
+                Err(_) => tokio::time::sleep(POLL_EVERY).await,
+            }
+        }
     }
 
     /// Waits for the server's own status in its pid file, so that another server on the port isn't taken for it.
@@ -439,23 +557,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-async fn wait_until_ready(port: u16) -> anyhow::Result<()> {
-    let options = options(&format!("postgres://{SUPERUSER}@127.0.0.1:{port}/postgres"))?;
-    let end = Instant::now() + READY_WITHIN;
-    loop {
-        match options.connect().await {
-            Ok(connection) => return Ok(connection.close().await?),
-            Err(error) if Instant::now() > end => return Err(error.into()),
-            Err(_) => tokio::time::sleep(POLL_EVERY).await,
-        }
-    }
-}
-
 fn options(url: &str) -> anyhow::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?.disable_statement_logging())
 }
 
-async fn create_database(superuser_url: &str) -> anyhow::Result<()> {
+async fn create_database(superuser_url: &str, password: &str) -> anyhow::Result<()> {
     let mut connection = options(superuser_url)?.connect().await?;
     let role: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = 'moneta')")
         .fetch_one(&mut connection)
@@ -465,6 +571,13 @@ async fn create_database(superuser_url: &str) -> anyhow::Result<()> {
             .execute(&mut connection)
             .await?;
     }
+    // A statement that defines a role takes no parameters; there is nothing to quote in a verifier.
+    let verifier = scram::verifier(password)?;
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "alter role moneta password '{verifier}'"
+    )))
+    .execute(&mut connection)
+    .await?;
     let database: bool =
         sqlx::query_scalar("select exists (select from pg_database where datname = 'moneta')")
             .fetch_one(&mut connection)
@@ -475,120 +588,4 @@ async fn create_database(superuser_url: &str) -> anyhow::Result<()> {
             .await?;
     }
     Ok(connection.close().await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn connect(postgres: &Postgres) -> sqlx::PgConnection {
-        options(postgres.url()).unwrap().connect().await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn data_outlives_a_restart_and_the_role_is_no_superuser() {
-        let state = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(state.path()).await.unwrap();
-        let mut connection = connect(&postgres).await;
-        sqlx::query("create table kept as select 7 as value")
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        postgres.stop().await.unwrap();
-
-        let postgres = Postgres::start(state.path()).await.unwrap();
-        let mut connection = connect(&postgres).await;
-        let value: i32 = sqlx::query_scalar("select value from kept")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(value, 7);
-        let superuser: String = sqlx::query_scalar("select current_setting('is_superuser')")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(superuser, "off");
-        postgres.stop().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_server_of_a_killed_run_is_taken_over() {
-        let state = tempfile::tempdir().unwrap();
-        let (server, lock) = prepare(state.path()).unwrap();
-        let mut orphan = server.spawn(free_port().unwrap()).unwrap();
-        server.wait_until_listening(&mut orphan).unwrap();
-        drop(lock);
-
-        let reaper = std::thread::spawn(move || orphan.wait().unwrap());
-        let postgres = Postgres::start(state.path()).await.unwrap();
-        assert!(reaper.join().unwrap().success());
-        connect(&postgres).await;
-        postgres.stop().await.unwrap();
-    }
-
-    /// The state directory for `a_server_until_killed`.
-    const STATE: &str = "MONETA_TEST_STATE";
-
-    /// Runs in the process that the next test kills; does nothing otherwise.
-    #[tokio::test]
-    async fn a_server_until_killed() {
-        let Ok(state) = std::env::var(STATE) else {
-            return;
-        };
-        let _postgres = Postgres::start(Path::new(&state)).await.unwrap();
-        std::future::pending::<()>().await;
-    }
-
-    #[tokio::test]
-    async fn the_server_ends_when_its_process_is_killed() {
-        if setpriv().is_none() {
-            return;
-        }
-        let state = tempfile::tempdir().unwrap();
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "backends::postgres::tests::a_server_until_killed"])
-            .env(STATE, state.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let pid_file = state.path().join("postgres/data/postmaster.pid");
-        let ready = || std::fs::read_to_string(&pid_file).is_ok_and(|content| content.contains("ready"));
-        assert!(wait_until(READY_WITHIN, ready));
-        process.kill().unwrap();
-        process.wait().unwrap();
-        assert!(wait_until(STOPPED_WITHIN, || !pid_file.exists()));
-    }
-
-    #[test]
-    fn data_moves_where_the_servers_user_can_reach_it() {
-        let private = tempfile::tempdir().unwrap();
-        let state = private.path().join("state");
-        std::fs::create_dir(&state).unwrap();
-        std::fs::set_permissions(private.path(), PermissionsExt::from_mode(0o700)).unwrap();
-        assert!(base_for(NOBODY, &state).unwrap().starts_with("/var/tmp"));
-        std::fs::set_permissions(private.path(), PermissionsExt::from_mode(0o711)).unwrap();
-        assert_eq!(base_for(NOBODY, &state).unwrap(), state.join("postgres"));
-    }
-
-    #[tokio::test]
-    async fn a_state_directory_has_one_local_cloud() {
-        let state = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(state.path()).await.unwrap();
-        let error = Postgres::start(state.path()).await.unwrap_err();
-        assert!(error.to_string().contains("another local cloud"), "{error}");
-        postgres.stop().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn dropping_the_handle_ends_the_server() {
-        let state = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(state.path()).await.unwrap();
-        let url = postgres.url().to_owned();
-        drop(postgres);
-        let end = Instant::now() + STOPPED_WITHIN;
-        while options(&url).unwrap().connect().await.is_ok() {
-            assert!(Instant::now() < end, "the server still answers");
-            tokio::time::sleep(POLL_EVERY).await;
-        }
-    }
 }

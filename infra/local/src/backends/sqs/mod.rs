@@ -29,10 +29,13 @@ pub struct Sqs {
 }
 
 impl Sqs {
-    /// Starts it without queues.
+    /// Starts it without queues, on a free port.
     pub async fn start(region: &str) -> anyhow::Result<Self> {
-        // The queues' URLs carry the port, so it is bound first.
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_on(crate::ports::free().await?, region).await
+    }
+
+    /// As [`Self::start`], on this port, which the queues' URLs carry.
+    pub(crate) async fn start_on(listener: TcpListener, region: &str) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let endpoint = format!("http://{address}");
         let provider = Arc::new(RustackSqs::new(SqsConfig {
@@ -206,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_received_too_often_moves_to_the_dead_letter_queue() {
-        let sqs = Sqs::start(super::super::REGION).await.unwrap();
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
         let queues = [queue("events", Some("events-dead")), queue("events-dead", None)];
         sqs.create_queues(&queues).await.unwrap();
         let url = sqs.url("events").unwrap();
@@ -243,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_fifo_queue_drops_a_repeated_message() {
-        let sqs = Sqs::start(super::super::REGION).await.unwrap();
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
         sqs.create_queues(&[queue("changes.fifo", None)]).await.unwrap();
         let url = sqs.url("changes.fifo").unwrap();
         for _ in 0..2 {
@@ -267,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_undeclared_dead_letter_queue_is_refused() {
-        let sqs = Sqs::start(super::super::REGION).await.unwrap();
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
         let error = sqs
             .create_queues(&[queue("events", Some("nowhere"))])
             .await

@@ -331,7 +331,7 @@ async fn receive(sqs: &Sqs) -> Vec<Value> {
 
 #[tokio::test]
 async fn events_reach_the_queue_as_the_modes_say() {
-    let sqs = Sqs::start(crate::backends::REGION).await.unwrap();
+    let sqs = Sqs::start(crate::backends::region()).await.unwrap();
     let queue = QueueSpec {
         name: "events".to_owned(),
         fifo: false,
