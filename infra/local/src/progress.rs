@@ -48,7 +48,11 @@ impl Progress {
         }
     }
 
-    /// Says something about the start.
+    pub(crate) fn is_shown(self) -> bool {
+        self.enabled
+    }
+
+    /// Says something about the start, or the stop.
     pub(crate) fn note(self, line: impl Display) {
         if self.enabled {
             say(format_args!("  {line}"));

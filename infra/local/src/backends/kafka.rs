@@ -1,20 +1,28 @@
 //! Kafka: the mock cluster of librdkafka, a real listener inside this process.
 //!
-//! It creates unknown topics by itself with four partitions, so a misspelt topic is no error here; it keeps at most
+//! Its port is a free one: librdkafka takes no other. It creates unknown topics by itself with four partitions, so a misspelt topic is no error here; it keeps at most
 //! 5 MiB or 100,000 messages per partition; and it does not isolate transactions.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 
 use super::TopicSpec;
+
+/// How long the answer to one count may take.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A running Kafka cluster of one broker.
 #[derive(Debug)]
 pub struct Kafka {
     brokers: String,
+    topics: Vec<TopicSpec>,
     stop: mpsc::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -23,6 +31,7 @@ impl Kafka {
     /// Starts the broker and creates the topics.
     pub async fn start(topics: &[TopicSpec]) -> anyhow::Result<Self> {
         let topics = topics.to_vec();
+        let declared = topics.clone();
         let (report, started) = tokio::sync::oneshot::channel();
         let (stop, stopped) = mpsc::channel();
         // The cluster may not change threads, so it lives and ends in one of its own.
@@ -43,6 +52,7 @@ impl Kafka {
         let brokers = started.await.context("the thread of the Kafka broker ended")??;
         Ok(Self {
             brokers,
+            topics: declared,
             stop,
             thread,
         })
@@ -53,7 +63,13 @@ impl Kafka {
         &self.brokers
     }
 
-    /// Ends the broker.
+    /// How many messages each declared topic has, if it has any.
+    pub(crate) async fn count(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        let (brokers, topics) = (self.brokers.clone(), self.topics.clone());
+        tokio::task::spawn_blocking(move || count(&brokers, &topics)).await?
+    }
+
+    /// Ends the broker; messages are lost.
     pub async fn stop(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
         tokio::task::spawn_blocking(move || self.thread.join())
@@ -75,12 +91,24 @@ fn create(topics: &[TopicSpec]) -> anyhow::Result<(Cluster, String)> {
     Ok((cluster, brokers))
 }
 
+fn count(brokers: &str, topics: &[TopicSpec]) -> anyhow::Result<BTreeMap<String, usize>> {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let mut counts = BTreeMap::new();
+    for topic in topics {
+        let mut messages = 0;
+        for partition in 0..topic.partitions {
+            let (oldest, next) = consumer.fetch_watermarks(&topic.name, partition, COUNTED_WITHIN)?;
+            messages += usize::try_from(next.saturating_sub(oldest)).unwrap_or_default();
+        }
+        if messages > 0 {
+            counts.insert(topic.name.clone(), messages);
+        }
+    }
+    Ok(counts)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use rdkafka::ClientConfig;
-    use rdkafka::consumer::{BaseConsumer, Consumer};
     use rdkafka::producer::{FutureProducer, FutureRecord};
 
     use super::*;
@@ -109,6 +137,8 @@ mod tests {
         });
         assert_eq!(partitions.await.unwrap(), 3);
         drop(producer);
+        let expected = BTreeMap::from([("trading.events".to_owned(), 1)]);
+        assert_eq!(kafka.count().await.unwrap(), expected);
         kafka.stop().await.unwrap();
     }
 }

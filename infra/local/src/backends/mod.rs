@@ -15,6 +15,7 @@ pub use kafka::Kafka;
 pub(crate) use postgres::{FOLDER as POSTGRES_FOLDER, elsewhere as postgres_elsewhere};
 pub use postgres::{Postgres, find_programs as postgres_programs};
 pub use sqs::Sqs;
+pub(crate) use sqs::transfer as sqs_transfer;
 
 use std::sync::LazyLock;
 

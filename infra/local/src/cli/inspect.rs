@@ -33,6 +33,17 @@ pub(super) async fn queues(client: &Client, action: &QueueAction) -> anyhow::Res
                 answer.get("moved").unwrap_or(&Value::Null)
             ));
         }
+        QueueAction::Delete { name, message_id, .. } => {
+            let path = match message_id {
+                Some(id) => format!("/local/queues/{name}/messages/{id}"),
+                None => format!("/local/queues/{name}/messages"),
+            };
+            let answer: Value = client.delete(&path).await?;
+            say(format_args!(
+                "{} messages deleted",
+                answer.get("deleted").unwrap_or(&Value::Null)
+            ));
+        }
     }
     Ok(true)
 }

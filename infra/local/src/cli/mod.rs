@@ -89,10 +89,11 @@ enum Command {
         #[arg(long, value_name = "JSON")]
         input: Option<String>,
     },
-    /// List or peek at the queues, or send back the messages of a dead-letter queue.
+    /// List or peek at the queues, send back the messages of a dead-letter queue, or delete messages.
     #[command(
         after_help = "Names may leave out the stage: drivewealth-events, portfolio-changes-dead.\n\nExamples:\n  \
-                            moneta queues\n  moneta queues peek domain-events-dead\n  moneta queues redrive domain-events"
+                            moneta queues\n  moneta queues peek domain-events-dead\n  moneta queues redrive domain-events\n  \
+                            moneta queues delete domain-events-dead --all"
     )]
     Queues {
         #[command(subcommand)]
@@ -139,6 +140,9 @@ struct StartArguments {
     /// Forget what .local/cloud holds from earlier runs.
     #[arg(long)]
     fresh: bool,
+    /// When a message that failed comes back, instead of its queue's visibility timeout.
+    #[arg(long, value_name = "SECONDS")]
+    redelivery_after: Option<u64>,
     /// A program to run once everything is up, with the address in MONETA_URL and its database's in DATABASE_URL.
     #[arg(long, value_name = "PROGRAM")]
     on_ready: Option<PathBuf>,
@@ -202,6 +206,17 @@ enum QueueAction {
     Redrive {
         /// The dead-letter queue, or the queue it belongs to.
         name: String,
+    },
+    /// Delete a message that waits, or all messages. Looking for it counts as a receive, as on AWS.
+    Delete {
+        /// The queue.
+        name: String,
+        /// The message, by the id that `peek` shows.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        message_id: Option<String>,
+        /// All of them, those that are being worked on too.
+        #[arg(long)]
+        all: bool,
     },
 }
 

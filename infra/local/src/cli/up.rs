@@ -1,6 +1,10 @@
 //! `moneta up`.
 
-use std::{path::Path, process::Stdio, time::Instant};
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;
@@ -24,6 +28,7 @@ pub(super) async fn up(root: &Path, arguments: &StartArguments) -> anyhow::Resul
     let mut options = Options::for_development(root);
     options.port = Some(arguments.port);
     options.fresh = arguments.fresh;
+    options.redelivery_after = arguments.redelivery_after.map(Duration::from_secs);
     prepare(&options, arguments.no_build).await?;
     say("Starting the local cloud");
     let mut stop = StopSignal::new()?;

@@ -115,6 +115,21 @@ impl Connections {
             .collect()
     }
 
+    /// Says how many messages are in the topics, which end with the broker.
+    pub(super) async fn say_what_is_lost(&self, progress: Progress) {
+        let Some(kafka) = self.local.kafka.as_ref().filter(|_| progress.is_shown()) else {
+            return;
+        };
+        match kafka.count().await {
+            Ok(counts) if counts.is_empty() => {}
+            Ok(counts) => progress.note(format_args!(
+                "Gone with the topics, which begin empty: {}",
+                super::listed(&counts)
+            )),
+            Err(error) => tracing::warn!("the topics' messages can't be counted: {error:#}"),
+        }
+    }
+
     /// Stops the backends that run here, all at the same time.
     pub(super) async fn stop(self) {
         let Self {

@@ -28,11 +28,19 @@ use crate::{
     sandboxes::{
         DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes, StripeSandbox,
     },
-    sources::{self, Sources, queues::Queues},
+    sources::{
+        self, Sources,
+        kept::{self, Counts},
+        queues::Queues,
+    },
     template::{Locals, NAME_PREFIX, Template},
 };
 
 pub(crate) use self::{connections::DATABASE_URL, state::URL_FILE};
+
+/// What is said after a kill.
+const LOST_BY_KILL: &str = "The last local cloud was killed: what was in its queues and topics is lost, also what the \
+                            table outbox_messages calls published. `moneta up --fresh` begins anew.";
 
 /// A running local cloud.
 pub struct LocalCloud {
@@ -151,6 +159,7 @@ impl LocalCloud {
             running.migrate().await?;
             progress.ready(begun, "database schema", "up to date");
         }
+        self.restore_queues(progress).await?;
         let begun = Instant::now();
         let context = Arc::new(sources::Context {
             runtime: Arc::clone(&running.runtime),
@@ -175,6 +184,30 @@ impl LocalCloud {
         self.state
             .announce(&running.url, &self.connections.database_url)?;
         Ok(())
+    }
+
+    /// Brings back what was in the queues when the last local cloud stopped, or says that it is lost.
+    async fn restore_queues(&self, progress: Progress) -> anyhow::Result<()> {
+        let Running { queues, options, .. } = &*self.running;
+        if self.state.was_killed() {
+            progress.note(LOST_BY_KILL);
+        }
+        if self.keeps_queues() {
+            let restored = kept::put_back(queues, &options.state).await?;
+            if !restored.is_empty() {
+                progress.note(format_args!(
+                    "In the queues again from the last run: {}",
+                    listed(&restored)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether messages in queues would be gone without its doing.
+    fn keeps_queues(&self) -> bool {
+        let options = &self.running.options;
+        options.keep_state && options.external.sqs_endpoint.is_none()
     }
 
     /// The address of the HTTP API.
@@ -309,7 +342,7 @@ impl LocalCloud {
     }
 
     /// Sends the messages of a dead-letter queue back to their queue and says how many there were.
-    pub async fn redrive(&self, queue: &str) -> anyhow::Result<usize> {
+    pub async fn redrive(&self, queue: &str) -> anyhow::Result<u64> {
         self.running.queues.redrive(queue).await
     }
 
@@ -320,6 +353,7 @@ impl LocalCloud {
 
     /// Stops everything, and removes the state unless it is kept.
     pub async fn stop(self) {
+        let keeps_queues = self.keeps_queues();
         let Self {
             running,
             gateway,
@@ -328,16 +362,60 @@ impl LocalCloud {
             state,
         } = self;
         gateway.stop().await;
-        if let Some(sources) = crate::util::lock(&running.sources).take() {
+        let sources = crate::util::lock(&running.sources).take();
+        let was_up = sources.is_some();
+        if let Some(sources) = sources {
             sources.stop();
         }
         running.runtime.stop().await;
+        sandboxes.stop().await;
+        // A start that failed leaves the file of the run before it.
+        if keeps_queues && was_up {
+            keep_queues(&running).await;
+        }
+        let progress = Progress::new(running.options.progress);
         // The clients go first, so that the servers have no connection left to wait for.
         drop(running);
-        sandboxes.stop().await;
+        connections.say_what_is_lost(progress).await;
         connections.stop().await;
         drop(state);
     }
+}
+
+/// Keeps the queues' messages for the next start, and says so, or that it can't.
+async fn keep_queues(running: &Running) {
+    let progress = Progress::new(running.options.progress);
+    match kept::keep(&running.queues, &running.options.state).await {
+        Ok(kept) if kept.is_empty() => {}
+        Ok(kept) => progress.note(format_args!("Kept for the next start: {}", listed(&kept))),
+        Err(error) => tracing::error!("what was in the queues is lost: {error:#}"),
+    }
+    let delayed = running.queues.status().await.unwrap_or_default();
+    let delayed: Counts = delayed
+        .into_iter()
+        .filter(|queue| queue.messages() > 0)
+        .map(|queue| {
+            (
+                queue.name.clone(),
+                usize::try_from(queue.messages()).unwrap_or(usize::MAX),
+            )
+        })
+        .collect();
+    if !delayed.is_empty() {
+        progress.note(format_args!(
+            "Lost, because nobody could receive them yet: {}",
+            listed(&delayed)
+        ));
+    }
+}
+
+/// Counts as people read them.
+fn listed(counts: &Counts) -> String {
+    let part = |(name, count): (&String, &usize)| match count {
+        1 => format!("1 message of {name}"),
+        count => format!("{count} messages of {name}"),
+    };
+    counts.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// The template's parameters: those of the local cloud itself, and the ones in the options' file.

@@ -29,6 +29,7 @@ const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(3600);
 pub(super) struct State {
     folder: PathBuf,
     keep: bool,
+    was_killed: bool,
     // Held as long as the local cloud runs.
     _lock: File,
 }
@@ -51,14 +52,22 @@ impl State {
         if options.fresh {
             clear(&folder).with_context(open)?;
         }
+        // Whoever ends in order takes the file along.
+        let was_killed = folder.join(URL_FILE).exists();
         if !options.keep_state {
             sweep(&folder, LEFT_BEHIND_AFTER);
         }
         Ok(Self {
             folder,
             keep: options.keep_state,
+            was_killed,
             _lock: lock,
         })
+    }
+
+    /// Whether the local cloud that used it last was killed.
+    pub(super) fn was_killed(&self) -> bool {
+        self.was_killed
     }
 
     /// Lets the command line find the local cloud, and its owner the database.
@@ -159,6 +168,7 @@ mod tests {
                 "postgres://moneta:secret@127.0.0.1:2/moneta",
             )
             .unwrap();
+        assert!(!state.was_killed());
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(options.state.clone()), 0o700);
         assert_eq!(mode(options.state.join(DATABASE_URL_FILE)), 0o600);
@@ -171,7 +181,10 @@ mod tests {
         drop(state);
         assert!(!options.state.join(URL_FILE).exists());
         options.fresh = false;
-        drop(State::open(&options).unwrap());
+        std::fs::write(options.state.join(URL_FILE), "http://127.0.0.1:1").unwrap();
+        let after_a_kill = State::open(&options).unwrap();
+        assert!(after_a_kill.was_killed());
+        drop(after_a_kill);
         assert_eq!(mode(options.state.join("data")), 0o600);
         options.fresh = true;
         drop(State::open(&options).unwrap());

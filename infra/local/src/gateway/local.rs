@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -49,7 +49,8 @@ pub(super) fn router() -> Router<Arc<Running>> {
         .route("/schedules/{function}", post(run_schedule))
         .route("/status", get(status))
         .route("/queues", get(queues))
-        .route("/queues/{name}/messages", get(messages))
+        .route("/queues/{name}/messages", get(messages).delete(purge))
+        .route("/queues/{name}/messages/{message_id}", delete(delete_message))
         .route("/queues/{name}/redrive", post(redrive))
         .route("/logs", get(logs))
         .route("/traces/{correlation_id}", get(trace))
@@ -124,6 +125,25 @@ async fn messages(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value>
     cloud.queues.url(&name).map_err(not_found)?;
     let messages = cloud.queues.peek(&name).await.map_err(internal)?;
     Ok(Json(json!({ "items": messages })))
+}
+
+async fn purge(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value> {
+    cloud.queues.url(&name).map_err(not_found)?;
+    let deleted = cloud.queues.purge(&name).await.map_err(internal)?;
+    Ok(Json(json!({ "deleted": deleted })))
+}
+
+async fn delete_message(
+    State(cloud): Cloud,
+    Path((name, message_id)): Path<(String, String)>,
+) -> Reply<Value> {
+    cloud.queues.url(&name).map_err(not_found)?;
+    match cloud.queues.delete(&name, &message_id).await.map_err(internal)? {
+        true => Ok(Json(json!({ "deleted": 1 }))),
+        false => Err(not_found(anyhow::anyhow!(
+            "no message {message_id} waits in {name}; one that is being worked on can't be deleted"
+        ))),
+    }
 }
 
 async fn redrive(State(cloud): Cloud, Path(name): Path<String>) -> Reply<Value> {

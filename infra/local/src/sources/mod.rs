@@ -5,6 +5,7 @@ mod filter;
 mod gate;
 mod kafka;
 mod ordered;
+pub(crate) mod kept;
 mod outcome;
 mod queue;
 pub(crate) mod queues;

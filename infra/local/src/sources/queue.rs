@@ -68,6 +68,7 @@ impl Poller {
         if batch.is_empty() {
             return Ok(());
         }
+        self.context.queues.received(&self.source.queue, &batch);
         // Received messages are worked on, whatever becomes of the rest.
         let filled = self.fill(&mut batch).await;
         self.process(batch).await?;
@@ -103,10 +104,11 @@ impl Poller {
                 break;
             }
             let wait_s = i32::try_from(left.as_secs())?.clamp(1, LONG_POLL_S);
-            batch.extend(
-                self.receive(self.source.batch_size.saturating_sub(batch.len()), wait_s)
-                    .await?,
-            );
+            let more = self
+                .receive(self.source.batch_size.saturating_sub(batch.len()), wait_s)
+                .await?;
+            self.context.queues.received(&self.source.queue, &more);
+            batch.extend(more);
         }
         Ok(())
     }
@@ -168,6 +170,7 @@ impl Poller {
                 delete = delete.entries(entry.build()?);
             }
             delete.send().await.context("delete")?;
+            self.context.queues.done(&self.source.queue, messages);
         }
         Ok(())
     }

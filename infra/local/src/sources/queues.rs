@@ -1,22 +1,27 @@
 //! The queues from outside: their names, their counts, a look at their messages, and the way back from a
 //! dead-letter queue.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::{Context, anyhow, bail};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{backends::QueueSpec, template::NAME_PREFIX};
+use crate::{
+    backends::{QueueSpec, sqs_transfer as transfer},
+    template::NAME_PREFIX,
+    util::lock,
+};
 
 /// How long a look hides the messages from others, in seconds.
 const LOOK_S: i32 = 10;
 /// The most messages that a look shows.
 const MAX_PEEKED: usize = 100;
-/// The most messages of one receive.
-const MAX_MESSAGES_PER_CALL: i32 = 10;
 
 /// The queues of the template and a client of theirs.
 #[derive(Clone)]
@@ -25,6 +30,8 @@ pub(crate) struct Queues {
     urls: BTreeMap<String, String>,
     /// The dead-letter queue of each queue that has one.
     dead_letters: BTreeMap<String, String>,
+    /// The receipt handle of each message that a function was given and isn't done with, by queue and message.
+    in_flight: Arc<Mutex<BTreeMap<(String, String), String>>>,
 }
 
 /// A queue and what is in it.
@@ -66,6 +73,41 @@ impl Queues {
             client,
             urls,
             dead_letters,
+            in_flight: Arc::default(),
+        }
+    }
+
+    /// The names of all queues.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.urls.keys().map(String::as_str)
+    }
+
+    /// Remembers messages that a function is given.
+    pub(super) fn received(&self, queue: &str, messages: &[Message]) {
+        let mut in_flight = lock(&self.in_flight);
+        for message in messages {
+            if let (Some(id), Some(handle)) = (&message.message_id, &message.receipt_handle) {
+                in_flight.insert((queue.to_owned(), id.clone()), handle.clone());
+            }
+        }
+    }
+
+    /// Forgets messages that a function is done with.
+    pub(super) fn done(&self, queue: &str, messages: &[Message]) {
+        let mut in_flight = lock(&self.in_flight);
+        for id in messages.iter().filter_map(|message| message.message_id.clone()) {
+            in_flight.remove(&(queue.to_owned(), id));
+        }
+    }
+
+    /// Puts back what functions were given and won't be done with any more.
+    pub(super) async fn give_back(&self) {
+        let in_flight = std::mem::take(&mut *lock(&self.in_flight));
+        for ((queue, _), handle) in in_flight {
+            if let Ok(url) = self.url(&queue) {
+                // One that has come back or was given up meanwhile needs nothing.
+                let _ = transfer::show_again(&self.client, url, Some(handle)).await;
+            }
         }
     }
 
@@ -148,40 +190,62 @@ impl Queues {
         let url = self.url(queue)?;
         let mut seen: Vec<Message> = Vec::new();
         while seen.len() < MAX_PEEKED {
-            let messages = self.receive(url, LOOK_S).await?;
+            let messages = transfer::receive(&self.client, url, LOOK_S).await?;
             if messages.is_empty() {
                 break;
             }
             seen.extend(messages);
         }
         for message in &seen {
-            let back = self
-                .client
-                .change_message_visibility()
-                .queue_url(url)
-                .visibility_timeout(0);
-            back.set_receipt_handle(message.receipt_handle.clone())
-                .send()
-                .await?;
+            transfer::show_again(&self.client, url, message.receipt_handle.clone()).await?;
         }
         Ok(seen.into_iter().map(show).collect())
     }
 
-    async fn receive(&self, url: &str, hidden_s: i32) -> anyhow::Result<Vec<Message>> {
-        let receive = self
-            .client
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(MAX_MESSAGES_PER_CALL)
-            .visibility_timeout(hidden_s)
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .message_attribute_names("All");
-        Ok(receive.send().await?.messages.unwrap_or_default())
+    /// Deletes a message that waits in a queue, and says whether it was there.
+    pub(crate) async fn delete(&self, queue: &str, message_id: &str) -> anyhow::Result<bool> {
+        let url = self.url(queue)?;
+        let (mut found, mut others) = (None, Vec::new());
+        while found.is_none() {
+            let messages = transfer::receive(&self.client, url, LOOK_S).await?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                match message.message_id.as_deref() == Some(message_id) {
+                    true => found = Some(message),
+                    false => others.push(message),
+                }
+            }
+        }
+        for message in others {
+            transfer::show_again(&self.client, url, message.receipt_handle).await?;
+        }
+        match found {
+            Some(message) => {
+                transfer::delete(&self.client, url, message.receipt_handle).await?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
-    /// Sends the messages of a dead-letter queue back to the queue they came from, and says how many there were.
-    /// The queue may be named as well as its dead-letter queue.
-    pub(crate) async fn redrive(&self, queue: &str) -> anyhow::Result<usize> {
+    /// Deletes all messages of a queue, those that are being worked on too, and says how many there were.
+    pub(crate) async fn purge(&self, queue: &str) -> anyhow::Result<u64> {
+        let url = self.url(queue)?;
+        let name = self.full_name(queue)?;
+        let status = self.status().await?;
+        let count = status
+            .iter()
+            .find(|status| status.name == name)
+            .map_or(0, QueueStatus::messages);
+        self.client.purge_queue().queue_url(url).send().await?;
+        Ok(count)
+    }
+
+    /// Sends the messages of a dead-letter queue back to the queue they came from, and says how many there were: as many
+    /// as wait now, even if some fail again meanwhile. The queue may be named as well as its dead-letter queue.
+    pub(crate) async fn redrive(&self, queue: &str) -> anyhow::Result<u64> {
         let name = self.full_name(queue)?;
         let pair = self
             .dead_letters
@@ -190,36 +254,30 @@ impl Queues {
         let Some((source, dead)) = pair else {
             bail!("{name} is no dead-letter queue, and has none")
         };
-        let (source, dead) = (self.url(source)?, self.url(dead)?);
+        let dead = self.url(dead)?;
+        let to_move = transfer::count(&self.client, dead).await?;
         let mut moved = 0;
-        loop {
-            let messages = self.receive(dead, LOOK_S).await?;
+        while moved < to_move {
+            let messages = transfer::receive(&self.client, dead, LOOK_S).await?;
             if messages.is_empty() {
-                return Ok(moved);
+                break;
             }
             for message in messages {
-                self.move_message(source, dead, message).await?;
+                let source = self.url(transfer::given_up_in(&message).unwrap_or(source))?;
+                transfer::move_message(&self.client, dead, source, message).await?;
                 moved += 1;
             }
         }
+        Ok(moved)
     }
+}
 
-    async fn move_message(&self, source: &str, dead: &str, message: Message) -> anyhow::Result<()> {
-        let attributes = message.attributes.unwrap_or_default();
-        let group = attributes.get(&MessageSystemAttributeName::MessageGroupId);
-        let send = self
-            .client
-            .send_message()
-            .queue_url(source)
-            .set_message_body(message.body)
-            .set_message_attributes(message.message_attributes)
-            .set_message_group_id(group.cloned())
-            // The first one was used within the last five minutes, perhaps, and would swallow this message.
-            .set_message_deduplication_id(group.map(|_| Uuid::now_v7().to_string()));
-        send.send().await.context("a message can't be sent back")?;
-        let delete = self.client.delete_message().queue_url(dead);
-        delete.set_receipt_handle(message.receipt_handle).send().await?;
-        Ok(())
+impl QueueStatus {
+    /// All that are in it, whatever their state.
+    pub(crate) fn messages(&self) -> u64 {
+        self.waiting
+            .saturating_add(self.in_flight)
+            .saturating_add(self.delayed)
     }
 }
 

@@ -1,9 +1,9 @@
-//! What the local cloud answers itself, beside the template's routes: Lambda's invocations, the issuer's keys, and
+//! What the local cloud answers itself, beside the template's routes: Lambda's invocations, the issuer's keys, queues, and
 //! the guard before them.
 
 use serde_json::{Value, json};
 
-use super::{Fixture, client, start};
+use super::{Fixture, client, send, start, wait_for_messages};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_is_invoked_as_lambda_does_it() {
@@ -147,4 +147,69 @@ async fn what_everybody_may_see_has_no_password() {
         assert!(!text.contains(&password), "{text}");
     }
     cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_deleted_one_by_one_or_all_at_once() {
+    let Fixture {
+        cloud,
+        folder: _folder,
+    } = start(|_| {}).await;
+    let url = cloud.queue_url("jobs-dead").unwrap();
+    for body in ["a", "b", "c"] {
+        let send = cloud.sqs().send_message().queue_url(&url);
+        send.message_body(body).send().await.unwrap();
+    }
+    wait_for_messages(&cloud, "jobs-dead", 3).await;
+    let messages = format!("{}/local/queues/jobs-dead/messages", cloud.url());
+    let seen: Value = client()
+        .get(&messages)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let id = seen["items"][1]["message_id"].as_str().unwrap();
+    let delete = async |url: String| {
+        let response = client().delete(url).send().await.unwrap();
+        (
+            response.status().as_u16(),
+            response.json::<Value>().await.unwrap(),
+        )
+    };
+    assert_eq!(
+        delete(format!("{messages}/{id}")).await,
+        (200, json!({ "deleted": 1 }))
+    );
+    wait_for_messages(&cloud, "jobs-dead", 2).await;
+    let (status, problem) = delete(format!("{messages}/{id}")).await;
+    assert_eq!(status, 404);
+    assert!(problem["detail"].as_str().unwrap().contains(id), "{problem}");
+    assert_eq!(delete(messages).await, (200, json!({ "deleted": 2 })));
+    wait_for_messages(&cloud, "jobs-dead", 0).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_outlive_a_stop_of_the_local_cloud() {
+    let state = tempfile::tempdir().unwrap();
+    let keep = |options: &mut local_cloud::Options| {
+        options.state = state.path().join("state");
+        options.keep_state = true;
+    };
+    let first = start(keep).await;
+    first.cloud.pause_event_source("jobs", true).await.unwrap();
+    send(&first.cloud, "poison").await;
+    wait_for_messages(&first.cloud, "jobs", 1).await;
+    first.cloud.stop().await;
+
+    let second = start(keep).await;
+    // Given up again and again until it is in the dead-letter queue: it was there, and was worked on.
+    wait_for_messages(&second.cloud, "jobs-dead", 1).await;
+    second.cloud.stop().await;
+
+    let third = start(keep).await;
+    wait_for_messages(&third.cloud, "jobs-dead", 1).await;
+    third.cloud.stop().await;
 }

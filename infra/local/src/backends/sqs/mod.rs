@@ -1,19 +1,25 @@
 //! SQS: rustack, behind its own listener inside this process.
 //!
-//! Differences from AWS: a receive from a FIFO queue gives one message per group, the redrive of a dead-letter queue is
-//! not supported, and messages last as long as this process.
+//! Differences from AWS: a receive from a FIFO queue gives one message per group, and messages last as long as this
+//! process; the local cloud keeps them for its next start when it is stopped.
+
+mod front;
+mod move_tasks;
+pub(crate) mod transfer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
 use aws_sdk_sqs::types::QueueAttributeName;
+use hyper::service::service_fn;
 use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::{front::Front, move_tasks::MoveTasks};
 use super::{DeadLetter, QueueSpec, sdk_config};
 
 type Service = SqsHttpService<RustackSqsHandler>;
@@ -49,8 +55,12 @@ impl Sqs {
             region: region.to_owned(),
             ..SqsHttpConfig::default()
         };
-        let server = tokio::spawn(serve(listener, SqsHttpService::new(handler, config)));
         let client = aws_sdk_sqs::Client::new(&sdk_config(&endpoint).await);
+        let front = Front {
+            service: SqsHttpService::new(handler, config),
+            move_tasks: MoveTasks::new(client.clone()),
+        };
+        let server = tokio::spawn(serve(listener, front));
         Ok(Self {
             endpoint,
             client,
@@ -158,7 +168,7 @@ impl Sqs {
     }
 }
 
-async fn serve(listener: TcpListener, service: Service) {
+async fn serve(listener: TcpListener, front: Front) {
     // Dropping the set with this task ends the connections too.
     let mut connections = JoinSet::new();
     loop {
@@ -167,7 +177,8 @@ async fn serve(listener: TcpListener, service: Service) {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
                     let io = hyper_util::rt::TokioIo::new(stream);
-                    let service = service.clone();
+                    let front = front.clone();
+                    let service = service_fn(move |request| front.clone().answer(request));
                     connections.spawn(async move {
                         // A client that goes away is no error of the server.
                         let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
@@ -265,6 +276,112 @@ mod tests {
             .unwrap();
         let count = &count.attributes.unwrap()[&QueueAttributeName::ApproximateNumberOfMessages];
         assert_eq!(count, "1");
+        sqs.stop().await;
+    }
+
+    async fn send(sqs: &Sqs, name: &str, body: &str) {
+        let send = sqs.client().send_message().queue_url(sqs.url(name).unwrap());
+        send.message_body(body).send().await.unwrap();
+    }
+
+    fn arn(name: &str) -> String {
+        format!("arn:aws:sqs:{}:000000000000:{name}", super::super::region())
+    }
+
+    /// The newest move task of a queue, once it has ended.
+    async fn ended(sqs: &Sqs, name: &str) -> aws_sdk_sqs::types::ListMessageMoveTasksResultEntry {
+        loop {
+            let list = sqs.client().list_message_move_tasks().source_arn(arn(name));
+            let task = list.send().await.unwrap().results()[0].clone();
+            if !matches!(task.status(), Some("RUNNING" | "CANCELLING")) {
+                return task;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_move_task_brings_messages_back_to_the_queue_they_were_given_up_in() {
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
+        let queues = [
+            queue("events", Some("shared-dead")),
+            queue("orders", Some("shared-dead")),
+            queue("shared-dead", None),
+        ];
+        sqs.create_queues(&queues).await.unwrap();
+        for name in ["events", "orders"] {
+            send(&sqs, name, name).await;
+            let received = receive(&sqs, name).await;
+            let url = sqs.url(name).unwrap();
+            transfer::show_again(sqs.client(), &url, received[0].receipt_handle.clone())
+                .await
+                .unwrap();
+            assert!(
+                transfer::receive(sqs.client(), &url, 30)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+        let dead = sqs.url("shared-dead").unwrap();
+        // Looked at, and so hidden for no time at all.
+        transfer::receive(sqs.client(), &dead, 0).await.unwrap();
+        let before = sqs.client().list_dead_letter_source_queues().queue_url(&dead);
+        assert_eq!(before.send().await.unwrap().queue_urls().len(), 2);
+        assert_eq!(transfer::count(sqs.client(), &dead).await.unwrap(), 2);
+
+        let start = sqs.client().start_message_move_task();
+        let start = start.source_arn(arn("shared-dead")).send().await.unwrap();
+        assert!(start.task_handle.is_some());
+        let task = ended(&sqs, "shared-dead").await;
+        assert_eq!(task.status(), Some("COMPLETED"));
+        assert_eq!(task.approximate_number_of_messages_moved(), 2);
+        for name in ["events", "orders"] {
+            assert_eq!(receive(&sqs, name).await[0].body(), Some(name));
+        }
+        sqs.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_move_task_can_be_cancelled_and_is_refused_where_nothing_is_given_up() {
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
+        let queues = [queue("events", Some("events-dead")), queue("events-dead", None)];
+        sqs.create_queues(&queues).await.unwrap();
+        for _ in 0..5 {
+            send(&sqs, "events-dead", "{}").await;
+        }
+        let start = |name: &str| sqs.client().start_message_move_task().source_arn(arn(name));
+        let slowly = start("events-dead").max_number_of_messages_per_second(1);
+        let handle = slowly.send().await.unwrap().task_handle.unwrap();
+        assert!(start("events-dead").send().await.is_err());
+        let cancel = sqs.client().cancel_message_move_task().task_handle(&handle);
+        cancel.send().await.unwrap();
+        let task = ended(&sqs, "events-dead").await;
+        assert_eq!(task.status(), Some("CANCELLED"));
+        let dead = sqs.url("events-dead").unwrap();
+        assert!(transfer::count(sqs.client(), &dead).await.unwrap() >= 3);
+
+        let not_dead = start("events").send().await.unwrap_err();
+        let not_dead = not_dead.into_service_error();
+        assert_eq!(not_dead.meta().code(), Some("InvalidParameterValue"));
+        let unknown = start("nowhere").send().await.unwrap_err().into_service_error();
+        assert!(unknown.is_resource_not_found_exception(), "{unknown:?}");
+        let unknown = sqs.client().cancel_message_move_task().task_handle("x");
+        let unknown = unknown.send().await.unwrap_err().into_service_error();
+        assert!(unknown.is_resource_not_found_exception(), "{unknown:?}");
+        sqs.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_page_of_another_site_is_refused() {
+        let sqs = Sqs::start(super::super::region()).await.unwrap();
+        let request = crate::http_client().unwrap().post(sqs.endpoint());
+        let response = request
+            .header("origin", "http://evil.example")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 403);
         sqs.stop().await;
     }
 
