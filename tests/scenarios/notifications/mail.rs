@@ -115,9 +115,10 @@ async fn mail_has_text_and_html_and_names_its_sender(fixture: Arc<Fixture>) -> R
     ensure!(mail.text.contains("https://app.example.com/pay"), "{}", mail.text);
     // Nor address nor name is in the log.
     for line in fixture.cloud.logs("mail_notification") {
-        let is_shown =
-            [tester.customer.email.as_str(), "Ada", "4242"].map(|personal| line.contains(personal));
-        ensure!(is_shown == [false; 3], "{line}");
+        // As words: a long number, a sequence number's for instance, has such digits by chance.
+        let mut words = line.split(|character: char| !character.is_alphanumeric());
+        let is_told = words.any(|word| word == "Ada" || word == "4242");
+        ensure!(!is_told && !line.contains(&tester.customer.email), "{line}");
     }
     // A person can look at it.
     let shown = reqwest::get(format!("{}/mail", fixture.cloud.sandboxes_url())).await?;
