@@ -428,7 +428,7 @@ mod tests {
             .event_name(OperationType::Insert)
             .dynamodb(change)
             .build();
-        let shown = to_json(&record, "arn", "eu-west-1");
+        let shown = to_json(&record, "arn", "us-east-1");
         assert_eq!(shown["eventName"], "INSERT");
         assert_eq!(shown["dynamodb"]["Keys"], json!({ "pk": { "S": "profile#1" } }));
         assert_eq!(shown["dynamodb"]["NewImage"], json!({ "count": { "N": "3" } }));
