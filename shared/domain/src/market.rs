@@ -39,6 +39,20 @@ impl MarketCalendar {
         local.unwrap_or(utc).date()
     }
 
+    /// The first moment of a date in New York. At the very ends of the calendar, where there is none, it is the one in
+    /// London.
+    pub fn start_of(date: NaiveDate) -> DateTime<Utc> {
+        new_york(date, 0, 0).unwrap_or_else(|| date.and_time(NaiveTime::MIN).and_utc())
+    }
+
+    /// The first moment of the New York day so many days after the one that a time is on: whatever is due in some days is
+    /// due from then on, however late on its day it was promised, and whether or not clocks change on the way. The end of
+    /// the calendar is never reached.
+    pub fn days_after(at: DateTime<Utc>, days: u64) -> DateTime<Utc> {
+        let date = Self::business_date(at).checked_add_days(Days::new(days));
+        date.map_or(DateTime::<Utc>::MAX_UTC, Self::start_of)
+    }
+
     /// Whether the market opens on a date.
     pub fn is_trading_day(date: NaiveDate) -> bool {
         let weekend = matches!(date.weekday(), Weekday::Sat | Weekday::Sun);
@@ -294,6 +308,36 @@ mod tests {
             ("2026-03-09T04:00:00Z", "2026-03-09"),
         ] {
             assert_eq!(MarketCalendar::business_date(at(time)), day(date), "{time}");
+        }
+    }
+
+    #[test]
+    fn days_are_counted_on_the_calendar_of_new_york_also_when_clocks_change() {
+        for (time, days, start) in [
+            ("2026-12-01T12:45:07Z", 0, "2026-12-01T05:00:00Z"),
+            ("2026-12-01T12:45:07Z", 1, "2026-12-02T05:00:00Z"),
+            // The last and the first moment of a day there.
+            ("2026-12-02T04:59:59.999999Z", 1, "2026-12-02T05:00:00Z"),
+            ("2026-12-02T05:00:00Z", 1, "2026-12-03T05:00:00Z"),
+            // 1 November has 25 hours: 24 hours after its beginning it is still the same day.
+            ("2026-10-31T12:45:00Z", 1, "2026-11-01T04:00:00Z"),
+            ("2026-11-01T04:30:00Z", 1, "2026-11-02T05:00:00Z"),
+            // 14 March 2027 has 23: 24 hours after half past eleven in the evening before, it is over.
+            ("2027-03-14T04:30:00Z", 1, "2027-03-14T05:00:00Z"),
+            ("2027-03-14T05:00:00Z", 1, "2027-03-15T04:00:00Z"),
+            ("2027-03-07T12:45:00Z", 16, "2027-03-23T04:00:00Z"),
+        ] {
+            assert_eq!(MarketCalendar::days_after(at(time), days), at(start), "{time}");
+        }
+        assert_eq!(
+            MarketCalendar::days_after(at("2026-12-01T12:45:07Z"), u64::MAX),
+            DateTime::<Utc>::MAX_UTC
+        );
+        for end in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(
+                MarketCalendar::start_of(end.date_naive()).date_naive(),
+                end.date_naive()
+            );
         }
     }
 

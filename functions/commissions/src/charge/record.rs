@@ -3,7 +3,7 @@
 //! written in the same transaction, under the invoice's lock.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::commissions::charge::{CONFIRMATION_TIME, ChargeStatus, StripeChargeState};
+use domain::commissions::charge::{self, ChargeStatus, StripeChargeState};
 use domain::commissions::decline::{self, DeclineKind};
 use domain::transition::Transition;
 use platform::clock::ClockHandle;
@@ -163,7 +163,7 @@ impl ChargeRecorder {
             failure_code,
             response: Some(&intent.raw),
             confirm_until: (status == ChargeStatus::RequiresAction)
-                .then(|| observation.at + CONFIRMATION_TIME),
+                .then(|| charge::confirm_until(observation.at)),
             next_lookup_at: next_lookup(status, observation.at),
             is_cancelled: intent.status == IntentStatus::Canceled,
             at: self.clock.now(),
@@ -228,7 +228,7 @@ impl ChargeRecorder {
         let payload = ConfirmationRequiredPayload {
             invoice: invoice.payload(),
             payment_method: payment_method.to_owned(),
-            confirm_until: at + CONFIRMATION_TIME,
+            confirm_until: charge::confirm_until(at),
             action_url: self.pages.invoice(invoice.id),
         };
         let kind = events::COMMISSION_CONFIRMATION_REQUIRED;
@@ -317,7 +317,7 @@ fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: ChargeSt
 fn next_lookup(status: ChargeStatus, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match status {
         ChargeStatus::Unknown | ChargeStatus::Processing => Some(at + PROCESSING_LOOKUP),
-        ChargeStatus::RequiresAction => Some(at + CONFIRMATION_TIME),
+        ChargeStatus::RequiresAction => Some(charge::confirm_until(at)),
         ChargeStatus::Succeeded | ChargeStatus::Failed => None,
     }
 }

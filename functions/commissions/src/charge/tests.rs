@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use domain::clock::{Clock, ManualClock};
+use domain::money::Money;
 use local_cloud::backends::Postgres;
 use platform::config::{Environment, FromEnvironment};
+use platform::entry::schedule::ScheduledRun;
 use providers::outcome::Decline;
+use serde_json::value::RawValue;
 use sqlx::{Connection, Row};
 
 use super::*;
+use crate::dunning::DueInvoices;
+use crate::invoice::InvoiceCreation;
 
 /// A profile that owes an invoice from 1 December on, without a payment method.
 const PROFILE: &str = "
@@ -20,12 +25,19 @@ const PROFILE: &str = "
 const CARD: &str = "
     INSERT INTO payment_methods (profile_id, name, stripe_ref_id, set_active_at)
     VALUES (1, 'visa •••• 4242, 04/29', 'pm_1', '2026-11-01T00:00:00Z');";
+/// The profile's account, and what it was worth in November.
+const BALANCES: &str = "
+    INSERT INTO trading_accounts (id, profile_id, name, opened_at) VALUES (1, 1, 'Investing', '2026-01-05T15:00:00Z');
+    INSERT INTO trading_account_balances (trading_account_id, business_date, equity_cents, cash_cents, currency, as_of)
+    VALUES (1, '2026-11-01', 2000000, 0, 'USD', '2026-11-01T22:00:00Z');";
 /// Events of a profile, in their order.
 const EVENTS: &str = "SELECT kind FROM outbox_messages WHERE destination_kind = 'topic' ORDER BY id";
 
 /// The profile in a database of its own, whose time is the clock's.
 struct Bench {
     charger: Charger,
+    due_invoices: DueInvoices,
+    creation: InvoiceCreation,
     clock: Arc<ManualClock>,
     connection: PgConnection,
     postgres: Postgres,
@@ -51,6 +63,10 @@ impl Bench {
             ("STRIPE_API_BASE", "http://127.0.0.1:9"),
             ("STRIPE_SECRET", "{}"),
             ("BILLING_PAGE_URL", "https://app.example.com/billing"),
+            ("COMMISSION_YEARLY_RATE", "0.0096"),
+            ("COMMISSION_YEARLY_MINIMUM_CENTS", "9600"),
+            ("COMMISSION_FREE_LIMIT_CENTS", "10000"),
+            ("INVOICE_DUE_DAYS", "7"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut environment = Environment::of(variables);
@@ -58,8 +74,12 @@ impl Bench {
         let mut charger = Charger::read(&mut environment).unwrap();
         charger.clock = Arc::clone(&clock).into();
         charger.recorder = charger.recorder.with_clock(Arc::clone(&clock).into());
+        let due_invoices = DueInvoices::read(&mut environment).unwrap();
+        let creation = InvoiceCreation::read(&mut environment).unwrap();
         Self {
             charger,
+            due_invoices: due_invoices.with_clock(Arc::clone(&clock).into()),
+            creation: creation.with_clock(Arc::clone(&clock).into()),
             clock,
             connection,
             postgres,
@@ -82,6 +102,14 @@ impl Bench {
             as_of: self.clock.now(),
         };
         self.charger.pay(&due, Self::deadline()).await.unwrap();
+    }
+
+    /// Whether a run of `pay_invoices` that was due at a time, and executes now, picks the invoice.
+    async fn picks(&self, scheduled_time: DateTime<Utc>) -> bool {
+        let run = ScheduledRun {
+            scheduled_time: Some(scheduled_time),
+        };
+        self.due_invoices.pick(run).await.unwrap().invoices == 1
     }
 
     /// What has to be done now.
@@ -121,6 +149,36 @@ impl Bench {
         recording.await.unwrap();
     }
 
+    /// The payment of a charge as Stripe has it.
+    fn intent(&self, charge: &Charge, status: IntentStatus) -> PaymentIntent {
+        PaymentIntent {
+            id: "pi_1".parse().unwrap(),
+            status,
+            amount: charge.amount(),
+            amount_received: Money::new(0, charge.amount().currency()),
+            customer: Some(charge.customer.clone()),
+            payment_method: Some(charge.stripe_method.clone()),
+            attempt_key: Some(charge.key.clone()),
+            profile_id: Some(charge.profile_id),
+            invoice_id: Some(charge.invoice_id),
+            failure: None,
+            client_secret: None,
+            latest_charge: None,
+            created_at: self.clock.now(),
+            raw: RawValue::from_string("{}".to_owned()).unwrap(),
+        }
+    }
+
+    /// Records what Stripe says of a charge.
+    async fn record(&self, charge: &Charge, intent: &PaymentIntent) {
+        let observation = Observation {
+            source: SOURCE,
+            at: self.clock.now(),
+        };
+        let recording = self.charger.recorder.record(charge, intent, observation);
+        recording.await.unwrap();
+    }
+
     /// The first column of a query's rows.
     async fn texts(&mut self, query: &'static str) -> Vec<String> {
         let rows = sqlx::raw_sql(query)
@@ -143,7 +201,8 @@ async fn an_invoice_without_a_payment_method_is_uncollectible_after_16_days_and_
         bench.pay().await;
     }
     assert_eq!(bench.texts(EVENTS).await, ["commission.charge-failed"]);
-    bench.clock.advance(TimeDelta::days(16) - TimeDelta::seconds(1));
+    // The last moment of the fifteenth day in New York.
+    bench.clock.set("2026-12-17T04:59:59Z".parse().unwrap());
     bench.pay().await;
     assert_eq!(bench.texts("SELECT status FROM invoices").await, ["open"]);
     bench.clock.advance(TimeDelta::seconds(1));
@@ -186,13 +245,88 @@ async fn a_charge_that_is_leased_is_left_alone_until_the_lease_has_ended() {
     bench.stop().await;
 }
 
+/// The runs of a month execute some seconds after the time of their schedule, as EventBridge has it, and not always as many.
 #[tokio::test]
-async fn a_declined_charge_is_retried_after_1_day_and_a_hard_decline_is_not() {
+async fn a_declined_charge_is_retried_on_the_days_that_were_told() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let first_run = bench.clock.now();
+    let mut attempts = Vec::new();
+    for day in 0..=20 {
+        let scheduled_time = first_run + TimeDelta::days(day);
+        bench
+            .clock
+            .set(scheduled_time + TimeDelta::seconds((20 - day) * 13 % 60));
+        if bench.picks(scheduled_time).await {
+            let (charge, _) = bench.next_call().await;
+            bench.clock.advance(TimeDelta::seconds(2));
+            bench.decline(&charge, "insufficient_funds").await;
+            attempts.push(day);
+        }
+    }
+    assert_eq!(attempts, [0, 1, 4, 9, 16]);
+    let told = "SELECT payload -> 'data' ->> 'next_attempt_on' FROM outbox_messages
+        WHERE kind = 'commission.charge-failed' AND destination_kind = 'topic' AND payload -> 'data' ->> 'next_attempt_on' IS NOT NULL
+        ORDER BY id";
+    assert_eq!(
+        bench.texts(told).await,
+        ["2026-12-02", "2026-12-05", "2026-12-10", "2026-12-17"]
+    );
+    assert_eq!(
+        bench.texts("SELECT status FROM invoices").await,
+        ["uncollectible"]
+    );
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_charge_that_nobody_confirms_is_closed_by_the_run_of_the_seventh_day() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let first_run = bench.clock.now();
+    bench.clock.advance(TimeDelta::seconds(40));
+    let (charge, _) = bench.next_call().await;
+    let intent = bench.intent(&charge, IntentStatus::RequiresAction);
+    bench.record(&charge, &intent).await;
+    let until = "SELECT to_char(confirm_until AT TIME ZONE 'America/New_York', 'YYYY-MM-DD HH24:MI') FROM invoice_payments";
+    assert_eq!(bench.texts(until).await, ["2026-12-08 00:00"]);
+    for day in 1..=7 {
+        let scheduled_time = first_run + TimeDelta::days(day);
+        bench.clock.set(scheduled_time + TimeDelta::seconds(3));
+        assert_eq!(bench.picks(scheduled_time).await, day == 7, "on day {day}");
+    }
+    assert!(matches!(bench.next_step().await, Step::Close(_)));
+    bench.stop().await;
+}
+
+/// A run that was held up, or comes again, dates what it makes from the day on which it executes.
+#[tokio::test]
+async fn an_invoice_of_a_late_run_is_due_7_days_after_the_run_executes() {
+    let mut bench = Bench::new(&[PROFILE, BALANCES]).await;
+    bench.clock.set("2026-12-12T03:00:00Z".parse().unwrap());
+    let run = ScheduledRun {
+        scheduled_time: Some("2026-12-01T12:30:00Z".parse().unwrap()),
+    };
+    for created in [1, 0] {
+        let report = bench.creation.run(run).await.unwrap();
+        let counts = report.periods.iter().map(|period| period.created);
+        assert_eq!(counts.sum::<i64>(), created);
+    }
+    let made = "SELECT period_start || ', created ' || (created_at AT TIME ZONE 'UTC')::DATE || ', due '
+        || to_char(due_date AT TIME ZONE 'America/New_York', 'YYYY-MM-DD HH24:MI') FROM invoices WHERE id > 1";
+    assert_eq!(
+        bench.texts(made).await,
+        ["2026-11-01, created 2026-12-12, due 2026-12-18 00:00"]
+    );
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_hard_decline_is_not_retried() {
     let mut bench = Bench::new(&[PROFILE, CARD]).await;
     let (first, _) = bench.next_call().await;
     bench.decline(&first, "insufficient_funds").await;
     assert!(matches!(bench.next_step().await, Step::Nothing));
-    bench.clock.advance(TimeDelta::days(1) - TimeDelta::seconds(1));
+    // The last moment of the day in New York.
+    bench.clock.set("2026-12-02T04:59:59Z".parse().unwrap());
     assert!(matches!(bench.next_step().await, Step::Nothing));
     bench.clock.advance(TimeDelta::seconds(1));
     let (second, previous_call_unknown) = bench.next_call().await;

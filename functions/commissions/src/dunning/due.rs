@@ -21,7 +21,7 @@ pub type PaymentDue = Envelope<DueInvoice>;
 pub struct DueInvoice {
     /// The invoice.
     pub invoice_id: InvoiceId,
-    /// The time of the run that picked it.
+    /// When the run that picked it executed.
     pub as_of: DateTime<Utc>,
 }
 
@@ -47,13 +47,19 @@ platform::from_environment!(DueInvoices {
 });
 
 impl DueInvoices {
-    /// Puts every invoice that is due at the time of a run on the queue, in one statement.
+    /// The same by another clock.
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: ClockHandle) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Puts every invoice that is due on the day on which a run executes on the queue, in one statement.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn pick(&self, run: ScheduledRun) -> Result<PickedReport, Error> {
         let now = self.clock.now();
-        let as_of = run.time(&self.clock);
+        let as_of = run.executed_at(&self.clock);
         let id = correlation::current();
         let invoices = self
             .database

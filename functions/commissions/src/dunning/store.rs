@@ -1,7 +1,7 @@
 //! `invoices` while they are charged. Locks: the invoice before its charges.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::commissions::dunning::{Dunning, RETRY_DAYS};
+use domain::commissions::dunning::{DueToday, Dunning};
 use domain::commissions::invoice::InvoiceStatus;
 use domain::currency::Currency;
 use domain::ids::{CorrelationId, InvoiceId, ProfileId};
@@ -104,8 +104,8 @@ pub(crate) async fn set_paid(
     Ok(())
 }
 
-/// Puts a message on the queue of payments for every invoice for which something may have to be done at the time `as_of`,
-/// in one statement; gives how many. Whether there is is decided under the invoice's lock, by `Dunning::step`; this
+/// Puts a message on the queue of payments for every invoice for which something may have to be done on the day of the time
+/// `as_of`, in one statement; gives how many. Whether there is is decided under the invoice's lock, by `Dunning::step`; this
 /// chooses the same invoices or more.
 pub(crate) async fn publish_due(
     connection: &mut PgConnection,
@@ -113,6 +113,7 @@ pub(crate) async fn publish_due(
     now: DateTime<Utc>,
     correlation_id: &CorrelationId,
 ) -> Result<u64, Error> {
+    let today = DueToday::at(as_of);
     let published = sqlx::query!(
         r#"INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination)
            SELECT event.id, 'invoice.payment-due', 'invoice-' || invoice.id,
@@ -132,21 +133,22 @@ pub(crate) async fn publish_due(
                ORDER BY set_active_at DESC, id DESC LIMIT 1
            ) AS active ON true
            CROSS JOIN LATERAL (SELECT uuid_v7($4) AS id WHERE invoice.id IS NOT NULL) AS event
-           WHERE invoice.status IN ('open', 'uncollectible') AND invoice.due_date <= $1
+           WHERE invoice.status IN ('open', 'uncollectible') AND invoice.due_date < $3
              AND CASE COALESCE(last.status, 'failed')
                  WHEN 'unknown' THEN true
                  WHEN 'requires_action' THEN last.confirm_until <= $1
                  WHEN 'failed' THEN
                      (active.since IS NOT NULL AND (last.created_at IS NULL OR active.since > last.created_at))
                      OR (invoice.status = 'open' AND (
-                         invoice.next_attempt_at <= $1 OR invoice.first_failed_at IS NULL
-                         OR invoice.first_failed_at + $3::BIGINT * interval '1 day' <= $1))
+                         invoice.next_attempt_at < $3 OR invoice.first_failed_at IS NULL
+                         OR invoice.first_failed_at < $5))
                  ELSE false END
            ORDER BY invoice.due_date, invoice.id"#,
         as_of,
         correlation_id.as_ref(),
-        RETRY_DAYS.iter().sum::<i64>(),
+        today.due_before,
         now,
+        today.failed_before,
     )
     .execute(connection)
     .await?;

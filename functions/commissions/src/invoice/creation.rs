@@ -1,7 +1,6 @@
 //! Creating the invoices of months that have ended: one statement creates them, however many profiles there are. A second
 //! run, or one at the same time, adds nothing. See README, Invoices.
 
-use chrono::TimeDelta;
 use domain::commissions::period::BillingPeriod;
 use domain::commissions::terms::CommissionTerms;
 use domain::market::MarketCalendar;
@@ -28,7 +27,7 @@ pub struct InvoiceCreation {
     relay: RelayWaker,
     clock: ClockHandle,
     terms: CommissionTerms,
-    due_after: TimeDelta,
+    due_after_days: u64,
 }
 
 platform::from_environment!(InvoiceCreation {
@@ -36,7 +35,7 @@ platform::from_environment!(InvoiceCreation {
     relay,
     clock,
     terms: read_terms,
-    due_after: read_due_after,
+    due_after_days: read_due_after_days,
 });
 
 /// Reads `COMMISSION_YEARLY_RATE`, `COMMISSION_YEARLY_MINIMUM_CENTS` and `COMMISSION_FREE_LIMIT_CENTS`.
@@ -54,25 +53,33 @@ fn read_terms(environment: &mut Environment) -> Option<CommissionTerms> {
 }
 
 /// Reads `INVOICE_DUE_DAYS`.
-fn read_due_after(environment: &mut Environment) -> Option<TimeDelta> {
+fn read_due_after_days(environment: &mut Environment) -> Option<u64> {
     let days: u16 = environment.required("INVOICE_DUE_DAYS")?;
     if days == 0 {
         environment
             .problem("INVOICE_DUE_DAYS has to be at least 1: an invoice is due in the future".to_owned());
         return None;
     }
-    Some(TimeDelta::days(i64::from(days)))
+    Some(u64::from(days))
 }
 
 impl InvoiceCreation {
-    /// Creates the invoices that are missing at the time of a run.
+    /// The same by another clock.
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: ClockHandle) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Creates the invoices that are missing on the day that a run works for. They are of the day on which it executes, and due
+    /// some days after that, however late it is.
     ///
     /// # Errors
     /// When the database fails; then nothing was created.
     pub async fn run(&self, run: ScheduledRun) -> Result<InvoicingReport, Error> {
-        let now = run.time(&self.clock);
-        let periods = BillingPeriod::ended_within(MarketCalendar::business_date(now), CATCH_UP_DAYS);
-        let due_date = now + self.due_after;
+        let worked_for = MarketCalendar::business_date(run.due_at(&self.clock));
+        let periods = BillingPeriod::ended_within(worked_for, CATCH_UP_DAYS);
+        let now = run.executed_at(&self.clock);
+        let due_date = MarketCalendar::days_after(now, self.due_after_days);
         let id = correlation::current();
         let created = self.database.transaction(async |connection| {
             store::extend_timeouts(connection).await?;

@@ -32,9 +32,10 @@ pub struct InvoiceView {
     pub period_start: NaiveDate,
     /// Last day of the period.
     pub period_end: NaiveDate,
-    /// From when on it is charged (RFC 3339, UTC).
+    /// From when on it is charged, the first moment of a day in New York (RFC 3339, UTC).
     pub due_date: DateTime<Utc>,
-    /// When a declined charge is tried again by itself (RFC 3339, UTC); null when it isn't.
+    /// From when on a declined charge is tried again by itself, the first moment of a day in New York (RFC 3339, UTC); null
+    /// when it isn't.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// When it was paid (RFC 3339, UTC); null while it isn't.
     pub paid_at: Option<DateTime<Utc>>,

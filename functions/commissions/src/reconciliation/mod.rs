@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::commissions::charge::ChargeStatus;
 use domain::ids::StripePaymentIntentId;
 use domain::lookup::{LookupSchedule, Next};
+use domain::market::MarketCalendar;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -90,7 +91,7 @@ impl Reconciler {
     /// # Errors
     /// When the database fails, or Stripe doesn't list its payments.
     pub async fn run(&self, run: ScheduledRun, deadline: Deadline) -> Result<ReconciliationReport, Error> {
-        let run_at = run.time(&self.clock);
+        let run_at = run.executed_at(&self.clock);
         let mut report = ReconciliationReport::default();
         self.look_up_due(&mut report, run_at, deadline).await?;
         report.is_complete = self.compare(&mut report, deadline).await?;
@@ -178,8 +179,11 @@ impl Reconciler {
         let lookups = charge.lookups.unsigned_abs();
         let next = match LookupSchedule::STANDARD.next(lookups, charge.created_at, now.max(run_at)) {
             Next::At(at) => Some(at),
-            // A charge that Stripe is processing, or a customer has to confirm, is looked up for as long as it takes.
-            Next::GiveUp if charge.status != ChargeStatus::Unknown => Some(run_at + TimeDelta::days(1)),
+            // A charge that Stripe is processing, or a customer has to confirm, is looked up for as long as it takes: by the
+            // next day's run, though that may execute some seconds earlier in the day.
+            Next::GiveUp if charge.status != ChargeStatus::Unknown => {
+                Some(MarketCalendar::days_after(run_at, 1))
+            }
             Next::GiveUp => None,
         };
         store::set_next_lookup(connection, charge.id, next).await?;

@@ -1,6 +1,7 @@
 //! What commissions publishes.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::market::MarketCalendar;
 use serde::Deserialize;
 
 use super::content::{Describe, Field, Parts};
@@ -34,7 +35,10 @@ impl Describe for Charged {
                 ("period_start", Field::Day(self.period.period_start)),
                 ("period_end", Field::Day(self.period.period_end)),
                 ("payment_method", Field::Text(self.payment_method.0)),
-                ("charged_on", Field::Day(self.charged_at.date_naive())),
+                (
+                    "charged_on",
+                    Field::Day(MarketCalendar::business_date(self.charged_at)),
+                ),
             ],
         }
     }

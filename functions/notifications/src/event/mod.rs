@@ -136,6 +136,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_receipt_has_the_day_of_new_york_like_the_invoice() {
+        let mut event = sample(Kind::CommissionCharged);
+        event.data["charged_at"] = json!("2026-11-04T03:30:00Z");
+        let paid_on = Field::Day("2026-11-03".parse().unwrap());
+        assert_eq!(content(&event).unwrap().unwrap().fields["charged_on"], paid_on);
+    }
+
+    #[test]
     fn free_text_of_other_areas_is_left_out() {
         let of_sample = |kind| content(&sample(kind)).unwrap().unwrap();
         let rejected = of_sample(Kind::WithdrawalRejected);

@@ -67,7 +67,7 @@ impl DailyBalances {
     /// # Errors
     /// When the day has not begun, or the database or the queue fails.
     pub async fn run(&self, scheduled: ScheduledRun) -> Result<Report, Error> {
-        let business_date = MarketCalendar::business_date(scheduled.time(&self.clock));
+        let business_date = MarketCalendar::business_date(scheduled.due_at(&self.clock));
         if business_date > MarketCalendar::business_date(self.clock.now()) {
             return Err(Error::BusinessDateAhead { business_date });
         }

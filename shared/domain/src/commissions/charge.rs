@@ -1,14 +1,21 @@
 //! A charge: one attempt to take an invoice's amount from a payment method. The API lists them as `attempts`, the database as
 //! `invoice_payments`.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 
 use crate::ids::InvoiceId;
+use crate::market::MarketCalendar;
 use crate::stored::{named_enum, stored_as_text};
 use crate::transition::{Code, Transition};
 
-/// How long a customer has to confirm a charge that needs it.
-pub const CONFIRMATION_TIME: TimeDelta = TimeDelta::days(7);
+/// How many days a customer has to confirm a charge that needs it.
+const CONFIRMATION_DAYS: u64 = 7;
+
+/// Until when a customer has to confirm a charge that needs it since a time: the first moment of a New York day, on which the
+/// daily run closes it.
+pub fn confirm_until(since: DateTime<Utc>) -> DateTime<Utc> {
+    MarketCalendar::days_after(since, CONFIRMATION_DAYS)
+}
 
 named_enum! {
     /// The status of a charge, one attempt of an invoice. As long as its outcome is unknown it is in flight, and there is no other.
@@ -150,6 +157,13 @@ mod tests {
             Failed.after(StripeChargeState::Processing),
             Transition::AlreadyApplied
         );
+    }
+
+    #[test]
+    fn a_charge_is_confirmed_within_7_days_of_new_york() {
+        let until = |since: &str| confirm_until(since.parse().unwrap()).to_rfc3339();
+        assert_eq!(until("2026-12-01T12:45:30Z"), "2026-12-08T05:00:00+00:00");
+        assert_eq!(until("2026-10-31T12:45:30Z"), "2026-11-07T05:00:00+00:00");
     }
 
     #[test]

@@ -1,29 +1,55 @@
 //! Dunning: when an invoice is charged, when a failed charge is retried, and when nothing more is tried.
+//!
+//! Days are those of New York. What is due on a day is due from its first moment: runs come once a day, some seconds or hours
+//! after the time of their schedule, so a time of the day would put off by a day whatever is due a second later.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::commissions::decline::DeclineKind;
 use crate::commissions::invoice::InvoiceStatus;
+use crate::market::MarketCalendar;
 
 /// After how many days a soft decline is tried again; after the last one the invoice is uncollectible.
-pub const RETRY_DAYS: [i64; 4] = [1, 3, 5, 7];
+const RETRY_DAYS: [u64; 4] = [1, 3, 5, 7];
 /// An invoice that can't be retried (no card, or one that is declined for good) is given up when its retries would have
 /// been used up.
-const GIVEN_UP_AFTER: TimeDelta =
-    TimeDelta::days(RETRY_DAYS[0] + RETRY_DAYS[1] + RETRY_DAYS[2] + RETRY_DAYS[3]);
+const GIVEN_UP_AFTER_DAYS: u64 = RETRY_DAYS[0] + RETRY_DAYS[1] + RETRY_DAYS[2] + RETRY_DAYS[3];
+
+/// The times that a statement compares with those of invoices, to find the ones for which something may have to be done
+/// today: all that [`Dunning::step`] acts on are among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueToday {
+    /// What is due or retried before this.
+    pub due_before: DateTime<Utc>,
+    /// What failed for the first time before this, and is given up where it isn't retried.
+    pub failed_before: DateTime<Utc>,
+}
+
+impl DueToday {
+    /// On the New York day of a time.
+    pub fn at(now: DateTime<Utc>) -> DueToday {
+        let given_up = MarketCalendar::business_date(now)
+            .checked_sub_days(chrono::Days::new(GIVEN_UP_AFTER_DAYS))
+            .and_then(|date| date.succ_opt());
+        DueToday {
+            due_before: MarketCalendar::days_after(now, 1),
+            failed_before: given_up.map_or(DateTime::<Utc>::MIN_UTC, MarketCalendar::start_of),
+        }
+    }
+}
 
 /// How far the dunning of an invoice has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dunning {
     /// State of the invoice.
     pub status: InvoiceStatus,
-    /// From when on its money is charged.
+    /// From which day on its money is charged.
     pub due_date: DateTime<Utc>,
     /// Attempts that failed.
     pub failed_attempts: u32,
     /// When an attempt first failed, or a payment method was first missing.
     pub first_failed_at: Option<DateTime<Utc>>,
-    /// When the same payment method is tried again; nothing when it isn't.
+    /// From when on the same payment method is tried again: the first moment of a day. Nothing when it isn't.
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
@@ -55,7 +81,8 @@ impl Dunning {
         last_attempt_at: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> DunningStep {
-        if !self.status.is_owed() || now < self.due_date {
+        let today = DueToday::at(now);
+        if !self.status.is_owed() || self.due_date >= today.due_before {
             return DunningStep::Wait;
         }
         let is_new_method =
@@ -66,11 +93,11 @@ impl Dunning {
         if self.status == InvoiceStatus::Uncollectible {
             return DunningStep::Wait;
         }
-        let retry_is_due = self.next_attempt_at.is_some_and(|at| at <= now);
+        let retry_is_due = self.next_attempt_at.is_some_and(|at| at < today.due_before);
         match (method, self.first_failed_at) {
             (Some(_), _) if retry_is_due => DunningStep::Charge,
             (None, None) => DunningStep::AskForMethod,
-            (_, Some(first)) if self.has_no_retry(method) && now >= first + GIVEN_UP_AFTER => {
+            (_, Some(first)) if self.has_no_retry(method) && first < today.failed_before => {
                 DunningStep::GiveUp
             }
             _ => DunningStep::Wait,
@@ -104,7 +131,7 @@ impl Dunning {
             first_failed_at: self.first_failed_at.or(Some(now)),
             next_attempt_at: retry
                 .filter(|_| is_retried)
-                .and_then(|days| now.checked_add_signed(TimeDelta::days(days))),
+                .map(|days| MarketCalendar::days_after(now, days)),
         }
     }
 
@@ -120,6 +147,8 @@ impl Dunning {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::transition::Transition;
 
@@ -161,8 +190,9 @@ mod tests {
         let card = card(day(-30));
         let (mut dunning, mut now) = (new(), day(0));
         for days in RETRY_DAYS {
-            dunning = dunning.after_failure(DeclineKind::Soft, now);
-            let next = now + TimeDelta::days(days);
+            // Late in the evening there: the retry is due from the first moment of its day on all the same.
+            dunning = dunning.after_failure(DeclineKind::Soft, now + TimeDelta::hours(23));
+            let next = now + TimeDelta::days(i64::try_from(days).unwrap());
             assert_eq!(dunning.next_attempt_at, Some(next));
             let just_before = next - TimeDelta::seconds(1);
             assert_eq!(dunning.step(card, Some(now), just_before), DunningStep::Wait);
@@ -175,6 +205,49 @@ mod tests {
         assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
         assert_eq!((dunning.failed_attempts, dunning.next_attempt_at), (5, None));
         assert_eq!(dunning.step(card, Some(now), day(400)), DunningStep::Wait);
+    }
+
+    /// Runs at their daily time, each some seconds later than it, over the change of clocks in November or in March.
+    #[test]
+    fn daily_runs_retry_on_days_1_4_9_and_16_however_many_seconds_they_are_late() {
+        for first_run in [
+            "2026-10-20T12:45:00Z",
+            "2026-10-31T12:45:00Z",
+            "2027-03-05T12:45:00Z",
+        ] {
+            let (card, mut last) = (card(at("2026-01-01T00:00:00Z")), None);
+            let (mut dunning, mut attempts) = (
+                Dunning {
+                    due_date: at(first_run),
+                    ..new()
+                },
+                Vec::new(),
+            );
+            for day in 0..=20 {
+                let late = TimeDelta::seconds((20 - day) * 13 % 60);
+                let now = at(first_run) + TimeDelta::days(day) + late;
+                if dunning.step(card, last, now) == DunningStep::Charge {
+                    // The outcome comes a moment after the decision.
+                    dunning = dunning.after_failure(DeclineKind::Soft, now + TimeDelta::seconds(5));
+                    last = Some(now);
+                    attempts.push(day);
+                }
+            }
+            assert_eq!(attempts, [0, 1, 4, 9, 16], "from {first_run}");
+        }
+    }
+
+    #[test]
+    fn an_invoice_is_given_up_on_the_16th_day_after_its_first_failure_whatever_the_time() {
+        let failed = new().without_method(at("2026-10-20T12:45:30Z"));
+        assert_eq!(
+            failed.step(None, None, at("2026-11-05T04:59:59Z")),
+            DunningStep::Wait
+        );
+        assert_eq!(
+            failed.step(None, None, at("2026-11-05T05:00:00Z")),
+            DunningStep::GiveUp
+        );
     }
 
     #[test]

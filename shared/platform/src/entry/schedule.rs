@@ -40,8 +40,11 @@ pub trait Job: Sized + 'static {
     ) -> impl Future<Output = Result<Self::Report, Self::Error>>;
 }
 
-/// The input of a job whose work belongs to a day: the schedule says when the run was due, so that one that comes late,
-/// or again, still works for its own day. In the template: `{"scheduled_time":"<aws.scheduler.scheduled-time>"}`.
+/// The input of a job that is started by a schedule, which says when the run was due. It executes later: by seconds as a rule,
+/// by hours when it was held up or comes again. In the template: `{"scheduled_time":"<aws.scheduler.scheduled-time>"}`.
+///
+/// Either time has its use, and they aren't compared with each other's: [`due_at`](Self::due_at) says which day a run works
+/// for, and [`executed_at`](Self::executed_at) is of the clock that stored times are of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduledRun {
@@ -51,9 +54,16 @@ pub struct ScheduledRun {
 }
 
 impl ScheduledRun {
-    /// The time that the run works for.
-    pub fn time(&self, clock: &impl Clock) -> DateTime<Utc> {
+    /// When the run was due: one that comes late, or again, still works for its own day. Times that were stored are never
+    /// compared with it: those of the run before are seconds later than its own.
+    pub fn due_at(&self, clock: &impl Clock) -> DateTime<Utc> {
         self.scheduled_time.unwrap_or_else(|| clock.now())
+    }
+
+    /// When the run executes, by the clock that everything stored is dated from. A run by hand may be told a later time than
+    /// it is, and then plays that time.
+    pub fn executed_at(&self, clock: &impl Clock) -> DateTime<Utc> {
+        self.due_at(clock).max(clock.now())
     }
 }
 
@@ -119,13 +129,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_works_for_the_time_it_was_due_at() {
+    fn a_run_works_for_the_time_it_was_due_at_and_executes_by_the_clock() {
         let now = "2026-03-03T05:10:00Z".parse().unwrap();
         let clock = ManualClock::new(now);
         let run: ScheduledRun =
             serde_json::from_value(json!({"scheduled_time": "2026-03-02T22:00:00Z"})).unwrap();
-        assert_eq!(run.time(&clock).to_rfc3339(), "2026-03-02T22:00:00+00:00");
-        assert_eq!(ScheduledRun::default().time(&clock), now);
+        assert_eq!(run.due_at(&clock).to_rfc3339(), "2026-03-02T22:00:00+00:00");
+        assert_eq!(run.executed_at(&clock), now);
+        clock.set("2026-03-02T21:00:00Z".parse().unwrap());
+        assert_eq!(run.executed_at(&clock), run.due_at(&clock));
+        clock.set(now);
+        assert_eq!(ScheduledRun::default().due_at(&clock), now);
+        assert_eq!(ScheduledRun::default().executed_at(&clock), now);
         let empty: ScheduledRun = serde_json::from_value(json!({})).unwrap();
         assert_eq!(empty, ScheduledRun::default());
         for wrong in [

@@ -95,7 +95,7 @@ impl Story<'_> {
         say("\n15. The same card after 1, 3, 5 and 7 days, until the invoice is given up");
         let (mut at, mut between, mut given_up) = (due, 0, Value::Null);
         for (tried, days) in (2..).zip(RETRY_DAYS) {
-            let early = at + TimeDelta::days(days) - TimeDelta::hours(1);
+            let early = at + TimeDelta::days(days) - TimeDelta::hours(14);
             let early = self.payer.fixture.bill("pay_invoices", early).await?;
             between += early["invoices"].as_i64().unwrap_or_default();
             at += TimeDelta::days(days);

@@ -139,8 +139,8 @@ impl<'a> Payer<'a> {
 /// When an invoice is charged for the first time.
 pub(crate) fn due(invoice: &Value) -> Result<DateTime<Utc>> {
     let due: DateTime<Utc> = serde_json::from_value(invoice["due_date"].clone())?;
-    // What the API shows may be rounded.
-    Ok(due + TimeDelta::seconds(1))
+    // Noon or so: days can be added to it whether or not clocks change on the way.
+    Ok(due + TimeDelta::hours(12))
 }
 
 /// The notification, or preference, of a kind.
