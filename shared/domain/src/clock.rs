@@ -1,12 +1,13 @@
 //! The time as an input. The clock that follows the real time belongs to the platform.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Something that knows what time it is.
-pub trait Clock: Send + Sync {
+pub trait Clock: Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> DateTime<Utc>;
 }

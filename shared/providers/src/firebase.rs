@@ -1,9 +1,10 @@
 //! Firebase Cloud Messaging, HTTP v1: pushes to phones.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use domain::clock::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,7 @@ pub struct Firebase {
     base: String,
     project: String,
     account: ServiceAccount,
+    clock: Arc<dyn Clock>,
     token: Mutex<Option<Token>>,
 }
 
@@ -96,12 +98,18 @@ impl Firebase {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: String, project: String, account: ServiceAccount) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        base: String,
+        project: String,
+        account: ServiceAccount,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client()?,
             base,
             project,
             account,
+            clock,
             token: Mutex::new(None),
         })
     }
@@ -175,7 +183,7 @@ impl Firebase {
     }
 
     fn assertion(&self) -> Result<String, String> {
-        let now = Utc::now().timestamp();
+        let now = self.clock.now().timestamp();
         let claims = Assertion {
             iss: &self.account.client_email,
             scope: SCOPE,

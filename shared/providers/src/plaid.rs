@@ -1,8 +1,10 @@
 //! Plaid, through which banks are linked: the balance of a bank account.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
+use domain::clock::Clock;
 use domain::currency::Currency;
 use domain::ids::PlaidAccountId;
 use domain::money::{Money, Rounding};
@@ -37,6 +39,7 @@ pub struct Plaid {
     http: Client,
     base: String,
     credentials: Credentials,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Deserialize)]
@@ -77,18 +80,23 @@ impl Plaid {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: String, credentials: Credentials) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        base: String,
+        credentials: Credentials,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client()?,
             base,
             credentials,
+            clock,
         })
     }
 
     /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
     /// report the available one. Rounded down to a cent.
     pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
-        let oldest = (Utc::now() - MAX_BALANCE_AGE).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let oldest = (self.clock.now() - MAX_BALANCE_AGE).to_rfc3339_opts(SecondsFormat::Secs, true);
         let options = json!({"account_ids": [account], "min_last_updated_datetime": oldest});
         let body = json!({"access_token": token, "options": options});
         let response = self.post("/accounts/balance/get", body, deadline).await;

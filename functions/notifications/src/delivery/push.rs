@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use domain::ids::ProfileId;
 use futures::future::join_all;
+use platform::clock::ClockHandle;
 use platform::config::Environment;
 use platform::deadline::Deadline;
 use platform::entry::stream::Change;
@@ -42,6 +43,7 @@ pub struct Pusher {
     undeliverable: UndeliverableQueue,
     base: String,
     project: String,
+    clock: ClockHandle,
     client: Rotating<Firebase>,
 }
 
@@ -51,6 +53,7 @@ platform::from_environment!(Pusher {
     undeliverable: UndeliverableQueue::of_pushes,
     base: |environment: &mut Environment| environment.required("FIREBASE_API_BASE"),
     project: |environment: &mut Environment| environment.required("FIREBASE_PROJECT_ID"),
+    clock,
     client: Rotating::named("FIREBASE_SECRET"),
 });
 
@@ -146,8 +149,13 @@ impl Pusher {
     }
 
     fn connect(&self, account: ServiceAccount) -> Result<Firebase, Error> {
-        Firebase::new(self.base.clone(), self.project.clone(), account)
-            .map_err(|error| ProviderError::unavailable(PROVIDER, &error).into())
+        Firebase::new(
+            self.base.clone(),
+            self.project.clone(),
+            account,
+            self.clock.clone().into(),
+        )
+        .map_err(|error| ProviderError::unavailable(PROVIDER, &error).into())
     }
 }
 

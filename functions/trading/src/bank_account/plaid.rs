@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use domain::money::Money;
+use platform::clock::ClockHandle;
 use platform::config::{Environment, FromEnvironment};
 use platform::deadline::Deadline;
 use platform::security::sealed::LazyDataKey;
@@ -24,12 +25,14 @@ pub(super) struct Bank(Arc<Inner>);
 struct Inner {
     base: String,
     data_key: LazyDataKey,
+    clock: ClockHandle,
     client: Rotating<Plaid>,
 }
 
 platform::from_environment!(Inner {
     base: |environment: &mut Environment| environment.required("PLAID_API_BASE"),
     data_key,
+    clock,
     client: Rotating::named("PLAID_SECRET"),
 });
 
@@ -64,7 +67,7 @@ impl Bank {
 
     async fn client(&self) -> Result<Arc<Plaid>, Error> {
         let make = |credentials| {
-            Plaid::new(self.0.base.clone(), credentials)
+            Plaid::new(self.0.base.clone(), credentials, self.0.clock.clone().into())
                 .map_err(|error| Error::from(ProviderError::unavailable(PARTY, &error)))
         };
         self.0.client.get(make).await

@@ -65,8 +65,13 @@ impl Broker {
             let (database, clock) = (inner.database.clone(), inner.clock.clone());
             let sessions =
                 SharedSessions::new(database, clock, key.clone(), credentials.app_key.expose_secret());
-            DriveWealth::new(inner.base.clone(), credentials, sessions)
-                .map_err(|error| Error::from(ProviderError::unavailable(PARTY, &error)))
+            DriveWealth::new(
+                inner.base.clone(),
+                credentials,
+                sessions,
+                inner.clock.clone().into(),
+            )
+            .map_err(|error| Error::from(ProviderError::unavailable(PARTY, &error)))
         };
         inner.client.get(make).await
     }

@@ -1,8 +1,10 @@
 //! One call with everything around it: session, retries, deadline, classification of what came back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::clock::Clock;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -30,6 +32,7 @@ pub struct DriveWealth<S> {
     base: String,
     credentials: Credentials,
     store: S,
+    pub(super) clock: Arc<dyn Clock>,
     session: Mutex<Option<Session>>,
 }
 
@@ -87,12 +90,18 @@ impl<S: SessionStore> DriveWealth<S> {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: String, credentials: Credentials, store: S) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        base: String,
+        credentials: Credentials,
+        store: S,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             http: http::client()?,
             base,
             credentials,
             store,
+            clock,
             session: Mutex::new(None),
         })
     }
@@ -156,7 +165,7 @@ impl<S: SessionStore> DriveWealth<S> {
         self.http
             .request(method, format!("{}{path}", self.base))
             .header("dw-client-app-key", self.credentials.app_key.expose_secret())
-            .header("dw-request-timestamp", Utc::now().to_rfc3339())
+            .header("dw-request-timestamp", self.clock.now().to_rfc3339())
     }
 
     /// A usable session. Within the instance the lock lets one task renew; between instances the store does.
@@ -164,13 +173,13 @@ impl<S: SessionStore> DriveWealth<S> {
         let mut cached = self.session.lock().await;
         if let Some(session) = cached
             .as_ref()
-            .filter(|session| session.is_usable(Utc::now(), stale))
+            .filter(|session| session.is_usable(self.clock.now(), stale))
         {
             return Ok(session.clone());
         }
         for _ in 0..RENEWAL_TRIES {
             let (shared, version) = self.store.load().await?;
-            if let Some(session) = shared.filter(|session| session.is_usable(Utc::now(), stale)) {
+            if let Some(session) = shared.filter(|session| session.is_usable(self.clock.now(), stale)) {
                 return Ok(cached.insert(session).clone());
             }
             if self.store.claim_renewal(version).await? {

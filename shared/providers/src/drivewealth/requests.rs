@@ -1,6 +1,5 @@
 //! The calls that Moneta makes.
 
-use chrono::Utc;
 use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId};
 use domain::trading::portfolio::Targets;
 use reqwest::Method;
@@ -99,7 +98,7 @@ impl<S: SessionStore> DriveWealth<S> {
     /// An account.
     pub async fn account(&self, id: &DriveWealthAccountId, deadline: Instant) -> Outcome<BrokerAccount> {
         let request = Request::get(format!("/accounts/{}", segment(id.as_str())));
-        let asked_at = Utc::now();
+        let asked_at = self.clock.now();
         self.call(request, deadline)
             .await
             .read(|body| wire::account(&body, asked_at))
