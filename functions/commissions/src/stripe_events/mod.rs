@@ -67,6 +67,7 @@ impl StripeEvents {
             event_id: event.id.as_str(),
             kind: &event.kind,
             occurred_at: event.created_at,
+            received_at: self.clock.now(),
             payload: &payload,
         };
         let apply = inbox::once(&self.database, &arrival, async |connection| {

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::trading::money_flow::Direction;
+use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::messaging::inbox::{self, Arrival};
@@ -36,12 +37,14 @@ pub struct DriveWealthEvents {
     database: Database,
     broker: Broker,
     payments: PaymentRecorder,
+    clock: ClockHandle,
 }
 
 platform::from_environment!(DriveWealthEvents {
     database,
     broker,
-    payments
+    payments,
+    clock
 });
 
 impl DriveWealthEvents {
@@ -58,6 +61,7 @@ impl DriveWealthEvents {
             event_id: &event.id,
             kind: &event.kind,
             occurred_at: event.timestamp,
+            received_at: self.clock.now(),
             payload: &event.payload,
         };
         match event.kind.as_str() {

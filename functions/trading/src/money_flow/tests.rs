@@ -286,6 +286,7 @@ async fn a_payment_that_disagrees_or_repeats_its_event_changes_no_status() {
         event_id: "event-1",
         kind: "deposits.updated",
         occurred_at: bench.clock.now(),
+        received_at: bench.clock.now(),
         payload: &payload,
     };
     for expected in [Recorded::Changed, Recorded::Duplicate] {

@@ -64,6 +64,7 @@ impl CashChanges {
             event_id: &event_id,
             kind: &event.kind,
             occurred_at: event.occurred_at,
+            received_at: self.clock.now(),
             payload: &payload,
         };
         inbox::once(&self.database, &arrival, async |connection| {

@@ -19,6 +19,8 @@ pub struct Arrival<'a> {
     pub kind: &'a str,
     /// When it happened, as the sender says.
     pub occurred_at: DateTime<Utc>,
+    /// When it came, by our clock: by this it is forgotten after some months.
+    pub received_at: DateTime<Utc>,
     /// The event as it came: as text, so that its numbers stay what they are.
     pub payload: &'a RawValue,
 }
@@ -52,13 +54,14 @@ where
 /// When the database fails.
 pub async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
     let inserted = sqlx::query!(
-        "INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload, received_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         arrival.source,
         arrival.event_id,
         arrival.kind,
         arrival.occurred_at,
         Json(arrival.payload) as _,
+        arrival.received_at,
     )
     .execute(connection)
     .await?;
