@@ -17,6 +17,8 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
 
+use crate::clock::LocalClock;
+
 /// Where the state directory says who issues its tokens.
 const ISSUER_FILE: &str = "keys/issuer.url";
 /// The audience of local tokens.
@@ -120,6 +122,7 @@ pub struct LocalIssuer {
     verifying: DecodingKey,
     validation: Validation,
     issuer: String,
+    clock: LocalClock,
     jwks: Value,
 }
 
@@ -135,14 +138,14 @@ impl std::fmt::Debug for LocalIssuer {
 impl LocalIssuer {
     /// Reads the issuer's key pair from the state directory, or makes and keeps one. The issuer is the address of the
     /// local cloud, which answers `/.well-known/openid-configuration`.
-    pub fn load_or_create(state_dir: &Path, issuer: &str) -> anyhow::Result<Self> {
+    pub fn load_or_create(state_dir: &Path, issuer: &str, clock: LocalClock) -> anyhow::Result<Self> {
         let pem = load_or_make(&state_dir.join("keys/issuer.pem"), make_rsa_key)?;
         let public = RsaPublicKey::from(&RsaPrivateKey::from_pkcs8_pem(std::str::from_utf8(&pem)?)?);
         let modulus = URL_SAFE_NO_PAD.encode(public.n().to_bytes_be());
         let exponent = URL_SAFE_NO_PAD.encode(public.e().to_bytes_be());
         let mut validation = Validation::new(Algorithm::RS256);
-        validation.leeway = 0;
-        validation.validate_nbf = true;
+        // By the local cloud's clock, after the rest.
+        validation.validate_exp = false;
         validation.set_issuer(&[issuer]);
         // A token may name its audience in another claim.
         validation.validate_aud = false;
@@ -153,6 +156,7 @@ impl LocalIssuer {
             verifying: DecodingKey::from_rsa_components(&modulus, &exponent)?,
             validation,
             issuer: issuer.to_owned(),
+            clock,
             jwks: json!({ "keys": [{
                 "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID, "n": modulus, "e": exponent,
             }] }),
@@ -197,7 +201,7 @@ impl LocalIssuer {
         let Value::Object(given) = claims else {
             anyhow::bail!("the claims must be a JSON object");
         };
-        let now = chrono::Utc::now().timestamp();
+        let now = self.clock.now().timestamp();
         let mut claims = serde_json::Map::new();
         claims.insert(
             "iss".to_owned(),
@@ -236,12 +240,14 @@ impl LocalIssuer {
     pub fn verify(&self, token: &str) -> Result<Value, Refused> {
         match jsonwebtoken::decode::<Value>(token, &self.verifying, &self.validation) {
             Ok(token) if token.header.kid.as_deref() != Some(KEY_ID) => Err(Refused::Key),
-            Ok(token) if is_from_the_future(&token.claims) => Err(Refused::NotYetValid),
-            Ok(token) if !is_for_us(&token.claims) => Err(Refused::Audience),
-            Ok(token) => Ok(token.claims),
+            Ok(token) => {
+                check_times(&token.claims, self.clock.now().timestamp())?;
+                if !is_for_us(&token.claims) {
+                    return Err(Refused::Audience);
+                }
+                Ok(token.claims)
+            }
             Err(error) => Err(match error.kind() {
-                ErrorKind::ExpiredSignature => Refused::Expired,
-                ErrorKind::ImmatureSignature => Refused::NotYetValid,
                 ErrorKind::InvalidSignature => Refused::Signature,
                 ErrorKind::InvalidIssuer => Refused::Issuer,
                 _ => Refused::Malformed,
@@ -264,10 +270,23 @@ fn is_for_us(claims: &Value) -> bool {
     }
 }
 
-/// Whether the token says that it was made later than now.
-fn is_from_the_future(claims: &Value) -> bool {
-    let issued_at = claims.get("iat").and_then(Value::as_i64);
-    issued_at.is_some_and(|issued_at| issued_at > chrono::Utc::now().timestamp())
+/// Whether a token is good at a time, in seconds since 1970.
+fn check_times(claims: &Value, now: i64) -> Result<(), Refused> {
+    let time = |name: &str| {
+        claims
+            .get(name)
+            .map(|time| time.as_i64().ok_or(Refused::Malformed))
+    };
+    let expires_at = time("exp").unwrap_or(Err(Refused::Malformed))?;
+    if expires_at < now {
+        return Err(Refused::Expired);
+    }
+    for begins_at in [time("nbf"), time("iat")].into_iter().flatten() {
+        if begins_at? > now {
+            return Err(Refused::NotYetValid);
+        }
+    }
+    Ok(())
 }
 
 /// The service account with which a function signs in to the Firebase sandbox.
@@ -364,7 +383,7 @@ mod tests {
 
     fn issuer() -> (tempfile::TempDir, LocalIssuer) {
         let state = tempfile::tempdir().unwrap();
-        let issuer = LocalIssuer::load_or_create(state.path(), ISSUER).unwrap();
+        let issuer = LocalIssuer::load_or_create(state.path(), ISSUER, LocalClock::default()).unwrap();
         (state, issuer)
     }
 
@@ -375,9 +394,30 @@ mod tests {
             .mint(json!({ "profile_id": 7 }), TokenOptions::default())
             .unwrap();
         assert_eq!(issuer.verify(&token).unwrap()["profile_id"], 7);
-        let again = LocalIssuer::load_or_create(state.path(), ISSUER).unwrap();
+        let again = LocalIssuer::load_or_create(state.path(), ISSUER, LocalClock::default()).unwrap();
         assert_eq!(again.verify(&token).unwrap()["iss"], ISSUER);
         assert_eq!(again.jwks(), issuer.jwks());
+    }
+
+    #[test]
+    fn a_token_goes_by_the_local_clouds_clock() {
+        let state = tempfile::tempdir().unwrap();
+        let clock = LocalClock::default();
+        let issuer = LocalIssuer::load_or_create(state.path(), clock.clone()).unwrap();
+        let mint = || {
+            issuer
+                .mint(json!({ "profile_id": 7 }), TokenOptions::default())
+                .unwrap()
+        };
+        let before = mint();
+        clock
+            .set(Some(chrono::Utc::now() + chrono::TimeDelta::days(30)))
+            .unwrap();
+        assert_eq!(issuer.verify(&before).unwrap_err(), Refused::Expired);
+        let after = mint();
+        assert_eq!(issuer.verify(&after).unwrap()["profile_id"], 7);
+        clock.set(None).unwrap();
+        assert_eq!(issuer.verify(&after).unwrap_err(), Refused::NotYetValid);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod backends;
 pub mod cli;
+mod clock;
 mod cloud;
 mod gateway;
 mod guard;
@@ -19,9 +20,11 @@ mod sources;
 pub mod template;
 mod util;
 
+pub use clock::{ClockMove, ClockView, LocalClock, SchedulesToRun};
 pub use cloud::LocalCloud;
 pub use keys::TokenOptions;
 pub use options::{DEFAULT_PORT, External, Options};
 pub use runtime::{InvocationResult, Level, LogLine};
+pub use sources::playing::{ClockMoved, PlayedRun};
 pub use sources::queues::{QueueStatus, SeenMessage};
 pub use util::http_client;

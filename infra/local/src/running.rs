@@ -6,15 +6,15 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
-use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::{
+    clock::{ClockMove, LocalClock},
     keys::{LocalIssuer, TokenOptions},
     options::Options,
     progress::Console,
     runtime::{InvocationResult, Logs, Runtime},
-    sources::{self, Sources, queues::Queues},
+    sources::{self, Sources, playing::ClockMoved, queues::Queues},
     template::{Event, Schedule, Template},
 };
 
@@ -27,6 +27,7 @@ const MAX_LINES_SHOWN: usize = 10;
 pub(crate) struct Running {
     pub(crate) url: String,
     pub(crate) options: Options,
+    pub(crate) clock: LocalClock,
     pub(crate) template: Template,
     pub(crate) issuer: LocalIssuer,
     pub(crate) runtime: Arc<Runtime>,
@@ -64,7 +65,7 @@ impl Running {
             None => {
                 let schedule = self.schedules(function).next();
                 let schedule = schedule.ok_or_else(|| anyhow!("{function} has no schedule"))?;
-                sources::input_of(schedule, Utc::now())
+                sources::input_of(schedule, self.clock.now())
             }
         };
         self.runtime.invoke(function, &input).await
@@ -85,6 +86,14 @@ impl Running {
     /// The sources, once they run.
     pub(crate) fn sources(&self) -> Option<Arc<Sources>> {
         crate::util::lock(&self.sources).clone()
+    }
+
+    /// Moves the clock, and runs the schedules whose times are passed.
+    pub(crate) async fn move_clock(&self, to: &ClockMove) -> anyhow::Result<ClockMoved> {
+        let sources = self.sources();
+        let sources = sources
+            .ok_or_else(|| anyhow!("the local cloud is starting or stopping; its clock isn't moved"))?;
+        sources.move_clock(to).await
     }
 
     /// Whether the template has the function that brings the database up to date.

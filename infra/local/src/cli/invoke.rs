@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Client, TokenArguments, up};
 use crate::{
+    clock::LocalClock,
     keys::{LocalIssuer, TokenOptions},
     options::{DEFAULT_PORT, Options},
     progress::{in_words, say, warn},
@@ -119,7 +120,7 @@ pub(super) async fn token(
     let state = Options::development_state(root);
     let issuer =
         LocalIssuer::last_issuer(&state).unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
-    let issuer = LocalIssuer::load_or_create(&state, &issuer)?;
+    let issuer = LocalIssuer::load_or_create(&state, &issuer, LocalClock::open(&state)?)?;
     let options = TokenOptions {
         expires_in_s: arguments.expires_in,
         ..TokenOptions::default()

@@ -2,6 +2,7 @@
 
 mod build;
 mod client;
+mod clock;
 mod inspect;
 mod invoke;
 mod openapi;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "Examples:
   moneta token --profile-id 1               a token for requests
   moneta invoke deposit_funds               call a function with events/deposit_funds.json
   moneta schedule reconcile_trading         run a schedule now
+  moneta clock +1month                      live through a month, schedules included
   moneta queues redrive drivewealth-events  send back the messages of its dead-letter queue
   moneta logs deposit_funds --follow        watch a function
   moneta trace CORRELATION_ID               one request through all functions
@@ -88,6 +90,21 @@ enum Command {
         /// The input, as JSON; that of its first schedule by name, when not given.
         #[arg(long, value_name = "JSON")]
         input: Option<String>,
+    },
+    /// Show or move the clock: schedules, functions, tokens and sandboxes go by it.
+    #[command(
+        after_help = "It moves forward only; the schedules whose times are passed run in order, each at its own time. \
+                      reset takes it back to the machine's time; what is dated later stays as it is.\n\nExamples:\n  \
+                      moneta clock\n  moneta clock +1month\n  moneta clock +3days\n  moneta clock 2026-12-25T09:00\n  \
+                      moneta clock reset"
+    )]
+    Clock {
+        /// +3days (minutes, hours, days, weeks, months, years), a time (UTC unless it says otherwise), or reset.
+        #[arg(value_name = "MOVE", allow_hyphen_values = true)]
+        to: Option<String>,
+        /// Run no schedule on the way.
+        #[arg(long)]
+        no_schedules: bool,
     },
     /// List or peek at the queues, send back the messages of a dead-letter queue, or delete messages.
     #[command(
@@ -248,6 +265,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Token(arguments) => invoke::token(&root, cli.place.url.as_deref(), &arguments).await,
         Command::Schedule { operation, input } => invoke::schedule(&client()?, &operation, input).await,
+        Command::Clock { to, no_schedules } => clock::run(&client()?, to.as_deref(), no_schedules).await,
         Command::Queues { action } => {
             inspect::queues(&client()?, action.as_ref().unwrap_or(&QueueAction::List)).await
         }

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, Sqs},
+    clock::LocalClock,
     options::Options,
     progress::Progress,
     sandboxes::{EventSink, SandboxOptions, Sandboxes},
@@ -381,6 +382,7 @@ pub(super) async fn start_sandboxes(
     connections: &Connections,
     listener: TcpListener,
     smtp: TcpListener,
+    clock: &LocalClock,
 ) -> anyhow::Result<Sandboxes> {
     let queue = connections
         .queue_urls
@@ -395,6 +397,7 @@ pub(super) async fn start_sandboxes(
         smtp: Some(smtp),
         events,
         state,
+        clock: clock.clone(),
     })
     .await
     .context("the sandboxes don't start")

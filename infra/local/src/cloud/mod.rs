@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use self::{
@@ -18,6 +19,7 @@ use self::{
 };
 use crate::{
     backends::{prerequisites, region},
+    clock::{ClockMove, LocalClock, OFFSET_VARIABLE},
     gateway::Gateway,
     keys::{LocalIssuer, TokenOptions},
     options::Options,
@@ -31,6 +33,7 @@ use crate::{
     sources::{
         self, Sources,
         kept::{self, Counts},
+        playing::ClockMoved,
         queues::Queues,
     },
     template::{Locals, NAME_PREFIX, Template},
@@ -60,7 +63,8 @@ impl LocalCloud {
         let ports = Listeners::take(options.port, &options.external).await?;
         let url = format!("http://{}", ports.api.local_addr()?);
         let state = State::open(&options)?;
-        let issuer = LocalIssuer::load_or_create(&options.state, &url)?;
+        let clock = LocalClock::open(&options.state)?;
+        let issuer = LocalIssuer::load_or_create(&options.state, &url, clock.clone())?;
         let mut locals = locals(&options, &issuer)?;
         let template = Template::load(&options.template, &locals)?;
         progress.ready(
@@ -83,7 +87,7 @@ impl LocalCloud {
 
         let begun = Instant::now();
         let sandboxes =
-            connections::start_sandboxes(&options, &connections, ports.sandboxes, ports.smtp).await?;
+            connections::start_sandboxes(&options, &connections, ports.sandboxes, ports.smtp, &clock).await?;
         progress.ready(
             begun,
             "sandboxes",
@@ -107,6 +111,7 @@ impl LocalCloud {
             Arc::clone(&logs),
             ports.runtime,
         )?);
+        runtime.set_environment_of_all(OFFSET_VARIABLE, &clock.variable());
         progress.ready(begun, "functions", "started on their first call");
 
         let queues = Queues::new(
@@ -125,6 +130,7 @@ impl LocalCloud {
         addresses.insert("SMTP_PORT".to_owned(), sandboxes.smtp_url());
         let running = Arc::new(Running {
             url,
+            clock,
             template,
             issuer,
             runtime,
@@ -162,6 +168,8 @@ impl LocalCloud {
         self.restore_queues(progress).await?;
         let begun = Instant::now();
         let context = Arc::new(sources::Context {
+            clock: running.clock.clone(),
+            stripe: self.sandboxes.stripe(),
             runtime: Arc::clone(&running.runtime),
             queues: running.queues.clone(),
             streams: self.connections.streams.clone(),
@@ -231,6 +239,19 @@ impl LocalCloud {
     /// A token with these claims that may be of another key, issuer or audience.
     pub fn mint_token_with(&self, claims: Value, options: TokenOptions) -> anyhow::Result<String> {
         self.running.issuer.mint(claims, options)
+    }
+
+    /// The time that the local cloud's clock shows.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.running.clock.now()
+    }
+
+    /// Moves the clock, and runs the schedules whose times are passed, each at its own time.
+    ///
+    /// # Errors
+    /// When it would go back, or is being moved by somebody else.
+    pub async fn move_clock(&self, to: &ClockMove) -> anyhow::Result<ClockMoved> {
+        self.running.move_clock(to).await
     }
 
     /// The database that the functions use.

@@ -23,6 +23,7 @@ pub(super) fn build(
     found: &Found<'_>,
     identity: Option<&Identity>,
     client: SocketAddr,
+    now: DateTime<Utc>,
 ) -> Value {
     let route_key = format!(
         "{} {}",
@@ -37,7 +38,7 @@ pub(super) fn build(
         "rawPath": path,
         "rawQueryString": query,
         "headers": headers(&parts.headers),
-        "requestContext": context(parts, &path, &route_key, identity, client, Utc::now()),
+        "requestContext": context(parts, &path, &route_key, identity, client, now),
         "isBase64Encoded": false,
     });
     // What is empty isn't there at all.
@@ -193,6 +194,7 @@ Resources:
             &found,
             Some(&identity),
             SocketAddr::from(([127, 0, 0, 1], 5000)),
+            Utc::now(),
         )
     }
 

@@ -1,4 +1,4 @@
-//! The local cloud's own routes under `/local`: tokens, runs by hand, queues, logs.
+//! The local cloud's own routes under `/local`: tokens, the clock, runs by hand, queues, logs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,13 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{cloud::DATABASE_URL, running::Running, runtime::LogFilter, sources::queues::QueueStatus};
+use crate::{
+    clock::ClockView,
+    cloud::DATABASE_URL,
+    running::Running,
+    runtime::LogFilter,
+    sources::{playing::ClockMoved, queues::QueueStatus},
+};
 
 type Cloud = State<Arc<Running>>;
 
@@ -47,6 +53,7 @@ pub(super) fn router() -> Router<Arc<Running>> {
         .route("/invoke/{function}", post(invoke))
         .route("/functions/{function}/environment", get(environment))
         .route("/schedules/{function}", post(run_schedule))
+        .route("/clock", get(clock).post(move_clock))
         .route("/status", get(status))
         .route("/queues", get(queues))
         .route("/queues/{name}/messages", get(messages).delete(purge))
@@ -93,6 +100,20 @@ async fn run_schedule(State(cloud): Cloud, Path(function): Path<String>, body: B
     }
     let result = cloud.run_schedule(&function, input).await.map_err(internal)?;
     to_json(&result)
+}
+
+async fn clock(State(cloud): Cloud) -> Json<ClockView> {
+    Json(cloud.clock.view())
+}
+
+async fn move_clock(State(cloud): Cloud, body: Bytes) -> Reply<ClockMoved> {
+    let to = serde_json::from_slice(&body).map_err(|error| Problem(StatusCode::BAD_REQUEST, error.into()))?;
+    // It goes on to its end, whoever hangs up meanwhile.
+    let moving = tokio::spawn(async move { cloud.move_clock(&to).await });
+    let moved = moving.await.map_err(|error| internal(error.into()))?;
+    moved
+        .map(Json)
+        .map_err(|error| Problem(StatusCode::UNPROCESSABLE_ENTITY, error))
 }
 
 #[derive(Serialize)]

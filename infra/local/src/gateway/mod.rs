@@ -153,7 +153,8 @@ async fn answer(api: &Api, parts: &Parts, body: Body, client: SocketAddr) -> Ser
             ..served
         };
     };
-    let event = event::build(parts, &body, &found, identity.as_ref(), client);
+    let now = api.cloud.clock.now();
+    let event = event::build(parts, &body, &found, identity.as_ref(), client, now);
     let invocation = api.cloud.runtime.invoke_when(function, &event, WhenBusy::Refuse);
     let served = match tokio::time::timeout(INTEGRATION_TIMEOUT, invocation).await {
         Ok(Ok(result)) => of_function(result),

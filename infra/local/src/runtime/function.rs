@@ -340,6 +340,10 @@ impl Function {
         self.stop_idle(Duration::ZERO);
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
+
     /// Stops the processes that had nothing to do for this long.
     pub(super) fn stop_idle(&self, limit: Duration) {
         lock(&self.idle).retain(|instance| {

@@ -167,6 +167,18 @@ impl Runtime {
         Ok(())
     }
 
+    /// Sets a variable for the processes of all functions that start from now on.
+    pub(crate) fn set_environment_of_all(&self, name: &str, value: &str) {
+        for function in self.functions.values() {
+            function.set_environment(name, value);
+        }
+    }
+
+    /// Whether a function works on something.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.functions.values().any(|function| function.is_busy())
+    }
+
     pub(crate) fn status(&self) -> Vec<FunctionStatus> {
         self.functions
             .values()

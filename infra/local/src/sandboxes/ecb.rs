@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Reply};
 use super::gate::{Effect, Fault, FeedDefect, Party};
 use super::sandbox::Sandbox;
+use crate::clock::LocalClock;
 
 /// Where the file is, from the sandbox's own address on.
 pub const FEED_PATH: &str = "/stats/eurofxref/eurofxref-daily.xml";
@@ -99,19 +100,19 @@ impl Default for State {
 }
 
 impl State {
-    fn date(&self) -> NaiveDate {
-        self.date.unwrap_or_else(|| newest_day(Utc::now()))
+    fn date(&self, now: DateTime<Utc>) -> NaiveDate {
+        self.date.unwrap_or_else(|| newest_day(now))
     }
 }
 
 impl EcbSandbox {
-    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
-        Self::open(file, ())
+    pub(super) fn start(file: Option<PathBuf>, clock: LocalClock) -> anyhow::Result<Self> {
+        Self::open(file, clock, ())
     }
 
     /// The day of the rates.
     pub fn date(&self) -> NaiveDate {
-        self.lock().date()
+        self.lock().date(self.time())
     }
 
     /// Sets the day of the rates; `None` lets it follow the clock again.
@@ -155,7 +156,7 @@ impl EcbSandbox {
 
     fn feed(&self) -> String {
         let state = self.lock();
-        feed(state.date(), &state.rates)
+        feed(state.date(self.time()), &state.rates)
     }
 
     fn broken_feed(&self, defect: FeedDefect) -> String {
@@ -227,7 +228,9 @@ impl EcbSandbox {
             _ => return Ok(None),
         }
         let state = self.lock();
-        Ok(Some(json!({ "date": state.date(), "items": state.rates })))
+        Ok(Some(
+            json!({ "date": state.date(self.time()), "items": state.rates }),
+        ))
     }
 }
 

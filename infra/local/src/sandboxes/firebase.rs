@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::call::{Call, Reply};
 use super::gate::Party;
 use super::sandbox::Sandbox;
+use crate::clock::LocalClock;
 use crate::keys::{FIREBASE_CLIENT_EMAIL, ServiceAccount};
 
 /// The project whose devices get messages.
@@ -71,9 +72,10 @@ impl FirebaseSandbox {
         account: &ServiceAccount,
         token_uri: String,
         file: Option<PathBuf>,
+        clock: LocalClock,
     ) -> anyhow::Result<Self> {
         let key = DecodingKey::from_rsa_pem(account.public_key_pem().as_bytes())?;
-        Self::open(file, SignIn { token_uri, key })
+        Self::open(file, clock, SignIn { token_uri, key })
     }
 
     /// All messages, oldest first (the newest 10,000).
@@ -126,7 +128,7 @@ impl FirebaseSandbox {
             return grant_error("invalid_grant", &reason);
         }
         let token = format!("ya29.{}", Uuid::new_v4().simple());
-        let now = Utc::now();
+        let now = self.time();
         let mut state = self.lock();
         state.sessions.retain(|_, expires| *expires > now);
         state
@@ -138,14 +140,20 @@ impl FirebaseSandbox {
 
     fn check_assertion(&self, assertion: &str) -> Result<(), String> {
         let mut validation = Validation::new(Algorithm::RS256);
+        // By the local cloud's clock, below.
+        validation.validate_exp = false;
         validation.set_audience(&[&self.extra().token_uri]);
         validation.set_issuer(&[FIREBASE_CLIENT_EMAIL]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         let token = jsonwebtoken::decode::<Assertion>(assertion, &self.extra().key, &validation)
             .map_err(|error| format!("Invalid JWT: {error}"))?;
         let Assertion { iat, exp, scope } = token.claims;
-        if iat > Utc::now().timestamp() + CLOCK_SKEW_S {
+        let now = self.time().timestamp();
+        if iat > now + CLOCK_SKEW_S {
             return Err("Invalid JWT: iat is in the future".to_owned());
+        }
+        if exp < now - CLOCK_SKEW_S {
+            return Err("Invalid JWT: ExpiredSignature".to_owned());
         }
         if exp - iat > MAX_ASSERTION_S {
             return Err("Invalid JWT: Token must be a short-lived token (60 minutes)".to_owned());
@@ -157,7 +165,7 @@ impl FirebaseSandbox {
     }
 
     fn send(&self, call: &Call, project: &str) -> Reply {
-        let now = Utc::now();
+        let now = self.time();
         let mut state = self.lock();
         let bearer = call
             .header("authorization")

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::{Call, Delivery, Reply, segments};
+use crate::clock::LocalClock;
 use crate::util::lock;
 
 /// Older calls are dropped from the log.
@@ -217,8 +218,9 @@ pub struct CallRecord {
 }
 
 /// The log and the faults of one sandbox.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gate {
+    clock: LocalClock,
     inner: Mutex<Inner>,
 }
 
@@ -230,6 +232,18 @@ struct Inner {
 }
 
 impl Gate {
+    pub(super) fn new(clock: LocalClock) -> Self {
+        Self {
+            clock,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The time at the party.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
     pub(super) fn add_fault(&self, fault: Fault) {
         self.lock().faults.push(fault);
     }
@@ -260,7 +274,7 @@ impl Gate {
         }
         inner.calls.push_back(CallRecord {
             number,
-            at: Utc::now(),
+            at: self.clock.now(),
             method: call.method.to_string(),
             path: call.path.clone(),
             operation,

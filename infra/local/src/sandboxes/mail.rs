@@ -26,6 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::call::{Call, Reply};
 use super::store::Stored;
+use crate::clock::LocalClock;
 use crate::util::lock;
 
 /// Who the local cloud's mails are from.
@@ -44,6 +45,7 @@ pub struct MailSandbox {
 #[derive(Debug)]
 struct Inner {
     stored: Stored<State>,
+    clock: LocalClock,
     faults: Mutex<Vec<MailFault>>,
 }
 
@@ -151,10 +153,11 @@ impl MailServer {
 }
 
 impl MailSandbox {
-    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(super) fn start(file: Option<PathBuf>, clock: LocalClock) -> anyhow::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
                 stored: Stored::open(file)?,
+                clock,
                 faults: Mutex::default(),
             }),
         })
@@ -220,7 +223,7 @@ impl MailSandbox {
     }
 
     fn save(&self, recipients: Vec<String>, bytes: &[u8]) -> bool {
-        let Some(mail) = read(recipients, bytes) else {
+        let Some(mail) = read(recipients, bytes, self.inner.clock.now()) else {
             return false;
         };
         let mut state = self.state();
@@ -278,7 +281,7 @@ impl MailSandbox {
     }
 }
 
-fn read(recipients: Vec<String>, bytes: &[u8]) -> Option<CaughtMail> {
+fn read(recipients: Vec<String>, bytes: &[u8], at: DateTime<Utc>) -> Option<CaughtMail> {
     let mail = MessageParser::default().parse(bytes)?;
     let addresses = |list: Option<&mail_parser::Address<'_>>| {
         let all = list.into_iter().flat_map(mail_parser::Address::iter);
@@ -295,7 +298,7 @@ fn read(recipients: Vec<String>, bytes: &[u8]) -> Option<CaughtMail> {
         html: mail.body_html(0).unwrap_or_default().into_owned(),
         message_id: mail.message_id().unwrap_or_default().to_owned(),
         headers: mail.headers_raw().map(|(name, _)| name.to_owned()).collect(),
-        at: Utc::now(),
+        at,
     })
 }
 
@@ -529,7 +532,7 @@ mod tests {
     ];
 
     async fn started() -> (MailSandbox, MailServer) {
-        let sandbox = MailSandbox::start(None).unwrap();
+        let sandbox = MailSandbox::start(None, LocalClock::default()).unwrap();
         let server = MailServer::start(crate::ports::free().await.unwrap(), sandbox.clone()).unwrap();
         (sandbox, server)
     }

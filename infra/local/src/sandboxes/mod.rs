@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::clock::LocalClock;
 use crate::keys::ServiceAccount;
 use mail::MailServer;
 
@@ -50,6 +51,8 @@ pub struct SandboxOptions {
     pub events: Option<EventSink>,
     /// The state directory: what the sandboxes hold is kept there as JSON, with the service account's key.
     pub state: Option<PathBuf>,
+    /// The clock that all of them go by.
+    pub clock: LocalClock,
 }
 
 /// The queue that gets DriveWealth's events.
@@ -99,13 +102,18 @@ impl Sandboxes {
                 .as_ref()
                 .map(|state| state.join("sandboxes").join(name))
         };
+        let clock = || options.clock.clone();
         let parties = Parties {
-            drivewealth: DriveWealthSandbox::start(options.events, file("drivewealth.json"))?,
-            plaid: PlaidSandbox::start(file("plaid.json"))?,
-            firebase: FirebaseSandbox::start(&account, token_uri.clone(), file("firebase.json"))?,
-            ecb: EcbSandbox::start(file("ecb.json"))?,
-            stripe: StripeSandbox::start(format!("{url}/stripe"), file("stripe.json"))?,
-            mail: MailSandbox::start(file("mail.json"))?,
+            drivewealth: DriveWealthSandbox::start(
+                options.events.clone(),
+                file("drivewealth.json"),
+                clock(),
+            )?,
+            plaid: PlaidSandbox::start(file("plaid.json"), clock())?,
+            firebase: FirebaseSandbox::start(&account, token_uri.clone(), file("firebase.json"), clock())?,
+            ecb: EcbSandbox::start(file("ecb.json"), clock())?,
+            stripe: StripeSandbox::start(format!("{url}/stripe"), file("stripe.json"), clock())?,
+            mail: MailSandbox::start(file("mail.json"), clock())?,
         };
         let mail_server = MailServer::start(smtp, parties.mail.clone())?;
         Ok(Self {

@@ -20,6 +20,7 @@ use super::call::{Call, Reply};
 use super::gate::{Effect, Fault, Party};
 use super::numbers::dollars;
 use super::sandbox::Sandbox;
+use crate::clock::LocalClock;
 use crate::keys;
 
 /// A handle of the Plaid sandbox.
@@ -49,8 +50,8 @@ pub struct Balance {
 }
 
 impl PlaidSandbox {
-    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
-        Self::open(file, ())
+    pub(super) fn start(file: Option<PathBuf>, clock: LocalClock) -> anyhow::Result<Self> {
+        Self::open(file, clock, ())
     }
 
     /// Makes a bank account of an item, unless it exists; says whether it is new.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, Weak};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Reply};
 use super::gate::{CallRecord, Fault, Gate, Gated, Party};
 use super::store::Stored;
+use crate::clock::LocalClock;
 
 /// A handle of a sandbox with the state `S`, and whatever else the party needs, `X`.
 pub struct Sandbox<S, X = ()> {
@@ -65,10 +67,10 @@ where
     S: Serialize + DeserializeOwned + Default + Send + 'static,
 {
     /// Starts with the state in the file, if one is given, and keeps it there.
-    pub(super) fn open(file: Option<PathBuf>, extra: X) -> anyhow::Result<Self> {
+    pub(super) fn open(file: Option<PathBuf>, clock: LocalClock, extra: X) -> anyhow::Result<Self> {
         let inner = Inner {
             stored: Stored::open(file)?,
-            gate: Gate::default(),
+            gate: Gate::new(clock),
             extra,
         };
         Ok(Self {
@@ -101,6 +103,11 @@ impl<S, X> Sandbox<S, X> {
     /// Forgets the calls so far.
     pub fn clear_calls(&self) {
         self.inner.gate.clear_calls();
+    }
+
+    /// The time at the party: the local cloud's.
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        self.inner.gate.time()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, S> {

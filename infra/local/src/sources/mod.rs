@@ -7,6 +7,7 @@ mod kafka;
 pub(crate) mod kept;
 mod ordered;
 mod outcome;
+pub(crate) mod playing;
 mod queue;
 pub(crate) mod queues;
 mod schedule;
@@ -24,15 +25,20 @@ use serde_json::Value;
 use tokio::{sync::watch, task::JoinHandle};
 
 pub(crate) use self::schedule::input_of;
-use self::{gate::Gate, queues::Queues};
+use self::{gate::Gate, queues::Queues, schedule::Timetable};
 use crate::{
+    clock::LocalClock,
     runtime::{InvocationResult, Runtime},
+    sandboxes::StripeSandbox,
     template::{Event, Template},
     util::lock,
 };
 
 /// The parts that the sources work with.
 pub(crate) struct Context {
+    pub(crate) clock: LocalClock,
+    /// Its webhooks are part of what goes on.
+    pub(crate) stripe: StripeSandbox,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) queues: Queues,
     pub(crate) streams: aws_sdk_dynamodbstreams::Client,
@@ -63,6 +69,12 @@ impl Context {
 /// The running sources.
 pub(crate) struct Sources {
     gates: BTreeMap<String, Gate>,
+    timetable: Arc<Timetable>,
+    /// Held by whoever moves the clock.
+    mover: tokio::sync::Mutex<()>,
+    /// Whether schedules run by themselves.
+    runs_schedules: bool,
+    context: Arc<Context>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -71,6 +83,7 @@ impl Sources {
     pub(crate) fn start(template: &Template, context: &Arc<Context>, events: bool, schedules: bool) -> Self {
         let mut gates = BTreeMap::new();
         let mut tasks = Vec::new();
+        let timetable = Arc::new(Timetable::new(template, context.clock.now()));
         for function in &template.functions {
             for event in &function.events {
                 match event {
@@ -82,9 +95,6 @@ impl Sources {
                         let gate: &Gate = gates.entry(source.table.clone()).or_default();
                         tasks.push(stream::start(context, &function.binary, source, gate));
                     }
-                    Event::Schedule(source) if schedules && source.enabled => {
-                        tasks.push(schedule::start(context, &function.binary, source));
-                    }
                     Event::Kafka(source) if events && source.records.enabled => {
                         let gate: &Gate = gates.entry(source.topic.clone()).or_default();
                         tasks.push(kafka::start(context, &function.binary, source, gate));
@@ -93,8 +103,16 @@ impl Sources {
                 }
             }
         }
+        if schedules {
+            let start = |entry| schedule::start(context, &timetable, entry);
+            tasks.extend(timetable.entries.iter().map(start));
+        }
         Self {
             gates,
+            timetable,
+            mover: tokio::sync::Mutex::default(),
+            runs_schedules: schedules,
+            context: Arc::clone(context),
             tasks: Mutex::new(tasks),
         }
     }

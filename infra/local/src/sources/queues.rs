@@ -184,6 +184,23 @@ impl Queues {
         Ok(all)
     }
 
+    /// How many messages a queue has in all, by its URL.
+    pub(crate) async fn count(&self, url: &str) -> anyhow::Result<u64> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let attributes = self.client.get_queue_attributes().queue_url(url);
+        let attributes = attributes
+            .set_attribute_names(Some(names.into()))
+            .send()
+            .await?
+            .attributes;
+        let counts = attributes.unwrap_or_default().into_values();
+        Ok(counts.filter_map(|count| count.parse::<u64>().ok()).sum())
+    }
+
     /// Shows the messages that wait, and leaves them. A FIFO queue shows the first of each group. As on AWS, being
     /// looked at counts as a receive.
     pub(crate) async fn peek(&self, queue: &str) -> anyhow::Result<Vec<SeenMessage>> {

@@ -62,7 +62,7 @@ impl DriveWealthSandbox {
         if call.header("dw-client-app-key") != Some(keys::DRIVEWEALTH_APP_KEY) {
             return error(401, BAD_APP_KEY, "The application key is not valid");
         }
-        let now = Utc::now();
+        let now = self.time();
         let mut live = self.lock();
         if call.method == Method::POST && call.segments() == ["auth"] {
             return sign_in(&mut live, call, now);

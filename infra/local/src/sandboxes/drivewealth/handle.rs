@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -95,11 +95,11 @@ impl DriveWealthSandbox {
         if created {
             let other = live.state.account_by_number(&seed.account_no);
             ensure!(other.is_none(), "the account number {} is taken", seed.account_no);
-            let account = new_account(&seed)?;
+            let account = new_account(&seed, self.time())?;
             let payload =
                 json!({ "accountID": account.id, "accountNo": account.number, "userID": account.user_id });
             live.state.accounts.insert(account.id.clone(), account);
-            self.emit(&mut live, envelope("accounts.created", payload, Utc::now()));
+            self.emit(&mut live, envelope("accounts.created", payload, self.time()));
         }
         let account = live
             .state
@@ -174,7 +174,7 @@ impl DriveWealthSandbox {
         });
         self.emit(
             &mut self.lock(),
-            envelope("accounts.updated", payload, Utc::now()),
+            envelope("accounts.updated", payload, self.time()),
         );
         Ok(())
     }
@@ -191,7 +191,7 @@ impl DriveWealthSandbox {
             .get_mut(account_id)
             .context("there is no such account")?;
         edit(account)?;
-        account.updated = Utc::now();
+        account.updated = self.time();
         self.changed();
         Ok(())
     }
@@ -230,7 +230,7 @@ impl DriveWealthSandbox {
     pub fn fail_with(&self, payment_id: &str, status: i32, comment: &str) -> anyhow::Result<Payment> {
         let mut live = self.lock();
         ensure!(
-            self.change(&mut live, payment_id, status, comment, Utc::now()),
+            self.change(&mut live, payment_id, status, comment, self.time()),
             "there is no payment {payment_id}"
         );
         live.state
@@ -251,7 +251,7 @@ impl DriveWealthSandbox {
                 payment.status
             );
         };
-        self.change(&mut live, payment_id, status, &comment, Utc::now());
+        self.change(&mut live, payment_id, status, &comment, self.time());
         live.state
             .payments
             .get(payment_id)
@@ -291,7 +291,7 @@ impl DriveWealthSandbox {
 
     /// Makes an event of any type and sends it, whatever the modes are; gives the envelope.
     pub async fn send_event(&self, kind: &str, payload: Value) -> Value {
-        let event = envelope(kind, payload, Utc::now());
+        let event = envelope(kind, payload, self.time());
         self.send_envelope(&event).await;
         event
     }
@@ -357,7 +357,7 @@ impl DriveWealthSandbox {
     }
 }
 
-fn new_account(seed: &SeedAccount) -> anyhow::Result<Account> {
+fn new_account(seed: &SeedAccount, now: DateTime<Utc>) -> anyhow::Result<Account> {
     let weights: i64 = seed.funds.iter().map(|(_, weight)| weight).sum();
     let cash_target = ONE - weights;
     let sound = seed.cash_cents >= 0 && cash_target >= 0 && seed.funds.iter().all(|(_, weight)| *weight >= 0);
@@ -365,7 +365,6 @@ fn new_account(seed: &SeedAccount) -> anyhow::Result<Account> {
         sound,
         "the cash and the weights must not be negative, nor the weights sum to more than 10000"
     );
-    let now = Utc::now();
     let mut account = Account {
         id: seed.account_id.clone(),
         number: seed.account_no.clone(),

@@ -52,6 +52,7 @@ use tokio::runtime::Handle;
 
 use super::EventSink;
 use super::sandbox::Sandbox;
+use crate::clock::LocalClock;
 use events::Outbox;
 use state::State;
 
@@ -104,12 +105,16 @@ pub struct Sender {
 
 impl DriveWealthSandbox {
     /// Starts with the state in the file, if one is given, and sends events to the sink.
-    pub(super) fn start(events: Option<EventSink>, file: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        events: Option<EventSink>,
+        file: Option<PathBuf>,
+        clock: LocalClock,
+    ) -> anyhow::Result<Self> {
         let sender = Sender {
             outbox: Outbox::start(events),
             runtime: Handle::current(),
         };
-        let sandbox = Self::open(file, sender)?;
+        let sandbox = Self::open(file, clock, sender)?;
         sandbox.follow_all(&sandbox.lock());
         Ok(sandbox)
     }
@@ -179,7 +184,7 @@ impl DriveWealthSandbox {
             .get(id)
             .filter(|payment| payment.path.len() == steps);
         if let Some((status, comment)) = payment.and_then(|payment| payments::next(&live.state, payment)) {
-            self.change(&mut live, id, status, &comment, Utc::now());
+            self.change(&mut live, id, status, &comment, self.time());
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chrono::Utc;
 use uuid::Uuid;
 
 use super::checkout::{PageStep, TypedCard};
@@ -358,6 +357,11 @@ impl StripeSandbox {
         self.webhooks().settled().await;
     }
 
+    /// Whether something is under way to the endpoint.
+    pub(crate) fn webhooks_are_under_way(&self) -> bool {
+        self.webhooks().are_under_way()
+    }
+
     /// The deliveries so far, oldest first (the newest 10,000).
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
         self.webhooks().deliveries()
@@ -396,7 +400,7 @@ impl StripeSandbox {
 
     /// The header for a payload that is sent now, with the secrets in use.
     pub fn sign_now(&self, payload: &str) -> String {
-        webhooks::signature_header(payload, &self.webhook_secrets(), Utc::now().timestamp())
+        webhooks::signature_header(payload, &self.webhook_secrets(), self.now())
     }
 }
 

@@ -75,11 +75,11 @@ pub use webhooks::{ReleaseOrder, WebhookDelivery, WebhookModes};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::sandbox::Sandbox;
+use crate::clock::LocalClock;
 use crate::keys;
 use state::State;
 use webhooks::Webhooks;
@@ -108,9 +108,9 @@ pub struct Outside {
 
 impl StripeSandbox {
     /// Starts with the state in the file, if one is given; its pages are below the base.
-    pub(super) fn start(base: String, file: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(super) fn start(base: String, file: Option<PathBuf>, clock: LocalClock) -> anyhow::Result<Self> {
         let webhooks = Webhooks::start()?;
-        Self::open(file, Outside { base, webhooks })
+        Self::open(file, clock, Outside { base, webhooks })
     }
 
     /// The secret that a function gets: the API key and what signs webhooks.
@@ -130,7 +130,7 @@ impl StripeSandbox {
 
     /// Seconds since 1970.
     fn now(&self) -> i64 {
-        Utc::now().timestamp()
+        self.time().timestamp()
     }
 
     /// Changes the state, and sends the events about it.

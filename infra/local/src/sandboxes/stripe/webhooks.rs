@@ -213,6 +213,10 @@ impl Webhooks {
         Ok(())
     }
 
+    pub(super) fn are_under_way(&self) -> bool {
+        *self.under_way.borrow() > 0
+    }
+
     /// Waits until no event is under way.
     pub(super) async fn settled(&self) {
         let mut under_way = self.under_way.subscribe();
@@ -272,7 +276,7 @@ async fn deliver(sandbox: &Weak, id: &str, permits: &Semaphore) {
 /// Sends an event and gives the status of the response.
 pub(super) async fn send_once(sandbox: &StripeSandbox, id: &str) -> Option<u16> {
     let endpoint = sandbox.webhooks().modes().endpoint?;
-    let now = Utc::now();
+    let now = sandbox.time();
     let (kind, body, header) = {
         let live = sandbox.lock();
         let event = live.state.events.get(id)?;
