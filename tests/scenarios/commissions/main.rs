@@ -6,6 +6,7 @@ mod charging;
 mod crowd;
 mod doubts;
 mod invoicing;
+mod months;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -21,5 +22,6 @@ fn main() -> ExitCode {
         invoicing::scenarios(),
         crowd::scenarios(),
     ];
-    run_suites([Suite::new("commissions", options(), files)])
+    let months = Suite::new("commissions over months", options(), [months::scenarios()]);
+    run_suites([Suite::new("commissions", options(), files), months])
 }
