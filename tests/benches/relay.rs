@@ -5,6 +5,7 @@
 //! local broker keeps no more than 100,000 messages of a partition.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::float_arithmetic, reason = "rates of messages, not money")]
 
 use std::path::Path;
 use std::str::FromStr;

@@ -403,7 +403,7 @@ mod tests {
     fn a_token_goes_by_the_local_clouds_clock() {
         let state = tempfile::tempdir().unwrap();
         let clock = LocalClock::default();
-        let issuer = LocalIssuer::load_or_create(state.path(), clock.clone()).unwrap();
+        let issuer = LocalIssuer::load_or_create(state.path(), ISSUER, clock.clone()).unwrap();
         let mint = || {
             issuer
                 .mint(json!({ "profile_id": 7 }), TokenOptions::default())

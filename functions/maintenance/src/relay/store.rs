@@ -266,7 +266,7 @@ pub(super) async fn hold_keys(
         now,
         &verdict.held,
         &keys,
-        &reasons as &[Option<String>],
+        &reasons as _,
         &since,
     )
     .execute(connection)

@@ -23,6 +23,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures::StreamExt;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -146,7 +147,7 @@ async fn answer(api: &Api, parts: &Parts, body: Body, client: SocketAddr) -> Ser
         }
         Err(Denied::Forbidden) => return Served::by_gateway(StatusCode::FORBIDDEN, "Forbidden").of(function),
     };
-    let Ok(body) = axum::body::to_bytes(body, MAX_PAYLOAD_BYTES).await else {
+    let Some(body) = read_all(body).await else {
         let served = Served::by_gateway(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large").of(function);
         return Served {
             response: too_large(),
@@ -190,6 +191,21 @@ fn of_function(result: InvocationResult) -> Served {
 /// A response of the gateway's own, as API Gateway phrases it.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
+}
+
+/// A body, unless it breaks off or is too large. One that is too large is read to its end all the same: whoever is still
+/// sending when the connection closes sees that, and not the answer.
+async fn read_all(body: Body) -> Option<Bytes> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut length) = (Vec::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        length = length.saturating_add(chunk.len());
+        if length <= MAX_PAYLOAD_BYTES {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    (length <= MAX_PAYLOAD_BYTES).then(|| bytes.into())
 }
 
 /// As the functions phrase it, which refuse smaller bodies than the gateway.
