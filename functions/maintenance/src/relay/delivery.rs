@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 
 use super::chunk::Verdict;
 use super::destination::Destination;
-use super::message::{Message, Outcome};
-use super::publisher::{Publisher, Sending};
-use super::{Report, store};
+use super::message::{Message, Outcome, Sending};
+use super::publisher::Publisher;
+use super::report::Report;
+use super::store;
 use crate::Error;
 
 /// A chunk is begun only while more than this is left of the run's time.

@@ -1,4 +1,4 @@
-//! A message of the outbox, and what became of sending it.
+//! A message of the outbox, how it is sent, and what became of that.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -30,4 +30,23 @@ pub(super) enum Outcome {
     Unreachable(String),
     /// It was given up with others before it, through no fault of its own.
     NotTried,
+}
+
+/// How messages are sent that belong to one destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// Without waiting for each acknowledgement; those of a key stay in their order.
+    InOrder,
+    /// Each for itself, so that one that is refused takes no other with it. There is one of a key.
+    Apart,
+}
+
+impl Message {
+    /// Why a message without its event can't be sent.
+    pub(super) fn without_event(&self) -> Outcome {
+        Outcome::Refused(format!(
+            "the event of message {} isn't where its source says",
+            self.id
+        ))
+    }
 }

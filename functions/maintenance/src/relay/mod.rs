@@ -9,6 +9,7 @@ mod delivery;
 mod destination;
 mod message;
 mod publisher;
+mod report;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,6 @@ use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
-use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 
@@ -27,27 +27,7 @@ use crate::Error;
 use delivery::Delivery;
 use publisher::Publisher;
 
-/// What a run did.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Messages that got through.
-    pub published: usize,
-    /// Attempts that failed; they are repeated later.
-    pub failed: usize,
-    /// Another relay is at work on one of the destinations, and publishes what waits for it.
-    pub left_to_another: bool,
-    /// The run's time was over before its work was; another run was woken for the rest.
-    pub unfinished: bool,
-}
-
-impl Report {
-    fn add(&mut self, other: &Self) {
-        self.published += other.published;
-        self.failed += other.failed;
-        self.left_to_another |= other.left_to_another;
-        self.unfinished |= other.unfinished;
-    }
-}
+pub use report::Report;
 
 /// Publishes the outbox.
 #[derive(Debug)]

@@ -17,9 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Sending, without_event};
 use crate::Error;
-use crate::relay::message::{Message, Outcome};
+use crate::relay::message::{Message, Outcome, Sending};
 
 /// How long the acknowledgement of messages is waited for.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -161,7 +160,7 @@ async fn acknowledged(producer: &Arc<FutureProducer>, all_sent: Vec<Sent>, until
 
 fn enqueue(producer: &FutureProducer, topic: &str, message: &Message) -> Sent {
     let Some(payload) = &message.payload else {
-        return Sent::Done(without_event(message));
+        return Sent::Done(message.without_event());
     };
     let event_id = message.event_id.to_string();
     let headers = [("event-id", event_id.as_str()), ("event-type", &message.kind)]

@@ -8,16 +8,7 @@ use tokio::time::Instant;
 use self::kafka::Kafka;
 use self::sqs::Queues;
 use super::destination::Destination;
-use super::message::{Message, Outcome};
-
-/// How messages are sent that belong to one destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sending {
-    /// Without waiting for each acknowledgement; those of a key stay in their order.
-    InOrder,
-    /// Each for itself, so that one that is refused takes no other with it. There is one of a key.
-    Apart,
-}
+use super::message::{Message, Outcome, Sending};
 
 /// Sends messages to queues and topics.
 #[derive(Debug)]
@@ -51,12 +42,4 @@ impl Publisher {
         };
         messages.into_iter().zip(outcomes).collect()
     }
-}
-
-/// Why a message can't be sent at all: the row that it is read from isn't there.
-fn without_event(message: &Message) -> Outcome {
-    Outcome::Refused(format!(
-        "the event of message {} isn't where its source says",
-        message.id
-    ))
 }

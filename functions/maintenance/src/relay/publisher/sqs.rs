@@ -13,7 +13,6 @@ use platform::error::chain;
 use platform::observability::correlation;
 use tokio::time::{Instant, timeout_at};
 
-use super::without_event;
 use crate::relay::message::{Message, Outcome};
 
 /// SQS takes this many messages at once,
@@ -198,7 +197,7 @@ fn whole_failure(error: &SdkError<SendMessageBatchError>, is_single: bool) -> Ou
 
 fn entry(id: usize, message: &Message, is_fifo: bool) -> Result<SendMessageBatchRequestEntry, Outcome> {
     let Some(payload) = &message.payload else {
-        return Err(without_event(message));
+        return Err(message.without_event());
     };
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(id.to_string())
