@@ -110,7 +110,7 @@ class Operation:
         self.template = ROOT / "infra/areas" / f"{self.area}.yaml"
         self.is_http = self.kind.startswith("http")
         # Areas of services ask for a scope, the others for the profile of the app's user.
-        self.is_scoped = f"AuthorizationScopes: [{self.area}]" in self.template.read_text()
+        self.is_scoped = f'AuthorizationScopes: [!Sub "${{JwtScopePrefix}}{self.area}"]' in self.template.read_text()
         self.method, self.path = (given.route or self.default_route()).split(" ", 1)
 
     def default_route(self) -> str:
@@ -146,7 +146,7 @@ class Operation:
             "METHOD": self.method,
             "Method": self.method.capitalize(),
             "PATH": self.path,
-            "scopes": f", AuthorizationScopes: [{self.area}]" if self.is_scoped else "",
+            "scopes": f', AuthorizationScopes: [!Sub "${{JwtScopePrefix}}{self.area}"]' if self.is_scoped else "",
             "policies": POLICIES if "DATABASE_HOST" in self.globals() else "",
             "view": self.view_imports(),
             "caller": scope if self.is_scoped else profile,

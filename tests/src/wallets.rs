@@ -60,7 +60,7 @@ impl Fixture {
         let client = WalletClient {
             id,
             wallets: opened.collect::<Option<_>>().context("a wallet without an id")?,
-            api: self.api(Some(json!({ "client_id": id })))?,
+            api: self.api(Some(json!({ "wallet_client_id": id })))?,
             service,
         };
         Ok((client, answer.status))

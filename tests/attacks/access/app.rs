@@ -253,7 +253,7 @@ async fn token_without_a_profile_is_forbidden(fixture: Arc<Fixture>) -> Result {
     let claims = [
         json!({}),
         json!({ "user_id": "trader-1" }),
-        json!({ "client_id": id }),
+        json!({ "wallet_client_id": id }),
         json!({ "scope": "wallets" }),
         json!({ "groups": ["admin"], "scope": "wallets dealers internal" }),
         json!({ "profile_id": null }),

@@ -103,6 +103,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(routes_with_a_scope_are_those_of_services),
         alone(permitted_callers_get_through_to_the_wallets),
         alone(token_without_client_or_scope_is_forbidden),
+        alone(client_that_cannot_be_read_is_refused_with_any_scope),
         alone(client_is_refused_where_a_service_is_needed),
         alone(another_clients_token_finds_nothing),
         alone(wallet_is_found_under_its_own_client_only),
@@ -150,7 +151,7 @@ impl Owner {
 
     /// The claims of the client's own token.
     fn claims(&self) -> Value {
-        json!({ "client_id": self.client })
+        json!({ "wallet_client_id": self.client })
     }
 }
 
@@ -257,16 +258,16 @@ async fn token_without_client_or_scope_is_forbidden(fixture: Arc<Fixture>) -> Re
         json!({ "scope": "wallets.read wallets:read" }),
         json!({ "scopes": "wallets" }),
         json!({ "groups": ["wallets"] }),
-        json!({ "client_id": null }),
-        json!({ "client_id": "" }),
-        json!({ "client_id": 0 }),
-        json!({ "client_id": -id }),
-        json!({ "client_id": format!("{id}.0") }),
-        json!({ "client_id": format!("0{id}") }),
-        json!({ "client_id": format!("{id} OR 1=1") }),
-        json!({ "client_id": [id] }),
-        json!({ "client_id": "9223372036854775808" }),
-        json!({ "clientId": id, "sub": id.to_string() }),
+        json!({ "wallet_client_id": null }),
+        json!({ "wallet_client_id": "" }),
+        json!({ "wallet_client_id": 0 }),
+        json!({ "wallet_client_id": -id }),
+        json!({ "wallet_client_id": format!("{id}.0") }),
+        json!({ "wallet_client_id": format!("0{id}") }),
+        json!({ "wallet_client_id": format!("{id} OR 1=1") }),
+        json!({ "wallet_client_id": [id] }),
+        json!({ "wallet_client_id": "9223372036854775808" }),
+        json!({ "clientId": id, "client_id": id, "sub": id.to_string() }),
         json!({ "groups": ["administrator"] }),
         json!({ "groups": ["administrators", "Admin"], "admin": true }),
         json!({ "scope": "admin" }),
@@ -291,6 +292,30 @@ async fn token_without_client_or_scope_is_forbidden(fixture: Arc<Fixture>) -> Re
     before.still(&fixture).await
 }
 
+/// Without the claim, the scope would act for every client.
+async fn client_that_cannot_be_read_is_refused_with_any_scope(fixture: Arc<Fixture>) -> Result {
+    let owner = Owner::register(&fixture).await?;
+    let id = owner.client;
+    let unreadable = [
+        json!(format!("0{id}")),
+        json!(""),
+        json!(0),
+        json!([id]),
+        json!(format!("{id} ")),
+        json!("all"),
+    ];
+    let before = Traces::take(&fixture).await?;
+    for row in ROWS.iter().filter(|row| row.who != Who::Administrators) {
+        for client in &unreadable {
+            let claims = json!({ "wallet_client_id": client, "scope": "wallets", "groups": ["admin"] });
+            let answer = row.request(&owner).send_as(&fixture, &claims).await?;
+            let place = format!("{} with {claims}", row.route);
+            answer.expect_problem(403, "denied").context(place)?;
+        }
+    }
+    before.still(&fixture).await
+}
+
 async fn client_is_refused_where_a_service_is_needed(fixture: Arc<Fixture>) -> Result {
     let owner = Owner::register(&fixture).await?;
     let before = Traces::take(&fixture).await?;
@@ -298,7 +323,7 @@ async fn client_is_refused_where_a_service_is_needed(fixture: Arc<Fixture>) -> R
         let answer = row.request(&owner).send_as(&fixture, &owner.claims()).await?;
         stopped_by_the_gateway(&answer, row.route)?;
         // Should a client's token ever come with the scope, it is a client's nevertheless.
-        let with_scope = json!({ "client_id": owner.client, "scope": "wallets" });
+        let with_scope = json!({ "wallet_client_id": owner.client, "scope": "wallets" });
         let answer = row.request(&owner).send_as(&fixture, &with_scope).await?;
         answer.expect_problem(403, "denied").context(row.route)?;
     }
@@ -310,9 +335,9 @@ async fn another_clients_token_finds_nothing(fixture: Arc<Fixture>) -> Result {
     let before = Traces::take(&fixture).await?;
     let callers = [
         other.claims(),
-        json!({ "client_id": other.client, "scope": "wallets" }),
-        json!({ "client_id": other.client, "groups": ["admin"] }),
-        json!({ "client_id": i64::MAX - 1 }),
+        json!({ "wallet_client_id": other.client, "scope": "wallets" }),
+        json!({ "wallet_client_id": other.client, "groups": ["admin"] }),
+        json!({ "wallet_client_id": i64::MAX - 1 }),
     ];
     for row in ROWS.iter().filter(|row| row.who == Who::TheClient) {
         for claims in &callers {

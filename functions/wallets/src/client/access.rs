@@ -1,7 +1,7 @@
 //! Who may do what: a service with scope `wallets` acts for every client, a client's own token for that client alone.
 //!
-//! A claim `client_id` that is no number above zero belongs to no client of ours: Cognito puts the id of the application
-//! there into the tokens of services.
+//! A client's token has the claim `wallet_client_id`. One that can't be read is refused, whatever else the token may: as if
+//! it weren't there, the token would act for every client.
 
 use domain::ids::ClientId;
 use platform::error::PlatformError;
@@ -18,7 +18,7 @@ pub const SCOPE: &str = "wallets";
 /// Another client's is not found (404), as if it didn't exist; a token that is neither a client's nor a service's is
 /// denied (403).
 pub fn acting_for(identity: &Identity, client: ClientId) -> Result<ClientId, Error> {
-    match identity.client() {
+    match identity.wallet_client()? {
         Some(own) if own == client => Ok(client),
         Some(_) => Err(Error::ClientNotFound),
         None => {
@@ -33,10 +33,11 @@ pub fn acting_for(identity: &Identity, client: ClientId) -> Result<ClientId, Err
 /// # Errors
 /// Denied (403) for all others.
 pub fn service(identity: &Identity) -> Result<(), Error> {
-    if identity.client().is_some() {
-        return Err(
-            PlatformError::Denied("a service's token; this one is a client's (claim client_id)").into(),
-        );
+    if identity.wallet_client()?.is_some() {
+        return Err(PlatformError::Denied(
+            "a service's token; this one is a client's (claim wallet_client_id)",
+        )
+        .into());
     }
     Ok(identity.require_scope(SCOPE)?)
 }

@@ -103,7 +103,10 @@ pub(super) async fn token(
     };
     set("profile_id", arguments.profile_id.map(Value::from));
     set("user_id", arguments.user_id.clone().map(number_or_text));
-    set("client_id", arguments.client_id.clone().map(number_or_text));
+    set(
+        "wallet_client_id",
+        arguments.wallet_client_id.clone().map(number_or_text),
+    );
     set(
         "groups",
         (!arguments.groups.is_empty()).then(|| json!(arguments.groups)),

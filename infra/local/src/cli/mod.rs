@@ -193,7 +193,7 @@ struct TokenArguments {
     user_id: Option<String>,
     /// The wallet client.
     #[arg(long)]
-    client_id: Option<String>,
+    wallet_client_id: Option<String>,
     /// A group, like admin; may be given more than once.
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,

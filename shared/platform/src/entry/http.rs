@@ -10,10 +10,11 @@ use futures::FutureExt;
 use lambda_runtime::LambdaEvent;
 use tracing::Instrument;
 
+use crate::config::{Environment, FromEnvironment};
 use crate::deadline::Deadline;
 use crate::http::{Call, Delivery, HttpOperation, Method, Problem, Reply, Webhook, decode, openapi, reply};
 use crate::observability::{correlation, metrics, telemetry};
-use crate::security::identity::Identity;
+use crate::security::identity::{ClaimNames, Identity};
 
 /// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
 pub fn serve<O: HttpOperation>() -> ExitCode {
@@ -23,12 +24,30 @@ pub fn serve<O: HttpOperation>() -> ExitCode {
     super::serve(answer::<O>)
 }
 
+/// What does the work, and what the claims are called that say for whom.
+struct Served<U> {
+    use_case: U,
+    claims: ClaimNames,
+}
+
+impl<U: FromEnvironment> FromEnvironment for Served<U> {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let use_case = U::read(environment);
+        let claims = ClaimNames::read(environment);
+        Some(Self {
+            use_case: use_case?,
+            claims: claims?,
+        })
+    }
+}
+
 async fn answer<O: HttpOperation>(
-    use_case: Arc<O::UseCase>,
+    served: Arc<Served<O::UseCase>>,
     event: LambdaEvent<ApiGatewayV2httpRequest>,
 ) -> Result<ApiGatewayV2httpResponse, lambda_runtime::Error> {
-    let work = async |request, deadline| {
-        let reply = handle::<O>(&use_case, request, deadline).await?;
+    let work = async |request: ApiGatewayV2httpRequest, deadline| {
+        let identity = identity(&served.claims, &request);
+        let reply = handle::<O>(&served.use_case, identity, request, deadline).await?;
         Ok(reply.into_response())
     };
     respond(event, O::about().needs_idempotency_key, work).await
@@ -97,10 +116,10 @@ async fn guarded(
 
 async fn handle<O: HttpOperation>(
     use_case: &O::UseCase,
+    identity: Identity,
     request: ApiGatewayV2httpRequest,
     deadline: Deadline,
 ) -> Result<Reply<O::Output>, Problem> {
-    let identity = identity(&request);
     let input = match O::about().method {
         Method::Get | Method::Delete => {
             decode::query(request.raw_query_string.as_deref().unwrap_or_default())?
@@ -123,12 +142,14 @@ async fn handle<O: HttpOperation>(
     O::handle(use_case, call).await
 }
 
-fn identity(request: &ApiGatewayV2httpRequest) -> Identity {
+fn identity(names: &ClaimNames, request: &ApiGatewayV2httpRequest) -> Identity {
     let authorizer = request.request_context.authorizer.as_ref();
     let claims = authorizer
         .and_then(|authorizer| authorizer.jwt.as_ref())
         .map(|jwt| &jwt.claims);
-    claims.map(Identity::from_claims).unwrap_or_default()
+    claims
+        .map(|claims| Identity::from_claims(names, claims))
+        .unwrap_or_default()
 }
 
 /// Runs the function. With the argument `--openapi` it prints its part of the API's description instead.
@@ -197,7 +218,11 @@ mod tests {
         let since = in_a_minute.duration_since(std::time::UNIX_EPOCH).unwrap();
         context.deadline = u64::try_from(since.as_millis()).unwrap();
         let event = LambdaEvent::new(serde_json::from_value(request).unwrap(), context);
-        let response = answer::<Measure>(Arc::new(()), event).await.unwrap();
+        let served = Served {
+            use_case: (),
+            claims: ClaimNames::default(),
+        };
+        let response = answer::<Measure>(Arc::new(served), event).await.unwrap();
         let Some(Body::Text(text)) = response.body else {
             panic!("no text: {:?}", response.body);
         };

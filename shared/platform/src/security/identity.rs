@@ -1,31 +1,115 @@
 //! Who is asking: the claims of the JWT which API Gateway's authorizer has checked.
+//!
+//! What the claims are called depends on who mints the tokens: `JWT_CLAIMS` names them, as the parameter of the deployment
+//! does (the README has a table of Cognito, Okta, Entra and Keycloak).
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use domain::ids::{ClientId, ProfileId, UserId};
 
+use crate::config::{Environment, FromEnvironment};
 use crate::error::PlatformError;
+
+/// How the claims are called in the tokens of this deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimNames {
+    profile_id: String,
+    user_id: String,
+    wallet_client_id: String,
+    groups: String,
+    scope: String,
+    /// What stands before each scope, for instance `moneta/` where scopes belong to a resource server.
+    scope_prefix: String,
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self {
+            profile_id: "profile_id".to_owned(),
+            user_id: "user_id".to_owned(),
+            wallet_client_id: "wallet_client_id".to_owned(),
+            groups: "groups".to_owned(),
+            scope: "scope".to_owned(),
+            scope_prefix: String::new(),
+        }
+    }
+}
+
+impl FromEnvironment for ClaimNames {
+    /// Reads `JWT_CLAIMS`, what is called differently (`profile_id=custom:profile_id,groups=cognito:groups`), and
+    /// `JWT_SCOPE_PREFIX`. Both may be missing.
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let mut names = Self {
+            scope_prefix: environment.optional("JWT_SCOPE_PREFIX").unwrap_or_default(),
+            ..Self::default()
+        };
+        let replaced: String = environment.optional("JWT_CLAIMS").unwrap_or_default();
+        for pair in replaced.split(',').filter(|pair| !pair.is_empty()) {
+            if !names.replace(pair) {
+                environment.problem(format!(
+                    "JWT_CLAIMS has {pair:?}; it takes OURS=THEIRS with commas between, of profile_id, user_id, \
+                     wallet_client_id, groups and scope"
+                ));
+                return None;
+            }
+        }
+        Some(names)
+    }
+}
+
+impl ClaimNames {
+    fn replace(&mut self, pair: &str) -> bool {
+        let Some((ours, theirs)) = pair.split_once('=').filter(|(_, theirs)| !theirs.is_empty()) else {
+            return false;
+        };
+        let name = match ours {
+            "profile_id" => &mut self.profile_id,
+            "user_id" => &mut self.user_id,
+            "wallet_client_id" => &mut self.wallet_client_id,
+            "groups" => &mut self.groups,
+            "scope" => &mut self.scope,
+            _ => return false,
+        };
+        theirs.clone_into(name);
+        true
+    }
+}
+
+/// A claim that says whom a token acts for. One that can't be read isn't the same as none: a token without it may do
+/// more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Claim<T> {
+    #[default]
+    Absent,
+    Unreadable,
+    Is(T),
+}
 
 /// The identity behind a request. Ids in a path or body never override it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    profile_id: Option<ProfileId>,
-    user_id: Option<UserId>,
-    client_id: Option<ClientId>,
+    profile_id: Claim<ProfileId>,
+    user_id: Claim<UserId>,
+    wallet_client_id: Claim<ClientId>,
     groups: BTreeSet<String>,
     scopes: BTreeSet<String>,
 }
 
 impl Identity {
-    /// The identity in the authorizer's claims. API Gateway writes lists as `[a b]`.
-    pub fn from_claims(claims: &HashMap<String, String>) -> Self {
+    /// The identity in the authorizer's claims.
+    pub fn from_claims(names: &ClaimNames, claims: &HashMap<String, String>) -> Self {
+        let scopes = claims.get(&names.scope).map(|scopes| scopes_in(scopes));
+        let own = |scope: String| scope.strip_prefix(names.scope_prefix.as_str()).map(str::to_owned);
         Self {
-            profile_id: id(claims, "profile_id"),
-            user_id: id(claims, "user_id"),
-            client_id: id(claims, "client_id"),
-            groups: words(claims.get("groups")),
-            scopes: words(claims.get("scope")),
+            profile_id: id(claims, &names.profile_id),
+            user_id: id(claims, &names.user_id),
+            wallet_client_id: id(claims, &names.wallet_client_id),
+            groups: claims
+                .get(&names.groups)
+                .map(|groups| groups_in(groups))
+                .unwrap_or_default(),
+            scopes: scopes.into_iter().flatten().filter_map(own).collect(),
         }
     }
 
@@ -34,9 +118,9 @@ impl Identity {
     /// # Errors
     /// Denied (403) for a token that carries no profile.
     pub fn profile(&self) -> Result<ProfileId, PlatformError> {
-        let profile = self
-            .profile_id
-            .ok_or(PlatformError::Denied("a token of an app user (claim profile_id)"))?;
+        let Claim::Is(profile) = self.profile_id else {
+            return Err(PlatformError::Denied("a token of an app user (claim profile_id)"));
+        };
         crate::observability::telemetry::identify(profile.get());
         Ok(profile)
     }
@@ -46,13 +130,26 @@ impl Identity {
     /// # Errors
     /// Denied (403) for a token that carries none.
     pub fn user(&self) -> Result<UserId, PlatformError> {
-        self.user_id
-            .ok_or(PlatformError::Denied("a token of a trader (claim user_id)"))
+        match self.user_id {
+            Claim::Is(user) => Ok(user),
+            Claim::Absent | Claim::Unreadable => {
+                Err(PlatformError::Denied("a token of a trader (claim user_id)"))
+            }
+        }
     }
 
     /// The wallet client, where the token belongs to one.
-    pub fn client(&self) -> Option<ClientId> {
-        self.client_id
+    ///
+    /// # Errors
+    /// Denied (403) where it belongs to one that can't be read: without the claim it might act for all of them.
+    pub fn wallet_client(&self) -> Result<Option<ClientId>, PlatformError> {
+        match self.wallet_client_id {
+            Claim::Is(client) => Ok(Some(client)),
+            Claim::Absent => Ok(None),
+            Claim::Unreadable => Err(PlatformError::Denied(
+                "a claim wallet_client_id that is a whole number above zero, or none",
+            )),
+        }
     }
 
     /// Passes administrators only.
@@ -80,31 +177,52 @@ impl Identity {
     }
 }
 
-fn id<T: FromStr>(claims: &HashMap<String, String>, name: &str) -> Option<T> {
-    claims.get(name)?.parse().ok()
+fn id<T: FromStr>(claims: &HashMap<String, String>, name: &str) -> Claim<T> {
+    match claims.get(name) {
+        None => Claim::Absent,
+        Some(text) => text.parse().map_or(Claim::Unreadable, Claim::Is),
+    }
 }
 
-fn words(value: Option<&String>) -> BTreeSet<String> {
-    value
-        .map(|text| text.trim_start_matches('[').trim_end_matches(']'))
-        .unwrap_or_default()
-        .split([' ', ','])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// The values of a list as API Gateway writes it, `[a b]`; none where the claim is no list.
+fn list(claim: &str) -> Option<BTreeSet<String>> {
+    let values = claim.strip_prefix('[')?.strip_suffix(']')?;
+    Some(values.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Groups are a list; a claim that is a text is one group, whatever stands in it.
+fn groups_in(claim: &str) -> BTreeSet<String> {
+    list(claim).unwrap_or_else(|| BTreeSet::from([claim.to_owned()]))
+}
+
+/// Scopes are a list, or a text with spaces between (RFC 8693, section 4.2).
+fn scopes_in(claim: &str) -> BTreeSet<String> {
+    list(claim).unwrap_or_else(|| {
+        claim
+            .split(' ')
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of_claims(names: &ClaimNames, claims: &[(&str, &str)]) -> Identity {
+        let claims = claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Identity::from_claims(names, &claims.collect())
+    }
+
     fn identity(claims: &[(&str, &str)]) -> Identity {
-        Identity::from_claims(
-            &claims
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
-        )
+        of_claims(&ClaimNames::default(), claims)
+    }
+
+    fn names(claims: &str, scope_prefix: &str) -> Option<ClaimNames> {
+        let variables = [("JWT_CLAIMS", claims), ("JWT_SCOPE_PREFIX", scope_prefix)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        ClaimNames::read(&mut Environment::of(variables))
     }
 
     #[test]
@@ -113,23 +231,39 @@ mod tests {
         assert!(admin.require_admin().is_ok());
         assert!(admin.require_scope("wallets").is_ok());
         assert!(admin.require_scope("dealers").is_err());
-    }
-
-    #[test]
-    fn a_group_that_only_looks_like_admin_is_not_admin() {
         assert!(
-            identity(&[("groups", "[administrator]")])
-                .require_admin()
-                .is_err()
+            identity(&[("scope", "[wallets internal]")])
+                .require_scope("internal")
+                .is_ok()
         );
-        assert!(identity(&[]).require_admin().is_err());
     }
 
     #[test]
-    fn a_profile_has_to_be_a_positive_number() {
+    fn group_that_only_looks_like_admin_is_not_admin() {
+        for groups in [
+            "[administrator]",
+            "x,admin",
+            "[x,admin]",
+            "x admin",
+            "[admin",
+            "admin]",
+            "",
+        ] {
+            assert!(
+                identity(&[("groups", groups)]).require_admin().is_err(),
+                "{groups}"
+            );
+        }
+        assert!(identity(&[]).require_admin().is_err());
+        assert!(identity(&[("groups", "admin")]).require_admin().is_ok());
+    }
+
+    #[test]
+    fn profile_has_to_be_a_positive_number() {
         assert!(identity(&[("profile_id", "7")]).profile().is_ok());
-        assert!(identity(&[("profile_id", "-7")]).profile().is_err());
-        assert!(identity(&[("profile_id", "7 or 8")]).profile().is_err());
+        for wrong in ["-7", "7 or 8", "07", ""] {
+            assert!(identity(&[("profile_id", wrong)]).profile().is_err(), "{wrong}");
+        }
         assert!(identity(&[]).profile().is_err());
     }
 
@@ -137,9 +271,46 @@ mod tests {
     fn traders_and_wallet_clients_have_ids_of_their_own() {
         let trader = identity(&[("user_id", "12")]);
         assert_eq!(trader.user().unwrap().get(), 12);
-        assert!(trader.profile().is_err() && trader.client().is_none());
-        let client = identity(&[("client_id", "3")]).client();
+        assert!(trader.profile().is_err());
+        assert_eq!(trader.wallet_client().unwrap(), None);
+        let client = identity(&[("wallet_client_id", "3")]).wallet_client().unwrap();
         assert_eq!(client.map(|client| client.get()), Some(3));
         assert!(identity(&[("user_id", "")]).user().is_err());
+    }
+
+    #[test]
+    fn wallet_client_that_cannot_be_read_is_not_a_service() {
+        for wrong in ["01", "", "0", "-3", "3.0", "[3]", "null", "9223372036854775808"] {
+            let identity = identity(&[("wallet_client_id", wrong), ("scope", "wallets")]);
+            assert!(identity.wallet_client().is_err(), "{wrong}");
+        }
+        // The name of OAuth's own claim says nothing about wallets.
+        assert_eq!(identity(&[("client_id", "3")]).wallet_client().unwrap(), None);
+    }
+
+    #[test]
+    fn claims_have_the_names_that_the_deployment_gives_them() {
+        let cognito = names("profile_id=custom:profile_id,groups=cognito:groups", "moneta/").unwrap();
+        let claims = [
+            ("custom:profile_id", "7"),
+            ("cognito:groups", "[admin]"),
+            ("scope", "moneta/wallets openid"),
+            ("profile_id", "8"),
+        ];
+        let identity = of_claims(&cognito, &claims);
+        assert_eq!(identity.profile().unwrap().get(), 7);
+        assert!(identity.require_admin().is_ok() && identity.require_scope("wallets").is_ok());
+        assert!(
+            identity.require_scope("openid").is_err(),
+            "a scope without the prefix is another's"
+        );
+        assert_eq!(names("", ""), Some(ClaimNames::default()));
+    }
+
+    #[test]
+    fn unknown_claim_in_the_configuration_is_a_problem() {
+        for wrong in ["profile=sub", "profile_id", "profile_id=", "groups=a,,scope"] {
+            assert_eq!(names(wrong, ""), None, "{wrong}");
+        }
     }
 }
