@@ -71,26 +71,26 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     /// Takes the row of ports that begins with `base`, or free ones; what a real service takes the place of needs none.
-    pub(crate) async fn take(base: Option<u16>, external: &External) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(base: Option<u16>, external: &External) -> anyhow::Result<Self> {
         if base.is_some_and(|base| base > MAX_BASE) {
             bail!("the ports begin with {MAX_BASE} at most, to leave room for all of them");
         }
         let mut taken = Vec::new();
-        let api = take(Service::Api, base, &mut taken).await?;
-        let sandboxes = take(Service::Sandboxes, base, &mut taken).await?;
+        let api = bind(Service::Api, base, &mut taken).await?;
+        let sandboxes = bind(Service::Sandboxes, base, &mut taken).await?;
         if base.is_some() && external.database_url.is_none() {
-            drop(take(Service::Postgres, base, &mut taken).await?);
+            drop(bind(Service::Postgres, base, &mut taken).await?);
         }
         let dynamodb = match &external.dynamodb_endpoint {
             Some(_) => None,
-            None => take(Service::DynamoDb, base, &mut taken).await?,
+            None => bind(Service::DynamoDb, base, &mut taken).await?,
         };
         let sqs = match &external.sqs_endpoint {
             Some(_) => None,
-            None => take(Service::Sqs, base, &mut taken).await?,
+            None => bind(Service::Sqs, base, &mut taken).await?,
         };
-        let smtp = take(Service::Smtp, base, &mut taken).await?;
-        let runtime = take(Service::RuntimeApi, base, &mut taken).await?;
+        let smtp = bind(Service::Smtp, base, &mut taken).await?;
+        let runtime = bind(Service::RuntimeApi, base, &mut taken).await?;
         let (true, Some(api), Some(sandboxes), Some(smtp), Some(runtime)) =
             (taken.is_empty(), api, sandboxes, smtp, runtime)
         else {
@@ -109,7 +109,7 @@ impl Listeners {
 }
 
 /// Takes a port; one that is in use is put on the list.
-async fn take(
+async fn bind(
     service: Service,
     base: Option<u16>,
     taken: &mut Vec<(Service, u16)>,
@@ -165,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn ports_that_are_taken_are_named_with_what_to_do() {
         let (base, _held) = row_with_a_held_port(2).await;
-        let error = Listeners::take(Some(base), &External::default())
+        let error = Listeners::bind(Some(base), &External::default())
             .await
             .err()
             .unwrap();
@@ -179,7 +179,7 @@ mod tests {
             database_url: Some("postgres://elsewhere".to_owned()),
             ..External::default()
         };
-        let listeners = Listeners::take(Some(base), &external).await.unwrap();
+        let listeners = Listeners::bind(Some(base), &external).await.unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         assert_eq!(port(&listeners.api), base);
         assert_eq!(port(&listeners.runtime), base + 6);
@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_has_room_for_all_ports() {
-        let error = Listeners::take(Some(65_533), &External::default()).await;
+        let error = Listeners::bind(Some(65_533), &External::default()).await;
         assert!(error.is_err());
     }
 }

@@ -20,7 +20,6 @@ use crate::Error;
 const MIN_TIME_LEFT: Duration = Duration::from_secs(15);
 /// The part of it that sending leaves for recording its outcome.
 const RECORDING_TIME: Duration = Duration::from_secs(4);
-
 /// Chunks of a pass; between two passes it is the held keys' turn.
 const MAX_CHUNKS_OF_PASS: usize = 20;
 
@@ -144,10 +143,7 @@ impl Delivery<'_> {
 
     /// Sends what is due of the held keys: the oldest message of one that failed, by itself; a run of one that got through.
     async fn retry_held(&self, report: &mut Report) -> Result<Step, Error> {
-        let due = {
-            let mut connection = self.connection.lock().await;
-            store::due_of_held_keys(&mut connection, &self.destination, self.clock.now()).await?
-        };
+        let due = self.due_of_held_keys().await?;
         if due.is_empty() {
             return Ok(Step::Idle);
         }
@@ -163,6 +159,17 @@ impl Delivery<'_> {
             }
         }
         Ok(Step::Continue)
+    }
+
+    async fn due_of_held_keys(&self) -> Result<Vec<store::DueOfHeldKey>, Error> {
+        let mut connection = self.connection.lock().await;
+        let (destination, now) = (&self.destination, self.clock.now());
+        let due = store::due_of_held_keys(&mut connection, destination, now).await?;
+        if due.is_empty() {
+            // A key whose messages somebody deleted would be due for ever.
+            store::release(&mut connection, destination, now, &[]).await?;
+        }
+        Ok(due)
     }
 
     async fn send(&self, chunk: Vec<Message>, sending: Sending, report: &mut Report) -> Verdict {

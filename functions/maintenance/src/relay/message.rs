@@ -33,7 +33,7 @@ pub(super) enum Outcome {
 }
 
 /// How messages are sent that belong to one destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sending {
     /// Without waiting for each acknowledgement; those of a key stay in their order.
     InOrder,

@@ -194,6 +194,34 @@ async fn refused_message_holds_up_its_own_key_alone_and_goes_first_when_it_is_me
 }
 
 #[tokio::test]
+async fn held_key_whose_messages_were_deleted_is_held_no_more() {
+    let bench = Bench::new().await;
+    bench.execute(POISON).await;
+    assert_eq!(bench.run().await.failed, 1);
+    bench.execute("DELETE FROM outbox_messages").await;
+    bench.clock.advance(TimeDelta::seconds(2));
+    assert_eq!(bench.run().await, Report::default());
+    assert_eq!(bench.number("SELECT count(*) FROM outbox_held_keys").await, 0);
+}
+
+#[tokio::test]
+async fn topic_that_takes_nothing_holds_up_no_other_topic() {
+    let bench = Bench::new().await;
+    let flood = "SELECT 'key-' || place, place FROM generate_series(1, 1500) AS place";
+    bench.write(("topic", "not a topic"), flood).await;
+    bench.write(("topic", TOPIC), flood).await;
+    let report = bench.run().await;
+    assert_eq!((report.published, report.failed), (1500, 1000));
+    assert_eq!(bench.on_the_topic().await.len(), 1500);
+    assert_eq!(
+        bench
+            .number("SELECT count(*) FROM outbox_held_destinations")
+            .await,
+        1
+    );
+}
+
+#[tokio::test]
 async fn refused_message_waits_twice_as_long_after_each_attempt_up_to_a_minute() {
     let bench = Bench::new().await;
     bench.execute(POISON).await;

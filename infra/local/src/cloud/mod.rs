@@ -60,7 +60,7 @@ impl LocalCloud {
         let progress = Progress::new(options.progress);
         let begun = Instant::now();
         // The ports first: when one is taken, nothing else needs to start.
-        let ports = Listeners::take(options.port, &options.external).await?;
+        let ports = Listeners::bind(options.port, &options.external).await?;
         let url = format!("http://{}", ports.api.local_addr()?);
         let state = State::open(&options)?;
         let clock = LocalClock::open(&options.state)?;
@@ -406,7 +406,7 @@ impl LocalCloud {
 /// Keeps the queues' messages for the next start, and says so, or that it can't.
 async fn keep_queues(running: &Running) {
     let progress = Progress::new(running.options.progress);
-    match kept::keep(&running.queues, &running.options.state).await {
+    match kept::save(&running.queues, &running.options.state).await {
         Ok(kept) if kept.is_empty() => {}
         Ok(kept) => progress.note(format_args!("Kept for the next start: {}", listed(&kept))),
         Err(error) => tracing::error!("what was in the queues is lost: {error:#}"),

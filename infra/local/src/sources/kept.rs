@@ -50,7 +50,7 @@ struct Attribute {
 type File = BTreeMap<String, Vec<Kept>>;
 
 /// Takes all messages out of the queues and writes them down. Nothing may be received meanwhile.
-pub(crate) async fn keep(queues: &Queues, state: &Path) -> anyhow::Result<Counts> {
+pub(crate) async fn save(queues: &Queues, state: &Path) -> anyhow::Result<Counts> {
     queues.give_back().await;
     let mut file = File::new();
     for name in queues.names() {
@@ -244,7 +244,7 @@ mod tests {
             .await
             .unwrap();
         queues.received("events", &received);
-        let counts = keep(&queues, state.path()).await.unwrap();
+        let counts = save(&queues, state.path()).await.unwrap();
         let expected = [("changes.fifo".to_owned(), 2), ("events".to_owned(), 1)];
         assert_eq!(counts, Counts::from(expected));
         sqs.stop().await;

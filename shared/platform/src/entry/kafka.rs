@@ -69,11 +69,33 @@ impl<U: FromEnvironment> FromEnvironment for Consumer<U> {
     }
 }
 
+/// A message of a queue may be this large where nothing else is said (256 KiB), with room for attributes.
+const MAX_FAILED_RECORD_BYTES: usize = 250 * 1024;
+
 /// A record that was given up, as it waits in the failure queue.
 #[derive(Debug, Serialize, Deserialize)]
 struct FailedRecord {
     reason: String,
+    /// The value was too large for a queue: it is in the topic alone, and the record can't be redriven.
+    is_value_left_out: bool,
     record: KafkaRecord,
+}
+
+impl FailedRecord {
+    fn new(failed: ItemFailed, record: KafkaRecord) -> Self {
+        let mut given_up = Self {
+            reason: failed.code.to_owned(),
+            is_value_left_out: false,
+            record,
+        };
+        let is_too_large =
+            serde_json::to_vec(&given_up).is_ok_and(|bytes| bytes.len() > MAX_FAILED_RECORD_BYTES);
+        if is_too_large {
+            given_up.is_value_left_out = true;
+            given_up.record.value = None;
+        }
+        given_up
+    }
 }
 
 async fn answer<C: TopicConsumer>(
@@ -132,11 +154,7 @@ async fn first_failure<C: TopicConsumer>(
 /// Hands a record to the failure queue; `false` when that isn't possible now.
 async fn give_up(failures: &Queue, failed: ItemFailed, record: KafkaRecord) -> bool {
     let (partition, offset) = (record.partition, record.offset);
-    let given_up = FailedRecord {
-        reason: failed.code.to_owned(),
-        record,
-    };
-    match failures.send_all(&[given_up]).await {
+    match failures.send_all(&[FailedRecord::new(failed, record)]).await {
         Ok(()) => {
             tracing::error!(partition, offset, code = failed.code, "the record was given up");
             true
@@ -177,6 +195,13 @@ async fn is_redriven_done<C: TopicConsumer>(
 ) -> bool {
     let body = message.body.unwrap_or_default();
     match serde_json::from_str::<FailedRecord>(&body) {
+        Ok(failed) if failed.is_value_left_out => {
+            tracing::error!(
+                id,
+                "the record was too large for the queue and has to be read from its topic"
+            );
+            false
+        }
         Ok(failed) => handle_record::<C>(use_case, id, &failed.record, invocation)
             .await
             .is_ok(),
@@ -258,6 +283,24 @@ mod tests {
         assert_eq!(read(Value::Null).as_deref(), Some("null"));
         assert_eq!(read(json!("no base64!")), None);
         assert_eq!(read(json!(STANDARD.encode([0xff, 0xfe]))), None);
+    }
+
+    #[test]
+    fn value_that_no_queue_takes_is_left_out_of_what_was_given_up() {
+        let failed = ItemFailed {
+            code: "unreadable",
+            is_final: true,
+        };
+        let given_up = |length: usize| {
+            let record = serde_json::from_value(record(0, 7, &"x".repeat(length))).unwrap();
+            FailedRecord::new(failed, record)
+        };
+        assert!(!given_up(1000).is_value_left_out && given_up(1000).record.value.is_some());
+        let large = given_up(300_000);
+        assert_eq!(
+            (large.is_value_left_out, large.record.value, large.record.offset),
+            (true, None, 7)
+        );
     }
 
     #[tokio::test]

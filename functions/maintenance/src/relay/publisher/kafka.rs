@@ -1,6 +1,6 @@
 //! Sending to Kafka's topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Error;
@@ -28,12 +29,16 @@ const PRODUCER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long messages that were given up take at most to be reported as such.
 const PURGE_TIME: Duration = Duration::from_secs(1);
 
+/// A producer, made anew when it gave up or its credentials are new.
+type SharedProducer = Arc<Rotating<FutureProducer>>;
+
 /// Sends to topics.
 #[derive(Debug)]
 pub(super) struct Kafka {
     cluster: Cluster,
-    in_order: Rotating<FutureProducer>,
-    apart: Rotating<FutureProducer>,
+    secret: SecretSource,
+    /// Each topic has its own: what a producer gives up, it gives up for all that it was handed.
+    producers: Mutex<BTreeMap<(String, Sending), SharedProducer>>,
 }
 
 /// How Kafka is reached.
@@ -69,8 +74,8 @@ impl FromEnvironment for Kafka {
         let (cluster, secret) = (cluster?, secret?);
         Some(Self {
             cluster,
-            in_order: Rotating::new(secret.clone()),
-            apart: Rotating::new(secret),
+            secret,
+            producers: Mutex::default(),
         })
     }
 }
@@ -85,10 +90,7 @@ impl Kafka {
         until: Instant,
     ) -> Vec<Outcome> {
         let until = until.min(Instant::now() + DELIVERY_TIMEOUT);
-        let producers = match sending {
-            Sending::InOrder => &self.in_order,
-            Sending::Apart => &self.apart,
-        };
+        let producers = self.producers_of(topic, sending).await;
         let making = producers.get(|credentials| self.cluster.producer(credentials, sending));
         let producer = match timeout_at(until, making).await {
             Ok(Ok(producer)) => producer,
@@ -102,6 +104,12 @@ impl Kafka {
             producers.discard().await;
         }
         outcomes
+    }
+
+    async fn producers_of(&self, topic: &str, sending: Sending) -> SharedProducer {
+        let mut producers = self.producers.lock().await;
+        let made = producers.entry((topic.to_owned(), sending));
+        Arc::clone(made.or_insert_with(|| Arc::new(Rotating::new(self.secret.clone()))))
     }
 }
 
