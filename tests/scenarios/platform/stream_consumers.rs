@@ -65,7 +65,8 @@ async fn failing_item_does_not_hold_up_the_lanes_of_others(fixture: Arc<Fixture>
         Ok(())
     })
     .await?;
-    // Once, and three times more; then its position is told to the failure queue.
+    // Once, and three times more, not counting tries in a batch with others, which is halved first; then its position is
+    // told to the failure queue.
     eventually("the failing one is given up", async || {
         let told = fixture.waiting_in("items-failed").await?;
         let is_told = told.iter().any(|told| {
@@ -73,7 +74,11 @@ async fn failing_item_does_not_hold_up_the_lanes_of_others(fixture: Arc<Fixture>
                 && told["DDBStreamBatchInfo"]["batchSize"] == 1
         });
         ensure!(is_told, "{told:?}");
-        ensure_eq!(journal.lines(&failing).len(), 4);
+        ensure!(
+            journal.lines(&failing).len() >= 4,
+            "{:?}",
+            journal.lines(&failing)
+        );
         Ok(())
     })
     .await
