@@ -32,10 +32,10 @@ soak: prerequisites ## In full what the tests play a sample of: every kill point
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
 bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; the relay; a month's invoices
 	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds transfer
-	@cargo bench --package end-to-end --bench latency --profile dev
-	@cargo bench --package end-to-end --bench transfers --bench relay
+	@cargo bench --workspace --bench latency --profile dev
+	@cargo bench --workspace --bench transfers --bench relay
 	@$(BUILD)
-	@cargo bench --package end-to-end --bench invoices --profile dev
+	@cargo bench --workspace --bench invoices --profile dev
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh

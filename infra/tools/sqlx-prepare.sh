@@ -39,7 +39,9 @@ mkdir .sqlx
 # The macros speak to the database only while their crate is compiled, so these are compiled anew, in a folder of their
 # own that keeps the rest.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/sqlx}
-cargo clean --quiet --package platform --package trading --package maintenance --package wallets --package commissions --package notifications
+packages=(--package platform)
+for area in functions/*/; do packages+=(--package "$(basename "$area")"); done
+cargo clean --quiet "${packages[@]}"
 SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$root/.sqlx DATABASE_URL="postgres://moneta@localhost/postgres?host=$work" \
   cargo check --quiet --workspace --bins
 echo "$(find .sqlx -name '*.json' | wc -l) statements are in .sqlx"
