@@ -262,6 +262,19 @@ typed_id! {
     PaymentMethodId
 }
 
+typed_id! {
+    /// A trader's account with our money.
+    FundedAccountId
+}
+
+outside_id! {
+    /// A kind of funded account that is offered.
+    TierId
+}
+outside_id! {
+    /// A trader's examination, which the assessment system names.
+    AssessmentId
+}
 outside_id! {
     /// A user at DriveWealth.
     DriveWealthUserId

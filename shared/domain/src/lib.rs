@@ -14,12 +14,14 @@
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
 //! | [`reference`] | rules of the database's functions, for tests to compare with |
 //! | [`stored`] | how these types are stored |
+//! | [`funded`] | the rules of funded accounts, and their live state |
 //! | [`lookup`] | when an unknown outcome is looked up again |
 
 pub mod clock;
 pub mod commissions;
 pub mod currency;
 mod exact;
+pub mod funded;
 pub mod ids;
 pub mod lane;
 pub mod lookup;
