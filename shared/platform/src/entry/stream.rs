@@ -1,6 +1,7 @@
 //! DynamoDB streams.
 //!
-//! A stream keeps its order, so the batch ends at the first record that fails; Lambda goes on from there.
+//! A stream keeps its order, so the batch ends at the first record that fails; Lambda goes on from there. A consumer that
+//! takes a batch's changes together does all of them or none: a batch that fails comes again as a whole.
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -54,9 +55,29 @@ pub trait StreamConsumer: Sized + 'static {
     ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
+/// A function that consumes the changes of a batch together, for instance in one statement.
+pub trait StreamBatchConsumer: Sized + 'static {
+    /// What does the work; read from the environment once, at start.
+    type UseCase: FromEnvironment + 'static;
+    /// Why the changes weren't handled.
+    type Error: Laned;
+
+    /// Handles changes, in their order, before the deadline: all or none. They may come twice, and with others.
+    fn handle(
+        use_case: &Self::UseCase,
+        changes: &[Change],
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
 /// Runs the function.
 pub fn serve<C: StreamConsumer>() -> ExitCode {
     super::serve(answer::<C>)
+}
+
+/// Runs a function that consumes batches.
+pub fn serve_batches<C: StreamBatchConsumer>() -> ExitCode {
+    super::serve(answer_batch::<C>)
 }
 
 async fn answer<C: StreamConsumer>(
@@ -65,12 +86,7 @@ async fn answer<C: StreamConsumer>(
 ) -> Result<Value, lambda_runtime::Error> {
     let invocation = Invocation::of(&event.context);
     for record in event.payload.records {
-        let number = record
-            .change
-            .sequence_number
-            .clone()
-            .filter(|number| !number.is_empty());
-        let number = number.ok_or("a stream record has no sequence number")?;
+        let number = number(&record)?;
         let change = change(record);
         let item = invocation.item(&number, correlation_of(&change));
         if item
@@ -82,6 +98,37 @@ async fn answer<C: StreamConsumer>(
         }
     }
     Ok(json!({ "batchItemFailures": [] }))
+}
+
+async fn answer_batch<C: StreamBatchConsumer>(
+    use_case: Arc<C::UseCase>,
+    event: LambdaEvent<Event>,
+) -> Result<Value, lambda_runtime::Error> {
+    let invocation = Invocation::of(&event.context);
+    let Some(first) = event.payload.records.first() else {
+        return Ok(json!({ "batchItemFailures": [] }));
+    };
+    let number = number(first)?;
+    let changes: Vec<Change> = event.payload.records.into_iter().map(change).collect();
+    let correlation_id = changes.first().map_or_else(correlation::new, correlation_of);
+    let item = invocation.item(
+        &format!("{number} and {} more", changes.len() - 1),
+        correlation_id,
+    );
+    let failures = match item
+        .run(C::handle(&use_case, &changes, invocation.deadline))
+        .await
+    {
+        Ok(()) => json!([]),
+        Err(_) => json!([{"itemIdentifier": number}]),
+    };
+    Ok(json!({ "batchItemFailures": failures }))
+}
+
+fn number(record: &EventRecord) -> Result<String, lambda_runtime::Error> {
+    let number = record.change.sequence_number.clone();
+    let number = number.filter(|number| !number.is_empty());
+    Ok(number.ok_or("a stream record has no sequence number")?)
 }
 
 /// The work that wrote the item, where the item keeps it in `correlation_id`.
@@ -160,6 +207,33 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(outcome, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+    }
+
+    impl StreamBatchConsumer for FailsOn {
+        type UseCase = Self;
+        type Error = PlatformError;
+
+        async fn handle(
+            fails_on: &Self,
+            changes: &[Change],
+            deadline: Deadline,
+        ) -> Result<(), PlatformError> {
+            for change in changes {
+                <Self as StreamConsumer>::handle(fails_on, change.clone(), deadline).await?;
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_taken_together_comes_again_as_a_whole() {
+        let outcome = answer_batch::<FailsOn>(Arc::new(FailsOn("2")), event(&["1", "2", "3"]));
+        let failed = json!({"batchItemFailures": [{"itemIdentifier": "1"}]});
+        assert_eq!(outcome.await.unwrap(), failed);
+        for keys in [&["1", "3"][..], &[]] {
+            let outcome = answer_batch::<FailsOn>(Arc::new(FailsOn("2")), event(keys));
+            assert_eq!(outcome.await.unwrap(), json!({"batchItemFailures": []}));
+        }
     }
 
     #[test]
