@@ -156,7 +156,7 @@ def codes_in_code() -> set[tuple[str, str, str]]:
         found = re.match(r"functions/([^/]+)/src/|shared/(?:platform|providers)/src/", name)
         if not found:
             continue
-        area = found.group(1).capitalize() if found.group(1) else EVERY_AREA
+        area = found.group(1).capitalize().replace("-", " ") if found.group(1) else EVERY_AREA
         text = (ROOT / name).read_text().partition("#[cfg(test)]")[0]
         for lane, rejection, code in CLASS.findall(text):
             codes.add((EVERY_AREA if code in MASKED else area, code,

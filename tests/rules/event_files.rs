@@ -40,6 +40,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
         .clone();
     let withdrawal = wallets(&fixture).await?;
     let session = billing(&fixture, &customer).await?;
+    traders(&fixture).await?;
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
@@ -91,6 +92,24 @@ async fn billing(fixture: &Fixture, customer: &Tester) -> Result<String> {
     let session = customer.checkout().await?;
     fixture.cloud.stripe().complete_checkout(&session, VISA)?;
     Ok(session)
+}
+
+/// The accounts of the files: one that is traded, and one that a rule has closed.
+async fn traders(fixture: &Fixture) -> Result {
+    let trader = fixture.trader().await?;
+    let closed = fixture.trader().await?;
+    ensure_eq!(
+        (trader.user_id, trader.account, closed.account),
+        (1, 1, 2),
+        "the ids that the files speak of"
+    );
+    fixture
+        .engine_says(&[end_to_end::funded::flat(closed.account, 1, 100)])
+        .await?;
+    closed
+        .is_recorded("the record is closed", |record| record["status"] == "closed")
+        .await?;
+    Ok(())
 }
 
 /// The clients and wallets of the files, with money and a withdrawal that is not settled; gives its transaction.

@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 5] = [
+const FOUND_AGAIN: [(&str, &str); 6] = [
     ("POST /billing/payment-methods", "the card that the session saved"),
     ("POST /webhooks/stripe", "the event's id"),
     ("POST /notifications/read", "what is read stays read"),
@@ -103,6 +103,10 @@ const FOUND_AGAIN: [(&str, &str); 5] = [
     (
         "POST /clients/{client_id}/wallets",
         "the client's one wallet in the currency",
+    ),
+    (
+        "POST /admin/funded-accounts/{funded_account_id}/restore",
+        "an account that is open isn't closed",
     ),
 ];
 

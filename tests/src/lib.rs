@@ -12,6 +12,7 @@ pub mod customers;
 mod database;
 mod eventually;
 mod fixture;
+pub mod funded;
 mod logs;
 mod messages;
 pub mod points;

@@ -38,6 +38,11 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'invoices that are open', count(*) FROM invoices WHERE status = 'open' \
      UNION ALL SELECT 'invoice_payments', count(*) FROM invoice_payments \
      UNION ALL SELECT 'billing_suspensions', count(*) FROM billing_suspensions \
+     UNION ALL SELECT 'tiers', count(*) FROM tiers \
+     UNION ALL SELECT 'tiers, last put', COALESCE((extract(epoch FROM max(updated_at)) * 1000000)::BIGINT, 0) FROM tiers \
+     UNION ALL SELECT 'funded_accounts', count(*) FROM funded_accounts \
+     UNION ALL SELECT 'funded_accounts that are closed', count(*) FROM funded_accounts WHERE status = 'closed' \
+     UNION ALL SELECT 'funded_account_restorations', count(*) FROM funded_account_restorations \
      UNION ALL SELECT 'billing_discrepancies', count(*) FROM billing_discrepancies ORDER BY 1";
 
 impl Traces {

@@ -5,6 +5,7 @@
 )]
 
 mod app;
+mod funded_accounts;
 mod wallets;
 mod webhooks;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let files = [
         scenarios(),
         app::scenarios(),
+        funded_accounts::scenarios(),
         wallets::scenarios(),
         webhooks::scenarios(),
     ];
@@ -93,6 +95,7 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
         .iter()
         .map(|row| row.route.to_owned())
         .chain(wallets::ROWS.iter().map(|row| row.route.to_owned()))
+        .chain(funded_accounts::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(webhooks::ROUTES.iter().map(|route| (*route).to_owned()))
         .collect();
     ensure!(!template.is_empty(), "the template has no routes");
@@ -116,13 +119,16 @@ async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     let owner = wallets::Owner::register(fixture).await?;
     let of_app = app::ROWS.iter().map(|row| row.request(&customer));
     let of_wallets = wallets::ROWS.iter().map(|row| row.request(&owner));
-    Ok(of_app.chain(of_wallets).collect())
+    let trader = funded_accounts::owner(fixture).await?;
+    let of_traders = funded_accounts::ROWS.iter().map(|row| row.request(&trader));
+    Ok(of_app.chain(of_wallets).chain(of_traders).collect())
 }
 
 /// Whatever isn't a good token, by what is wrong with it, as the text of `Authorization`. The claims are those of
 /// somebody who may do everything.
 fn refused_tokens(fixture: &Fixture) -> Result<Vec<(&'static str, Option<String>)>> {
-    let claims = json!({ "profile_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
+    let claims =
+        json!({ "profile_id": 1, "user_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
     let with = |name: &str, value: Value| {
         let mut claims = claims.clone();
         claims[name] = value;
@@ -218,7 +224,8 @@ async fn every_route_refuses_a_bad_token(fixture: Arc<Fixture>) -> Result {
 async fn paths_beside_the_routes_are_not_found(fixture: Arc<Fixture>) -> Result {
     let mut requests = one_of_each(&fixture).await?;
     requests.extend(webhooks::ROUTES.map(webhooks::request));
-    let everything = json!({ "profile_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
+    let everything =
+        json!({ "profile_id": 1, "user_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
     let api = fixture.api(Some(everything))?;
     let routes = routes(&fixture);
     let is_known = |method: &str, path: &str| {

@@ -62,6 +62,7 @@ pub(crate) struct Caller {
     session: String,
     method: i64,
     invoice: i64,
+    account: i64,
 }
 
 impl Caller {
@@ -69,8 +70,10 @@ impl Caller {
     pub(crate) async fn new(fixture: &Fixture) -> Result<Self> {
         fixture.cloud.stripe().limit_webhooks(Some(&[]));
         let tester = fixture.customer().await?;
+        let trader = fixture.trader().await?;
         let api = fixture.api(Some(json!({
-            "profile_id": tester.customer.profile_id, "scope": "wallets", "groups": ["admin"],
+            "profile_id": tester.customer.profile_id, "user_id": trader.user_id, "scope": "wallets internal",
+            "groups": ["admin"],
         })))?;
         let (client, wallet) = new_client(&api).await?;
         let (payee, _) = new_client(&api).await?;
@@ -93,6 +96,7 @@ impl Caller {
             session,
             method,
             invoice,
+            account: trader.account,
             api,
             tester,
             client,
@@ -133,6 +137,13 @@ impl Caller {
                 "kind": "trading.resumed", "feed": true, "push": true, "mail": true,
             }] }),
             "set_exchange_rate" => json!({ "rate": "0.9", "as_of": "2026-01-01T00:00:00Z" }),
+            "put_tier" => json!({
+                "name": "Good", "starting_balance_cents": 10_000_000, "profit_split": "0.8", "max_drawdown": "0.05",
+                "max_risk_per_trade": "0.02", "min_trades": 10, "drawdown_kind": "trailing", "daily_loss_limit_cents": 400_000,
+                "daily_reset_zone": "America/New_York", "payout_cycle_days": 14, "payout_cap_cents": 5_000_000,
+                "min_winning_days": 5, "winning_day_min_profit_cents": 15_000, "max_best_day_share": "0.3",
+            }),
+            "restore_funded_account" => json!({ "reason": "Good", "sequences": [1] }),
             _ => anyhow::bail!("{operation} needs a good body of its own here"),
         })
     }
@@ -146,6 +157,8 @@ impl Caller {
             .replace("{payment_method_id}", &self.method.to_string())
             .replace("{invoice_id}", &self.invoice.to_string())
             .replace("{token}", &self.tester.customer.device_token)
+            .replace("{tier_id}", "good")
+            .replace("{funded_account_id}", &self.account.to_string())
             .replace("{base}", "USD")
             .replace("{quote}", "EUR")
     }

@@ -103,6 +103,12 @@ const NO_DECIMALS: &[&str] = &[
     "99999999999999999999999999999999999999",
 ];
 
+/// Texts that are no share from 0 to 1.
+const NO_SHARES: &[&str] = &[
+    "", " ", "share", "NaN", "1e-1", "+0.5", "0,5", ".5", "1.", " 0.5", "80", "80%", "1.0001", "0.00001",
+    "-0.1",
+];
+
 /// More digits than are stored.
 const LONG_DECIMALS: &[&str] = &[
     "12345678901234567",
@@ -189,6 +195,20 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
     let texts = |texts: &[&str], statuses| quoted(texts, statuses);
     let no_texts = || plain(NO_TEXTS, &[400]);
     Ok(match (kind, field) {
+        ("integer", field) if field.ends_with("_cents") && field != "amount_cents" => [
+            plain(NO_NUMBERS, &[400]),
+            plain(
+                &["0", "-1", "-9223372036854775808", "9223372036854775807"],
+                &[422],
+            ),
+        ]
+        .concat_all(),
+        ("integer", "payout_cycle_days" | "min_winning_days" | "min_trades") => [
+            plain(NO_NUMBERS, &[400]),
+            plain(&["-1", "4294967296", "9223372036854775807"], &[400]),
+            plain(&["10001"], &[422]),
+        ]
+        .concat_all(),
         ("integer", _) => [plain(NO_NUMBERS, &[400]), numbers(field)].concat_all(),
         ("array", "currencies") => [
             plain(
@@ -282,6 +302,31 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
         ]
         .concat_all(),
         ("boolean", _) => plain(NO_BOOLEANS, &[400]),
+        ("array", "sequences") => [
+            plain(
+                &["12", "\"\"", "{}", "true", "[\"1\"]", "[null]", "[[]]", "[1.5]"],
+                &[400],
+            ),
+            vec![(format!("[{}]", vec!["1"; 101].join(",")), refused(&[422]))],
+        ]
+        .concat_all(),
+        ("string", "reason" | "name") => [
+            no_texts(),
+            texts(&["", " ", "\\t"], &[422]),
+            vec![(format!("\"{}\"", "w".repeat(501)), refused(&[422]))],
+        ]
+        .concat_all(),
+        ("string", "daily_reset_zone") => [
+            no_texts(),
+            texts(
+                &["", " ", "Mars/Olympus", "New York", "../zoneinfo", "UTC\\u0000"],
+                &[422],
+            ),
+        ]
+        .concat_all(),
+        ("string", "profit_split" | "max_drawdown" | "max_risk_per_trade" | "max_best_day_share") => {
+            [no_texts(), texts(NO_SHARES, &[400])].concat_all()
+        }
         ("string", "external_ref") => [
             no_texts(),
             texts(NO_KEYS, &[422]),
@@ -467,6 +512,11 @@ pub(crate) fn of_path(name: &str, schema: &Value) -> Result<Vec<String>> {
             "01a1f95d-46ff-75c1-9a2b-3c4d5e6f708",
             "01a1f95d-46ff-75c1-9a2b-3c4d5e6f708g",
         ],
+        // Lower-case words fit there.
+        Some("string") if name == "tier_id" => {
+            values.retain(|value| value != "null");
+            &["Usd", "a_b", "a.b", "tier%20"]
+        }
         Some("string") if schema["pattern"].is_string() => &["usd", "US", "USDD", "XXX", "840", "USD%20"],
         kind => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
     };

@@ -69,6 +69,7 @@ def filter_body(context, body):
 /// Where the paths of each scenario begin.
 const APP: &[&str] = &["trading", "notifications", "billing"];
 const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates"];
+const TRADERS: &[&str] = &["tiers", "funded-accounts", "admin/funded-accounts"];
 
 fn main() -> ExitCode {
     run_suites([Suite::new("schemathesis", options(), [scenarios()])])
@@ -78,6 +79,7 @@ fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(api_of_the_app_answers_as_described),
         alone(api_of_the_wallets_answers_as_described),
+        alone(api_of_funded_accounts_answers_as_described),
     ]
 }
 
@@ -118,6 +120,38 @@ async fn api_of_the_wallets_answers_as_described(fixture: Arc<Fixture>) -> Resul
     // Everything it made is sound in the end.
     let reconciled = fixture.run("reconcile_wallets", json!({})).await?;
     ensure_eq!(reconciled.payload["differences"], 0, "{}", reconciled.payload);
+    Ok(())
+}
+
+async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader().await?;
+    fixture
+        .put_tier("behind-the-first", &end_to_end::funded::tier())
+        .await?;
+    let mut document = described(&fixture).await?;
+    in_paths(
+        &mut document,
+        &["tiers", "funded-accounts", "admin"],
+        &[
+            ("tier_id", json!(["made-by-schemathesis", "another"])),
+            ("funded_account_id", json!([trader.account])),
+        ],
+    )?;
+    narrow(
+        &mut document,
+        "TierRequest",
+        "daily_reset_zone",
+        json!(["America/New_York", "Europe/Prague", null]),
+    )?;
+    second_page(&mut document, "/tiers", "/tiers", &trader.api).await?;
+    without_cursor(&mut document, "/funded-accounts")?;
+    let claims = json!({ "user_id": trader.user_id, "scope": "internal", "groups": ["admin"] });
+    let report = run(&fixture, &document, claims, TRADERS).await?;
+    let made = "SELECT count(*) FROM tiers WHERE id IN ('made-by-schemathesis', 'another') AND starting_balance_cents > $1";
+    ensure!(
+        fixture.database.count(made, 0).await? > 0,
+        "no tier of schemathesis came through: {report}"
+    );
     Ok(())
 }
 
@@ -351,6 +385,15 @@ async fn second_page(document: &mut Value, route: &str, path: &str, api: &Api) -
         .flatten()
         .find(|parameter| parameter["name"] == "cursor");
     parameter.context("no cursor")?["schema"]["enum"] = json!([cursor]);
+    Ok(())
+}
+
+/// Leaves the cursor out of a list that has one page.
+fn without_cursor(document: &mut Value, route: &str) -> Result {
+    let parameters = document["paths"][route]["get"]["parameters"].as_array_mut();
+    parameters
+        .context("no parameters")?
+        .retain(|parameter| parameter["name"] != "cursor");
     Ok(())
 }
 

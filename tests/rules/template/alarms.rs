@@ -142,6 +142,7 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "WalletDifferences",
         "ExchangeRatesNotRefreshed",
         "OutboxOldestAgeSeconds",
+        "MissingLiveStates",
         "InternalErrors",
     ] {
         let found = template.resources("AWS::CloudWatch::Alarm").any(|alarm| {

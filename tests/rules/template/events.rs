@@ -66,6 +66,13 @@ fn fits(event: &Value, trigger: &Trigger) -> bool {
                 .is_some_and(|arn| arn.ends_with(&format!(":{name}")))
         }
         "DynamoDB" => record["eventSource"] == "aws:dynamodb" && record["dynamodb"]["NewImage"].is_object(),
+        "SelfManagedKafka" => {
+            let topic = format!("{}-", text(&settings["Topics"][0]));
+            let partitions = event["records"].as_object();
+            event["eventSource"] == "SelfManagedKafka"
+                && partitions
+                    .is_some_and(|all| !all.is_empty() && all.keys().all(|one| one.starts_with(&topic)))
+        }
         "ScheduleV2" => input(settings).is_some_and(|input| arrives_as(&input, event)),
         _ => false,
     }

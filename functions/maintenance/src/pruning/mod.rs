@@ -18,8 +18,13 @@ const PUBLISHED_RETENTION: TimeDelta = TimeDelta::days(30);
 /// How long an event of the inbox is kept. A repeated event is recognised by it, and a queue with its dead-letter queue
 /// holds one for 14 days at the most.
 const INBOX_RETENTION: TimeDelta = TimeDelta::days(90);
+/// How long an equity history has every minute; before, an hour's lowest and highest stay.
+const EQUITY_MINUTES_RETENTION: TimeDelta = TimeDelta::days(90);
 /// Rows of one table that a run deletes, well within a statement's time limit. An hourly run keeps up with 240 000 a day.
 const MAX_ROWS: i64 = 10_000;
+
+/// The same of the equity histories: an hour of ten thousand accounts.
+const MAX_EQUITY_ROWS: i64 = 600_000;
 
 /// What a run deleted.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +33,8 @@ pub struct Report {
     pub outbox_messages: u64,
     /// Events of the inbox.
     pub inbox_events: u64,
+    /// Minutes of funded accounts' equity histories.
+    pub equity_minutes: u64,
 }
 
 /// Deletes old records.
@@ -50,9 +57,12 @@ impl Pruning {
             .with(async |connection| {
                 let published_before = now - PUBLISHED_RETENTION;
                 let received_before = now - INBOX_RETENTION;
+                let minutes_before = now - EQUITY_MINUTES_RETENTION;
+                store::make_equity_partitions(connection, now).await?;
                 Ok(Report {
                     outbox_messages: store::delete_published(connection, published_before, MAX_ROWS).await?,
                     inbox_events: store::delete_received(connection, received_before, MAX_ROWS).await?,
+                    equity_minutes: store::thin_equity(connection, minutes_before, MAX_EQUITY_ROWS).await?,
                 })
             })
             .await

@@ -1,4 +1,4 @@
-//! Records that have done their work.
+//! Records that have done their work, and what owners of tables publish for keeping them in order.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -37,4 +37,31 @@ pub(super) async fn delete_received(
     .execute(connection)
     .await?;
     Ok(deleted.rows_affected())
+}
+
+/// Makes the partitions of the equity histories for this month and the next.
+pub(super) async fn make_equity_partitions(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(r#"SELECT make_funded_equity_partitions($1) AS "made!""#, now)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// Thins the equity histories before `before`; returns how many rows it took, `max_rows` at the most.
+pub(super) async fn thin_equity(
+    connection: &mut PgConnection,
+    before: DateTime<Utc>,
+    max_rows: i64,
+) -> Result<u64, Error> {
+    let thinned = sqlx::query_scalar!(
+        r#"SELECT thin_funded_equity_history($1, $2) AS "thinned!""#,
+        before,
+        max_rows
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(u64::try_from(thinned).unwrap_or_default())
 }

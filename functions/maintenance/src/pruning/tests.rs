@@ -29,6 +29,7 @@ async fn a_record_is_deleted_when_its_retention_is_over() {
     let report = |outbox_messages, inbox_events| Report {
         outbox_messages,
         inbox_events,
+        equity_minutes: 0,
     };
     clock.advance(PUBLISHED_RETENTION);
     assert_eq!(pruning.run().await.unwrap(), report(0, 0));
@@ -42,4 +43,56 @@ async fn a_record_is_deleted_when_its_retention_is_over() {
         report(0, 0),
         "a message that isn't published stays"
     );
+}
+
+/// Two hours of an account: equities of 5, 9, 1, 4 and 7, and 3 alone.
+const EQUITIES: &str = "
+    INSERT INTO funded_equity_history (funded_account_id, at, balance_cents, equity_cents, peak_cents, drawdown)
+    VALUES (1, '2026-01-05T10:00:00Z', 5, 5, 9, 0), (1, '2026-01-05T10:01:00Z', 5, 9, 9, 0),
+           (1, '2026-01-05T10:02:00Z', 5, 1, 9, 0), (1, '2026-01-05T10:03:00Z', 5, 4, 9, 0),
+           (1, '2026-01-05T10:04:00Z', 5, 7, 9, 0), (1, '2026-01-05T11:00:00Z', 3, 3, 9, 0);";
+
+#[tokio::test]
+async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
+    let database = TestDatabase::start().await;
+    let mut connection = database.connection().await;
+    sqlx::raw_sql(EQUITIES).execute(&mut connection).await.unwrap();
+    let clock = Arc::new(ManualClock::new("2026-01-31T23:00:00Z".parse().unwrap()));
+    let pruning = Pruning {
+        clock: Arc::clone(&clock).into(),
+        ..Pruning::read(&mut database.environment()).unwrap()
+    };
+    let partitions = "SELECT string_agg(inhrelid::REGCLASS::TEXT, ' ' ORDER BY inhrelid::REGCLASS::TEXT) FROM pg_inherits \
+                      WHERE inhparent = 'funded_equity_history'::REGCLASS";
+    let equities = "SELECT string_agg(equity_cents::TEXT, ' ' ORDER BY at) FROM funded_equity_history";
+    for _ in 0..2 {
+        assert_eq!(pruning.run().await.unwrap().equity_minutes, 0);
+        let found: String = sqlx::query_scalar(partitions)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(
+            found,
+            "funded_equity_history_2026_01 funded_equity_history_2026_02 funded_equity_history_other"
+        );
+    }
+    let other = "SELECT count(*) FROM funded_equity_history_other";
+    let left: i64 = sqlx::query_scalar(other)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(left, 0, "what came before its partition has moved");
+    clock.set("2026-04-05T10:59:59Z".parse().unwrap());
+    assert_eq!(
+        pruning.run().await.unwrap().equity_minutes,
+        0,
+        "its hour isn't over"
+    );
+    clock.set("2026-04-05T11:00:00Z".parse().unwrap());
+    assert_eq!(pruning.run().await.unwrap().equity_minutes, 3);
+    let kept: String = sqlx::query_scalar(equities)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, "9 1 3");
 }

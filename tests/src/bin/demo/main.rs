@@ -9,6 +9,7 @@
 mod checks;
 mod commissions;
 mod declines;
+mod funded_accounts;
 mod notifications;
 mod payer;
 mod trading;
@@ -72,5 +73,6 @@ async fn play(fixture: &Fixture) -> Result<bool> {
     wallets::play(fixture, &mut checks).await?;
     commissions::play(fixture, &mut checks).await?;
     notifications::play(fixture, &mut checks).await?;
+    funded_accounts::play(fixture, &mut checks).await?;
     Ok(checks.conclude(&in_words(begun.elapsed())))
 }

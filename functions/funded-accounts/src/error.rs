@@ -1,0 +1,101 @@
+//! The errors of funded accounts, each with its class: lane, code and field.
+
+use domain::funded::live::StillViolated;
+use domain::funded::snapshot::SnapshotRefused;
+use domain::lane::{Class, Laned, Rejection};
+use platform::error::PlatformError;
+
+/// A failure of funded accounts.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such account, or another trader's.
+    #[error("there is no such funded account")]
+    AccountNotFound,
+    /// An assessment was taken for a tier that isn't there.
+    #[error("there is no tier {0}; put it, then send the event again")]
+    TierNotFound(String),
+    /// An assessment is told to be passed without a time.
+    #[error("an assessment that is passed has to have a time at which it was completed")]
+    AssessmentNotCompleted,
+    /// An assessment of this id is another trader's.
+    #[error("the assessment is another trader's")]
+    AssessmentOfAnother,
+    /// A field is outside of what it may be.
+    #[error("{message}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong and which values are allowed.
+        message: String,
+    },
+    /// The engine's snapshot can't be taken; the account stays as it is.
+    #[error("the snapshot is refused: {0}")]
+    Snapshot(#[from] SnapshotRefused),
+    /// Only an account that a rule has closed is opened again.
+    #[error("the account is not closed")]
+    NotClosed,
+    /// Without the snapshots that were named, another one violates a rule.
+    #[error("the account would be closed again: {0}")]
+    StillViolated(#[from] StillViolated),
+    /// Others changed the live state at the same moment, again and again.
+    #[error("the account's live state kept changing")]
+    Contended,
+    /// An item doesn't have the shape it was written in.
+    #[error("a stored item can't be read: {0}")]
+    UnreadableItem(String),
+    /// The platform failed.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Platform(PlatformError::Database(error))
+    }
+}
+
+impl Error {
+    /// A failure of DynamoDB.
+    pub(crate) fn dynamodb<E: std::error::Error>(error: &E) -> Self {
+        Self::Platform(PlatformError::DynamoDb(platform::error::chain(error)))
+    }
+
+    /// An item that can't be read from DynamoDB or written to it.
+    pub(crate) fn item<E: std::error::Error>(error: &E) -> Self {
+        Self::UnreadableItem(error.to_string())
+    }
+}
+
+impl Laned for Error {
+    fn class(&self) -> Class<'_> {
+        use Rejection::{Conflict, NotFound, Unprocessable};
+        match self {
+            Self::AccountNotFound => {
+                Class::rejected(NotFound, "funded-account-not-found").at("funded_account_id")
+            }
+            Self::TierNotFound(_) => Class::rejected(NotFound, "tier-not-found").at("tierId"),
+            Self::AssessmentNotCompleted => {
+                Class::rejected(Unprocessable, "assessment-not-completed").at("completedAt")
+            }
+            Self::AssessmentOfAnother => {
+                Class::rejected(Conflict, "assessment-of-another-trader").at("assessmentId")
+            }
+            Self::Invalid { field, .. } => Class::rejected(Unprocessable, "invalid-value").at(field),
+            Self::Snapshot(SnapshotRefused::PlaceTaken) => {
+                Class::rejected(Conflict, "snapshot-differs").at("sequence")
+            }
+            Self::Snapshot(SnapshotRefused::TooLate) => {
+                Class::rejected(Conflict, "snapshot-too-late").at("sequence")
+            }
+            Self::Snapshot(SnapshotRefused::ImplausiblePeak) => {
+                Class::rejected(Unprocessable, "snapshot-implausible").at("balance")
+            }
+            Self::Snapshot(_) => Class::rejected(Unprocessable, "snapshot-invalid"),
+            Self::NotClosed => Class::rejected(Conflict, "funded-account-not-closed"),
+            Self::StillViolated(_) => Class::rejected(Conflict, "rule-still-violated").at("sequences"),
+            Self::Contended => Class::transient("unavailable"),
+            Self::UnreadableItem(_) => Class::fatal("unreadable-item"),
+            Self::Platform(error) => error.class(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Events that funded accounts publish, each on the Kafka topic of its own name; what a trader's phone is to tell also goes
+//! to the feed of his profile, where he has one. Events of one account come in order.
+
+use chrono::{DateTime, Utc};
+use domain::funded::live::Breach;
+use domain::funded::rules::{Reading, Rule, RuleStatus};
+use domain::ids::{AssessmentId, FundedAccountId, ProfileId, TierId, UserId};
+use platform::messaging::event::Envelope;
+use platform::messaging::outbox::{self, Destination};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::Error;
+
+const CREATED: &str = "funded-account.created";
+const ACTIVATED: &str = "funded-account.activated";
+const WARNED: &str = "funded-account.warned";
+const CLOSED: &str = "funded-account.closed";
+const VIOLATION: &str = "rules.violation-detected";
+const FEED: Destination = Destination::Queue("domain-events");
+
+/// Whose account it is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Owner {
+    pub(crate) funded_account_id: FundedAccountId,
+    pub(crate) user_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) profile_id: Option<ProfileId>,
+}
+
+/// An account that has begun.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Activated {
+    #[serde(flatten)]
+    pub(crate) owner: Owner,
+    pub(crate) assessment_id: AssessmentId,
+    pub(crate) tier_id: TierId,
+    pub(crate) starting_balance_cents: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) activated_at: DateTime<Utc>,
+}
+
+/// A rule that is close to its threshold.
+#[derive(Debug, Clone)]
+pub(crate) struct Warning {
+    pub(crate) owner: Owner,
+    pub(crate) reading: Reading,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// An account that a rule has closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Closure {
+    pub(crate) owner: Owner,
+    pub(crate) breach: Breach,
+}
+
+#[derive(Debug, Serialize)]
+struct WarningPayload<'a> {
+    #[serde(flatten)]
+    owner: &'a Owner,
+    rule: Rule,
+    level: RuleStatus,
+    value: String,
+    threshold: String,
+    at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClosurePayload<'a> {
+    #[serde(flatten)]
+    owner: &'a Owner,
+    rule: Rule,
+    value: String,
+    threshold: String,
+    epoch: i64,
+    sequence: i64,
+    at: DateTime<Utc>,
+}
+
+/// Tells of an account that has begun.
+pub(crate) async fn publish_activation(
+    connection: &mut PgConnection,
+    activated: &Activated,
+) -> Result<(), Error> {
+    for (kind, topic) in [
+        (CREATED, Destination::Topic(CREATED)),
+        (ACTIVATED, Destination::Topic(ACTIVATED)),
+    ] {
+        let event = Envelope::new(kind, key(&activated.owner), activated.activated_at, activated);
+        outbox::publish(connection, &event, &[topic]).await?;
+    }
+    Ok(())
+}
+
+/// Tells of rules that are close to their thresholds.
+pub(crate) async fn publish_warnings<'a>(
+    connection: &mut PgConnection,
+    warnings: &'a [Warning],
+) -> Result<(), Error> {
+    let payload = |warning: &'a Warning| {
+        let Warning { owner, reading, at } = warning;
+        WarningPayload {
+            owner,
+            rule: reading.rule,
+            level: reading.status,
+            value: reading.value.to_string(),
+            threshold: reading.threshold.to_string(),
+            at: *at,
+        }
+    };
+    let payloads: Vec<_> = warnings.iter().map(payload).collect();
+    let all = payloads
+        .iter()
+        .map(|payload| (payload.owner, payload.at, payload));
+    publish(connection, WARNED, Destination::Topic(WARNED), true, all).await
+}
+
+/// Tells of violations and the accounts that they closed.
+pub(crate) async fn publish_closures<'a>(
+    connection: &mut PgConnection,
+    closures: &'a [Closure],
+) -> Result<(), Error> {
+    let payload = |closure: &'a Closure| {
+        let Closure { owner, breach } = closure;
+        ClosurePayload {
+            owner,
+            rule: breach.rule,
+            value: breach.value.to_string(),
+            threshold: breach.threshold.to_string(),
+            epoch: breach.place.epoch,
+            sequence: breach.place.sequence,
+            at: breach.at,
+        }
+    };
+    let payloads: Vec<_> = closures.iter().map(payload).collect();
+    let all = || {
+        payloads
+            .iter()
+            .map(|payload| (payload.owner, payload.at, payload))
+    };
+    publish(connection, VIOLATION, Destination::Topic(VIOLATION), false, all()).await?;
+    publish(connection, CLOSED, Destination::Topic(CLOSED), true, all()).await
+}
+
+/// Publishes events of many accounts on their topic and, those of a profile, to its feed: two statements at the most.
+async fn publish<'a, T: Serialize + 'a>(
+    connection: &mut PgConnection,
+    kind: &str,
+    topic: Destination,
+    is_for_feed: bool,
+    payloads: impl Iterator<Item = (&'a Owner, DateTime<Utc>, &'a T)>,
+) -> Result<(), Error> {
+    let events = payloads.map(|(owner, at, payload)| {
+        let has_feed = is_for_feed && owner.profile_id.is_some();
+        (has_feed, Envelope::new(kind, key(owner), at, payload))
+    });
+    let (told, others): (Vec<_>, Vec<_>) = events.partition(|(has_feed, _)| *has_feed);
+    for (events, destinations) in [(told, vec![topic, FEED]), (others, vec![topic])] {
+        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+        if !events.is_empty() {
+            outbox::publish_all(connection, &events, &destinations).await?;
+        }
+    }
+    Ok(())
+}
+
+fn key(owner: &Owner) -> String {
+    format!("funded-account-{}", owner.funded_account_id)
+}

@@ -1,0 +1,31 @@
+//! Funded accounts: traders who passed an assessment trade the company's capital within rules. `README.md` has the rules.
+//!
+//! | operation | concept |
+//! |---|---|
+//! | `put_tier`, `list_tiers` | [`tier`] |
+//! | `activate_funded_account` | [`activation`] |
+//! | `apply_position_update` | [`live`] |
+//! | `persist_state` | [`record`] |
+//! | `monitor_rules` | [`consequence`] |
+//! | `sweep_funded_accounts` | [`sweep`] |
+//! | `list_funded_accounts`, `get_funded_account` | [`account`] |
+//! | `get_equity_history` | [`equity`] |
+//! | `restore_funded_account` | [`restoration`] |
+//!
+//! The live state is one DynamoDB item an account, which `live` alone writes; its stream feeds `record` and `consequence`,
+//! and the sweep makes up for what they miss. `saga` finishes or undoes work of several steps.
+
+pub mod account;
+pub mod activation;
+pub mod consequence;
+pub mod equity;
+pub mod error;
+pub mod events;
+pub mod live;
+pub mod record;
+pub mod restoration;
+mod saga;
+pub mod sweep;
+pub mod tier;
+
+pub use error::Error;

@@ -1,0 +1,125 @@
+//! Funded accounts, killed at the points of an activation, of a snapshot and of a closure: each is done once when its record
+//! comes again.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+use end_to_end::funded::{TIER, Trader, flat, next_user, passed, tier};
+use end_to_end::{Fixture, Result, ensure_eq};
+use serde_json::json;
+
+use crate::soon;
+use crate::sweep::{Start, sweep_all};
+
+/// What was told of an account, in its order.
+async fn told(fixture: &Fixture, account: i64) -> Result<Vec<String>> {
+    let rows = fixture
+        .database
+        .outbox_of_key(&format!("funded-account-{account}"))
+        .await?;
+    Ok(rows.into_iter().map(|row| row.kind).collect())
+}
+
+pub(crate) async fn killed_activation_makes_one_account_when_its_record_comes_again(
+    fixture: Arc<Fixture>,
+) -> Result {
+    fixture.put_tier(TIER, &tier()).await?;
+    let accounts = async |user: i64| {
+        let api = fixture.api(Some(json!({ "user_id": user })))?;
+        Ok::<_, anyhow::Error>(api.get("/funded-accounts").await?.expect(200)?.body["items"].clone())
+    };
+    let users = sweep_all(
+        &fixture,
+        "activate_funded_account",
+        Start::Cold,
+        &[
+            "DATABASE_URL",
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            "AWS_ENDPOINT_URL_SQS",
+        ],
+        async || Ok(next_user()),
+        async |user: &i64| {
+            fixture.assessment_ends(&passed(*user, TIER)).await?;
+            soon("the account is activated", async || {
+                let accounts = accounts(*user).await?;
+                ensure!(accounts[0]["status"] == "active", "{accounts}");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for user in users.await? {
+        let found = accounts(user).await?;
+        let all = "SELECT count(*) FROM funded_accounts WHERE user_id = $1";
+        ensure_eq!(fixture.database.count(all, user).await?, 1, "{found}");
+        let account = found[0]["id"].as_i64().unwrap_or_default();
+        ensure_eq!(
+            told(&fixture, account).await?,
+            ["funded-account.created", "funded-account.activated"]
+        );
+        let trader = Trader {
+            user_id: user,
+            api: fixture.api(Some(json!({ "user_id": user })))?,
+            account,
+        };
+        ensure_eq!(trader.see().await?["source"], "live");
+    }
+    Ok(())
+}
+
+pub(crate) async fn killed_snapshot_is_applied_when_its_record_comes_again(fixture: Arc<Fixture>) -> Result {
+    let traders = sweep_all(
+        &fixture,
+        "apply_position_update",
+        Start::Cold,
+        &["AWS_ENDPOINT_URL_DYNAMODB"],
+        async || fixture.trader().await,
+        async |trader: &Trader| {
+            fixture
+                .engine_says(&[flat(trader.account, 1, 10_234_567)])
+                .await?;
+            soon("the snapshot is applied", async || {
+                let seen = trader.see().await?;
+                ensure!(seen["account"]["current_balance_cents"] == 10_234_567, "{seen}");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for trader in traders.await? {
+        let is_so = |record: &serde_json::Value| record["current_balance_cents"] == 10_234_567;
+        trader.is_recorded("the snapshot is recorded", is_so).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn killed_closure_is_told_once_when_its_record_comes_again(fixture: Arc<Fixture>) -> Result {
+    let traders = sweep_all(
+        &fixture,
+        "monitor_rules",
+        Start::Cold,
+        &["DATABASE_URL", "AWS_ENDPOINT_URL_SQS"],
+        async || fixture.trader().await,
+        async |trader: &Trader| {
+            fixture.engine_says(&[flat(trader.account, 1, 100)]).await?;
+            soon("the record is closed", async || {
+                let accounts = trader.api.get("/funded-accounts").await?.expect(200)?.body;
+                ensure!(accounts["items"][0]["status"] == "closed", "{accounts}");
+                Ok(())
+            })
+            .await
+        },
+    );
+    for trader in traders.await? {
+        ensure_eq!(
+            told(&fixture, trader.account).await?,
+            [
+                "funded-account.created",
+                "funded-account.activated",
+                "rules.violation-detected",
+                "funded-account.closed"
+            ]
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Funded accounts from outside: tiers, activation, live state and rules, closure, history, restoration.
+#![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
+
+mod activation;
+mod history;
+mod live;
+mod restoration;
+mod rules;
+mod tiers;
+
+use std::process::ExitCode;
+
+use end_to_end::{Suite, options, run_suites};
+
+fn main() -> ExitCode {
+    let files = [
+        tiers::scenarios(),
+        activation::scenarios(),
+        live::scenarios(),
+        rules::scenarios(),
+        history::scenarios(),
+        restoration::scenarios(),
+    ];
+    run_suites([Suite::new("funded_accounts", options(), files)])
+}
