@@ -36,7 +36,8 @@ pub(crate) async fn mails_reach(fixture: &Fixture, address: &str, count: usize) 
     .await
 }
 
-/// Whatever is recorded after this is mailed after what was recorded before: the stream has one order.
+/// Waits until a mail that is recorded now has come. One that was recorded before is nearly always there by then: the
+/// stream's lanes keep the order of an item, and take about as long.
 pub(crate) async fn mails_pass(fixture: &Fixture) -> Result {
     let witness = fixture.customer().await?;
     record(fixture, &[event(&witness, KIND)]).await?;

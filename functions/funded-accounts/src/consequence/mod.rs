@@ -73,8 +73,9 @@ impl Consequences {
         let done = self
             .database
             .transaction(async |connection| {
-                let closures = store::close(connection, &breaches, now).await?;
+                // In the order in which it happened: ids of events, and with them a feed, keep it.
                 let warnings = store::warn(connection, &findings.warnings).await?;
+                let closures = store::close(connection, &breaches, now).await?;
                 Ok::<_, Error>(Done { warnings, closures })
             })
             .await?;
