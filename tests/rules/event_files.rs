@@ -38,6 +38,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
         .context("there is no redemption")?
         .id
         .clone();
+    fixture.review("invoice-1").await?;
     let withdrawal = wallets(&fixture).await?;
     let session = billing(&fixture, &customer).await?;
     traders(&fixture).await?;

@@ -95,7 +95,11 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 6] = [
+const FOUND_AGAIN: [(&str, &str); 7] = [
+    (
+        "POST /admin/reviews/{review_id}/decision",
+        "the same decision of the same operator",
+    ),
     ("POST /billing/payment-methods", "the card that the session saved"),
     ("POST /webhooks/stripe", "the event's id"),
     ("POST /notifications/read", "what is read stays read"),

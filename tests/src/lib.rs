@@ -19,6 +19,7 @@ pub mod points;
 pub mod probe;
 mod queues;
 mod rest;
+mod reviews;
 mod runner;
 mod tester;
 pub mod traces;

@@ -43,6 +43,8 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'funded_accounts', count(*) FROM funded_accounts \
      UNION ALL SELECT 'funded_accounts that are closed', count(*) FROM funded_accounts WHERE status = 'closed' \
      UNION ALL SELECT 'funded_account_restorations', count(*) FROM funded_account_restorations \
+     UNION ALL SELECT 'review_history', count(*) FROM review_history \
+     UNION ALL SELECT 'admin_audit', count(*) FROM admin_audit \
      UNION ALL SELECT 'billing_discrepancies', count(*) FROM billing_discrepancies ORDER BY 1";
 
 impl Traces {

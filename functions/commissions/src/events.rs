@@ -19,6 +19,10 @@ pub const COMMISSION_CHARGE_FAILED: &str = "commission.charge-failed";
 pub const COMMISSION_CONFIRMATION_REQUIRED: &str = "commission.confirmation-required";
 /// All retries of an invoice failed.
 pub const INVOICE_UNCOLLECTIBLE: &str = "invoice.uncollectible";
+/// An invoice was taken back.
+pub const INVOICE_VOIDED: &str = "invoice.voided";
+/// Something may have to be done for an invoice: a message for `pay_invoice`, no event.
+const PAYMENT_DUE: &str = "invoice.payment-due";
 /// A payment method was saved.
 pub const PAYMENT_METHOD_ADDED: &str = "payment-method.added";
 /// Buying is suspended until nothing is owed.
@@ -34,6 +38,7 @@ const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Queue("domain-events"),
 ];
 const TOPIC: [Destination; 1] = [Destination::Topic("commissions.events")];
+const INVOICE_PAYMENTS: [Destination; 1] = [Destination::Queue("invoice-payments")];
 
 /// An invoice, as every event about one has it.
 #[derive(Debug, Clone, Serialize)]
@@ -131,6 +136,29 @@ pub(crate) async fn publish<T: Serialize>(
 ) -> Result<(), Error> {
     let event = Envelope::new(kind, format!("profile-{profile}"), at, payload);
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes something that happened to a profile, for whoever reads the topic; the profile isn't told.
+pub(crate) async fn publish_to_topic<T: Serialize>(
+    connection: &mut PgConnection,
+    kind: &str,
+    profile: ProfileId,
+    at: DateTime<Utc>,
+    payload: T,
+) -> Result<(), Error> {
+    let event = Envelope::new(kind, format!("profile-{profile}"), at, payload);
+    Ok(outbox::publish(connection, &event, &TOPIC).await?)
+}
+
+/// Sends a message about an invoice to `pay_invoice`.
+pub(crate) async fn publish_due<T: Serialize>(
+    connection: &mut PgConnection,
+    invoice: InvoiceId,
+    at: DateTime<Utc>,
+    payload: T,
+) -> Result<(), Error> {
+    let event = Envelope::new(PAYMENT_DUE, format!("invoice-{invoice}"), at, payload);
+    Ok(outbox::publish(connection, &event, &INVOICE_PAYMENTS).await?)
 }
 
 /// Publishes how a payout ended, for whoever requested it.

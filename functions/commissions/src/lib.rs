@@ -11,9 +11,10 @@
 //! | `stripe_webhook` | [`stripe_events`] |
 //! | `list_commission_history` | [`commission_history`] |
 //! | `reconcile_billing` | [`reconciliation`] |
+//! | `apply_commissions_review` | [`review_decision`] |
 //!
-//! Beside them: [`customer`] (a profile at Stripe), [`suspension`] (whether a profile may buy) and [`discrepancy`] (where
-//! Stripe conflicts with our record).
+//! Beside them: [`customer`] (a profile at Stripe), [`suspension`] (whether a profile may buy), [`discrepancy`] (where
+//! Stripe conflicts with our record) and [`review`] (what waits for a person).
 //!
 //! A card is never charged twice for one invoice: a charge is written down before Stripe is called, the database holds one
 //! charge in flight and one success per invoice, Stripe is called under the charge's own key, and a charge whose outcome is
@@ -32,6 +33,8 @@ pub mod invoice;
 pub mod payment_method;
 pub mod processor;
 pub mod reconciliation;
+pub mod review;
+pub mod review_decision;
 pub mod stripe_events;
 pub mod suspension;
 

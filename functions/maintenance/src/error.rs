@@ -1,9 +1,9 @@
 //! What can go wrong in maintenance, with its lane.
 
-use domain::lane::{Class, Laned};
+use domain::lane::{Class, Laned, Rejection};
 use platform::error::PlatformError;
 
-/// A failure of a maintenance job.
+/// A failure of maintenance.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A migration failed, or one that was applied before has been changed since.
@@ -12,6 +12,26 @@ pub enum Error {
     /// The Kafka producer can't be made.
     #[error("making the Kafka producer failed: {0}")]
     Kafka(String),
+    /// There is no such review.
+    #[error("there is no such review")]
+    ReviewNotFound,
+    /// Somebody has decided it, or it was settled.
+    #[error("this review is decided already: read it to see by whom and what became of it")]
+    ReviewDecided,
+    /// The review doesn't have the action.
+    #[error("this review has no such action; it has {known}")]
+    ActionNotAllowed {
+        /// Those that it has.
+        known: String,
+    },
+    /// A value that can't be taken.
+    #[error("{message}")]
+    InvalidValue {
+        /// The field.
+        field: String,
+        /// What is wrong and what is taken.
+        message: String,
+    },
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -28,6 +48,14 @@ impl Laned for Error {
         match self {
             Self::Migration(_) => Class::fatal("migration-failed"),
             Self::Kafka(_) => Class::transient("unavailable"),
+            Self::ReviewNotFound => Class::rejected(Rejection::NotFound, "review-not-found").at("review_id"),
+            Self::ReviewDecided => Class::rejected(Rejection::Conflict, "review-already-decided"),
+            Self::ActionNotAllowed { .. } => {
+                Class::rejected(Rejection::Unprocessable, "action-not-allowed").at("action")
+            }
+            Self::InvalidValue { field, .. } => {
+                Class::rejected(Rejection::Unprocessable, "invalid-value").at(field)
+            }
             Self::Platform(error) => error.class(),
         }
     }

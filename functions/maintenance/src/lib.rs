@@ -1,15 +1,17 @@
-//! Maintenance: what keeps the system itself going. Its rules are in its README.
+//! Maintenance: what keeps the system itself going, and what operators see and decide. Its rules are in its README.
 //!
 //! | operation | concept |
 //! |---|---|
 //! | `relay_outbox` | [`relay`] |
 //! | `prune_records` | [`pruning`] |
 //! | `migrate` | [`migration`] |
+//! | `list_reviews`, `get_review`, `decide_review` | [`review`] |
 
 pub mod error;
 pub mod migration;
 pub mod pruning;
 pub mod relay;
+pub mod review;
 #[cfg(test)]
 mod test_database;
 

@@ -246,6 +246,11 @@ typed_id! {
 }
 
 typed_id! {
+    /// A review, which waits for a person's decision.
+    ReviewId
+}
+
+typed_id! {
     /// An invoice for a period's commission.
     InvoiceId
 }

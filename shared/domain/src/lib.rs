@@ -13,6 +13,7 @@
 //! | [`lane`] | what an error means for whoever waits: the caller's fault, denied, try again, broken |
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
 //! | [`reference`] | rules of the database's functions, for tests to compare with |
+//! | [`review`] | what waits for a person's decision |
 //! | [`stored`] | how these types are stored |
 //! | [`funded`] | the rules of funded accounts, and their live state |
 //! | [`lookup`] | when an unknown outcome is looked up again |
@@ -29,6 +30,7 @@ pub mod market;
 pub mod money;
 pub mod rate;
 pub mod reference;
+pub mod review;
 pub mod stored;
 pub mod trading;
 pub mod transition;

@@ -33,6 +33,9 @@ pub enum PlatformError {
         /// Why, without the secret's value.
         reason: String,
     },
+    /// Another function did the same at the same time; what is left is seen by looking again.
+    #[error("another function was faster")]
+    Overtaken,
     /// A value at rest can't be opened: another key, another place, or changed.
     #[error("a sealed value can't be opened")]
     Sealed,
@@ -53,9 +56,11 @@ impl Laned for PlatformError {
                 Class::rejected(Rejection::Unprocessable, "idempotency-key-reused").at("Idempotency-Key")
             }
             Self::Database(error) if is_permanent(error) => Class::fatal("unavailable"),
-            Self::Database(_) | Self::DynamoDb(_) | Self::Queue(_) | Self::Secret { .. } => {
-                Class::transient("unavailable")
-            }
+            Self::Database(_)
+            | Self::DynamoDb(_)
+            | Self::Queue(_)
+            | Self::Secret { .. }
+            | Self::Overtaken => Class::transient("unavailable"),
             Self::Sealed | Self::Document(_) | Self::Stored(_) => Class::fatal("internal"),
         }
     }

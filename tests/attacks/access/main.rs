@@ -4,6 +4,7 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
+mod admin;
 mod app;
 mod funded_accounts;
 mod wallets;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 fn main() -> ExitCode {
     let files = [
         scenarios(),
+        admin::scenarios(),
         app::scenarios(),
         funded_accounts::scenarios(),
         wallets::scenarios(),
@@ -94,6 +96,7 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
     let rows: BTreeSet<String> = app::ROWS
         .iter()
         .map(|row| row.route.to_owned())
+        .chain(admin::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(wallets::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(funded_accounts::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(webhooks::ROUTES.iter().map(|route| (*route).to_owned()))
@@ -117,11 +120,13 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
 async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     let customer = app::Owner::register(fixture).await?;
     let owner = wallets::Owner::register(fixture).await?;
+    let waiting = admin::Waiting::open(fixture).await?;
+    let of_operators = admin::ROWS.iter().map(|row| row.request(&waiting));
     let of_app = app::ROWS.iter().map(|row| row.request(&customer));
     let of_wallets = wallets::ROWS.iter().map(|row| row.request(&owner));
     let trader = funded_accounts::owner(fixture).await?;
     let of_traders = funded_accounts::ROWS.iter().map(|row| row.request(&trader));
-    Ok(of_app.chain(of_wallets).chain(of_traders).collect())
+    Ok(of_app.chain(of_wallets).chain(of_traders).chain(of_operators).collect())
 }
 
 /// Whatever isn't a good token, by what is wrong with it, as the text of `Authorization`. The claims are those of

@@ -63,6 +63,7 @@ pub(crate) struct Caller {
     method: i64,
     invoice: i64,
     account: i64,
+    review: i64,
 }
 
 impl Caller {
@@ -73,7 +74,7 @@ impl Caller {
         let trader = fixture.trader().await?;
         let api = fixture.api(Some(json!({
             "profile_id": tester.customer.profile_id, "user_id": trader.user_id, "scope": "wallets internal",
-            "groups": ["admin"],
+            "groups": ["admin"], "sub": "operator",
         })))?;
         let (client, wallet) = new_client(&api).await?;
         let (payee, _) = new_client(&api).await?;
@@ -97,6 +98,7 @@ impl Caller {
             method,
             invoice,
             account: trader.account,
+            review: fixture.review("invoice-9000000").await?,
             api,
             tester,
             client,
@@ -136,6 +138,7 @@ impl Caller {
             "set_notification_preferences" => json!({ "items": [{
                 "kind": "trading.resumed", "feed": true, "push": true, "mail": true,
             }] }),
+            "decide_review" => json!({ "action": "keep-owed", "reason": "good", "parameters": {} }),
             "set_exchange_rate" => json!({ "rate": "0.9", "as_of": "2026-01-01T00:00:00Z" }),
             "put_tier" => json!({
                 "name": "Good", "starting_balance_cents": 10_000_000, "profit_split": "0.8", "max_drawdown": "0.05",
@@ -156,6 +159,7 @@ impl Caller {
             .replace("{transaction_id}", &self.withdrawal)
             .replace("{payment_method_id}", &self.method.to_string())
             .replace("{invoice_id}", &self.invoice.to_string())
+            .replace("{review_id}", &self.review.to_string())
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())

@@ -68,6 +68,7 @@ def filter_body(context, body):
 
 /// Where the paths of each scenario begin.
 const APP: &[&str] = &["trading", "notifications", "billing"];
+const OPERATORS: &[&str] = &["admin/reviews"];
 const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates"];
 const TRADERS: &[&str] = &["tiers", "funded-accounts", "admin/funded-accounts"];
 
@@ -80,6 +81,7 @@ fn scenarios() -> Vec<Scenario> {
         alone(api_of_the_app_answers_as_described),
         alone(api_of_the_wallets_answers_as_described),
         alone(api_of_funded_accounts_answers_as_described),
+        alone(api_of_operators_answers_as_described),
     ]
 }
 
@@ -131,7 +133,7 @@ async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> R
     let mut document = described(&fixture).await?;
     in_paths(
         &mut document,
-        &["tiers", "funded-accounts", "admin"],
+        TRADERS,
         &[
             ("tier_id", json!(["made-by-schemathesis", "another"])),
             ("funded_account_id", json!([trader.account])),
@@ -151,6 +153,27 @@ async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> R
     ensure!(
         fixture.database.count(made, 0).await? > 0,
         "no tier of schemathesis came through: {report}"
+    );
+    Ok(())
+}
+
+async fn api_of_operators_answers_as_described(fixture: Arc<Fixture>) -> Result {
+    let mut document = described(&fixture).await?;
+    let reviews = [
+        fixture.review("invoice-9000001").await?,
+        fixture.review("invoice-9000002").await?,
+    ];
+    narrow(&mut document, "DecisionRequest", "action", json!(["keep-owed"]))?;
+    narrow(&mut document, "DecisionRequest", "parameters", json!([{}]))?;
+    in_paths(&mut document, OPERATORS, &[("review_id", json!(reviews))])?;
+    let operator = fixture.operator("operator")?;
+    second_page(&mut document, "/admin/reviews", "/admin/reviews", &operator).await?;
+    let claims = json!({ "groups": ["admin"], "sub": "operator" });
+    let report = run(&fixture, &document, claims, OPERATORS).await?;
+    let decided = "SELECT count(*) FROM reviews WHERE decisions > 0 AND id <= $1";
+    ensure!(
+        fixture.database.count(decided, i64::MAX).await? > 0,
+        "no decision of schemathesis came through: {report}"
     );
     Ok(())
 }
@@ -353,7 +376,11 @@ async fn described(fixture: &Fixture) -> Result<Value> {
 /// Lets the parts of these routes' paths have these values alone.
 fn in_paths(document: &mut Value, begin: &[&str], known: &[(&str, Value)]) -> Result {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    let paths = paths.filter(|(path, _)| path.split('/').nth(1).is_some_and(|first| begin.contains(&first)));
+    let is_below = |path: &str, begin: &str| {
+        let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(begin));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let paths = paths.filter(|(path, _)| begin.iter().any(|begin| is_below(path, begin)));
     for (_, operation) in paths.flat_map(|(_, methods)| methods.as_object_mut().into_iter().flatten()) {
         let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
         for parameter in parameters.filter(|parameter| parameter["in"] == "path") {

@@ -7,6 +7,7 @@ mod crowd;
 mod doubts;
 mod invoicing;
 mod months;
+mod reviews;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         charging::scenarios(),
         doubts::scenarios(),
         invoicing::scenarios(),
+        reviews::scenarios(),
         crowd::scenarios(),
     ];
     let months = Suite::new("commissions over months", options(), [months::scenarios()]);

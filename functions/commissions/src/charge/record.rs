@@ -19,6 +19,7 @@ use crate::app_pages::AppPages;
 use crate::discrepancy::Discrepancy;
 use crate::dunning::{self, DunningRecorder, LockedInvoice};
 use crate::events::{self, ConfirmationRequiredPayload};
+use crate::review;
 
 /// A charge that Stripe is processing, and whose end it hasn't reported, is looked up after this time.
 const PROCESSING_LOOKUP: TimeDelta = TimeDelta::hours(20);
@@ -169,6 +170,7 @@ impl ChargeRecorder {
             at: self.clock.now(),
         };
         store::record(connection, charge.id, &recorded).await?;
+        review::charge_outcome_known(connection, charge.id, status.name(), recorded.at).await?;
         let (method, at) = (charge.method_name.as_str(), observation.at);
         match status {
             ChargeStatus::Succeeded => self.dunning.charged(connection, invoice, method, at).await,
@@ -211,6 +213,7 @@ impl ChargeRecorder {
             at: self.clock.now(),
         };
         store::record(connection, charge.id, &recorded).await?;
+        review::charge_outcome_known(connection, charge.id, recorded.status.name(), recorded.at).await?;
         let (method, code) = (&charge.method_name, &refusal.code);
         let decline_kind = decline::decline_kind(code);
         self.dunning

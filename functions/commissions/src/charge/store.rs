@@ -252,6 +252,34 @@ pub(crate) async fn save_intent(
     Ok(())
 }
 
+/// Whether a charge of the invoice is in flight. Whoever decides by it holds the invoice's lock.
+pub(crate) async fn is_in_flight(connection: &mut PgConnection, invoice: InvoiceId) -> Result<bool, Error> {
+    let is_in_flight = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM invoice_payments WHERE invoice_id = $1
+                          AND status IN ('unknown', 'processing', 'requires_action')) AS "is_in_flight!""#,
+        invoice as _,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(is_in_flight)
+}
+
+/// Has a charge whose outcome is unknown looked up from a time on, as if it was never looked up.
+pub(crate) async fn look_up_from(
+    connection: &mut PgConnection,
+    charge: ChargeId,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE invoice_payments SET lookups = 0, next_lookup_at = $2 WHERE id = $1 AND status = 'unknown'",
+        charge as _,
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Records that nobody can confirm the charge any more.
 pub(crate) async fn set_cancelled(
     connection: &mut PgConnection,

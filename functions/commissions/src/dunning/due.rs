@@ -9,9 +9,10 @@ use platform::messaging::event::Envelope;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::correlation;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 
 use super::store;
-use crate::Error;
+use crate::{Error, events};
 
 /// An invoice for which something may have to be done.
 pub type PaymentDue = Envelope<DueInvoice>;
@@ -70,4 +71,14 @@ impl DueInvoices {
         }
         Ok(PickedReport { invoices })
     }
+}
+
+/// Puts one invoice on the queue, in the transaction of what made that necessary.
+pub(crate) async fn publish_due(
+    connection: &mut PgConnection,
+    invoice_id: InvoiceId,
+    as_of: DateTime<Utc>,
+) -> Result<(), Error> {
+    let due = DueInvoice { invoice_id, as_of };
+    events::publish_due(connection, invoice_id, as_of, due).await
 }

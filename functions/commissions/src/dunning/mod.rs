@@ -16,7 +16,8 @@ use sqlx::PgConnection;
 
 use crate::app_pages::AppPages;
 use crate::events::{self, ChargeFailedPayload, ChargedPayload};
-use crate::{Error, suspension};
+use crate::{Error, review, suspension};
+pub(crate) use due::publish_due;
 pub use due::{DueInvoice, DueInvoices, PaymentDue, PickedReport};
 pub(crate) use store::{LockedInvoice, lock};
 
@@ -41,6 +42,7 @@ impl DunningRecorder {
         at: DateTime<Utc>,
     ) -> Result<(), Error> {
         store::set_paid(connection, invoice.id, at).await?;
+        review::invoice_paid(connection, invoice.id, at).await?;
         let payload = ChargedPayload {
             invoice: invoice.payload(),
             payment_method: payment_method.to_owned(),
@@ -48,6 +50,26 @@ impl DunningRecorder {
         };
         let kind = events::COMMISSION_CHARGED;
         events::publish(connection, kind, invoice.profile_id, at, payload).await?;
+        suspension::end_when_nothing_is_owed(connection, invoice.profile_id, invoice.amount, &self.pages, at)
+            .await
+    }
+
+    /// The invoice is taken back, which its status allows: nothing is owed for it.
+    pub(crate) async fn voided(
+        &self,
+        connection: &mut PgConnection,
+        invoice: &LockedInvoice,
+        at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        store::set_void(connection, invoice.id).await?;
+        events::publish_to_topic(
+            connection,
+            events::INVOICE_VOIDED,
+            invoice.profile_id,
+            at,
+            invoice.payload(),
+        )
+        .await?;
         suspension::end_when_nothing_is_owed(connection, invoice.profile_id, invoice.amount, &self.pages, at)
             .await
     }
@@ -74,7 +96,8 @@ impl DunningRecorder {
         let became_uncollectible = dunning.status == InvoiceStatus::Uncollectible
             && invoice.dunning.status != InvoiceStatus::Uncollectible;
         if became_uncollectible {
-            self.uncollectible(connection, invoice, at).await?;
+            self.uncollectible(connection, invoice, dunning.failed_attempts, at)
+                .await?;
         }
         Ok(())
     }
@@ -108,7 +131,8 @@ impl DunningRecorder {
             ..invoice.dunning
         };
         store::set_dunning(connection, invoice.id, &dunning).await?;
-        self.uncollectible(connection, invoice, at).await
+        self.uncollectible(connection, invoice, dunning.failed_attempts, at)
+            .await
     }
 
     async fn publish_failure(
@@ -135,10 +159,20 @@ impl DunningRecorder {
         &self,
         connection: &mut PgConnection,
         invoice: &LockedInvoice,
+        failed_attempts: u32,
         at: DateTime<Utc>,
     ) -> Result<(), Error> {
         let kind = events::INVOICE_UNCOLLECTIBLE;
         events::publish(connection, kind, invoice.profile_id, at, invoice.payload()).await?;
+        review::invoice_uncollectible(
+            connection,
+            invoice.id,
+            invoice.profile_id,
+            invoice.amount,
+            failed_attempts,
+            at,
+        )
+        .await?;
         suspension::begin(connection, invoice.profile_id, invoice.amount, &self.pages, at).await
     }
 }

@@ -104,6 +104,17 @@ pub(crate) async fn set_paid(
     Ok(())
 }
 
+/// Records that the invoice was taken back.
+pub(crate) async fn set_void(connection: &mut PgConnection, invoice: InvoiceId) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE invoices SET status = 'void', next_attempt_at = NULL WHERE id = $1",
+        invoice as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Puts a message on the queue of payments for every invoice for which something may have to be done on the day of the time
 /// `as_of`, in one statement; gives how many. Whether there is is decided under the invoice's lock, by `Dunning::step`; this
 /// chooses the same invoices or more.

@@ -31,6 +31,7 @@ use crate::charge::{self, Charge, ChargeRecorder, Charger, Observation};
 use crate::discrepancy::Discrepancy;
 use crate::dunning::DueInvoice;
 use crate::processor::{Processor, STRIPE};
+use crate::review::{self, ReviewedCharge};
 
 /// The operation that records.
 const SOURCE: &str = "reconcile_billing";
@@ -158,7 +159,7 @@ impl Reconciler {
         };
         let needs_review = self
             .database
-            .with(async |connection| self.schedule_next(connection, charge, run_at).await)
+            .transaction(async |connection| self.schedule_next(connection, charge, run_at).await)
             .await?;
         report.needs_review += u32::from(needs_review);
         outcome
@@ -191,6 +192,15 @@ impl Reconciler {
             let found = "no answer after all look-ups";
             let discrepancy = Discrepancy::new("outcome-unknown", &charge.key, "an outcome", found);
             discrepancy.of(charge.id).record(connection, SOURCE, now).await?;
+            let reviewed = ReviewedCharge {
+                id: charge.id,
+                invoice: charge.invoice_id,
+                profile: charge.profile_id,
+                key: &charge.key,
+                amount: charge.amount(),
+                created_at: charge.created_at,
+            };
+            review::charge_outcome_unknown(connection, &reviewed, now).await?;
         }
         Ok(next.is_none())
     }

@@ -48,11 +48,33 @@ impl InvoiceStatus {
             InvoiceStatus::Void => Transition::rejected(INVOICE_IS_VOID),
         }
     }
+
+    /// What taking it back makes of it.
+    pub const fn after_voiding(self) -> Transition<InvoiceStatus> {
+        match self {
+            InvoiceStatus::Open | InvoiceStatus::Uncollectible => Transition::Applied(InvoiceStatus::Void),
+            InvoiceStatus::Void => Transition::AlreadyApplied,
+            InvoiceStatus::Paid => Transition::rejected(INVOICE_IS_PAID),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_owed_can_be_taken_back_and_what_is_paid_cannot() {
+        for status in InvoiceStatus::ALL {
+            let after = status.after_voiding();
+            assert_eq!(after.is_applied(), status.is_owed(), "{status}");
+        }
+        assert_eq!(InvoiceStatus::Void.after_voiding(), Transition::AlreadyApplied);
+        assert_eq!(
+            InvoiceStatus::Paid.after_voiding(),
+            Transition::rejected(INVOICE_IS_PAID)
+        );
+    }
 
     #[test]
     fn names_are_read_back() {

@@ -45,6 +45,29 @@ pub async fn publish<T: Serialize>(
     publish_all(connection, std::slice::from_ref(event), destinations).await
 }
 
+/// Writes the event for a queue whose name isn't known beforehand.
+///
+/// # Errors
+/// When the event can't be written as JSON or the database fails.
+pub(crate) async fn publish_to_queue<T: Serialize>(
+    connection: &mut PgConnection,
+    event: &Envelope<T>,
+    queue: &str,
+) -> Result<(), PlatformError> {
+    sqlx::query!(
+        "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+         VALUES ($1, $2, $3, $4, 'queue', $5)",
+        event.id.as_uuid(),
+        event.kind,
+        event.key,
+        serde_json::to_value(event)?,
+        queue,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Writes many events for each of their destinations, in their order, in one statement.
 ///
 /// # Errors

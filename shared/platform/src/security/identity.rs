@@ -86,12 +86,27 @@ enum Claim<T> {
     Is(T),
 }
 
+/// The longest subject of a token that is taken for an operator's name.
+const MAX_SUBJECT_LENGTH: usize = 200;
+
+/// An administrator by the subject of the token: whoever did something is found under it later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator(String);
+
+impl Operator {
+    /// The token's subject.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The identity behind a request. Ids in a path or body never override it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     profile_id: Claim<ProfileId>,
     user_id: Claim<UserId>,
     wallet_client_id: Claim<ClientId>,
+    subject: Option<String>,
     groups: BTreeSet<String>,
     scopes: BTreeSet<String>,
 }
@@ -105,6 +120,7 @@ impl Identity {
             profile_id: id(claims, &names.profile_id),
             user_id: id(claims, &names.user_id),
             wallet_client_id: id(claims, &names.wallet_client_id),
+            subject: claims.get("sub").filter(|subject| is_name(subject)).cloned(),
             groups: claims
                 .get(&names.groups)
                 .map(|groups| groups_in(groups))
@@ -164,6 +180,18 @@ impl Identity {
         }
     }
 
+    /// The administrator who is asking, for what is recorded under a name.
+    ///
+    /// # Errors
+    /// Denied (403) for everybody else, and for a token that doesn't say whose it is.
+    pub fn operator(&self) -> Result<Operator, PlatformError> {
+        self.require_admin()?;
+        let subject = self.subject.clone();
+        subject.map(Operator).ok_or(PlatformError::Denied(
+            "a token that says whose it is (claim sub, at most 200 characters)",
+        ))
+    }
+
     /// Passes tokens with the given scope only.
     ///
     /// # Errors
@@ -182,6 +210,11 @@ fn id<T: FromStr>(claims: &HashMap<String, String>, name: &str) -> Claim<T> {
         None => Claim::Absent,
         Some(text) => text.parse().map_or(Claim::Unreadable, Claim::Is),
     }
+}
+
+fn is_name(subject: &str) -> bool {
+    let length = subject.chars().count();
+    (1..=MAX_SUBJECT_LENGTH).contains(&length) && !subject.chars().any(char::is_control)
 }
 
 /// The values of a list as API Gateway writes it, `[a b]`; none where the claim is no list.
@@ -256,6 +289,21 @@ mod tests {
         }
         assert!(identity(&[]).require_admin().is_err());
         assert!(identity(&[("groups", "admin")]).require_admin().is_ok());
+    }
+
+    #[test]
+    fn operator_is_an_administrator_with_a_name() {
+        let operator = |claims| identity(claims).operator().map(|operator| operator.0);
+        assert_eq!(operator(&[("groups", "[admin]"), ("sub", "ada")]).unwrap(), "ada");
+        assert!(operator(&[("sub", "ada")]).is_err());
+        let too_long = "x".repeat(201);
+        for subject in ["", "a\nb", &too_long] {
+            assert!(
+                operator(&[("groups", "[admin]"), ("sub", subject)]).is_err(),
+                "{subject}"
+            );
+        }
+        assert!(operator(&[("groups", "[admin]")]).is_err());
     }
 
     #[test]
