@@ -53,7 +53,8 @@ impl Fixture {
         parameters: Value,
     ) -> Result<Answer> {
         let path = format!("/admin/reviews/{}/decision", review["id"]);
-        let body = json!({ "action": action, "reason": "because the test says so", "parameters": parameters });
+        let body =
+            json!({ "action": action, "reason": "because the test says so", "parameters": parameters });
         self.operator(operator)?.post(&path, "unused", &body).await
     }
 

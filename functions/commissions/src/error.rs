@@ -28,14 +28,22 @@ pub enum Error {
         "an invoice is open and this is the only payment method: add another one first, or wait until it is paid"
     )]
     LastPaymentMethod,
-    /// Stripe doesn't know the price.
-    #[error("there is no such price")]
+    /// The price isn't on offer, or Stripe doesn't know it.
+    #[error("there is no such price on offer")]
     PriceNotFound,
     /// A price where none belongs, or none where one is needed.
     #[error("{message}")]
     Price {
         /// What is wrong.
         message: &'static str,
+    },
+    /// The profile has had as many sessions today as it may.
+    #[error(
+        "no more than {limit} checkout sessions are possible in a day: go on with one of them, or try again tomorrow"
+    )]
+    TooManyCheckouts {
+        /// As many as it may.
+        limit: i64,
     },
     /// A return address that isn't allowed.
     #[error("{message}")]
@@ -48,6 +56,9 @@ pub enum Error {
     /// The webhook isn't Stripe's.
     #[error("the signature doesn't match")]
     InvalidSignature,
+    /// An event of another mode (live or test), or of another account.
+    #[error("the event is of another mode or account than this endpoint is for")]
+    ForeignEvent,
     /// An event of Stripe's that can't be read.
     #[error("an event can't be read: {0}")]
     UnreadableEvent(String),
@@ -102,12 +113,14 @@ impl Laned for Error {
             Self::Price { .. } => {
                 Class::rejected(Rejection::Unprocessable, "price-does-not-fit-mode").at("price_id")
             }
+            Self::TooManyCheckouts { .. } => Class::rejected(Rejection::Conflict, "checkout-limit-reached"),
             Self::ReturnAddress { field, .. } => {
                 Class::rejected(Rejection::Unprocessable, "return-address-not-allowed").at(field)
             }
             Self::InvalidSignature => {
                 Class::rejected(Rejection::Malformed, "invalid-signature").at("Stripe-Signature")
             }
+            Self::ForeignEvent => Class::rejected(Rejection::Unprocessable, "foreign-event"),
             Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
             Self::OutcomeUnknown { .. } => Class::transient("outcome-unknown"),
             Self::Provider(error) => error.class(),

@@ -2,7 +2,7 @@
 //! `create_invoices`.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::{InvoiceId, PaymentMethodId, ProfileId};
+use domain::ids::{CheckoutId, InvoiceId, PaymentMethodId, ProfileId};
 use domain::money::Money;
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
@@ -25,6 +25,8 @@ pub const INVOICE_VOIDED: &str = "invoice.voided";
 const PAYMENT_DUE: &str = "invoice.payment-due";
 /// A payment method was saved.
 pub const PAYMENT_METHOD_ADDED: &str = "payment-method.added";
+/// A price was paid on Stripe's page, and is kept.
+pub const CHECKOUT_PAID: &str = "checkout.paid";
 /// Buying is suspended until nothing is owed.
 pub const TRADING_SUSPENDED: &str = "trading.suspended";
 /// Buying is possible again.
@@ -92,6 +94,16 @@ pub(crate) struct PaymentMethodAddedPayload {
     pub(crate) payment_method_id: PaymentMethodId,
     pub(crate) profile_id: ProfileId,
     pub(crate) name: String,
+}
+
+/// A price that was paid on Stripe's page.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CheckoutPaidPayload {
+    pub(crate) checkout_id: CheckoutId,
+    pub(crate) profile_id: ProfileId,
+    pub(crate) price_id: String,
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: String,
 }
 
 /// The beginning or end of a suspension.

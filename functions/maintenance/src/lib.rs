@@ -5,7 +5,7 @@
 //! | `relay_outbox` | [`relay`] |
 //! | `prune_records` | [`pruning`] |
 //! | `migrate` | [`migration`] |
-//! | `list_reviews`, `get_review`, `decide_review` | [`review`] |
+//! | `list_reviews`, `get_review`, `decide_review`, `report_reviews` | [`review`] |
 
 pub mod error;
 pub mod migration;

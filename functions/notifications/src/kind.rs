@@ -12,6 +12,10 @@ pub enum Kind {
     MoneyFlowSucceeded,
     /// A deposit or withdrawal did not go through, or came back.
     MoneyFlowFailed,
+    /// Deposits are suspended, because the bank took one back.
+    DepositsSuspended,
+    /// Deposits are possible again.
+    DepositsResumed,
     /// The identity check has come to another status.
     KycStatusChanged,
     /// A commission was paid.
@@ -20,6 +24,8 @@ pub enum Kind {
     CommissionChargeFailed,
     /// The bank wants the payment of a commission confirmed.
     CommissionConfirmationRequired,
+    /// A price was paid on the payment page.
+    CheckoutPaid,
     /// Buying is suspended.
     TradingSuspended,
     /// Buying is possible again.
@@ -69,13 +75,16 @@ const RECEIPT: Channels = Channels {
 
 impl Kind {
     /// All kinds, in the order in which preferences list them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::MoneyFlowSucceeded,
         Self::MoneyFlowFailed,
+        Self::DepositsSuspended,
+        Self::DepositsResumed,
         Self::KycStatusChanged,
         Self::CommissionCharged,
         Self::CommissionChargeFailed,
         Self::CommissionConfirmationRequired,
+        Self::CheckoutPaid,
         Self::TradingSuspended,
         Self::TradingResumed,
         Self::CollectionVersionCompleted,
@@ -94,10 +103,13 @@ impl Kind {
         match self {
             Self::MoneyFlowSucceeded => ("money-flow.succeeded", false, PUSHED),
             Self::MoneyFlowFailed => ("money-flow.failed", false, PUSHED),
+            Self::DepositsSuspended => ("deposits.suspended", false, MAILED),
+            Self::DepositsResumed => ("deposits.resumed", false, MAILED),
             Self::KycStatusChanged => ("kyc.status-changed", true, MAILED),
             Self::CommissionCharged => ("commission.charged", false, RECEIPT),
             Self::CommissionChargeFailed => ("commission.charge-failed", true, MAILED),
             Self::CommissionConfirmationRequired => ("commission.confirmation-required", true, MAILED),
+            Self::CheckoutPaid => ("checkout.paid", false, RECEIPT),
             Self::TradingSuspended => ("trading.suspended", false, MAILED),
             Self::TradingResumed => ("trading.resumed", false, MAILED),
             Self::CollectionVersionCompleted => ("collection-version.completed", false, PUSHED),
@@ -145,6 +157,8 @@ impl Kind {
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::MoneyFlowSucceeded | Self::MoneyFlowFailed => &["direction", "amount"],
+            Self::DepositsSuspended => &["amount"],
+            Self::DepositsResumed | Self::CollectionVersionCompleted => &[],
             Self::KycStatusChanged => &["status"],
             Self::CommissionCharged => &[
                 "amount",
@@ -165,8 +179,8 @@ impl Kind {
             Self::CommissionConfirmationRequired => {
                 &["amount", "payment_method", "confirm_until", "action_url"]
             }
+            Self::CheckoutPaid => &["amount"],
             Self::TradingSuspended | Self::TradingResumed => &["amount", "action_url"],
-            Self::CollectionVersionCompleted => &[],
             Self::CollectionVersionFailed => &["reason"],
             Self::BankAccountNeedsReauth => &["name"],
             Self::WithdrawalApproved
@@ -219,10 +233,13 @@ mod tests {
         assert_eq!(
             mailed,
             [
+                "deposits.suspended",
+                "deposits.resumed",
                 "kyc.status-changed",
                 "commission.charged",
                 "commission.charge-failed",
                 "commission.confirmation-required",
+                "checkout.paid",
                 "trading.suspended",
                 "trading.resumed",
                 "bank-account.needs-reauth",

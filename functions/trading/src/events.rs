@@ -17,6 +17,12 @@ pub const MONEY_FLOW_SUCCEEDED: &str = "money-flow.succeeded";
 pub const MONEY_FLOW_FAILED: &str = "money-flow.failed";
 /// A trading account is open for the first time.
 pub const TRADING_ACCOUNT_OPENED: &str = "trading-account.opened";
+/// A profile can't deposit until a person has looked at it.
+pub const DEPOSITS_SUSPENDED: &str = "deposits.suspended";
+/// It can again.
+pub const DEPOSITS_RESUMED: &str = "deposits.resumed";
+/// The reason of a suspension: the bank took a deposit back.
+pub(crate) const DEPOSIT_RETURNED: &str = "deposit-returned";
 /// The cash of an account changed by a money flow: for `on_cash_changed` alone.
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
@@ -67,6 +73,31 @@ pub struct TradingAccountOpened {
     pub profile_id: ProfileId,
 }
 
+/// Deposits of a profile were suspended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DepositsSuspended {
+    /// Whose.
+    pub profile_id: ProfileId,
+    /// The deposit that the bank took back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub money_flow_id: Option<MoneyFlowId>,
+    /// Why, as a code.
+    pub reason: String,
+    /// The amount of the deposit in minor units.
+    pub amount_cents: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// Deposits of a profile are possible again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DepositsResumed {
+    /// Whose.
+    pub profile_id: ProfileId,
+    /// Why they were suspended, as a code.
+    pub reason: String,
+}
+
 impl MoneyFlowEnded {
     /// The end of this flow; `reason` is the code of its failure.
     pub fn new(
@@ -113,6 +144,31 @@ pub(crate) async fn publish_cash_changed(
         changed,
     );
     Ok(outbox::publish(connection, &event, &PORTFOLIO_CHANGES).await?)
+}
+
+/// Publishes that deposits of a profile were suspended, for all subscribers.
+pub(crate) async fn publish_deposits_suspended(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    suspended: DepositsSuspended,
+) -> Result<(), Error> {
+    let event = Envelope::new(
+        DEPOSITS_SUSPENDED,
+        profile_key(suspended.profile_id),
+        at,
+        suspended,
+    );
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes that a profile can deposit again.
+pub(crate) async fn publish_deposits_resumed(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    resumed: DepositsResumed,
+) -> Result<(), Error> {
+    let event = Envelope::new(DEPOSITS_RESUMED, profile_key(resumed.profile_id), at, resumed);
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }
 
 /// Publishes the opening of an account.

@@ -12,6 +12,7 @@
 //! | `on_cash_changed` | [`portfolio`] | [`portfolio::CashChanges`] |
 //! | `apply_drivewealth_event` | [`drivewealth_events`] | [`drivewealth_events::DriveWealthEvents`] |
 //! | `reconcile_trading` | [`reconciliation`] | [`reconciliation::Reconciler`] |
+//! | `apply_trading_review` | [`review_decision`] | [`review_decision::TradingReviewer`] |
 //!
 //! Providers: [`broker`] is DriveWealth, [`bank_account`] reaches a bank through Plaid.
 //!
@@ -28,5 +29,7 @@ pub mod events;
 pub mod money_flow;
 pub mod portfolio;
 pub mod reconciliation;
+pub mod review;
+pub mod review_decision;
 
 pub use error::Error;

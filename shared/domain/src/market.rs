@@ -5,7 +5,9 @@
 //! reason are listed in [`EXTRAORDINARY_CLOSURES`] as they become known. The rules are today's: right from
 //! 1998 on, apart from closures older than the list.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
+};
 use chrono_tz::America::New_York;
 
 /// The calendar of the market whose dates are our business dates.
@@ -32,11 +34,16 @@ const CLOSED_DAYS_MAX: usize = 14;
 impl MarketCalendar {
     /// The date in New York at a time: what a business date means here.
     pub fn business_date(at: DateTime<Utc>) -> NaiveDate {
+        Self::local(at).date()
+    }
+
+    /// The date and time in New York at a time, as people there read it.
+    pub fn local(at: DateTime<Utc>) -> NaiveDateTime {
         let utc = at.naive_utc();
         let offset = New_York.offset_from_utc_datetime(&utc).fix().local_minus_utc();
         // Only within hours of the first and last time there is does the local one not exist.
         let local = utc.checked_add_signed(TimeDelta::seconds(i64::from(offset)));
-        local.unwrap_or(utc).date()
+        local.unwrap_or(utc)
     }
 
     /// The first moment of a date in New York. At the very ends of the calendar, where there is none, it is the one in
@@ -51,6 +58,18 @@ impl MarketCalendar {
     pub fn days_after(at: DateTime<Utc>, days: u64) -> DateTime<Utc> {
         let date = Self::business_date(at).checked_add_days(Days::new(days));
         date.map_or(DateTime::<Utc>::MAX_UTC, Self::start_of)
+    }
+
+    /// The first moment of the trading day that lies so many before the day of a time, in New York. That day itself isn't one
+    /// of them.
+    pub fn trading_days_before(at: DateTime<Utc>, days: usize) -> DateTime<Utc> {
+        let mut date = Self::business_date(at);
+        for _ in 0..days {
+            let before = date.pred_opt().unwrap_or(date);
+            let mut earlier = std::iter::successors(Some(before), NaiveDate::pred_opt).take(CLOSED_DAYS_MAX);
+            date = earlier.find(|date| Self::is_trading_day(*date)).unwrap_or(before);
+        }
+        Self::start_of(date)
     }
 
     /// Whether the market opens on a date.
@@ -354,6 +373,22 @@ mod tests {
             ("2026-03-08T15:00:00Z", false),
         ] {
             assert_eq!(MarketCalendar::is_open(at(time)), open, "{time}");
+        }
+    }
+
+    #[test]
+    fn trading_days_are_counted_back_over_weekends_and_holidays() {
+        for (time, days, start) in [
+            ("2026-11-30T17:00:00Z", 0, "2026-11-30T05:00:00Z"),
+            ("2026-11-30T17:00:00Z", 1, "2026-11-27T05:00:00Z"),
+            // Thanksgiving is none of them.
+            ("2026-11-30T17:00:00Z", 3, "2026-11-24T05:00:00Z"),
+            ("2026-11-29T17:00:00Z", 3, "2026-11-24T05:00:00Z"),
+            // Clocks went back on the first of November.
+            ("2026-11-03T17:00:00Z", 3, "2026-10-29T04:00:00Z"),
+        ] {
+            let found = MarketCalendar::trading_days_before(at(time), days);
+            assert_eq!(found, at(start), "{time}, {days} days");
         }
     }
 

@@ -94,9 +94,9 @@ fn is_permanent(error: &sqlx::Error) -> bool {
 
 /// Whether the condition behind this SQLSTATE passes by itself.
 fn is_transient(code: &str) -> bool {
-    // Connection, sign-in (the next one has a new token), rollback, resources, locks, operator; and a transaction
-    // that was ended because it was idle for too long.
-    ["08", "28", "40", "53", "55", "57", "25P03"]
+    // Connection, sign-in (the next one has a new token), rollback, resources, locks, operator; a transaction that was ended
+    // because it was idle for too long; and a session with what was the writer before a failover.
+    ["08", "28", "40", "53", "55", "57", "25P03", "25006"]
         .iter()
         .any(|start| code.starts_with(start))
 }
@@ -108,11 +108,11 @@ mod tests {
     #[test]
     fn a_database_error_that_passes_is_transient_and_no_other() {
         for code in [
-            "08006", "28P01", "28000", "40001", "53300", "55P03", "57P01", "25P03",
+            "08006", "28P01", "28000", "40001", "53300", "55P03", "57P01", "25P03", "25006",
         ] {
             assert!(is_transient(code), "{code}");
         }
-        for code in ["23505", "42P01", "22003", "25P02", "25006"] {
+        for code in ["23505", "42P01", "22003", "25P02"] {
             assert!(!is_transient(code), "{code}");
         }
     }

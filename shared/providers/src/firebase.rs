@@ -23,6 +23,8 @@ const ASSERTION_SECONDS: i64 = 3600;
 const RENEWAL_MARGIN: Duration = Duration::from_secs(120);
 const SPACING: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
+/// The platform of the device (Apple, a browser's push service) refuses what Firebase signs in with.
+pub const THIRD_PARTY_AUTH_ERROR: &str = "THIRD_PARTY_AUTH_ERROR";
 /// The device's token is not registered any more: the device should be removed.
 pub const UNREGISTERED: &str = "UNREGISTERED";
 /// The device's token is invalid: the device should be removed. Firebase's own code, `INVALID_ARGUMENT`, stands for any
@@ -212,6 +214,15 @@ fn classify(response: &Response) -> Attempt {
     tracing::info!(status = response.status, "received the response of Firebase");
     match response.status {
         200..=299 => Attempt::Settled(Outcome::Done(())),
+        // Apple refuses the key that Firebase has of us: our token is good, and no other would help.
+        401 if error_code(&response.body).as_deref() == Some(THIRD_PARTY_AUTH_ERROR) => {
+            let message = "Firebase's own sign-in at the device's platform was refused";
+            Attempt::Settled(Outcome::Declined(Decline::new(
+                THIRD_PARTY_AUTH_ERROR,
+                message,
+                401,
+            )))
+        }
         401 => Attempt::TokenRefused,
         429 | 500..=599 => Attempt::Again(
             format!("status {}", response.status),
@@ -220,11 +231,7 @@ fn classify(response: &Response) -> Attempt {
         status => {
             let code = error_code(&response.body).unwrap_or_default();
             let message = "the push was refused".to_owned();
-            Attempt::Settled(Outcome::Declined(Decline {
-                code,
-                message,
-                status,
-            }))
+            Attempt::Settled(Outcome::Declined(Decline::new(code, message, status)))
         }
     }
 }
@@ -264,6 +271,26 @@ mod tests {
             Some("NOT_FOUND")
         );
         assert_eq!(error_code(b"oops"), None);
+    }
+
+    #[test]
+    fn a_platform_that_refuses_firebase_does_not_make_our_token_a_bad_one() {
+        let answer = |body: &str| {
+            classify(&Response {
+                status: 401,
+                headers: reqwest::header::HeaderMap::new(),
+                body: body.as_bytes().to_vec(),
+            })
+        };
+        let refused = answer(
+            r#"{"error":{"status":"UNAUTHENTICATED","details":[{"errorCode":"THIRD_PARTY_AUTH_ERROR"}]}}"#,
+        );
+        let Attempt::Settled(Outcome::Declined(decline)) = refused else {
+            panic!("it is tried again");
+        };
+        assert_eq!(decline.code, THIRD_PARTY_AUTH_ERROR);
+        let ours = answer(r#"{"error":{"status":"UNAUTHENTICATED"}}"#);
+        assert!(matches!(ours, Attempt::TokenRefused));
     }
 
     #[test]

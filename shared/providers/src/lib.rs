@@ -8,6 +8,7 @@ pub mod ecb;
 mod exact;
 pub mod firebase;
 mod http;
+mod kept;
 pub mod mail;
 pub mod outcome;
 pub mod plaid;

@@ -31,6 +31,8 @@ const SPACING: [Duration; 1] = [Duration::from_secs(1)];
 
 /// The recipient's address is invalid, or the server knows nobody there.
 pub const RECIPIENT_REFUSED: &str = "recipient-refused";
+/// The recipient's mailbox takes no mail at the moment: it is full, or wants another attempt later.
+pub const RECIPIENT_DEFERRED: &str = "recipient-deferred";
 /// The server refuses this mail.
 pub const MESSAGE_REFUSED: &str = "message-refused";
 /// The server refuses our sign-in: no mail goes out until a person mends it.
@@ -153,6 +155,8 @@ struct Outgoing {
 
 enum Attempt {
     Settled(Outcome<()>),
+    /// The mailbox alone takes nothing at the moment, with this status.
+    Deferred(u16),
     Again(String),
 }
 
@@ -184,23 +188,24 @@ impl Smtp {
         loop {
             let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
             let attempt = tokio::time::timeout_at(until, Box::pin(self.attempt(&outgoing))).await;
-            let reason = match attempt.unwrap_or_else(|_| Attempt::Again("no response in time".to_owned())) {
+            let outcome = match attempt.unwrap_or_else(|_| Attempt::Again("no response in time".to_owned())) {
                 Attempt::Settled(outcome) => return outcome,
-                Attempt::Again(reason) => reason,
+                Attempt::Deferred(status) => {
+                    let message = "the mailbox takes no mail at the moment";
+                    Outcome::Declined(Decline::new(RECIPIENT_DEFERRED, message, status))
+                }
+                Attempt::Again(reason) => Outcome::Retryable(Reason(reason)),
             };
             if !attempts.later(None).await {
-                return Outcome::Retryable(Reason(reason));
+                return outcome;
             }
         }
     }
 
     fn outgoing(&self, mail: &Mail) -> Result<Outgoing, Decline> {
-        let refused = |code: &str, message: &str| Decline {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            status: 553,
-        };
-        let address = mail.to.parse::<Address>().ok().filter(|_| mail.to.is_ascii());
+        let refused = |code: &str, message: &str| Decline::new(code, message, 553);
+        let to = ascii(&mail.to);
+        let address = to.as_deref().and_then(|to| to.parse::<Address>().ok());
         let to = address.ok_or_else(|| refused(RECIPIENT_REFUSED, "the address is invalid"))?;
         // A line break would end the header.
         let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -243,7 +248,10 @@ impl Smtp {
         }
         let recipient = Rcpt::new(outgoing.to.clone(), Vec::new());
         if let Err(error) = connection.command(recipient).await {
-            return failed(RECIPIENT_REFUSED, &error);
+            return match error.status().filter(|_| error.is_transient()) {
+                Some(status) => Attempt::Deferred(status.into()),
+                None => failed(RECIPIENT_REFUSED, &error),
+            };
         }
         if let Err(error) = connection.command(Data).await {
             return failed(MESSAGE_REFUSED, &error);
@@ -269,14 +277,22 @@ impl Smtp {
     }
 }
 
+/// The address as every mail server takes it: an international domain in its ASCII form. `None` for one whose own part isn't
+/// ASCII, which needs SMTPUTF8 all the way.
+fn ascii(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let domain = idna::domain_to_ascii_strict(domain).ok()?;
+    local.is_ascii().then(|| format!("{local}@{domain}"))
+}
+
 /// The attempt's outcome after a failed step: a permanent refusal is about what the step names, another is tried again.
 fn failed(code: &str, error: &SmtpError) -> Attempt {
     match error.status().filter(|_| error.is_permanent()) {
-        Some(status) => Attempt::Settled(Outcome::Declined(Decline {
-            code: code.to_owned(),
-            message: "the mail server refused".to_owned(),
-            status: status.into(),
-        })),
+        Some(status) => Attempt::Settled(Outcome::Declined(Decline::new(
+            code,
+            "the mail server refused",
+            status.into(),
+        ))),
         None => Attempt::Again(without_text("the mail server didn't accept the mail", error)),
     }
 }
@@ -391,6 +407,18 @@ mod tests {
             from, credentials, ..
         } = smtp();
         assert!(Smtp::new(open, from, credentials).is_err());
+    }
+
+    #[test]
+    fn international_domains_get_their_mail() {
+        assert_eq!(
+            ascii("ada@münchen.example").as_deref(),
+            Some("ada@xn--mnchen-3ya.example")
+        );
+        assert_eq!(ascii("ada+1@example.com").as_deref(), Some("ada+1@example.com"));
+        for wrong in ["ада@example.com", "example.com", "ada@", "ada@exa mple.com"] {
+            assert_eq!(ascii(wrong), None, "{wrong}");
+        }
     }
 
     #[tokio::test]

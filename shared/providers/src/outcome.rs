@@ -26,6 +26,23 @@ pub struct Decline {
     pub message: String,
     /// HTTP status.
     pub status: u16,
+    /// The field of our request that it is about, where the party names one.
+    pub field: Option<String>,
+    /// It refuses what the customer pays with; anything else it refuses is ours.
+    pub is_customers: bool,
+}
+
+impl Decline {
+    /// A refusal of ours: of a request that should have been accepted.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, status: u16) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status,
+            field: None,
+            is_customers: false,
+        }
+    }
 }
 
 /// Why there is no response.

@@ -140,11 +140,7 @@ impl Plaid {
                     "INSTITUTION_NOT_RESPONDING" | "INSTITUTION_DOWN" => {
                         Outcome::Retryable(Reason(error_code))
                     }
-                    _ => Outcome::Declined(Decline {
-                        code: error_code,
-                        message: error_message,
-                        status: response.status,
-                    }),
+                    _ => Outcome::Declined(Decline::new(error_code, error_message, response.status)),
                 }
             }
             status => Outcome::Retryable(Reason(format!("status {status}"))),

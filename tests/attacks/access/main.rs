@@ -126,7 +126,11 @@ async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     let of_wallets = wallets::ROWS.iter().map(|row| row.request(&owner));
     let trader = funded_accounts::owner(fixture).await?;
     let of_traders = funded_accounts::ROWS.iter().map(|row| row.request(&trader));
-    Ok(of_app.chain(of_wallets).chain(of_traders).chain(of_operators).collect())
+    Ok(of_app
+        .chain(of_wallets)
+        .chain(of_traders)
+        .chain(of_operators)
+        .collect())
 }
 
 /// Whatever isn't a good token, by what is wrong with it, as the text of `Authorization`. The claims are those of

@@ -128,7 +128,6 @@ impl Caller {
                 let mut body = setup_request();
                 body["mode"] = json!("payment");
                 body["price_id"] = json!("price_basic");
-                body["refund"] = json!(true);
                 body
             }
             "add_payment_method" => json!({ "stripe_session_id": self.session }),

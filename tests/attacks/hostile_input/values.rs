@@ -297,11 +297,22 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
             ),
             vec![
                 (format!("[{}]", [CHOICE; 2].join(",")), refused(&[422])),
-                (format!("[{}]", vec![CHOICE; 18].join(",")), refused(&[422])),
+                (format!("[{}]", vec![CHOICE; 21].join(",")), refused(&[422])),
             ],
         ]
         .concat_all(),
         ("boolean", _) => plain(NO_BOOLEANS, &[400]),
+        ("object", "parameters") => [
+            plain(&["12", "\"\"", "true", "[]", "[[]]", "[\"a\"]"], &[400]),
+            plain(&["{\"a\":1}", "{\"a\":1.5}", "{\"a\":{}}", "{\"\":null}"], &[422]),
+        ]
+        .concat_all(),
+        ("string", "action") => [
+            no_texts(),
+            texts(NO_WORDS, &[422]),
+            vec![(format!("\"{}\"", "a".repeat(5_000)), refused(&[422]))],
+        ]
+        .concat_all(),
         ("array", "sequences") => [
             plain(
                 &["12", "\"\"", "{}", "true", "[\"1\"]", "[null]", "[[]]", "[1.5]"],
@@ -463,6 +474,11 @@ pub(crate) fn of_query(name: &str, schema: &Value) -> Result<Vec<String>> {
             "../../etc/passwd",
         ]),
         _ if schema["format"] == "date-time" => encoded(NO_TIMES),
+        // Lower-case words fit there.
+        ("area" | "kind", _) => {
+            let wrong = NO_WORDS.iter().filter(|word| !["usd", "pending"].contains(word));
+            encoded(&wrong.copied().collect::<Vec<_>>())
+        }
         _ if schema["pattern"].is_string() => {
             let wrong: Vec<&str> = NO_WORDS
                 .iter()

@@ -70,6 +70,94 @@ fn every_function_has_an_alarm() {
 }
 
 #[test]
+fn every_scheduled_function_has_an_alarm_for_its_silence() {
+    let template = Template::load();
+    let watched = watched(&template);
+    let mut wrong = Vec::new();
+    for function in template.functions() {
+        let is_scheduled = !function.events_of("ScheduleV2").is_empty();
+        let of_own = ("Invocations".to_owned(), function.name.clone());
+        // The relay's silence is that of the outbox: OutboxOldestAgeSeconds is missing then.
+        if is_scheduled && function.name != "RelayOutbox" && !watched.contains(&of_own) {
+            wrong.push(format!(
+                "{0}: name it in the list of its stack that makes {0}Silent",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+/// The metrics that the code emits, by their names in it.
+fn emitted() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in ["functions", "shared"] {
+        for file in rust_files(&root().join(folder)) {
+            let text = std::fs::read_to_string(&file).expect("a source file is text");
+            let is_emitting = text.contains("metrics::");
+            let strings = text.split('"').skip(1).step_by(2);
+            let is_name = |text: &&str| {
+                let mut letters = text.chars();
+                letters.next().is_some_and(char::is_uppercase)
+                    && text.len() > 3
+                    && text.chars().all(char::is_alphanumeric)
+                    && text.chars().any(char::is_lowercase)
+            };
+            names.extend(strings.filter(is_name).filter(|_| is_emitting).map(str::to_owned));
+        }
+    }
+    names
+}
+
+fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry of it").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// An alarm or a curve over a metric that nobody emits shows nothing for ever.
+#[test]
+fn alarms_and_dashboard_watch_metrics_that_the_code_emits() {
+    let template = Template::load();
+    let emitted = emitted();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for alarm in template.resources("AWS::CloudWatch::Alarm") {
+        let stats = list(&alarm.properties["Metrics"]);
+        let metrics = stats
+            .iter()
+            .map(|stat| &stat["MetricStat"]["Metric"])
+            .chain([&alarm.properties]);
+        let ours = metrics.filter(|metric| metric["Namespace"] == "Moneta");
+        named.extend(ours.map(|metric| text(&metric["MetricName"])));
+    }
+    for dashboard in template.resources("AWS::CloudWatch::Dashboard") {
+        let body = text(&dashboard.properties["DashboardBody"]);
+        let body: serde_json::Value = serde_json::from_str(&body).expect("the dashboard's body is JSON");
+        assert!(list(&body["widgets"]).len() > 10, "{}", dashboard.id);
+    }
+    let dashboard = read("infra/template.yaml");
+    let curves = dashboard.split("\"Moneta\", \"").skip(1);
+    named.extend(
+        curves
+            .filter_map(|rest| rest.split('"').next())
+            .map(str::to_owned),
+    );
+    let misspelt: Vec<String> = named
+        .difference(&emitted)
+        .map(|name| format!("{name}: nobody emits it"))
+        .collect();
+    nothing_wrong(&misspelt);
+    assert!(named.len() > 30, "only {named:?}");
+}
+
+#[test]
 fn every_queue_has_an_alarm() {
     let template = Template::load();
     let (watched, given_up) = (watched(&template), template.final_queues());
@@ -98,8 +186,9 @@ fn failed_requests_raise_an_alarm() {
 }
 
 /// What a queue's or a function's alarm wants is the same for all of them.
-const OF_MANY: [(&str, &str); 3] = [
+const OF_MANY: [(&str, &str); 4] = [
     ("-fails", "FUNCTION-fails"),
+    ("-silent", "FUNCTION-silent"),
     ("-dead-not-empty", "QUEUE-dead-not-empty"),
     ("-late", "…-late"),
 ];
@@ -144,6 +233,9 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "OutboxOldestAgeSeconds",
         "MissingLiveStates",
         "InternalErrors",
+        "OpenReviews",
+        "RefusedCharges",
+        "ForeignWebhooks",
     ] {
         let found = template.resources("AWS::CloudWatch::Alarm").any(|alarm| {
             alarm.properties["Namespace"] == "Moneta"
@@ -164,8 +256,10 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         );
     }
     for alarm in template.resources("AWS::CloudWatch::Alarm") {
-        if alarm.properties["AlarmActions"] != json!(["local-AlarmTopicArn"]) {
-            wrong.push(format!("{}: let it tell AlarmTopicArn", alarm.id));
+        for actions in ["AlarmActions", "OKActions"] {
+            if alarm.properties[actions] != json!(["local-AlarmTopicArn"]) {
+                wrong.push(format!("{}: let its {actions} tell AlarmTopicArn", alarm.id));
+            }
         }
     }
     nothing_wrong(&wrong);

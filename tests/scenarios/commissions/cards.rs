@@ -19,8 +19,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         checkout_returns_customers_to_our_hosts_only,
         card_chosen_last_is_the_active_one,
         last_card_stays_while_an_invoice_is_open,
-        payment_is_refunded_only_when_its_session_asks,
+        payment_is_refunded_only_when_it_proves_a_card,
+        price_and_refund_are_chosen_by_the_server,
         card_changed_at_stripe_changes_here,
+        customer_deleted_at_stripe_is_created_anew,
+        alone(card_changed_twice_in_a_second_is_as_stripe_has_it_in_the_end),
     ]
 }
 
@@ -267,14 +270,13 @@ async fn last_card_stays_while_an_invoice_is_open(fixture: Arc<Fixture>) -> Resu
     Ok(())
 }
 
-async fn payment_is_refunded_only_when_its_session_asks(fixture: Arc<Fixture>) -> Result {
+async fn payment_is_refunded_only_when_it_proves_a_card(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let mut sessions = Vec::new();
-    for refund in [false, true] {
+    for price in [Some("price_basic"), None] {
         let mut request = setup_request();
         request["mode"] = json!("payment");
-        request["price_id"] = json!("price_basic");
-        request["refund"] = json!(refund);
+        request["price_id"] = json!(price);
         let answer = tester
             .api
             .post("/billing/checkout-sessions", &new_key(), &request)
@@ -292,7 +294,7 @@ async fn payment_is_refunded_only_when_its_session_asks(fixture: Arc<Fixture>) -
         let of_ours = refunds.into_iter().map(|refund| refund.payment_intent);
         Ok(of_ours.filter(|intent| sessions.contains(intent)).collect())
     };
-    eventually("the payment that asks for it is refunded", async || {
+    eventually("the card proof is refunded", async || {
         ensure_eq!(refunded().await?, [sessions[1].clone()]);
         Ok(())
     })
@@ -306,6 +308,100 @@ async fn payment_is_refunded_only_when_its_session_asks(fixture: Arc<Fixture>) -
     fixture.cloud.stripe().webhooks_settled().await;
     ensure_eq!(refunded().await?, [sessions[1].clone()]);
     ensure!(tester.methods().await?.is_empty(), "a payment saves no card");
+    // What is kept is recorded and told, once.
+    ensure_eq!(fixture.event_kinds_of(&tester).await?, ["checkout.paid"]);
+    let paid = "SELECT count(*) FROM checkout_sessions WHERE profile_id = $1 AND paid_cents = 1000";
+    ensure_eq!(fixture.database.count(paid, tester.customer.profile_id).await?, 1);
+    Ok(())
+}
+
+async fn price_and_refund_are_chosen_by_the_server(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let ask = async |change: Value| {
+        let mut request = setup_request();
+        let change = change.as_object().cloned().unwrap_or_default();
+        request
+            .as_object_mut()
+            .context("the request is an object")?
+            .extend(change);
+        tester
+            .api
+            .post("/billing/checkout-sessions", &new_key(), &request)
+            .await
+    };
+    // A price of the account that isn't on offer, and the card proof's own.
+    fixture.cloud.stripe().set_price("price_internal", 9_600, "USD");
+    for price in ["price_internal", "price_card_proof"] {
+        ask(json!({ "mode": "payment", "price_id": price }))
+            .await?
+            .expect_problem(422, "price-not-found")?;
+    }
+    ask(json!({ "mode": "payment", "price_id": "price_basic", "refund": true }))
+        .await?
+        .expect_problem(400, "malformed-request")?;
+    // A day has its limit, and a request under the same key is answered all the same.
+    for _ in 0..20 {
+        ask(json!({ "mode": "payment" })).await?.expect(201)?;
+    }
+    ask(json!({ "mode": "payment" }))
+        .await?
+        .expect_problem(409, "checkout-limit-reached")?;
+    Ok(())
+}
+
+async fn customer_deleted_at_stripe_is_created_anew(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    tester.save_card(&fixture, VISA).await?;
+    let profile = tester.customer.profile_id.to_string();
+    let customers = || {
+        let customers = stripe.customers().into_iter();
+        let ours = customers.filter(|customer| customer.metadata.get("profile_id") == Some(&profile));
+        ours.map(|customer| customer.id).collect::<Vec<_>>()
+    };
+    let gone = customers().pop().context("no customer")?;
+    stripe.delete_customer(&gone)?;
+    // The card went with it: it isn't the bank that declines, and nothing counts against the customer.
+    let invoice = fixture.invoice(&tester, 1_000).await?;
+    fixture.pay(invoice, chrono::Utc::now()).await?;
+    eventually("the cards of the customer are gone", async || {
+        ensure!(tester.methods().await?.is_empty(), "a card is there still");
+        Ok(())
+    })
+    .await?;
+    ensure_eq!(fixture.invoice_row(invoice).await?.failed_attempts, 0);
+    tester.save_card(&fixture, VISA).await?;
+    let now = customers();
+    ensure!(now.len() == 1 && !now.contains(&gone), "{now:?}");
+    fixture.pay(invoice, chrono::Utc::now()).await?;
+    fixture.invoice_reaches(invoice, "paid").await?;
+    // Deleted once more, it is found out by the next checkout.
+    stripe.delete_customer(now.first().context("no customer")?)?;
+    tester.checkout().await?;
+    ensure_eq!(customers().len(), 1);
+    Ok(())
+}
+
+async fn card_changed_twice_in_a_second_is_as_stripe_has_it_in_the_end(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    tester.save_card(&fixture, VISA).await?;
+    stripe.webhooks_settled().await;
+    let card = crate::charging::card_of(&fixture, &tester)?;
+    stripe.hold_webhooks();
+    stripe.update_card(&card, 4, 2039)?;
+    stripe.update_card(&card, 5, 2040)?;
+    let held = stripe.held_webhooks();
+    let renewals = held
+        .iter()
+        .filter(|event| event.kind == "payment_method.automatically_updated");
+    let renewals: Vec<&String> = renewals.map(|event| &event.id).collect();
+    ensure_eq!(renewals.len(), 2);
+    // The later one first.
+    for event in renewals.into_iter().rev() {
+        ensure_eq!(stripe.redeliver(event).await?, 200);
+    }
+    ensure_eq!(tester.methods().await?[0]["name"], json!("visa •••• 4242, 05/40"));
     Ok(())
 }
 

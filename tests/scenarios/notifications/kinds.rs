@@ -19,7 +19,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// The kinds with what their events have beside profile and amount, and some of what is told.
-const KINDS: [(&str, &str, &str); 17] = [
+const KINDS: [(&str, &str, &str); 20] = [
     (
         "money-flow.succeeded",
         r#"{"money_flow_id":7,"direction":"deposit"}"#,
@@ -51,8 +51,19 @@ const KINDS: [(&str, &str, &str); 17] = [
         "commission.confirmation-required",
         r#"{"invoice_id":12,"payment_method":"visa •••• 4242","confirm_until":"2026-11-04T09:00:00Z",
             "action_url":"https://app.example.com/pay"}"#,
-        "until November 4, 2026, 09:00 UTC",
+        "until November 4, 2026, 04:00 New York time",
     ),
+    (
+        "deposits.suspended",
+        r#"{"money_flow_id":7,"reason":"deposit-returned"}"#,
+        "deposits are suspended",
+    ),
+    (
+        "deposits.resumed",
+        r#"{"reason":"deposit-returned"}"#,
+        "possible again",
+    ),
+    ("checkout.paid", r#"{"checkout_id":3}"#, "You have paid"),
     (
         "trading.suspended",
         r#"{"reason":"commissions-unpaid","action_url":"https://app.example.com/pay"}"#,
@@ -111,11 +122,14 @@ const KINDS: [(&str, &str, &str); 17] = [
 ];
 
 /// Those that are mailed unless their reader says otherwise.
-const MAILED: [&str; 9] = [
+const MAILED: [&str; 12] = [
+    "deposits.suspended",
+    "deposits.resumed",
     "kyc.status-changed",
     "commission.charged",
     "commission.charge-failed",
     "commission.confirmation-required",
+    "checkout.paid",
     "trading.suspended",
     "trading.resumed",
     "bank-account.needs-reauth",

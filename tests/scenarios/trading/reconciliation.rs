@@ -124,7 +124,7 @@ async fn return_that_no_event_reported_is_found(fixture: Arc<Fixture>) -> Result
         (&json!("failed"), &json!("returned-by-bank"))
     );
     ensure_eq!(tester.profile().await?["deposits_suspended"], json!(true));
-    tester.feed_reaches(2).await?;
+    tester.feed_reaches(3).await?;
     Ok(())
 }
 

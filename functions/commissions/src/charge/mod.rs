@@ -28,7 +28,7 @@ use self::store::NewCharge;
 use crate::dunning::{self, DueInvoice, DunningRecorder, LockedInvoice};
 use crate::processor::{Processor, STRIPE};
 use crate::{Error, payment_method};
-pub(crate) use record::{ChargeRecorder, Observation};
+pub(crate) use record::{ChargeRecorder, Observation, reviewed};
 pub(crate) use store::{Charge, find, is_in_flight, load, look_up_from, set_disputed, set_refunded};
 
 /// Left of the deadline for recording the outcome of a call.
@@ -176,7 +176,11 @@ impl Charger {
         let active = method.as_ref().map(|method| ActiveMethod {
             active_since: method.since,
         });
-        let last_charge_at = last.as_ref().map(|charge| charge.created_at);
+        // One that doesn't count is as good as none.
+        let last_charge_at = last
+            .as_ref()
+            .filter(|charge| charge.counts)
+            .map(|charge| charge.created_at);
         match (invoice.dunning.step(active, last_charge_at, at), method) {
             (DunningStep::Charge, Some(method)) => match last {
                 Some(last) if !last.is_cancelled => Ok(Step::Close(Box::new(last))),

@@ -5,12 +5,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::commissions::charge::{self, ChargeStatus, StripeChargeState};
 use domain::commissions::decline::{self, DeclineKind};
+use domain::market::MarketCalendar;
 use domain::transition::Transition;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::messaging::relay_waker::RelayWaker;
+use platform::observability::metrics;
 use providers::outcome::Decline;
-use providers::stripe::{IDEMPOTENCY_ERROR, IntentStatus, PaymentIntent};
+use providers::stripe::{IDEMPOTENCY_ERROR, IntentStatus, PaymentIntent, RESOURCE_MISSING};
 use sqlx::PgConnection;
 
 use super::store::{self, Charge, Recorded};
@@ -19,7 +21,8 @@ use crate::app_pages::AppPages;
 use crate::discrepancy::Discrepancy;
 use crate::dunning::{self, DunningRecorder, LockedInvoice};
 use crate::events::{self, ConfirmationRequiredPayload};
-use crate::review;
+use crate::review::{self, ReviewedCharge};
+use crate::{customer, payment_method};
 
 /// A charge that Stripe is processing, and whose end it hasn't reported, is looked up after this time.
 const PROCESSING_LOOKUP: TimeDelta = TimeDelta::hours(20);
@@ -106,6 +109,9 @@ impl ChargeRecorder {
             let Some((invoice, charge)) = lock(connection, charge).await? else {
                 return Ok::<_, Error>(());
             };
+            if charge.status != ChargeStatus::Unknown {
+                return Ok(());
+            }
             if refusal.code == IDEMPOTENCY_ERROR {
                 let found = "the key was used for another charge";
                 let discrepancy =
@@ -114,8 +120,19 @@ impl ChargeRecorder {
                     .needs_review(connection, &charge, discrepancy, observation)
                     .await;
             }
-            self.refuse(connection, &invoice, &charge, refusal, observation)
-                .await
+            match Refused::by(refusal) {
+                Refused::Customers => {
+                    self.refuse(connection, &invoice, &charge, refusal, observation)
+                        .await
+                }
+                Refused::MissingCustomer | Refused::MissingMethod => {
+                    self.missing(connection, &charge, refusal, observation).await
+                }
+                Refused::Ours => {
+                    self.ours(connection, &charge, &refusal.code, &refusal.message)
+                        .await
+                }
+            }
         });
         recorded.await?;
         self.relay.wake().await;
@@ -138,6 +155,16 @@ impl ChargeRecorder {
                 .await;
         }
         let status = match charge.status.after(charge_state(intent, observation.at)) {
+            // A fault of ours, whatever it makes of the payment at Stripe.
+            Transition::Applied(ChargeStatus::Failed) if !is_customers(charge, intent) => {
+                store::save_intent(connection, charge.id, &intent.id).await?;
+                let failure = intent.failure.as_ref();
+                let code = failure.map_or(CANCELLED, |failure| failure.code.as_str());
+                let message = failure.and_then(|failure| failure.message.as_deref());
+                return self
+                    .ours(connection, charge, code, message.unwrap_or_default())
+                    .await;
+            }
             Transition::Applied(status) => status,
             Transition::AlreadyApplied => return store::save_intent(connection, charge.id, &intent.id).await,
             Transition::Rejected(refusal) => {
@@ -162,7 +189,8 @@ impl ChargeRecorder {
             status,
             intent: Some(&intent.id),
             failure_code,
-            response: Some(&intent.raw),
+            counts: true,
+            response: Some(&intent.kept),
             confirm_until: (status == ChargeStatus::RequiresAction)
                 .then(|| charge::confirm_until(observation.at)),
             next_lookup_at: next_lookup(status, observation.at),
@@ -171,6 +199,7 @@ impl ChargeRecorder {
         };
         store::record(connection, charge.id, &recorded).await?;
         review::charge_outcome_known(connection, charge.id, status.name(), recorded.at).await?;
+        count_ended(status);
         let (method, at) = (charge.method_name.as_str(), observation.at);
         match status {
             ChargeStatus::Succeeded => self.dunning.charged(connection, invoice, method, at).await,
@@ -198,14 +227,12 @@ impl ChargeRecorder {
         refusal: &Decline,
         observation: Observation,
     ) -> Result<(), Error> {
-        if charge.status != ChargeStatus::Unknown {
-            return Ok(());
-        }
         let at = observation.not_before(charge).at;
         let recorded = Recorded {
             status: ChargeStatus::Failed,
             intent: None,
             failure_code: Some(&refusal.code),
+            counts: true,
             response: None,
             confirm_until: None,
             next_lookup_at: None,
@@ -214,11 +241,70 @@ impl ChargeRecorder {
         };
         store::record(connection, charge.id, &recorded).await?;
         review::charge_outcome_known(connection, charge.id, recorded.status.name(), recorded.at).await?;
+        count_ended(recorded.status);
         let (method, code) = (&charge.method_name, &refusal.code);
         let decline_kind = decline::decline_kind(code);
         self.dunning
             .charge_failed(connection, invoice, method, code, decline_kind, at)
             .await
+    }
+
+    /// The charge's customer or payment method isn't there any more: nothing was taken, nobody is to blame, and the invoice is
+    /// looked at anew.
+    async fn missing(
+        &self,
+        connection: &mut PgConnection,
+        charge: &Charge,
+        refusal: &Decline,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        if Refused::by(refusal) == Refused::MissingCustomer {
+            customer::set_gone(connection, charge.profile_id, &charge.customer, now).await?;
+        } else {
+            payment_method::set_detached(connection, &charge.stripe_method, now).await?;
+        }
+        self.withdraw(connection, charge, &refusal.code).await?;
+        let at = observation.not_before(charge).at;
+        dunning::publish_due(connection, charge.invoice_id, at).await
+    }
+
+    /// Ends a charge of which nothing was taken, without counting it against its customer.
+    pub(crate) async fn withdraw(
+        &self,
+        connection: &mut PgConnection,
+        charge: &Charge,
+        code: &str,
+    ) -> Result<(), Error> {
+        let recorded = Recorded {
+            status: ChargeStatus::Failed,
+            intent: None,
+            failure_code: Some(code),
+            counts: false,
+            response: None,
+            confirm_until: None,
+            next_lookup_at: None,
+            // A payment that was made of it is closed before there is another charge.
+            is_cancelled: charge.intent.is_none(),
+            at: self.clock.now(),
+        };
+        store::record(connection, charge.id, &recorded).await?;
+        review::charge_outcome_known(connection, charge.id, recorded.status.name(), recorded.at).await
+    }
+
+    /// A refusal through a fault of ours: the charge stays open, nobody is told but us, and it is tried again every day.
+    async fn ours(
+        &self,
+        connection: &mut PgConnection,
+        charge: &Charge,
+        code: &str,
+        message: &str,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        tracing::error!(charge_id = %charge.id, key = charge.key, code, "Stripe refuses a charge through a fault of ours");
+        metrics::count_with("RefusedCharges", 1, &[("code", code)]);
+        store::set_refused(connection, charge.id, code, MarketCalendar::days_after(now, 1)).await?;
+        review::charge_refused(connection, &reviewed(charge), code, message, now).await
     }
 
     async fn publish_confirmation_required(
@@ -250,6 +336,49 @@ impl ChargeRecorder {
             .record(connection, observation.source, self.clock.now())
             .await?;
         store::release_lease(connection, charge.id, None).await
+    }
+}
+
+/// Whose turn it is after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// The customer's: the card was refused.
+    Customers,
+    /// Nobody's: Stripe has no such customer any more.
+    MissingCustomer,
+    /// Nobody's: Stripe has no such payment method any more.
+    MissingMethod,
+    /// Ours.
+    Ours,
+}
+
+impl Refused {
+    fn by(refusal: &Decline) -> Self {
+        let is_missing = refusal.code == RESOURCE_MISSING;
+        match refusal.field.as_deref() {
+            Some("customer") if is_missing => Self::MissingCustomer,
+            Some("payment_method") if is_missing => Self::MissingMethod,
+            _ if refusal.is_customers => Self::Customers,
+            _ => Self::Ours,
+        }
+    }
+}
+
+/// Whether a payment that failed counts against its customer: always once the customer had to confirm it.
+fn is_customers(charge: &Charge, intent: &PaymentIntent) -> bool {
+    charge.status == ChargeStatus::RequiresAction
+        || intent.failure.as_ref().is_none_or(|failure| failure.is_customers)
+}
+
+/// A charge as a review shows it.
+pub(crate) fn reviewed(charge: &Charge) -> ReviewedCharge<'_> {
+    ReviewedCharge {
+        id: charge.id,
+        invoice: charge.invoice_id,
+        profile: charge.profile_id,
+        key: &charge.key,
+        amount: charge.amount(),
+        created_at: charge.created_at,
     }
 }
 
@@ -314,6 +443,15 @@ fn failure_code<'a>(charge: &Charge, intent: &'a PaymentIntent, status: ChargeSt
         }
         Some(failure) => Some(&failure.code),
         None => Some(CANCELLED),
+    }
+}
+
+/// Counts how charges end, for the alarm over the share that fails.
+fn count_ended(status: ChargeStatus) {
+    match status {
+        ChargeStatus::Succeeded => metrics::count("SucceededCharges", 1),
+        ChargeStatus::Failed => metrics::count("FailedCharges", 1),
+        ChargeStatus::Unknown | ChargeStatus::Processing | ChargeStatus::RequiresAction => {}
     }
 }
 

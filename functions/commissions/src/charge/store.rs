@@ -37,14 +37,25 @@ pub(crate) struct Charge {
     pub(crate) confirm_until: Option<DateTime<Utc>>,
     /// It was closed at Stripe.
     pub(crate) is_cancelled: bool,
+    /// Stripe refused it through a fault of ours, with this code; it stays in flight.
+    pub(crate) refusal_code: Option<String>,
+    /// A failure counts against its customer, and the method that was charged is tried again on the days of the retries.
+    pub(crate) counts: bool,
     /// Look-ups that found nothing.
     pub(crate) lookups: i32,
+    /// Until when somebody calls Stripe about it.
+    pub(crate) lease_until: Option<DateTime<Utc>>,
     /// The time of the run that made it.
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
 }
 
 impl Charge {
+    /// Whether somebody is calling Stripe about it.
+    pub(crate) fn is_leased(&self, now: DateTime<Utc>) -> bool {
+        self.lease_until.is_some_and(|until| until > now)
+    }
+
     pub(crate) fn amount(&self) -> Money {
         Money::new(self.amount_cents, self.currency)
     }
@@ -72,8 +83,8 @@ async fn select(
                   attempt, idempotency_key AS key, payment.amount_cents, payment.currency AS "currency: _",
                   invoice.description, payment.status AS "status: _", payment_intent_id AS "intent: _",
                   method.name AS method_name, method.stripe_ref_id AS "stripe_method: _",
-                  customer.ref_id AS "customer: _", confirm_until, cancelled_at IS NOT NULL AS "is_cancelled!", lookups,
-                  payment.run_at, payment.created_at
+                  COALESCE(payment.stripe_customer, customer.ref_id) AS "customer!: _", confirm_until,
+                  cancelled_at IS NOT NULL AS "is_cancelled!", refusal_code, counts, lookups, asked_until AS lease_until, payment.run_at, payment.created_at
            FROM invoice_payments AS payment
            JOIN invoices AS invoice ON invoice.id = payment.invoice_id
            JOIN payment_methods AS method ON method.id = payment.payment_method_id
@@ -137,8 +148,9 @@ pub(crate) async fn insert(
 ) -> Result<Charge, Error> {
     let id = sqlx::query_scalar!(
         r#"INSERT INTO invoice_payments (profile_id, invoice_id, payment_method_id, attempt, idempotency_key, amount_cents,
-               currency, asked_until, next_lookup_at, run_at, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id AS "id: ChargeId""#,
+               currency, asked_until, next_lookup_at, run_at, created_at, stripe_customer)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                   (SELECT ref_id FROM stripe_customers WHERE profile_id = $1)) RETURNING id AS "id: ChargeId""#,
         invoice.profile_id as _,
         invoice.id as _,
         charge.method as _,
@@ -198,6 +210,8 @@ pub(crate) struct Recorded<'a> {
     pub(crate) status: ChargeStatus,
     pub(crate) intent: Option<&'a StripePaymentIntentId>,
     pub(crate) failure_code: Option<&'a str>,
+    /// Whether a failure counts against its customer.
+    pub(crate) counts: bool,
     pub(crate) response: Option<&'a RawValue>,
     pub(crate) confirm_until: Option<DateTime<Utc>>,
     /// When it is looked up by itself.
@@ -218,7 +232,7 @@ pub(crate) async fn record(
         "UPDATE invoice_payments SET status = $2, payment_intent_id = COALESCE($3, payment_intent_id), \
          failure_code = $4, response = COALESCE($5, response), confirm_until = COALESCE($6, confirm_until), \
          next_lookup_at = $7, lookups = 0, asked_until = NULL, finished_at = $8, \
-         cancelled_at = COALESCE(cancelled_at, $9) \
+         cancelled_at = COALESCE(cancelled_at, $9), counts = $10, refusal_code = NULL \
          WHERE id = $1",
         charge as _,
         recorded.status as _,
@@ -229,6 +243,26 @@ pub(crate) async fn record(
         recorded.next_lookup_at,
         (!recorded.status.is_in_flight()).then_some(recorded.at),
         recorded.is_cancelled.then_some(recorded.at),
+        recorded.counts,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Records that Stripe refused a charge through a fault of ours: it stays in flight, and is tried again from a time on.
+pub(crate) async fn set_refused(
+    connection: &mut PgConnection,
+    charge: ChargeId,
+    code: &str,
+    next_lookup_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE invoice_payments SET refusal_code = $2, next_lookup_at = $3, asked_until = NULL \
+         WHERE id = $1 AND status IN ('unknown', 'processing', 'requires_action')",
+        charge as _,
+        code,
+        next_lookup_at,
     )
     .execute(connection)
     .await?;

@@ -66,6 +66,7 @@ impl Bench {
             ("COMMISSION_YEARLY_RATE", "0.0096"),
             ("COMMISSION_YEARLY_MINIMUM_CENTS", "9600"),
             ("COMMISSION_FREE_LIMIT_CENTS", "10000"),
+            ("COMMISSION_SMALLEST_CHARGES", "USD=50"),
             ("INVOICE_DUE_DAYS", "7"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -131,21 +132,30 @@ impl Bench {
         }
     }
 
-    /// Records that Stripe refused a charge.
+    /// Records that Stripe refused the card of a charge.
     async fn decline(&self, charge: &Charge, code: &str) {
         let refusal = Decline {
-            code: code.to_owned(),
-            message: String::new(),
-            status: 402,
+            is_customers: true,
+            ..Decline::new(code, "", 402)
         };
+        self.refuse(charge, &refusal).await;
+    }
+
+    /// Records that Stripe has no longer what a field of the charge names.
+    async fn lose(&self, charge: &Charge, field: &str) {
+        let refusal = Decline {
+            field: Some(field.to_owned()),
+            ..Decline::new("resource_missing", "No such thing", 400)
+        };
+        self.refuse(charge, &refusal).await;
+    }
+
+    async fn refuse(&self, charge: &Charge, refusal: &Decline) {
         let observation = Observation {
             source: SOURCE,
             at: self.clock.now(),
         };
-        let recording = self
-            .charger
-            .recorder
-            .record_refusal(charge, &refusal, observation);
+        let recording = self.charger.recorder.record_refusal(charge, refusal, observation);
         recording.await.unwrap();
     }
 
@@ -165,7 +175,7 @@ impl Bench {
             client_secret: None,
             latest_charge: None,
             created_at: self.clock.now(),
-            raw: RawValue::from_string("{}".to_owned()).unwrap(),
+            kept: RawValue::from_string("{}".to_owned()).unwrap(),
         }
     }
 
@@ -316,6 +326,177 @@ async fn an_invoice_of_a_late_run_is_due_7_days_after_the_run_executes() {
         bench.texts(made).await,
         ["2026-11-01, created 2026-12-12, due 2026-12-18 00:00"]
     );
+    bench.stop().await;
+}
+
+/// What Stripe refuses through a fault of ours is no decline of a card, however often: nobody is told, and nothing counts.
+#[tokio::test]
+async fn a_refusal_that_is_ours_keeps_the_charge_open_and_tells_nobody() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let first_run = bench.clock.now();
+    for day in 0..=20 {
+        bench.clock.set(first_run + TimeDelta::days(day));
+        assert!(
+            bench.picks(first_run + TimeDelta::days(day)).await,
+            "on day {day}"
+        );
+        let (charge, _) = bench.next_call().await;
+        assert_eq!(charge.key, "invoice-1-1");
+        let codes = ["parameter_unknown", "amount_too_small", "account_invalid"];
+        let code = codes[usize::try_from(day).unwrap() % codes.len()];
+        bench
+            .refuse(&charge, &Decline::new(code, "a fault of ours", 400))
+            .await;
+    }
+    let state =
+        "SELECT invoice.status || ' ' || failed_attempts || ' ' || payment.status || ' ' || refusal_code
+        FROM invoices AS invoice JOIN invoice_payments AS payment ON payment.invoice_id = invoice.id";
+    assert_eq!(bench.texts(state).await, ["open 0 unknown account_invalid"]);
+    assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
+    let review = "SELECT kind || ' ' || subject || ' ' || state || ' ' || seen FROM reviews";
+    assert_eq!(bench.texts(review).await, ["charge-refused charge-1 open 21"]);
+    // The fault is mended, and the charge goes through: nothing is left to decide.
+    let (charge, _) = bench.next_call().await;
+    let mut intent = bench.intent(&charge, IntentStatus::Succeeded);
+    intent.amount_received = intent.amount;
+    bench.record(&charge, &intent).await;
+    assert_eq!(bench.texts("SELECT state FROM reviews").await, ["applied"]);
+    assert_eq!(bench.texts("SELECT status FROM invoices").await, ["paid"]);
+    bench.stop().await;
+}
+
+/// A payment that Stripe made and refused for another reason than the card's.
+#[tokio::test]
+async fn a_payment_that_failed_through_a_fault_of_ours_keeps_the_charge_open() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let (charge, _) = bench.next_call().await;
+    let mut intent = bench.intent(&charge, IntentStatus::Failed);
+    intent.failure = Some(providers::stripe::ChargeFailure {
+        code: "amount_too_large".to_owned(),
+        message: None,
+        decline_kind: domain::commissions::decline::DeclineKind::Soft,
+        is_customers: false,
+    });
+    bench.record(&charge, &intent).await;
+    assert_eq!(
+        bench.texts("SELECT status FROM invoice_payments").await,
+        ["unknown"]
+    );
+    assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_card_that_is_gone_at_stripe_does_not_count_and_the_other_one_is_charged() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let older = "INSERT INTO payment_methods (profile_id, name, stripe_ref_id, set_active_at)
+        VALUES (1, 'mastercard •••• 4444, 04/29', 'pm_0', '2026-10-01T00:00:00Z')";
+    sqlx::raw_sql(older).execute(&mut bench.connection).await.unwrap();
+    let (first, _) = bench.next_call().await;
+    assert_eq!(first.stripe_method.as_str(), "pm_1");
+    bench.lose(&first, "payment_method").await;
+    assert!(bench.picks(bench.clock.now()).await, "the invoice isn't picked");
+    let (second, _) = bench.next_call().await;
+    assert_eq!(
+        (second.key.as_str(), second.stripe_method.as_str()),
+        ("invoice-1-2", "pm_0")
+    );
+    assert_eq!(
+        bench.texts("SELECT failed_attempts::TEXT FROM invoices").await,
+        ["0"]
+    );
+    assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_customer_who_is_gone_at_stripe_is_asked_for_another_card() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let (charge, _) = bench.next_call().await;
+    bench.lose(&charge, "customer").await;
+    let gone = "SELECT ref_id || ' ' || (gone_at IS NOT NULL) FROM stripe_customers";
+    assert_eq!(bench.texts(gone).await, ["cus_1 true"]);
+    bench.pay().await;
+    let told = "SELECT payload -> 'data' ->> 'reason' FROM outbox_messages
+        WHERE kind = 'commission.charge-failed' AND destination_kind = 'topic'";
+    assert_eq!(bench.texts(told).await, ["no_payment_method"]);
+    assert_eq!(
+        bench.texts("SELECT failed_attempts::TEXT FROM invoices").await,
+        ["0"]
+    );
+    bench.stop().await;
+}
+
+/// $0.26 can't be charged at Stripe: it waits until it can.
+#[tokio::test]
+async fn an_amount_too_small_to_be_charged_is_carried_over() {
+    let mut bench = Bench::new(&[PROFILE]).await;
+    // One day of October, at the minimum of $96 a year, then all of November.
+    let account = "
+        INSERT INTO trading_accounts (id, profile_id, name, opened_at) VALUES (1, 1, 'Investing', '2026-10-31T15:00:00Z');
+        INSERT INTO trading_account_balances (trading_account_id, business_date, equity_cents, cash_cents, currency, as_of)
+        VALUES (1, '2026-10-31', 200000, 0, 'USD', '2026-10-31T22:00:00Z'),
+               (1, '2026-11-01', 200000, 0, 'USD', '2026-11-01T22:00:00Z');
+        DELETE FROM invoices";
+    sqlx::raw_sql(account)
+        .execute(&mut bench.connection)
+        .await
+        .unwrap();
+    bench.clock.set("2026-11-01T12:30:00Z".parse().unwrap());
+    for carried in [1, 0] {
+        let report = bench.creation.run(ScheduledRun::default()).await.unwrap();
+        let october = &report.periods[0];
+        assert_eq!((october.created, october.carried_over), (0, carried));
+    }
+    let waiting = "SELECT amount_cents::TEXT FROM commission_carryovers WHERE invoice_id IS NULL";
+    assert_eq!(bench.texts(waiting).await, ["26"]);
+    bench.clock.set("2026-12-01T12:30:00Z".parse().unwrap());
+    bench.creation.run(ScheduledRun::default()).await.unwrap();
+    // 30 days of $96 a year are $7.89.
+    let made = "SELECT amount_cents || ' ' || (metadata ->> 'carried_over_cents') FROM invoices";
+    assert_eq!(bench.texts(made).await, ["815 26"]);
+    assert!(bench.texts(waiting).await.is_empty(), "it is carried over twice");
+    bench.stop().await;
+}
+
+/// Stripe worked on the charge when it was looked at first, and asks for its customer later.
+#[tokio::test]
+async fn a_charge_in_processing_that_needs_its_customer_after_all_asks_for_the_customer() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let (charge, _) = bench.next_call().await;
+    for status in [IntentStatus::Processing, IntentStatus::RequiresAction] {
+        bench.record(&charge, &bench.intent(&charge, status)).await;
+    }
+    let state = "SELECT status || ' ' || (confirm_until IS NOT NULL) FROM invoice_payments";
+    assert_eq!(bench.texts(state).await, ["requires_action true"]);
+    assert_eq!(bench.texts(EVENTS).await, ["commission.confirmation-required"]);
+    bench.stop().await;
+}
+
+/// The webhook of a card that was saved in October comes in December; its owner has chosen another one since.
+#[tokio::test]
+async fn a_card_that_is_heard_of_late_does_not_take_the_place_of_the_chosen_one() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let card = |id: &str, saved_at: &str| providers::stripe::PaymentMethod {
+        id: id.parse().unwrap(),
+        customer: None,
+        name: "mastercard •••• 4444, 04/29".to_owned(),
+        fingerprint: None,
+        created_at: saved_at.parse().unwrap(),
+    };
+    let profile = domain::ids::ProfileId::new(1).unwrap();
+    let now = bench.clock.now();
+    for (id, saved_at, active) in [
+        ("pm_late", "2026-10-15T00:00:00Z", "pm_1"),
+        ("pm_new", "2026-12-01T12:44:00Z", "pm_new"),
+    ] {
+        let saved = card(id, saved_at);
+        payment_method::save(&mut bench.connection, profile, &saved, now)
+            .await
+            .unwrap();
+        let chosen = "SELECT stripe_ref_id FROM payment_methods ORDER BY set_active_at DESC, id DESC LIMIT 1";
+        assert_eq!(bench.texts(chosen).await, [active]);
+    }
     bench.stop().await;
 }
 

@@ -5,20 +5,23 @@ mod return_address;
 mod store;
 mod view;
 
-use domain::ids::{CheckoutId, ProfileId};
+use domain::ids::{CheckoutId, ProfileId, StripeCustomerId};
+use domain::market::MarketCalendar;
 use platform::clock::ClockHandle;
+use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::idempotency::{self, IdempotencyKey, KeyedRequest, Progress, Replayable, StoredResponse};
-use providers::outcome::Outcome;
+use providers::outcome::{Outcome, ProviderError};
 use providers::stripe::{CheckoutLink, CheckoutMode, NewCheckout, RESOURCE_MISSING};
 
+use self::request::PriceList;
 use self::return_address::ReturnHosts;
 use crate::Error;
-use crate::customer::Customers;
+use crate::customer::{self, Customers};
 use crate::processor::{Processor, STRIPE};
 pub use request::{CheckoutSessionRequest, Mode};
-pub(crate) use store::{complete, find, set_refunded};
+pub(crate) use store::{complete, find, set_paid, set_refunded};
 pub use view::CheckoutView;
 
 /// Creates checkout sessions.
@@ -28,7 +31,9 @@ pub struct CheckoutSessions {
     processor: Processor,
     customers: Customers,
     return_hosts: ReturnHosts,
+    prices: PriceList,
     clock: ClockHandle,
+    daily_limit: i64,
 }
 
 platform::from_environment!(CheckoutSessions {
@@ -36,7 +41,10 @@ platform::from_environment!(CheckoutSessions {
     processor,
     customers,
     return_hosts,
-    clock
+    prices,
+    clock,
+    // Sessions of a profile on one day of New York: each costs a call of Stripe, and may be a payment that is given back.
+    daily_limit: |environment: &mut Environment| environment.required("CHECKOUT_DAILY_LIMIT"),
 });
 
 impl CheckoutSessions {
@@ -53,48 +61,83 @@ impl CheckoutSessions {
     ) -> Result<Replayable<StoredResponse>, Error> {
         self.return_hosts.check("success_url", &request.success_url)?;
         self.return_hosts.check("cancel_url", &request.cancel_url)?;
-        request.check_price()?;
+        let sale = self.prices.sale(request)?;
         let keyed = KeyedRequest::of_profile(profile, "create_checkout_session", key, request)?;
         let customer = self.customers.get_or_create(profile, deadline).await?;
         let intended = idempotency::intend(&self.database, &keyed, async |connection| {
-            store::insert(connection, profile, request, self.clock.now()).await
+            let now = self.clock.now();
+            let since = MarketCalendar::start_of(MarketCalendar::business_date(now));
+            if store::count_since(connection, profile, since).await? >= self.daily_limit {
+                return Err(Error::TooManyCheckouts {
+                    limit: self.daily_limit,
+                });
+            }
+            store::insert(connection, profile, request, &sale, now).await
         });
         let checkout: CheckoutId = match intended.await? {
             Progress::Answered(response) => return Ok(Replayable::replayed(response)),
             Progress::Intended(checkout) => checkout,
         };
         // The key covers the whole request, so that an earlier copy has intended the very same.
-        let new = NewCheckout {
+        let mut new = NewCheckout {
             customer,
-            mode: request
-                .price_id
-                .clone()
-                .map_or(CheckoutMode::Setup, |price| CheckoutMode::Payment { price }),
+            checkout_id: checkout,
+            mode: sale
+                .price()
+                .map_or(CheckoutMode::Setup, |price| CheckoutMode::Payment {
+                    price: price.to_owned(),
+                }),
             profile_id: profile,
             success_url: request.success_url.clone(),
             cancel_url: request.cancel_url.clone(),
-            refund: request.refund,
         };
-        let link = self.call(checkout, &new, deadline).await?;
+        let key = format!("checkout-{checkout}");
+        let link = match self.call(&key, &new, deadline).await? {
+            Some(link) => link,
+            None => {
+                new.customer = self.another_customer(&new, deadline).await?;
+                let key = format!("{key}-{}", new.customer);
+                let link = self.call(&key, &new, deadline).await?;
+                link.ok_or_else(|| ProviderError::unavailable(STRIPE, &"a new customer isn't there"))?
+            }
+        };
         self.record(checkout, &keyed, link).await
     }
 
-    /// Creates the session at Stripe.
+    /// Creates the session at Stripe; `None` when Stripe has no such customer any more.
     async fn call(
         &self,
-        checkout: CheckoutId,
+        key: &str,
         new: &NewCheckout,
         deadline: Deadline,
-    ) -> Result<CheckoutLink, Error> {
-        let key = format!("checkout-{checkout}");
+    ) -> Result<Option<CheckoutLink>, Error> {
         let connected = self.processor.connect().await?;
         let creating = connected
             .client
-            .create_checkout_session(new, &key, deadline.instant());
+            .create_checkout_session(new, key, deadline.instant());
         match creating.await {
-            Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => Err(Error::PriceNotFound),
-            other => Ok(other.done(STRIPE)?),
+            Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => {
+                if decline.field.as_deref() == Some("customer") {
+                    return Ok(None);
+                }
+                Err(Error::PriceNotFound)
+            }
+            other => Ok(Some(other.done(STRIPE)?)),
         }
+    }
+
+    /// The profile's customer after the one of a session that can't be.
+    async fn another_customer(
+        &self,
+        new: &NewCheckout,
+        deadline: Deadline,
+    ) -> Result<StripeCustomerId, Error> {
+        self.database
+            .transaction(async |connection| {
+                customer::set_gone(connection, new.profile_id, &new.customer, self.clock.now()).await
+            })
+            .await?;
+        self.customers.get_or_create(new.profile_id, deadline).await
     }
 
     async fn record(

@@ -2,12 +2,15 @@
 
 mod store;
 
+use chrono::{DateTime, Utc};
 use domain::ids::{ProfileId, StripeCustomerId};
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::idempotency;
-use providers::stripe::NewCustomer;
+use providers::outcome::Outcome;
+use providers::stripe::{EMAIL_INVALID, NewCustomer};
+use sqlx::PgConnection;
 
 use crate::Error;
 use crate::processor::{Processor, STRIPE};
@@ -39,36 +42,69 @@ impl Customers {
             .database
             .with(async |connection| match of_profile(connection, profile).await? {
                 Some(customer) => Ok::<_, Error>(Known::Customer(customer)),
-                None => contact(connection, profile).await.map(Known::Contact),
+                None => {
+                    let gone = store::gone(connection, profile).await?;
+                    Ok(Known::Contact(contact(connection, profile).await?, gone))
+                }
             })
             .await?;
-        let contact = match found {
+        let (contact, gone) = match found {
             Known::Customer(customer) => return Ok(customer),
-            Known::Contact(contact) => contact,
+            Known::Contact(contact, gone) => (contact, gone),
         };
         let new = NewCustomer {
             profile_id: profile,
-            email: contact.email,
+            email: Some(contact.email),
             name: contact.full_name,
         };
-        let key = key(&new)?;
-        let connected = self.processor.connect().await?;
-        let created = connected.client.create_customer(&new, &key, deadline.instant());
-        let created = created.await.done(STRIPE)?;
+        let created = self.create(new, gone.as_ref(), deadline).await?;
         self.database
             .with(async |connection| store::save(connection, profile, &created, self.clock.now()).await)
             .await
     }
+
+    /// Creates the customer at Stripe; without an address where Stripe takes it for none.
+    async fn create(
+        &self,
+        mut new: NewCustomer,
+        gone: Option<&StripeCustomerId>,
+        deadline: Deadline,
+    ) -> Result<StripeCustomerId, Error> {
+        let connected = self.processor.connect().await?;
+        loop {
+            let key = key(&new, gone)?;
+            let creating = connected.client.create_customer(&new, &key, deadline.instant());
+            match creating.await {
+                Outcome::Declined(decline) if decline.code == EMAIL_INVALID && new.email.is_some() => {
+                    tracing::warn!("Stripe takes an address for none; creating the customer without it");
+                    new.email = None;
+                }
+                other => return Ok(other.done(STRIPE)?),
+            }
+        }
+    }
 }
 
-/// A profile as our record has it: a customer already, or how it is reached.
+/// A profile as our record has it: a customer already, or how it is reached, and the customer it was that Stripe has no more.
 enum Known {
     Customer(StripeCustomerId),
-    Contact(Contact),
+    Contact(Contact, Option<StripeCustomerId>),
 }
 
-/// Stripe refuses a key that comes with another address than before, so the key says which.
-fn key(new: &NewCustomer) -> Result<String, Error> {
-    let contact = idempotency::request_hash(&(&new.email, &new.name))?;
+/// Records that Stripe has no such customer any more, nor any of its payment methods.
+pub(crate) async fn set_gone(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    customer: &StripeCustomerId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    tracing::warn!(customer = %customer, "Stripe has no such customer any more; another one is created when it is needed");
+    store::set_gone(connection, profile, customer, now).await
+}
+
+/// Stripe refuses a key that comes with another address than before, so the key says which; and it gives the customer that is
+/// gone again for the same key.
+fn key(new: &NewCustomer, gone: Option<&StripeCustomerId>) -> Result<String, Error> {
+    let contact = idempotency::request_hash(&(&new.email, &new.name, gone))?;
     Ok(format!("customer-{}-{}", new.profile_id, hex::encode(contact)))
 }

@@ -8,7 +8,8 @@ use platform::observability::metrics;
 use sqlx::PgConnection;
 
 use crate::Error;
-pub(crate) use store::Discrepancy;
+use crate::review::{self, ReviewedDiscrepancy};
+pub(crate) use store::{Discrepancy, close};
 
 impl Discrepancy {
     pub(crate) fn new(
@@ -53,6 +54,18 @@ impl Discrepancy {
         if is_new {
             metrics::count_with("BillingDiscrepancies", 1, &[("kind", self.kind)]);
         }
-        Ok(())
+        review::discrepancy(
+            connection,
+            &ReviewedDiscrepancy {
+                kind: self.kind,
+                subject: &self.subject,
+                charge: self.charge,
+                expected: &self.expected,
+                found: &self.found,
+            },
+            source,
+            now,
+        )
+        .await
     }
 }

@@ -135,7 +135,7 @@ pub(crate) async fn publish_due(
                   'queue', 'invoice-payments'
            FROM invoices AS invoice
            LEFT JOIN LATERAL (
-               SELECT status, confirm_until, created_at FROM invoice_payments
+               SELECT status, confirm_until, CASE WHEN counts THEN created_at END AS created_at FROM invoice_payments
                WHERE invoice_payments.invoice_id = invoice.id ORDER BY attempt DESC LIMIT 1
            ) AS last ON true
            LEFT JOIN LATERAL (

@@ -16,6 +16,9 @@ pub struct CalculationView {
     pub days_with_balance: Option<u32>,
     /// What a whole year costs, in minor units.
     pub yearly_commission_cents: Option<i64>,
+    /// What earlier months were too small to be charged for, in minor units; it is in the amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried_over_cents: Option<i64>,
     /// The yearly rate, a decimal.
     #[schema(examples("0.0096"))]
     pub yearly_rate: Option<String>,

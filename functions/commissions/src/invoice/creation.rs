@@ -2,7 +2,7 @@
 //! run, or one at the same time, adds nothing. See README, Invoices.
 
 use domain::commissions::period::BillingPeriod;
-use domain::commissions::terms::CommissionTerms;
+use domain::commissions::terms::{CommissionTerms, SmallestCharges};
 use domain::market::MarketCalendar;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
@@ -27,6 +27,7 @@ pub struct InvoiceCreation {
     relay: RelayWaker,
     clock: ClockHandle,
     terms: CommissionTerms,
+    smallest: SmallestCharges,
     due_after_days: u64,
 }
 
@@ -35,6 +36,8 @@ platform::from_environment!(InvoiceCreation {
     relay,
     clock,
     terms: read_terms,
+    // Below it Stripe takes no charge, and the amount waits for the next month: USD=50, with commas between.
+    smallest: |environment: &mut Environment| environment.required("COMMISSION_SMALLEST_CHARGES"),
     due_after_days: read_due_after_days,
 });
 
@@ -83,7 +86,16 @@ impl InvoiceCreation {
         let id = correlation::current();
         let created = self.database.transaction(async |connection| {
             store::extend_timeouts(connection).await?;
-            store::create(connection, &periods, due_date, &self.terms, now, &id).await
+            store::create(
+                connection,
+                &periods,
+                due_date,
+                &self.terms,
+                &self.smallest,
+                now,
+                &id,
+            )
+            .await
         });
         let report = InvoicingReport {
             periods: created.await?,

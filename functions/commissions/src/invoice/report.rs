@@ -25,6 +25,8 @@ pub struct PeriodReport {
     pub free: i64,
     /// Accounts that can't be invoiced, because no balance of the month is known.
     pub without_balances: i64,
+    /// Commissions too small to be charged, which wait for the next month.
+    pub carried_over: i64,
     /// The sum of the invoices, in cents.
     pub total_cents: i64,
 }

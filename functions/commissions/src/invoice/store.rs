@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::commissions::charge::ChargeStatus;
 use domain::commissions::invoice::InvoiceStatus;
 use domain::commissions::period::BillingPeriod;
-use domain::commissions::terms::CommissionTerms;
+use domain::commissions::terms::{CommissionTerms, SmallestCharges};
 use domain::currency::Currency;
 use domain::ids::{CorrelationId, InvoiceId, ProfileId, StripePaymentIntentId};
 use domain::money::Money;
@@ -89,7 +89,8 @@ async fn between(
                   period_end, due_date, next_attempt_at, paid_at, created_at, metadata AS "calculation: _",
                   (SELECT COALESCE(jsonb_agg(jsonb_build_object(
                        'attempt', payment.attempt, 'status', payment.status, 'method_name', method.name,
-                       'failure_code', payment.failure_code, 'payment_intent_id', payment.payment_intent_id,
+                       'failure_code', CASE WHEN payment.counts THEN payment.failure_code END,
+                       'payment_intent_id', payment.payment_intent_id,
                        'confirm_until', payment.confirm_until, 'created_at', payment.created_at,
                        'finished_at', payment.finished_at) ORDER BY payment.attempt), '[]')
                    FROM invoice_payments AS payment
@@ -124,6 +125,7 @@ pub(crate) async fn create(
     periods: &[BillingPeriod],
     due_date: DateTime<Utc>,
     terms: &CommissionTerms,
+    smallest: &SmallestCharges,
     now: DateTime<Utc>,
     correlation_id: &CorrelationId,
 ) -> Result<Vec<PeriodReport>, Error> {
@@ -133,9 +135,10 @@ pub(crate) async fn create(
         PeriodReport,
         r#"SELECT period.period_start AS "period_start!", period.period_end AS "period_end!",
                   made.accounts AS "accounts!", made.created AS "created!", made.free AS "free!",
-                  made.without_balances AS "without_balances!", made.total_cents AS "total_cents!"
+                  made.without_balances AS "without_balances!", made.total_cents AS "total_cents!",
+                  made.carried_over AS "carried_over!"
            FROM unnest($1::DATE[], $2::DATE[]) AS period (period_start, period_end)
-           CROSS JOIN LATERAL create_invoices(period.period_start, period.period_end, $3, $4, $5, $6, $7, $8) AS made"#,
+           CROSS JOIN LATERAL create_invoices(period.period_start, period.period_end, $3, $4, $5, $6, $7, $8, $9) AS made"#,
         &starts,
         &ends,
         due_date,
@@ -144,6 +147,7 @@ pub(crate) async fn create(
         i64::from(terms.free_limit_cents()),
         now,
         correlation_id.as_ref(),
+        Json(smallest.as_map()) as _,
     )
     .fetch_all(connection)
     .await?;

@@ -1,5 +1,6 @@
 //! Adding the card that was saved in a checkout session, by the client's request or by Stripe's event, whichever is first.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{ProfileId, StripeCheckoutSessionId};
 use platform::clock::ClockHandle;
 use platform::database::Database;
@@ -114,14 +115,21 @@ impl AddPaymentMethod {
     }
 }
 
+/// Stripe's times are whole seconds: of what was chosen within the second in which a card was saved, the card counts.
+fn active_from(saved_at: DateTime<Utc>) -> DateTime<Utc> {
+    let end = TimeDelta::seconds(1) - TimeDelta::microseconds(1);
+    saved_at.checked_add_signed(end).unwrap_or(saved_at)
+}
+
 /// Saves a method that Stripe has saved, and publishes it when it is new.
 pub(crate) async fn save(
     connection: &mut PgConnection,
     profile: ProfileId,
     method: &PaymentMethod,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Saved, Error> {
-    let saved = store::save(connection, profile, &method.id, &method.name, now).await?;
+    let active_from = active_from(method.created_at).min(now);
+    let saved = store::save(connection, profile, &method.id, &method.name, active_from, now).await?;
     if saved.is_new {
         let payload = PaymentMethodAddedPayload {
             payment_method_id: saved.id,

@@ -16,20 +16,21 @@ pub(crate) struct Saved {
     pub(crate) is_new: bool,
 }
 
-/// Saves a method as the active one, once: a repetition changes nothing.
+/// Saves a method, once: a repetition changes nothing. It is the active one from the time on at which it was saved at Stripe,
+/// so that one which we hear of late doesn't take the place of what its owner has chosen since.
 pub(crate) async fn save(
     connection: &mut PgConnection,
     profile: ProfileId,
     stripe_id: &StripePaymentMethodId,
     name: &str,
+    active_from: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Saved, Error> {
     let saved = sqlx::query_as!(
         Saved,
         r#"WITH saved AS (
                INSERT INTO payment_methods (profile_id, name, stripe_ref_id, set_active_at, created_at)
-               VALUES ($1, $2, $3, greatest($4,
-                   (SELECT max(set_active_at) + interval '1 microsecond' FROM payment_methods WHERE profile_id = $1)), $4)
+               VALUES ($1, $2, $3, $5, $4)
                ON CONFLICT (stripe_ref_id) DO NOTHING RETURNING id, profile_id
            )
            SELECT id AS "id!: _", profile_id AS "profile_id!: _", true AS "is_new!" FROM saved
@@ -40,6 +41,7 @@ pub(crate) async fn save(
         name,
         stripe_id as _,
         now,
+        active_from,
     )
     .fetch_optional(&mut *connection)
     .await?;
@@ -224,7 +226,7 @@ pub(crate) async fn renew(
 ) -> Result<(), Error> {
     sqlx::query!(
         "UPDATE payment_methods SET name = $2, renewed_at = $3 \
-         WHERE stripe_ref_id = $1 AND name <> $2 AND (renewed_at IS NULL OR renewed_at < $3)",
+         WHERE stripe_ref_id = $1 AND name <> $2 AND (renewed_at IS NULL OR renewed_at <= $3)",
         stripe_id as _,
         name,
         at,

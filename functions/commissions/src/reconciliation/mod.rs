@@ -31,7 +31,7 @@ use crate::charge::{self, Charge, ChargeRecorder, Charger, Observation};
 use crate::discrepancy::Discrepancy;
 use crate::dunning::DueInvoice;
 use crate::processor::{Processor, STRIPE};
-use crate::review::{self, ReviewedCharge};
+use crate::review;
 
 /// The operation that records.
 const SOURCE: &str = "reconcile_billing";
@@ -182,7 +182,8 @@ impl Reconciler {
             Next::At(at) => Some(at),
             // A charge that Stripe is processing, or a customer has to confirm, is looked up for as long as it takes: by the
             // next day's run, though that may execute some seconds earlier in the day.
-            Next::GiveUp if charge.status != ChargeStatus::Unknown => {
+            // So is one that Stripe refuses through a fault of ours, until that is mended.
+            Next::GiveUp if charge.status != ChargeStatus::Unknown || charge.refusal_code.is_some() => {
                 Some(MarketCalendar::days_after(run_at, 1))
             }
             Next::GiveUp => None,
@@ -192,15 +193,7 @@ impl Reconciler {
             let found = "no answer after all look-ups";
             let discrepancy = Discrepancy::new("outcome-unknown", &charge.key, "an outcome", found);
             discrepancy.of(charge.id).record(connection, SOURCE, now).await?;
-            let reviewed = ReviewedCharge {
-                id: charge.id,
-                invoice: charge.invoice_id,
-                profile: charge.profile_id,
-                key: &charge.key,
-                amount: charge.amount(),
-                created_at: charge.created_at,
-            };
-            review::charge_outcome_unknown(connection, &reviewed, now).await?;
+            review::charge_outcome_unknown(connection, &charge::reviewed(&charge), now).await?;
         }
         Ok(next.is_none())
     }

@@ -7,27 +7,45 @@ use platform::clock::ClockHandle;
 use platform::review::{Decision, Reviewer, Verdict};
 use sqlx::PgConnection;
 
+use crate::charge::{Charge, ChargeRecorder};
 use crate::dunning::{self, DunningRecorder};
-use crate::review::{CHARGE_OUTCOME_UNKNOWN, INVOICE_UNCOLLECTIBLE, KEEP_OWED, LOOK_UP_AGAIN, VOID_INVOICE};
-use crate::{Error, charge};
+use crate::review::{
+    CHARGE_ANEW, CHARGE_OUTCOME_UNKNOWN, CHARGE_REFUSED, CLOSE, DISCREPANCY, INVOICE_UNCOLLECTIBLE,
+    KEEP_OWED, LOOK_UP_AGAIN, RECORD_NOT_CHARGED, TRY_AGAIN, VOID_INVOICE,
+};
+use crate::{Error, charge, discrepancy};
+
+/// An operator has found that nothing was taken.
+const NOT_CHARGED: &str = "not_charged";
 
 /// Applies decisions about charges and invoices.
 #[derive(Debug)]
 pub struct CommissionsReviewer {
     dunning: DunningRecorder,
+    recorder: ChargeRecorder,
     clock: ClockHandle,
 }
 
-platform::from_environment!(CommissionsReviewer { dunning, clock });
+platform::from_environment!(CommissionsReviewer {
+    dunning,
+    recorder,
+    clock
+});
 
 impl Reviewer for CommissionsReviewer {
     type Error = Error;
 
     async fn apply(&self, connection: &mut PgConnection, decision: &Decision) -> Result<Verdict, Error> {
         match (decision.kind.as_str(), decision.action.as_str()) {
-            (CHARGE_OUTCOME_UNKNOWN, LOOK_UP_AGAIN) => self.look_up_again(connection, decision).await,
+            (CHARGE_OUTCOME_UNKNOWN, LOOK_UP_AGAIN) | (CHARGE_REFUSED, TRY_AGAIN) => {
+                self.look_up_again(connection, decision).await
+            }
+            (CHARGE_OUTCOME_UNKNOWN, RECORD_NOT_CHARGED) | (CHARGE_REFUSED, CHARGE_ANEW) => {
+                self.charge_anew(connection, decision).await
+            }
             (INVOICE_UNCOLLECTIBLE, VOID_INVOICE) => self.void_invoice(connection, decision).await,
             (INVOICE_UNCOLLECTIBLE, KEEP_OWED) => Ok(Verdict::Applied),
+            (DISCREPANCY, CLOSE) => self.close_discrepancy(connection, decision).await,
             (kind, action) => Ok(Verdict::CantBeApplied(format!(
                 "{action} is nothing that can be done about {kind}"
             ))),
@@ -45,16 +63,70 @@ impl CommissionsReviewer {
         let Some(id) = decision.subject_id::<ChargeId>("charge") else {
             return Ok(unknown_subject(decision));
         };
+        let charge = match self.in_doubt(connection, id).await? {
+            Ok(charge) => charge,
+            Err(superseded) => return Ok(superseded),
+        };
+        let now = self.clock.now();
+        charge::look_up_from(connection, id, now).await?;
+        dunning::publish_due(connection, charge.invoice_id, now).await?;
+        Ok(Verdict::Applied)
+    }
+
+    /// Ends a charge of which nothing was taken, without counting it, and has the invoice charged anew.
+    async fn charge_anew(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+    ) -> Result<Verdict, Error> {
+        let Some(id) = decision.subject_id::<ChargeId>("charge") else {
+            return Ok(unknown_subject(decision));
+        };
+        let charge = match self.in_doubt(connection, id).await? {
+            Ok(charge) => charge,
+            Err(superseded) => return Ok(superseded),
+        };
+        let now = self.clock.now();
+        if charge.is_leased(now) {
+            return Ok(Verdict::CantBeApplied(
+                "Stripe is being called for the charge right now: decide again in a minute".to_owned(),
+            ));
+        }
+        let code = charge.refusal_code.as_deref().unwrap_or(NOT_CHARGED);
+        self.recorder.withdraw(connection, &charge, code).await?;
+        dunning::publish_due(connection, charge.invoice_id, now).await?;
+        Ok(Verdict::Applied)
+    }
+
+    /// A charge of which nobody knows whether it took money, under its invoice's lock; or that there is no doubt any more.
+    async fn in_doubt(
+        &self,
+        connection: &mut PgConnection,
+        id: ChargeId,
+    ) -> Result<Result<Charge, Verdict>, Error> {
         let invoice = charge::load(connection, id).await?.invoice_id;
         dunning::lock(connection, invoice).await?;
         let charge = charge::load(connection, id).await?;
-        if charge.status != ChargeStatus::Unknown {
-            return Ok(Verdict::Superseded(format!("the charge is {}", charge.status)));
-        }
-        let now = self.clock.now();
-        charge::look_up_from(connection, id, now).await?;
-        dunning::publish_due(connection, invoice, now).await?;
-        Ok(Verdict::Applied)
+        Ok(match charge.status {
+            ChargeStatus::Unknown => Ok(charge),
+            status => Err(Verdict::Superseded(format!("the charge is {status}"))),
+        })
+    }
+
+    async fn close_discrepancy(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+    ) -> Result<Verdict, Error> {
+        let Some((kind, subject)) = decision.subject.split_once(' ') else {
+            return Ok(unknown_subject(decision));
+        };
+        let is_closed = discrepancy::close(connection, kind, subject, self.clock.now()).await?;
+        Ok(if is_closed {
+            Verdict::Applied
+        } else {
+            Verdict::Superseded("it is closed".to_owned())
+        })
     }
 
     async fn void_invoice(

@@ -7,10 +7,11 @@ use providers::stripe::webhook::{Change, StripeEvent};
 use providers::stripe::{PaymentIntent, PaymentMethod};
 use sqlx::PgConnection;
 
-use super::effect::Effect;
+use super::effect::{Effect, PaidCheckout};
 use super::{SOURCE, StripeEvents};
 use crate::charge::{self, Observation};
 use crate::discrepancy::Discrepancy;
+use crate::events::CheckoutPaidPayload;
 use crate::{Error, checkout, customer, dunning, events, payment_method};
 
 impl StripeEvents {
@@ -35,9 +36,10 @@ impl StripeEvents {
                 }
                 Ok(())
             }
-            Effect::RefundedCheckout(session, refund) => {
-                checkout::set_refunded(connection, &session.id, &refund.id, now).await
+            Effect::RefundedCheckout(checkout, session, refund) => {
+                checkout::set_refunded(connection, checkout, &session, &refund.id, now).await
             }
+            Effect::PaidCheckout(paid) => self.keep_payment(connection, event, &paid).await,
             Effect::RenewMethod(method) => self.renew(connection, event, &method).await,
             Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
             Effect::Charge(intent) => self.charge(connection, &intent).await,
@@ -55,6 +57,33 @@ impl StripeEvents {
         discrepancy: &Discrepancy,
     ) -> Result<(), Error> {
         discrepancy.record(connection, SOURCE, self.clock.now()).await
+    }
+
+    async fn keep_payment(
+        &self,
+        connection: &mut PgConnection,
+        event: &StripeEvent,
+        paid: &PaidCheckout,
+    ) -> Result<(), Error> {
+        let (checkout, amount) = (paid.checkout, paid.amount);
+        if !checkout::set_paid(connection, checkout, &paid.session, amount, self.clock.now()).await? {
+            return Ok(());
+        }
+        let payload = CheckoutPaidPayload {
+            checkout_id: checkout,
+            profile_id: paid.profile,
+            price_id: paid.price.clone(),
+            amount_cents: amount.minor(),
+            currency: amount.currency().code().to_owned(),
+        };
+        events::publish(
+            connection,
+            events::CHECKOUT_PAID,
+            paid.profile,
+            event.created_at,
+            payload,
+        )
+        .await
     }
 
     async fn renew(

@@ -1,21 +1,24 @@
 //! The effect of an event, found out before anything is written: Stripe is called here, outside of any transaction.
 
-use domain::ids::{ProfileId, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId};
+use domain::ids::{
+    CheckoutId, ProfileId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
+    StripePaymentMethodId,
+};
 use domain::money::Money;
 use platform::deadline::Deadline;
 use platform::observability::metrics;
 use providers::outcome::{Outcome, ProviderError};
 use providers::stripe::webhook::{Change, PayoutStatus, StripeEvent};
 use providers::stripe::{
-    ALREADY_REFUNDED, CheckoutKind, CheckoutSession, PaymentIntent, PaymentMethod, RESOURCE_MISSING, Refund,
-    SetupIntent,
+    ALREADY_REFUNDED, CheckoutKind, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
+    RESOURCE_MISSING, Refund, SetupIntent,
 };
 
 use super::StripeEvents;
 use crate::discrepancy::Discrepancy;
 use crate::events::PayoutPayload;
 use crate::processor::STRIPE;
-use crate::{Error, checkout, customer};
+use crate::{Error, checkout, customer, payment_method};
 
 /// The effect of an event, to be written.
 pub(super) enum Effect {
@@ -23,13 +26,23 @@ pub(super) enum Effect {
     /// It conflicts with our record and needs manual review.
     Conflict(Discrepancy),
     SaveMethod(ProfileId, PaymentMethod),
-    RefundedCheckout(Box<CheckoutSession>, Refund),
+    RefundedCheckout(CheckoutId, StripeCheckoutSessionId, Refund),
+    PaidCheckout(Box<PaidCheckout>),
     RenewMethod(PaymentMethod),
     DetachMethod(StripePaymentMethodId),
     Charge(Box<PaymentIntent>),
     Refunded(StripePaymentIntentId, Money),
     Disputed(StripePaymentIntentId, String),
     Payout(&'static str, PayoutPayload),
+}
+
+/// A price that was paid and is kept.
+pub(super) struct PaidCheckout {
+    pub(super) checkout: CheckoutId,
+    pub(super) session: StripeCheckoutSessionId,
+    pub(super) profile: ProfileId,
+    pub(super) price: String,
+    pub(super) amount: Money,
 }
 
 /// Whose an object of Stripe's is.
@@ -46,9 +59,9 @@ impl StripeEvents {
         Ok(match &event.change {
             Change::CheckoutCompleted(session) => self.checkout_completed(session, deadline).await?,
             Change::SetupSucceeded(setup) => self.setup_succeeded(setup, deadline).await?,
-            Change::PaymentMethodUpdated(method) => Effect::RenewMethod(method.clone()),
+            Change::PaymentMethodUpdated(method) => self.method_as_it_is(method, deadline).await?,
             Change::PaymentMethodDetached { id } => Effect::DetachMethod(id.clone()),
-            Change::Intent(intent) => Effect::Charge(intent.clone()),
+            Change::Intent(intent) => Effect::Charge(self.intent_as_it_is(intent, deadline).await?),
             Change::ChargeRefunded {
                 intent: Some(intent),
                 amount_refunded,
@@ -82,6 +95,49 @@ impl StripeEvents {
         })
     }
 
+    /// A renewed method as Stripe has it now. Of two events within one second the order can't be told, and the later one may
+    /// come first.
+    async fn method_as_it_is(&self, method: &PaymentMethod, deadline: Deadline) -> Result<Effect, Error> {
+        let known = self
+            .database
+            .with(async |connection| payment_method::owner(connection, &method.id).await)
+            .await?;
+        if known.is_none() {
+            return Ok(Effect::Nothing);
+        }
+        let connected = self.processor.connect().await?;
+        let fetching = connected.client.payment_method(&method.id, deadline.instant());
+        Ok(match fetching.await {
+            Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => Effect::Nothing,
+            other => match other.done(STRIPE)? {
+                // It was detached meanwhile, which has an event of its own.
+                method if method.customer.is_none() => Effect::Nothing,
+                method => Effect::RenewMethod(method),
+            },
+        })
+    }
+
+    /// A payment as Stripe has it now, unless the event says that it has ended: one that comes late reports a state which
+    /// the payment has left, and could take back what came after it.
+    async fn intent_as_it_is(
+        &self,
+        intent: &PaymentIntent,
+        deadline: Deadline,
+    ) -> Result<Box<PaymentIntent>, Error> {
+        let has_ended = matches!(intent.status, IntentStatus::Succeeded | IntentStatus::Canceled);
+        // Of payments without our key nothing follows, so nothing has to be asked.
+        if has_ended || intent.attempt_key.is_none() {
+            return Ok(Box::new(intent.clone()));
+        }
+        let connected = self.processor.connect().await?;
+        let fetching = connected.client.payment_intent(&intent.id, deadline.instant());
+        Ok(Box::new(match fetching.await {
+            // Whatever the event is about, it is compared with our record.
+            Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => intent.clone(),
+            other => other.done(STRIPE)?,
+        }))
+    }
+
     async fn checkout_completed(
         &self,
         session: &CheckoutSession,
@@ -108,20 +164,19 @@ impl StripeEvents {
                     _ => Effect::Nothing,
                 })
             }
-            CheckoutKind::Payment => self.refund(session, profile, deadline).await,
+            CheckoutKind::Payment => self.paid(session, profile, deadline).await,
             CheckoutKind::Unrecognised(_) => Ok(Effect::Nothing),
         }
     }
 
-    /// Refunds a payment, if and only if its session requests it and our record doesn't say otherwise.
-    async fn refund(
+    /// A payment is given back if it proves a card by our own record, whatever Stripe's says; any other is kept and told.
+    async fn paid(
         &self,
         session: &CheckoutSession,
         profile: ProfileId,
         deadline: Deadline,
     ) -> Result<Effect, Error> {
-        let (true, true, Some(intent)) = (session.refund_asked, session.is_paid, &session.payment_intent)
-        else {
+        let (true, Some(intent)) = (session.is_paid, &session.payment_intent) else {
             return Ok(Effect::Nothing);
         };
         let conflict = |expected: &str, found: &str| {
@@ -134,20 +189,30 @@ impl StripeEvents {
         };
         let known = self
             .database
-            .with(async |connection| checkout::find(connection, &session.id).await)
+            .with(async |connection| checkout::find(connection, &session.id, session.checkout_id).await)
             .await?;
-        if let Some(known) = known {
-            if known.refund_id.is_some() {
-                return Ok(Effect::Nothing);
-            }
-            if !known.refund_asked || !known.is_payment || known.profile_id != profile {
-                return conflict("no refund of this session", "a refund is asked for");
-            }
+        let Some(known) = known.filter(|known| known.is_payment && known.profile_id == profile) else {
+            return conflict("no payment of this session", "a payment");
+        };
+        if known.refund_id.is_some() {
+            return Ok(Effect::Nothing);
+        }
+        if !known.is_card_proof {
+            return Ok(match session.amount {
+                Some(amount) => Effect::PaidCheckout(Box::new(PaidCheckout {
+                    checkout: known.id,
+                    session: session.id.clone(),
+                    profile,
+                    price: known.price_id.unwrap_or_default(),
+                    amount,
+                })),
+                None => Effect::Nothing,
+            });
         }
         let key = format!("refund-{}", session.id);
         let connected = self.processor.connect().await?;
         match connected.client.refund(intent, &key, deadline.instant()).await {
-            Outcome::Done(refund) => Ok(Effect::RefundedCheckout(Box::new(session.clone()), refund)),
+            Outcome::Done(refund) => Ok(Effect::RefundedCheckout(known.id, session.id.clone(), refund)),
             Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => Ok(Effect::Nothing),
             Outcome::Declined(decline) => conflict("a refund", &decline.code),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {

@@ -5,12 +5,14 @@ mod apply;
 mod effect;
 
 use platform::clock::ClockHandle;
+use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::messaging::inbox::{self, Arrival};
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
-use providers::stripe::webhook::{self, InvalidSignature};
+use providers::stripe::api_version;
+use providers::stripe::webhook::{self, InvalidSignature, StripeEvent};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -31,6 +33,7 @@ pub struct StripeEvents {
     recorder: ChargeRecorder,
     relay: RelayWaker,
     clock: ClockHandle,
+    origin: Origin,
 }
 
 platform::from_environment!(StripeEvents {
@@ -38,7 +41,21 @@ platform::from_environment!(StripeEvents {
     processor,
     recorder,
     relay,
-    clock
+    clock,
+    origin
+});
+
+/// Which events are ours: of which mode, and of which account.
+#[derive(Debug, Clone)]
+struct Origin {
+    livemode: bool,
+    /// Ours, where events name it.
+    account: Option<String>,
+}
+
+platform::from_environment!(Origin {
+    livemode: |environment: &mut Environment| environment.required("STRIPE_LIVEMODE"),
+    account: |environment: &mut Environment| Some(environment.optional("STRIPE_ACCOUNT_ID")),
 });
 
 impl StripeEvents {
@@ -54,8 +71,10 @@ impl StripeEvents {
         deadline: Deadline,
     ) -> Result<(), Error> {
         self.verify(signature, body).await?;
+        metrics::count("VerifiedWebhooks", 1);
         let event = webhook::parse(body).map_err(|error| Error::UnreadableEvent(error.to_string()))?;
         tracing::info!(event_id = %event.id, kind = event.kind, "handling Stripe's event");
+        self.check_origin(&event)?;
         if inbox::was_recorded(&self.database, INBOX, event.id.as_str()).await? {
             return Ok(());
         }
@@ -75,6 +94,27 @@ impl StripeEvents {
         });
         if apply.await?.is_some() {
             self.relay.wake().await;
+        }
+        Ok(())
+    }
+
+    /// Refuses what another mode or account has sent through an endpoint with our secret, and says so where an event is written
+    /// in another version of the API than ours.
+    fn check_origin(&self, event: &StripeEvent) -> Result<(), Error> {
+        let is_ours = event.livemode == self.origin.livemode
+            && (event.account.is_none() || event.account == self.origin.account);
+        if !is_ours {
+            tracing::error!(event_id = %event.id, livemode = event.livemode, account = event.account, "refusing an event of another mode or account");
+            metrics::count("ForeignWebhooks", 1);
+            return Err(Error::ForeignEvent);
+        }
+        if event
+            .api_version
+            .as_deref()
+            .is_some_and(|version| version != api_version())
+        {
+            tracing::warn!(event_id = %event.id, api_version = event.api_version, "handling an event of another API version");
+            metrics::count("WebhooksOfAnotherVersion", 1);
         }
         Ok(())
     }

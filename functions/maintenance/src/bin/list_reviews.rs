@@ -1,7 +1,7 @@
 //! `GET /admin/reviews`: what waits, or waited, for a person, newest first.
 
 use domain::review::ReviewState;
-use maintenance::review::{ReviewFilter, ReviewReader, ReviewView};
+use maintenance::review::{ReviewFilter, ReviewReader, ReviewView, Word};
 use platform::pagination::PageRequest;
 use platform::prelude::*;
 
@@ -10,13 +10,18 @@ use platform::prelude::*;
 #[serde(deny_unknown_fields)]
 struct ListReviewsQuery {
     /// Those of one area.
-    #[schema(max_length = 50, examples("commissions"))]
-    area: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 100, pattern = "^[a-z]+(-[a-z]+)*$", examples("commissions"))]
+    area: Option<Word>,
     /// Those of one kind.
-    #[schema(max_length = 100, examples("invoice-uncollectible"))]
-    kind: Option<String>,
+    #[schema(
+        value_type = Option<String>,
+        max_length = 100,
+        pattern = "^[a-z]+(-[a-z]+)*$",
+        examples("invoice-uncollectible")
+    )]
+    kind: Option<Word>,
     /// Those in one state: `open`, `decided`, `applied` or `refused`.
-    #[schema(value_type = Option<String>, examples("open"))]
+    #[schema(value_type = Option<String>, pattern = "^(open|decided|applied|refused)$", examples("open"))]
     state: Option<ReviewState>,
     /// `next_cursor` of the page before; nothing for the first page.
     #[schema(max_length = 512)]

@@ -2,6 +2,7 @@
 //! (`platform::review`); the decision goes there by the outbox.
 
 mod decide;
+mod report;
 mod request;
 mod store;
 mod view;
@@ -12,8 +13,9 @@ use platform::pagination::{Page, PageRequest};
 
 use crate::Error;
 pub use decide::ReviewDecider;
-pub use request::{DecisionRequest, ReviewFilter};
-pub use view::{ActionView, HistoryView, ParameterView, ReviewDetailView, ReviewView};
+pub use report::ReviewWatch;
+pub use request::{DecisionRequest, ReviewFilter, Word};
+pub use view::{ActionView, HistoryView, ParameterView, ReviewDetailView, ReviewReport, ReviewView};
 
 /// Reads reviews.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl ReviewReader {
             .with(async |connection| store::page(connection, filter, page.after, page.rows()).await)
             .await?;
         let page = Page::from_overfetched(&rows, page.limit, ReviewView::clone, |row| row.id);
-        Ok(page.map_err(platform::error::PlatformError::from)?)
+        Ok(page?)
     }
 
     /// One review with its evidence, actions and history.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::request::{DecisionRequest, ReviewFilter};
-use super::view::{Detail, HistoryView, ReviewView};
+use super::request::{DecisionRequest, ReviewFilter, Word};
+use super::view::{Detail, HistoryView, ReviewReport, ReviewView};
 use crate::Error;
 
 /// The reviews before the one of id `before`, newest first.
@@ -29,8 +29,8 @@ pub(super) async fn page(
            WHERE ($1::TEXT IS NULL OR area = $1) AND ($2::TEXT IS NULL OR kind = $2)
              AND ($3::TEXT IS NULL OR state = $3) AND id < COALESCE($4::BIGINT, 9223372036854775807)
            ORDER BY id DESC LIMIT $5"#,
-        filter.area,
-        filter.kind,
+        filter.area.as_ref().map(Word::as_str),
+        filter.kind.as_ref().map(Word::as_str),
         filter.state as _,
         before as _,
         rows,
@@ -150,4 +150,17 @@ pub(super) async fn decide(
     .fetch_one(connection)
     .await?;
     Ok(number)
+}
+
+/// How many reviews are open, and since when the oldest decision waits.
+pub(super) async fn waiting(connection: &mut PgConnection) -> Result<ReviewReport, Error> {
+    let waiting = sqlx::query_as!(
+        ReviewReport,
+        r#"SELECT count(*) FILTER (WHERE state = 'open') AS "open!",
+                  min(decided_at) FILTER (WHERE state = 'decided') AS oldest_decision_at
+           FROM reviews WHERE state IN ('open', 'decided')"#,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(waiting)
 }

@@ -156,3 +156,12 @@ impl From<Action> for ActionView {
         }
     }
 }
+
+/// How reviews stand, as the job that watches them reports it.
+#[derive(Debug, Serialize)]
+pub struct ReviewReport {
+    /// Reviews that wait for a person.
+    pub open: i64,
+    /// Since when the oldest decision waits for its area.
+    pub oldest_decision_at: Option<DateTime<Utc>>,
+}

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::ids::ProfileId;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
@@ -15,7 +16,8 @@ use platform::entry::stream::Change;
 use platform::observability::metrics;
 use platform::security::secret::Rotating;
 use providers::mail::{
-    MESSAGE_REFUSED, Mail, RECIPIENT_REFUSED, Security, Sender, Server, Smtp, SmtpCredentials, is_loopback,
+    MESSAGE_REFUSED, Mail, RECIPIENT_DEFERRED, RECIPIENT_REFUSED, Security, Sender, Server, Smtp,
+    SmtpCredentials, is_loopback,
 };
 use providers::outcome::{Decline, Outcome, ProviderError};
 
@@ -32,6 +34,8 @@ const PROVIDER: &str = "the mail server";
 /// Refusals of this mail to this person. Others, of the sender or the sign-in, are mended by a person, and then everything
 /// goes through.
 const PERMANENT: [&str; 2] = [RECIPIENT_REFUSED, MESSAGE_REFUSED];
+/// How long after its event a mailbox that takes no mail at the moment is tried.
+const MAX_DEFERRAL: TimeDelta = TimeDelta::minutes(30);
 /// Kept back from the deadline for recording the outcome of a mail.
 const RECORDING_TIME: Duration = Duration::from_secs(2);
 
@@ -106,13 +110,18 @@ impl Mailer {
     }
 
     async fn declined(&self, profile: ProfileId, item: &FeedItem, decline: Decline) -> Result<(), Error> {
-        let is_permanent = PERMANENT.contains(&decline.code.as_str());
+        // One mailbox holds up the others of its shard for so long, and no longer.
+        let is_too_late =
+            decline.code == RECIPIENT_DEFERRED && self.clock.now() - item.created_at > MAX_DEFERRAL;
+        let is_permanent = is_too_late || PERMANENT.contains(&decline.code.as_str());
         let error = Error::MailRefused(format!("{} ({})", decline.code, decline.status));
         if is_permanent {
             return self.give_up(profile, item, &error).await;
         }
-        // A password that was replaced is refused like this too.
-        self.client.invalidate().await;
+        if decline.code != RECIPIENT_DEFERRED {
+            // A password that was replaced is refused like this too.
+            self.client.invalidate().await;
+        }
         Err(error)
     }
 

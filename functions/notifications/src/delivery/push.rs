@@ -15,7 +15,9 @@ use platform::entry::stream::Change;
 use platform::error::chain;
 use platform::observability::metrics;
 use platform::security::secret::Rotating;
-use providers::firebase::{Firebase, INVALID_TOKEN, Push, ServiceAccount, UNREGISTERED};
+use providers::firebase::{
+    Firebase, INVALID_TOKEN, Push, ServiceAccount, THIRD_PARTY_AUTH_ERROR, UNREGISTERED,
+};
 use providers::outcome::{Decline, Outcome, ProviderError};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +33,7 @@ const PROVIDER: &str = "Firebase";
 /// everything goes through.
 ///
 /// A device of another sender is not removed: with a wrong service account all of them would be.
-const PERMANENT: [&str; 2] = ["INVALID_ARGUMENT", "SENDER_ID_MISMATCH"];
+const PERMANENT: [&str; 3] = ["INVALID_ARGUMENT", "SENDER_ID_MISMATCH", THIRD_PARTY_AUTH_ERROR];
 /// Kept back from the deadline for recording the outcome of a push.
 const RECORDING_TIME: Duration = Duration::from_secs(2);
 

@@ -116,6 +116,23 @@ impl Describe for ConfirmationRequired {
     }
 }
 
+/// `checkout.paid`.
+#[derive(Deserialize)]
+pub(super) struct CheckoutPaid {
+    checkout_id: Code,
+    #[serde(flatten)]
+    amount: Amount,
+}
+
+impl Describe for CheckoutPaid {
+    fn describe(self) -> Parts {
+        Parts {
+            data: vec![("checkout_id", self.checkout_id.0)],
+            fields: vec![("amount", self.amount.field())],
+        }
+    }
+}
+
 /// `trading.suspended`, `trading.resumed`.
 #[derive(Deserialize)]
 pub(super) struct TradingChanged {

@@ -39,6 +39,9 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
         Kind::CommissionCharged => read::<commissions::Charged>(event)?,
         Kind::CommissionChargeFailed => read::<commissions::ChargeFailed>(event)?,
         Kind::CommissionConfirmationRequired => read::<commissions::ConfirmationRequired>(event)?,
+        Kind::DepositsSuspended => read::<trading::DepositsSuspended>(event)?,
+        Kind::DepositsResumed => read::<trading::DepositsResumed>(event)?,
+        Kind::CheckoutPaid => read::<commissions::CheckoutPaid>(event)?,
         Kind::TradingSuspended | Kind::TradingResumed => read::<commissions::TradingChanged>(event)?,
         Kind::CollectionVersionCompleted => read::<trading::CollectionVersion>(event)?,
         Kind::CollectionVersionFailed => read::<trading::FailedCollectionVersion>(event)?,
@@ -101,6 +104,9 @@ pub(crate) mod tests {
                 "invoice_id": 12, "payment_method": "visa •••• 4242", "confirm_until": "2026-11-04T09:00:00Z",
                 "action_url": "https://app.example.com/pay",
             }),
+            Kind::DepositsSuspended => json!({"money_flow_id": 7, "reason": "deposit-returned"}),
+            Kind::DepositsResumed => json!({"reason": "deposit-returned"}),
+            Kind::CheckoutPaid => json!({"checkout_id": 3, "price_id": "price_basic"}),
             Kind::TradingSuspended | Kind::TradingResumed => {
                 json!({"reason": "commissions-unpaid", "action_url": "https://app.example.com/pay"})
             }

@@ -94,3 +94,37 @@ impl Describe for BankAccount {
         }
     }
 }
+
+/// `deposits.suspended`.
+#[derive(Deserialize)]
+pub(super) struct DepositsSuspended {
+    #[serde(flatten)]
+    amount: Amount,
+    #[serde(default)]
+    reason: Choice,
+}
+
+impl Describe for DepositsSuspended {
+    fn describe(self) -> Parts {
+        Parts {
+            data: vec![("reason", self.reason.0)],
+            fields: vec![("amount", self.amount.field())],
+        }
+    }
+}
+
+/// `deposits.resumed`.
+#[derive(Deserialize)]
+pub(super) struct DepositsResumed {
+    #[serde(default)]
+    reason: Choice,
+}
+
+impl Describe for DepositsResumed {
+    fn describe(self) -> Parts {
+        Parts {
+            data: vec![("reason", self.reason.0)],
+            fields: Vec::new(),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::currency::Currency;
+use domain::market::MarketCalendar;
 use domain::money::Money;
 
 use crate::event::Field;
@@ -74,8 +75,14 @@ impl Language {
         .to_string()
     }
 
+    /// By the market's clock, as every business date is.
     fn time(self, time: DateTime<Utc>) -> String {
-        format!("{}, {} UTC", self.day(time.date_naive()), time.format("%H:%M"))
+        let local = MarketCalendar::local(time);
+        let (day, hour) = (self.day(local.date()), local.format("%H:%M"));
+        match self {
+            Self::English => format!("{day}, {hour} New York time"),
+            Self::German => format!("{day}, {hour} Uhr New Yorker Zeit"),
+        }
     }
 }
 
@@ -118,7 +125,19 @@ mod tests {
     #[test]
     fn dates_read_as_people_write_them() {
         let time: DateTime<Utc> = "2026-11-04T09:05:00Z".parse().unwrap();
-        assert_eq!(Language::English.time(time), "November 4, 2026, 09:05 UTC");
-        assert_eq!(Language::German.time(time), "4.11.2026, 09:05 UTC");
+        assert_eq!(
+            Language::English.time(time),
+            "November 4, 2026, 04:05 New York time"
+        );
+        assert_eq!(
+            Language::German.time(time),
+            "4.11.2026, 04:05 Uhr New Yorker Zeit"
+        );
+        // A UTC day later than in New York.
+        let midnight: DateTime<Utc> = "2026-07-01T03:59:00Z".parse().unwrap();
+        assert_eq!(
+            Language::English.time(midnight),
+            "June 30, 2026, 23:59 New York time"
+        );
     }
 }

@@ -62,14 +62,14 @@ pub(crate) async fn save_cash(
     Ok(())
 }
 
-/// Suspends the profile's deposits; a suspension that stands keeps its reason and its time.
+/// Suspends the profile's deposits; a suspension that stands keeps its reason and its time, and gives `false`.
 pub(crate) async fn suspend_deposits(
     connection: &mut PgConnection,
     profile: ProfileId,
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let suspended = sqlx::query!(
         "UPDATE profiles SET deposits_suspended_at = $3, deposits_suspended_reason = $2 \
          WHERE id = $1 AND deposits_suspended_at IS NULL",
         profile as _,
@@ -78,7 +78,22 @@ pub(crate) async fn suspend_deposits(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(suspended.rows_affected() == 1)
+}
+
+/// Ends the suspension of the profile's deposits; `false` when there is none.
+pub(crate) async fn resume_deposits(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+) -> Result<bool, Error> {
+    let resumed = sqlx::query!(
+        "UPDATE profiles SET deposits_suspended_at = NULL, deposits_suspended_reason = NULL \
+         WHERE id = $1 AND deposits_suspended_at IS NOT NULL",
+        profile as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(resumed.rows_affected() == 1)
 }
 
 /// An account whose state at the broker was saved.
@@ -128,6 +143,9 @@ pub(crate) async fn save_state(
     if is_newer && account.status == AccountStatus::Closed {
         set_closed(connection, before.trading_account_id, account.updated_at).await?;
     }
+    if is_newer && account.status.has_balance() {
+        set_reopened(connection, before.trading_account_id, account.updated_at).await?;
+    }
     Ok(Some(SavedState {
         trading_account_id: before.trading_account_id,
         profile_id: before.profile_id,
@@ -145,6 +163,31 @@ async fn set_opened(
         "UPDATE trading_accounts SET opened_at = $2 WHERE id = $1",
         account as _,
         at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// An account that was closed and is there again. From the day after it was closed it was worth nothing, until its next
+/// balance.
+async fn set_reopened(
+    connection: &mut PgConnection,
+    account: TradingAccountId,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "WITH closed AS ( \
+             SELECT id, currency, (closed_at AT TIME ZONE 'America/New_York')::DATE + 1 AS first_day FROM trading_accounts \
+             WHERE id = $1 AND closed_at IS NOT NULL FOR UPDATE \
+         ), reopened AS ( \
+             UPDATE trading_accounts SET closed_at = NULL FROM closed WHERE trading_accounts.id = closed.id \
+         ) \
+         INSERT INTO trading_account_balances (trading_account_id, business_date, equity_cents, cash_cents, currency, as_of) \
+         SELECT id, first_day, 0, 0, currency, $2 FROM closed \
+         WHERE first_day < ($2::TIMESTAMPTZ AT TIME ZONE 'America/New_York')::DATE ON CONFLICT DO NOTHING",
+        account as _,
+        at,
     )
     .execute(connection)
     .await?;

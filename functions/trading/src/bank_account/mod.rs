@@ -33,13 +33,17 @@ impl BankAccounts {
     /// way.
     ///
     /// # Errors
-    /// Rejected when the bank wants a new sign-in or the account is in another currency, transient when Plaid gives no
+    /// Rejected when the bank wants a new sign-in, DriveWealth refuses the bank token, or the account is in another currency, transient when Plaid gives no
     /// answer.
     pub(crate) async fn available(
         &self,
         account: &LinkedBankAccount,
         deadline: Deadline,
     ) -> Result<Money, Error> {
+        // Plaid isn't asked for what DriveWealth won't take anyway.
+        if account.is_token_invalid {
+            return Err(Error::BankNeedsSignIn);
+        }
         let balance = self.bank.balance(account, deadline).await;
         match &balance {
             Err(Error::BankNeedsSignIn) => {

@@ -13,6 +13,8 @@ pub(crate) struct LinkedBankAccount {
     pub(crate) access_token_sealed: Vec<u8>,
     /// The bank is known to want its customer to sign in again.
     pub(crate) needs_sign_in: bool,
+    /// DriveWealth refuses its bank token, whatever Plaid says: it has to be linked again.
+    pub(crate) is_token_invalid: bool,
     pub(crate) plaid_account_id: PlaidAccountId,
 }
 
@@ -32,15 +34,15 @@ pub(crate) async fn set_needs_sign_in(
     Ok(())
 }
 
-/// The same, for the item that a bank account belongs to.
-pub(crate) async fn set_account_needs_sign_in(
+/// Records that DriveWealth refuses a bank account's token; the first time counts.
+pub(crate) async fn set_token_invalid(
     connection: &mut PgConnection,
     bank_account: BankAccountId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE plaid_items SET needs_reauth_since = COALESCE(needs_reauth_since, $2) \
-         WHERE id = (SELECT plaid_item_id FROM bank_accounts WHERE id = $1)",
+        "UPDATE drivewealth_bank_accounts SET token_invalid_since = COALESCE(token_invalid_since, $2) \
+         WHERE bank_account_id = $1",
         bank_account as _,
         now,
     )

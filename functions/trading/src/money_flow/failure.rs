@@ -7,7 +7,7 @@ use providers::drivewealth::{BANK_TOKEN_INVALID, DAILY_LIMIT_MESSAGE, is_not_ope
 use providers::outcome::Decline;
 
 /// The bank or the broker declined, for no reason that has a code of its own.
-const DECLINED: &str = "declined-by-bank-or-broker";
+pub(super) const DECLINED: &str = "declined-by-bank-or-broker";
 /// The bank took the money back.
 const RETURNED: &str = "returned-by-bank";
 /// The customer has to sign in to the bank again.
@@ -66,13 +66,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_the_code_of_its_reason() {
-        let code = |code: &str, message: &str| {
-            code_of(&Decline {
-                code: code.to_owned(),
-                message: message.to_owned(),
-                status: 400,
-            })
-        };
+        let code = |code: &str, message: &str| code_of(&Decline::new(code, message, 400));
         let over_limit = format!("Amount {DAILY_LIMIT_MESSAGE} of 50000");
         assert_eq!(code("E032", &over_limit), DAILY_LIMIT);
         assert_eq!(code("E032", "sub-account 7 is not open"), NOT_OPEN);

@@ -19,6 +19,7 @@ mod view;
 use domain::currency::Currency;
 use domain::ids::{BankAccountId, MoneyFlowId, ProfileId, TradingAccountId};
 use domain::lookup::{LookupSchedule, Next};
+use domain::market::MarketCalendar;
 use domain::money::Money;
 use domain::trading::account::AccountStatus;
 use domain::trading::money_flow::{Direction, check_amount, check_cover};
@@ -34,6 +35,7 @@ use utoipa::ToSchema;
 pub use self::execute::PaymentExecutor;
 pub use self::record::PaymentRecorder;
 pub use self::state::Recorded;
+pub(crate) use self::state::{Ruled, Ruling, rule};
 pub use self::view::{MoneyFlowReply, MoneyFlowView};
 
 use self::store::{Ends, NewFlow};
@@ -61,6 +63,9 @@ impl MoneyFlowRequest {
         Money::new(self.amount_cents, Currency::USD)
     }
 }
+
+/// By then a bank shows a deposit in its customer's balance: banking days, which the exchange's days stand for.
+const SHOWN_AFTER_DAYS: usize = 3;
 
 /// Deposits.
 #[derive(Debug)]
@@ -146,8 +151,14 @@ impl Deposits {
                 return Err(not_open(&account.status));
             }
             // The account is locked, so no other deposit passes on the same balance.
-            let promised =
-                store::not_taken_yet(connection, request.bank_account_id, amount.currency()).await?;
+            let settled_since = MarketCalendar::trading_days_before(self.clock.now(), SHOWN_AFTER_DAYS);
+            let promised = store::promised(
+                connection,
+                request.bank_account_id,
+                settled_since,
+                amount.currency(),
+            )
+            .await?;
             check_cover(amount, balance, promised)?;
             let flow = new_flow(profile, request, Direction::Deposit, &self.clock);
             store::insert(connection, &flow).await

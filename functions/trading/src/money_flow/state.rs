@@ -4,7 +4,7 @@
 //! no status: the flow goes into manual review.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::MoneyFlowId;
+use domain::ids::{DriveWealthPaymentId, MoneyFlowId};
 use domain::lookup::{LookupSchedule, Next};
 use domain::trading::money_flow::{
     Consequences, Direction, MoneyFlowStatus, ProviderState, UNRECOGNISED_STATUS, consequences,
@@ -20,7 +20,8 @@ use sqlx::PgConnection;
 use super::failure;
 use super::store::payment::{self, KnownPayment};
 use super::store::{self, Flow};
-use crate::events::{self, CashChanged, MoneyFlowEnded};
+use crate::events::{self, CashChanged, DepositsSuspended, MoneyFlowEnded};
+use crate::review::{self, ReviewedFlow};
 use crate::{Error, account, bank_account};
 
 /// A redemption that waits for our approval is looked up after this.
@@ -94,7 +95,7 @@ async fn apply(
         return Ok(Recorded::NeedsReview);
     }
     if !agrees(flow, known, payment) {
-        review(
+        put_into_review(
             connection,
             flow,
             "the broker's payment disagrees with the request",
@@ -164,7 +165,7 @@ async fn contradicted(
         return Ok(Recorded::Unchanged);
     }
     let reason = "the broker contradicts what it said before";
-    review(connection, flow, reason, now).await?;
+    put_into_review(connection, flow, reason, now).await?;
     Ok(Recorded::NeedsReview)
 }
 
@@ -209,10 +210,87 @@ async fn suspend_deposits(
     flow: &Flow,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    if !account::store::suspend_deposits(connection, flow.profile_id, DEPOSIT_RETURNED, now).await? {
+        return Ok(());
+    }
     metrics::count("SuspendedProfiles", 1);
-    let reason = "a deposit was returned by the bank";
-    account::store::suspend_deposits(connection, flow.profile_id, reason, now).await
+    review::deposits_suspended(connection, flow.profile_id, flow.id, flow.amount(), now).await?;
+    let suspended = DepositsSuspended {
+        profile_id: flow.profile_id,
+        money_flow_id: Some(flow.id),
+        reason: events::DEPOSIT_RETURNED.to_owned(),
+        amount_cents: flow.amount_cents,
+        currency: flow.currency.code().to_owned(),
+    };
+    events::publish_deposits_suspended(connection, now, suspended).await
 }
+
+/// What a person has decided about a flow that was put into manual review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// It is this payment of the broker's.
+    IsPayment(DriveWealthPaymentId),
+    /// The broker never made it, and won't.
+    NotMade,
+    /// It is settled with the broker, and stays as it is.
+    Settled,
+}
+
+/// What became of a ruling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ruled {
+    /// It was applied.
+    Applied,
+    /// The flow doesn't wait for a person.
+    NotInReview,
+    /// There is no such payment, or it belongs to another flow.
+    NoSuchPayment,
+    /// The flow has ended, or hasn't; the ruling is for the other case.
+    DoesNotFit,
+}
+
+/// Applies what a person has decided, with the events that follow.
+pub(crate) async fn rule(
+    connection: &mut PgConnection,
+    id: MoneyFlowId,
+    ruling: &Ruling,
+    now: DateTime<Utc>,
+) -> Result<Ruled, Error> {
+    let direction = store::load(connection, id).await?.direction;
+    // Payments are locked before flows.
+    if let Ruling::IsPayment(payment) = ruling
+        && !payment::link(connection, direction, payment, id).await?
+    {
+        return Ok(Ruled::NoSuchPayment);
+    }
+    let mut flow = store::lock(connection, id).await?;
+    if flow.provider_state != ProviderState::Parked {
+        return Ok(Ruled::NotInReview);
+    }
+    match ruling {
+        Ruling::IsPayment(_) if flow.status.is_open() => {
+            store::take_up(connection, id, Some(now), now).await?;
+        }
+        Ruling::NotMade if flow.status.is_open() => {
+            store::rule_out(connection, id, failure::DECLINED, now).await?;
+            flow.status = MoneyFlowStatus::Failed;
+            flow.failure_code = Some(failure::DECLINED.to_owned());
+            let failed = Consequences {
+                failed: true,
+                ..Consequences::default()
+            };
+            follow_up(connection, &flow, failed, now).await?;
+        }
+        Ruling::Settled if !flow.status.is_open() => {
+            store::take_up(connection, id, None, now).await?;
+        }
+        _ => return Ok(Ruled::DoesNotFit),
+    }
+    Ok(Ruled::Applied)
+}
+
+/// Why deposits are suspended, as the API says it.
+const DEPOSIT_RETURNED: &str = "a deposit was returned by the bank";
 
 /// Records that the broker declined the order, unless its outcome has become known otherwise.
 pub(super) async fn decline(
@@ -232,7 +310,7 @@ pub(super) async fn decline(
         return store::load(connection, ordered.id).await;
     };
     if code == failure::NEEDS_SIGN_IN {
-        bank_account::store::set_account_needs_sign_in(connection, flow.bank_account_id, now).await?;
+        bank_account::store::set_token_invalid(connection, flow.bank_account_id, now).await?;
     }
     let failed = Consequences {
         failed: true,
@@ -273,7 +351,7 @@ pub(super) async fn give_up(
 ) -> Result<Flow, Error> {
     let mut flow = store::lock(connection, id).await?;
     if flow.provider_state.needs_call() {
-        review(connection, &mut flow, reason, now).await?;
+        put_into_review(connection, &mut flow, reason, now).await?;
     }
     Ok(flow)
 }
@@ -285,12 +363,12 @@ async fn lock_for_review(
     now: DateTime<Utc>,
 ) -> Result<Flow, Error> {
     let mut flow = store::lock(connection, id).await?;
-    review(connection, &mut flow, reason, now).await?;
+    put_into_review(connection, &mut flow, reason, now).await?;
     Ok(flow)
 }
 
 /// Puts the flow, which is locked, into manual review; the first reason stays.
-async fn review(
+async fn put_into_review(
     connection: &mut PgConnection,
     flow: &mut Flow,
     reason: &str,
@@ -302,6 +380,17 @@ async fn review(
     tracing::error!(money_flow_id = %flow.id, reason, "put a money flow into manual review");
     metrics::count("ParkedPayments", 1);
     store::set_needs_review(connection, flow.id, reason, now).await?;
+    let reviewed = ReviewedFlow {
+        id: flow.id,
+        profile: flow.profile_id,
+        direction: flow.direction,
+        amount: flow.amount(),
+        is_open: flow.status.is_open(),
+        status: flow.status.name(),
+        payment: flow.payment_id.as_ref(),
+        created_at: flow.created_at,
+    };
+    review::money_flow(connection, &reviewed, reason, now).await?;
     flow.provider_state = ProviderState::Parked;
     flow.next_lookup_at = None;
     flow.lease_until = None;

@@ -131,7 +131,7 @@ impl Bench {
             status_comment: None,
             status_updated_at: self.clock.now(),
             freshness: Freshness::Snapshot,
-            raw: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
+            kept: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
         }
     }
 

@@ -138,6 +138,11 @@ fn merge(template: &Template, descriptions: &BTreeMap<String, Description>) -> a
                             currency (cents), times are RFC 3339 in UTC.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        "servers": [{ "url": "/", "description": "Whoever serves this description: the local cloud." }, {
+            "url": "https://{api}.execute-api.{region}.amazonaws.com",
+            "description": "A deployed stage; the stack's output ApiUrl has the address.",
+            "variables": { "api": { "default": "a1b2c3d4e5" }, "region": { "default": "us-east-1" } },
+        }],
         "tags": areas.into_iter().map(|area| json!({ "name": area })).collect::<Vec<_>>(),
         "paths": paths,
         "components": {

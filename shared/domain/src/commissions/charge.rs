@@ -66,8 +66,8 @@ impl ChargeStatus {
         )
     }
 
-    /// The attempt's status after a state that Stripe reports. One from an earlier state of the charge comes late and changes nothing;
-    /// money that was taken after all always counts.
+    /// The attempt's status after the state that Stripe has it in now: whoever hears of an earlier state asks first. Money that
+    /// was taken after all always counts.
     pub const fn after(self, reported: StripeChargeState) -> Transition<ChargeStatus> {
         use ChargeStatus::{Failed, Processing, RequiresAction, Succeeded, Unknown};
         match (self, reported) {
@@ -78,8 +78,9 @@ impl ChargeStatus {
             (Failed, _) => Transition::AlreadyApplied,
             (_, StripeChargeState::Failed | StripeChargeState::Cancelled) => Transition::Applied(Failed),
             (Unknown | RequiresAction, StripeChargeState::Processing) => Transition::Applied(Processing),
-            (Unknown, StripeChargeState::RequiresAction) => Transition::Applied(RequiresAction),
-            (Processing, StripeChargeState::Processing | StripeChargeState::RequiresAction)
+            // What is reported is how the payment is now, so that a customer who has to confirm it after all is asked.
+            (Unknown | Processing, StripeChargeState::RequiresAction) => Transition::Applied(RequiresAction),
+            (Processing, StripeChargeState::Processing)
             | (RequiresAction, StripeChargeState::RequiresAction) => Transition::AlreadyApplied,
         }
     }
@@ -151,7 +152,7 @@ mod tests {
         );
         assert_eq!(
             Processing.after(StripeChargeState::RequiresAction),
-            Transition::AlreadyApplied
+            Transition::Applied(RequiresAction)
         );
         assert_eq!(
             Failed.after(StripeChargeState::Processing),

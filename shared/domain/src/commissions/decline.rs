@@ -14,6 +14,18 @@ pub enum DeclineKind {
     Hard,
 }
 
+/// Whether a refusal is the customer's: of the card, or of a confirmation that failed. Anything else that Stripe refuses is a
+/// fault of ours (a parameter, an amount, an account of ours, a customer who isn't there any more), whatever the card.
+pub fn is_customers(error_type: &str, code: &str) -> bool {
+    error_type == "card_error"
+        || matches!(
+            code,
+            "authentication_required"
+                | "payment_intent_authentication_failure"
+                | "setup_intent_authentication_failure"
+        )
+}
+
 /// How final a refusal is. A code that isn't known is soft: attempts are few, and a code that is new may be anything.
 pub fn decline_kind(code: &str) -> DeclineKind {
     match code {
@@ -119,6 +131,27 @@ mod tests {
             assert_eq!(reason_for_customers(code), "card_declined", "{code}");
         }
         assert_eq!(reason_for_customers("expired_card"), "expired_card");
+    }
+
+    #[test]
+    fn only_the_card_and_a_failed_confirmation_are_the_customers() {
+        assert!(is_customers("card_error", "card_declined"));
+        assert!(is_customers(
+            "invalid_request_error",
+            "payment_intent_authentication_failure"
+        ));
+        for code in [
+            "amount_too_small",
+            "amount_too_large",
+            "parameter_unknown",
+            "resource_missing",
+            "account_invalid",
+            "email_invalid",
+            "",
+        ] {
+            assert!(!is_customers("invalid_request_error", code), "{code}");
+            assert!(!is_customers("api_error", code), "{code}");
+        }
     }
 
     #[test]

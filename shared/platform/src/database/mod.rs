@@ -162,11 +162,19 @@ impl Database {
             return self.dedicated().await;
         };
         let is_fresh = !idle.is_suspect && idle.used_at.elapsed() <= ASSUMED_ALIVE;
-        if is_fresh || idle.connection.ping().await.is_ok() {
+        if is_fresh || can_write(&mut idle.connection).await {
             return Ok(idle.connection);
         }
         self.dedicated().await
     }
+}
+
+/// Whether a session is alive and may write: after a failover it goes on with what was the writer before, and answers every
+/// write with an error.
+async fn can_write(connection: &mut PgConnection) -> bool {
+    let reads_only = "SELECT current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery()";
+    let answer = sqlx::query_scalar::<_, bool>(reads_only).fetch_one(connection);
+    matches!(answer.await, Ok(false))
 }
 
 impl SignIn {

@@ -106,11 +106,16 @@ impl Item {
 fn decode<T: DeserializeOwned>(text: Option<&str>) -> Result<T, ItemFailed> {
     let text = text.ok_or_else(|| unreadable("", "no text"))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // Only where and what kind: the value itself may be somebody's data.
         let category = format!("{:?}", error.inner().classify());
         unreadable(&error.path().to_string(), &category)
-    })
+    })?;
+    // What follows may be a second message, which would be lost without a word.
+    deserializer
+        .end()
+        .map_err(|_| unreadable("", "something after the JSON"))?;
+    Ok(value)
 }
 
 fn unreadable(field: &str, category: &str) -> ItemFailed {

@@ -192,10 +192,12 @@ mod tests {
             message("3", r#"{"txt":"b"}"#, None),
             message("4", r#"{"text":"panic"}"#, None),
             message("5", r#"{"text":"refuse"}"#, None),
-            message("6", r#"{"text":"c"}"#, None),
+            message("6", "{\"text\":\"c\"} \n", None),
+            message("7", r#"{"text":"d"}{"text":"e"}"#, None),
+            message("8", r#"{"text":"f"}]"#, None),
         ])
         .await;
-        assert_eq!(failed, ["2", "3", "4", "5"]);
+        assert_eq!(failed, ["2", "3", "4", "5", "7", "8"]);
         assert_eq!(done, ["a", "c"]);
     }
 

@@ -1,5 +1,6 @@
 //! What an operation says of itself in its own code.
 
+use domain::currency::Currency;
 use serde_json::{Value, json};
 
 /// The HTTP method; it decides where the input is read from.
@@ -80,11 +81,8 @@ impl About {
     /// A part of the path that is a currency's ISO 4217 code.
     #[must_use]
     pub fn path_currency(self, name: &'static str, description: &'static str) -> Self {
-        self.path(
-            name,
-            json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
-            description,
-        )
+        let codes: Vec<&str> = Currency::KNOWN.iter().map(Currency::code).collect();
+        self.path(name, json!({"type": "string", "enum": codes}), description)
     }
 
     /// The response of 200 comes as CSV too ([`Reply::csv`](crate::http::Reply::csv)).

@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use super::words;
 
+/// The most of a caller's own text that an answer repeats, in characters.
+const MAX_REFLECTED_LENGTH: usize = 300;
+
 /// Reads the JSON body, which has at most `limit_bytes`.
 pub(crate) fn body<T: DeserializeOwned>(
     request: &ApiGatewayV2httpRequest,
@@ -100,7 +103,16 @@ fn misfit(path: &str, message: &str, whole: &str) -> Problem {
         None if parent.is_empty() => whole.to_owned(),
         None => parent.to_owned(),
     };
-    Problem::malformed(&field, &words::explain(message, &field))
+    let field = shortened(&field);
+    Problem::malformed(&field, &shortened(&words::explain(message, &field)))
+}
+
+/// A text with something of the caller's in it, of which no more is given back than helps to find the place.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_REFLECTED_LENGTH) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// serde_json ends its messages with ` at line 1 column 5`, which says nothing to a program's developer.

@@ -61,11 +61,10 @@ impl<I> Call<I> {
         IdempotencyKey::parse(self.idempotency_key.as_deref())
     }
 
-    /// Whether `Accept` names this media type; a wildcard leaves the choice to the operation.
+    /// Whether `Accept` names this media type and wants it at least as much as JSON; a wildcard leaves the choice to the
+    /// operation.
     pub fn prefers(&self, media_type: &str) -> bool {
-        let named = self.accept.as_deref().unwrap_or_default().split(',');
-        let mut named = named.filter_map(|range| range.split(';').next());
-        named.any(|range| range.trim().eq_ignore_ascii_case(media_type))
+        prefers(self.accept.as_deref().unwrap_or_default(), media_type)
     }
 
     /// A part of the path, for instance an id.
@@ -75,5 +74,59 @@ impl<I> Call<I> {
     pub fn path<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
         let value = self.path.get(name).and_then(|text| text.parse().ok());
         value.ok_or_else(|| Problem::new(404, "not-found", "There is nothing here."))
+    }
+}
+
+fn prefers(accept: &str, media_type: &str) -> bool {
+    let quality = |wanted: &[&str]| {
+        let of_ranges = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_wanted = |range: &str| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(range));
+            parts.next().filter(|range| is_wanted(range))?;
+            Some(parts.find_map(thousandths).unwrap_or(1000))
+        });
+        of_ranges.max()
+    };
+    let json = quality(&["application/json"]).or_else(|| quality(&["application/*", "*/*"]));
+    let wanted = quality(&[media_type]).unwrap_or_default();
+    wanted > 0 && wanted >= json.unwrap_or_default()
+}
+
+/// The weight of a media range (`q=0.5`), in thousandths; one that can't be read is as good as none.
+fn thousandths(parameter: &str) -> Option<u32> {
+    let weight = parameter
+        .strip_prefix("q=")
+        .or_else(|| parameter.strip_prefix("Q="))?;
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    let decimals: u32 = format!("{decimals:0<3}").get(..3)?.parse().ok()?;
+    match whole {
+        "0" => Some(decimals),
+        "1" => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_type_is_preferred_by_its_weight() {
+        for (accept, preferred) in [
+            ("application/pdf", true),
+            ("application/PDF;q=0.5", true),
+            ("application/json, application/pdf", true),
+            ("text/html, application/pdf;q=0.9, */*;q=0.8", true),
+            ("application/json;q=0.2, application/pdf;q=0.5", true),
+            ("application/pdf;q=0", false),
+            ("application/pdf;q=0.000", false),
+            ("application/json, application/pdf;q=0.9", false),
+            ("*/*, application/pdf;q=0.1", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers(accept, "application/pdf"), preferred, "{accept}");
+        }
     }
 }

@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -201,6 +203,7 @@ fn response(status: u16, content_type: HeaderValue, body: String) -> ApiGatewayV
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status == 503 {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
@@ -234,6 +237,7 @@ mod tests {
         let disposition = "attachment; filename=\"statement-7_2026.csv\"";
         assert_eq!(response.headers[CONTENT_DISPOSITION], disposition);
         assert_eq!(response.headers[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(response.body, Some(Body::Text(text.to_owned())));
     }
 

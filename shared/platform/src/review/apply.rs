@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use domain::lane::{Lane, Laned};
 use domain::review::{DecisionOutcome, ReviewState};
+use futures::FutureExt;
 use sqlx::PgConnection;
 
-use super::{Decision, store};
+use super::decision::Decision;
+use super::store;
 use crate::clock::ClockHandle;
 use crate::config::{Environment, FromEnvironment};
 use crate::database::Database;
@@ -78,7 +80,8 @@ impl<R: Reviewer> QueueConsumer for Consumer<R> {
     type Error = R::Error;
 
     async fn handle(applier: &Applier<R>, message: Envelope<Decision>, _: Deadline) -> Result<(), R::Error> {
-        applier.apply(&message.data).await
+        // An area's transition is deep by itself: without its type here, the compiler's depth isn't exceeded by both.
+        applier.apply(&message.data).boxed_local().await
     }
 }
 

@@ -6,7 +6,8 @@ use domain::review::ReviewState;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Decision, NewReview};
+use super::decision::Decision;
+use super::new::NewReview;
 use crate::error::PlatformError;
 
 /// A review that was opened just now.
@@ -56,10 +57,10 @@ pub(super) async fn open_all(
         &texts(|review| review.area),
         &texts(|review| review.kind),
         &texts(|review| &review.subject),
-        &ids(|review| review.about.profile.map(Into::into)) as &[Option<i64>],
-        &ids(|review| review.about.client.map(Into::into)) as &[Option<i64>],
-        &ids(|review| review.about.user.map(Into::into)) as &[Option<i64>],
-        &ids(|review| review.about.dealer) as &[Option<i64>],
+        &ids(|review| review.about.profile.map(Into::into)) as _,
+        &ids(|review| review.about.client.map(Into::into)) as _,
+        &ids(|review| review.about.user.map(Into::into)) as _,
+        &ids(|review| review.about.dealer) as _,
         &texts(|review| &review.summary),
         &evidence,
         &actions,

@@ -249,11 +249,7 @@ fn refusal(request: &Request, response: &Response) -> Option<Decline> {
         (400..=499).contains(&response.status) && response.status != 408
     };
     let ErrorBody { error_code, message } = serde_json::from_slice(&response.body).ok()?;
-    (is_refusal && !error_code.is_empty()).then_some(Decline {
-        code: error_code,
-        message,
-        status: response.status,
-    })
+    (is_refusal && !error_code.is_empty()).then(|| Decline::new(error_code, message, response.status))
 }
 
 #[cfg(test)]

@@ -98,8 +98,8 @@ pub struct Payment {
     pub status_updated_at: DateTime<Utc>,
     /// How fresh this is.
     pub freshness: Freshness,
-    /// The response as it came.
-    pub raw: Arc<RawValue>,
+    /// What is stored of the response.
+    pub kept: Arc<RawValue>,
 }
 
 /// How fresh a report of a payment is.
@@ -130,7 +130,7 @@ pub struct BrokerAccount {
     pub status: AccountStatus,
     /// When it was last changed; when it was fetched, where DriveWealth doesn't say.
     pub updated_at: DateTime<Utc>,
-    /// The response as it came.
+    /// What is stored of the response.
     pub raw: Arc<RawValue>,
 }
 

@@ -15,6 +15,42 @@ use serde_json::value::RawValue;
 use super::status::{account_status, payment_code, payment_status};
 use super::{BrokerAccount, BrokerPositions, CashBalance, Freshness, Listed, Payment, PortfolioResponse};
 use crate::exact;
+use crate::kept::kept;
+
+/// What is stored of a payment: nothing of the bank account, nor whose it is.
+const KEPT_OF_PAYMENTS: [&str; 19] = [
+    "id",
+    "paymentID",
+    "type",
+    "amount",
+    "currency",
+    "status",
+    "statusMessage",
+    "statusComment",
+    "failureReason",
+    "accountID",
+    "accountNo",
+    "accountDetails.accountID",
+    "accountDetails.accountNo",
+    "created",
+    "createdWhen",
+    "updated",
+    "updatedWhen",
+    "wlpFinTranTypeID",
+    "category",
+];
+/// What is stored of an account.
+const KEPT_OF_ACCOUNTS: [&str; 9] = [
+    "id",
+    "accountNo",
+    "status",
+    "accountType",
+    "tradingType",
+    "restricted",
+    "createdWhen",
+    "openedWhen",
+    "updatedWhen",
+];
 
 /// The payload of `deposits.*` and `redemptions.*` events.
 #[derive(Debug, Deserialize)]
@@ -77,7 +113,7 @@ impl CurrencyName {
 }
 
 pub(super) fn payment(body: &[u8]) -> Result<Payment, String> {
-    payment_of(parse_raw(body)?)
+    payment_of(&parse::<Box<RawValue>>(body)?)
 }
 
 /// A list of payments. One that can't be read doesn't hide the others.
@@ -85,7 +121,7 @@ pub(super) fn payments(body: &[u8]) -> Result<Listed, String> {
     let items: Vec<Box<RawValue>> = parse(body)?;
     let mut listed = Listed::default();
     for raw in items {
-        match payment_of(Arc::from(raw)) {
+        match payment_of(&raw) {
             Ok(payment) => listed.payments.push(payment),
             Err(reason) => listed.unreadable.push(reason),
         }
@@ -93,7 +129,7 @@ pub(super) fn payments(body: &[u8]) -> Result<Listed, String> {
     Ok(listed)
 }
 
-fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
+fn payment_of(raw: &RawValue) -> Result<Payment, String> {
     let object: MoneyObject = parse(raw.get().as_bytes())?;
     let status_message = object.status.message.unwrap_or_default();
     let status_code = status_code(object.status.id, &status_message)?;
@@ -107,7 +143,7 @@ fn payment_of(raw: Arc<RawValue>) -> Result<Payment, String> {
         status_comment: object.status.comment,
         status_updated_at: object.status.updated,
         freshness: Freshness::Current,
-        raw,
+        kept: Arc::from(kept(raw.get(), &KEPT_OF_PAYMENTS)),
     })
 }
 
@@ -129,7 +165,7 @@ pub fn payment_of_event(payload: &RawValue, occurred_at: DateTime<Utc>) -> Resul
         status_comment: event.failure_reason.or(event.status_comment),
         status_updated_at: occurred_at,
         freshness: Freshness::Snapshot,
-        raw: Arc::from(payload.to_owned()),
+        kept: Arc::from(kept(payload.get(), &KEPT_OF_PAYMENTS)),
     })
 }
 
@@ -169,7 +205,7 @@ pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<BrokerAcco
         id: account.id,
         status: account_status(&account.status.name),
         updated_at: account.updated_when.unwrap_or(asked_at),
-        raw: Arc::from(raw),
+        raw: Arc::from(kept(raw.get(), &KEPT_OF_ACCOUNTS)),
     })
 }
 

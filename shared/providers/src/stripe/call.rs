@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::commissions::decline;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -55,11 +56,7 @@ pub(super) struct Refusal {
 
 impl Failure {
     pub(super) fn declined(code: &str, message: &str, status: u16) -> Self {
-        let decline = Decline {
-            code: code.to_owned(),
-            message: message.to_owned(),
-            status,
-        };
+        let decline = Decline::new(code, message, status);
         Failure::Declined(Box::new(Refusal {
             decline,
             intent: None,
@@ -266,6 +263,8 @@ struct ErrorObject {
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
+    param: Option<String>,
+    #[serde(default)]
     payment_intent: Option<Box<RawValue>>,
 }
 
@@ -306,14 +305,20 @@ fn refused(status: u16, error: ErrorObject, is_replayed: bool, wait: Option<Dura
         408 | 424 => Attempt::Doubtful(format!("status {status}")),
         409 => Attempt::UnderWay("a request with the same idempotency key is under way".to_owned()),
         429 => Attempt::NotDone("too many requests".to_owned(), wait),
-        _ => Attempt::Declined(Box::new(Refusal {
-            decline: Decline {
+        _ => {
+            let is_customers = decline::is_customers(&error.kind, error.code.as_deref().unwrap_or_default());
+            let decline = Decline {
                 code: error.decline_code.or(error.code).unwrap_or(error.kind),
                 message: error.message.unwrap_or_default(),
                 status,
-            },
-            intent: error.payment_intent,
-            is_replayed,
-        })),
+                field: error.param,
+                is_customers,
+            };
+            Attempt::Declined(Box::new(Refusal {
+                decline,
+                intent: error.payment_intent,
+                is_replayed,
+            }))
+        }
     }
 }

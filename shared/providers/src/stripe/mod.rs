@@ -31,6 +31,8 @@ pub use objects::{
 pub const KEY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// There is no such thing, or not any more.
 pub const RESOURCE_MISSING: &str = "resource_missing";
+/// The address isn't one that Stripe writes to.
+pub const EMAIL_INVALID: &str = "email_invalid";
 /// The key was used for another request.
 pub const IDEMPOTENCY_ERROR: &str = "idempotency_error";
 /// The payment has come into a state in which this can't be done to it, for instance because it has succeeded.
@@ -47,6 +49,12 @@ pub struct StripeCredentials {
     pub api_key: SecretString,
     /// The secrets of the webhook endpoint: the one in use, and while secrets are rolled the one before it.
     pub webhook_secrets: Vec<SecretString>,
+}
+
+/// The version of the API that requests name, and that the webhook endpoint has to be made with.
+pub fn api_version() -> &'static str {
+    static OURS: stripe_shared::ApiVersion = stripe_client_core::VERSION;
+    OURS.as_str()
 }
 
 /// The client.

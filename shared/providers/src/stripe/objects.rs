@@ -5,8 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use domain::commissions::decline::DeclineKind;
 use domain::ids::{
-    InvoiceId, ProfileId, StripeChargeId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
-    StripePaymentMethodId, StripeRefundId, StripeSetupIntentId,
+    CheckoutId, InvoiceId, ProfileId, StripeChargeId, StripeCheckoutSessionId, StripeCustomerId,
+    StripePaymentIntentId, StripePaymentMethodId, StripeRefundId, StripeSetupIntentId,
 };
 use domain::money::Money;
 use serde_json::value::RawValue;
@@ -18,8 +18,8 @@ use crate::outcome::Outcome;
 pub struct NewCustomer {
     /// The profile, in the customer's metadata.
     pub profile_id: ProfileId,
-    /// Where Stripe writes to.
-    pub email: String,
+    /// Where Stripe writes to, unless Stripe takes the address for none.
+    pub email: Option<String>,
     /// The name as people read it.
     pub name: String,
 }
@@ -58,8 +58,8 @@ pub struct NewCheckout {
     pub success_url: String,
     /// Where the browser goes when the customer turns back.
     pub cancel_url: String,
-    /// Whether the payment is to be refunded at once; in the session's metadata.
-    pub refund: bool,
+    /// Our record of it, in the session's metadata.
+    pub checkout_id: CheckoutId,
 }
 
 /// The way to Stripe's payment page.
@@ -107,8 +107,8 @@ pub struct CheckoutSession {
     pub customer: Option<StripeCustomerId>,
     /// The profile in its metadata.
     pub profile_id: Option<ProfileId>,
-    /// Whether its metadata requests a refund.
-    pub refund_asked: bool,
+    /// Our record of it, in its metadata.
+    pub checkout_id: Option<CheckoutId>,
     /// The saving of a method that came of it.
     pub setup_intent: Option<StripeSetupIntentId>,
     /// The saved method, where it was requested and is there: never in an event.
@@ -130,6 +130,8 @@ pub struct PaymentMethod {
     pub name: String,
     /// The same for the same card, however often it is saved.
     pub fingerprint: Option<String>,
+    /// When it was saved, in whole seconds.
+    pub created_at: DateTime<Utc>,
 }
 
 /// Where the saving of a payment method stands.
@@ -218,6 +220,8 @@ pub struct ChargeFailure {
     pub message: Option<String>,
     /// Whether the same method can still be charged later.
     pub decline_kind: DeclineKind,
+    /// It is the customer's: the card was refused, not our request.
+    pub is_customers: bool,
 }
 
 /// A payment.
@@ -249,8 +253,8 @@ pub struct PaymentIntent {
     pub latest_charge: Option<StripeChargeId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// The object as it came, without its secret. It may hold personal data, so it isn't logged.
-    pub raw: Box<RawValue>,
+    /// What is stored of the object.
+    pub kept: Box<RawValue>,
 }
 
 impl fmt::Debug for PaymentIntent {

@@ -53,10 +53,12 @@ impl Stripe {
         key: &str,
         deadline: Instant,
     ) -> Outcome<StripeCustomerId> {
-        let request = CreateCustomer::new()
-            .email(customer.email.as_str())
+        let mut request = CreateCustomer::new()
             .name(customer.name.as_str())
             .metadata(of_profile(customer.profile_id));
+        if let Some(email) = &customer.email {
+            request = request.email(email.as_str());
+        }
         read(self.write(&request, key, deadline).await, |response| {
             wire::id(&response.object.id)
         })
@@ -343,9 +345,7 @@ impl Stripe {
 fn checkout_request(checkout: &NewCheckout) -> CreateCheckoutSession {
     let mut metadata = of_profile(checkout.profile_id);
     let of_intent = metadata.clone();
-    if checkout.refund {
-        metadata.insert(wire::REFUND.to_owned(), "true".to_owned());
-    }
+    metadata.insert(wire::CHECKOUT.to_owned(), checkout.checkout_id.to_string());
     let request = CreateCheckoutSession::new()
         .customer(checkout.customer.as_str())
         .success_url(checkout.success_url.as_str())

@@ -27,6 +27,8 @@ pub struct StripeEvent {
     pub api_version: Option<String>,
     /// Whether real money moves.
     pub livemode: bool,
+    /// The connected account it is about; none for our own.
+    pub account: Option<String>,
     /// What has happened.
     pub change: Change,
 }
@@ -113,6 +115,8 @@ struct Envelope<'a> {
     #[serde(default)]
     api_version: Option<String>,
     livemode: bool,
+    #[serde(default)]
+    account: Option<String>,
     #[serde(borrow)]
     data: Data<'a>,
 }
@@ -145,6 +149,7 @@ fn read(envelope: Envelope<'_>) -> Result<StripeEvent, String> {
         created_at: wire::time(envelope.created)?,
         api_version: envelope.api_version,
         livemode: envelope.livemode,
+        account: envelope.account,
         change: change(&envelope.kind, envelope.data.object)?,
         kind: envelope.kind,
     })

@@ -1,15 +1,14 @@
 //! From Stripe's objects to ours. Statuses are mapped here and nowhere else.
 
 use std::any::type_name;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use domain::commissions::decline::{DeclineKind, decline_kind};
+use domain::commissions::decline::{DeclineKind, decline_kind, is_customers};
 use domain::currency::Currency;
 use domain::ids::InvalidId;
 use domain::money::Money;
-use serde_json::value::RawValue;
 use stripe_client_core::VERSION;
 use stripe_shared::{
     ApiErrors, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus, PaymentIntentStatus,
@@ -21,15 +20,37 @@ use super::objects::{
     ChargeFailure, CheckoutKind, CheckoutLink, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
     Refund, RefundStatus, SetupIntent, SetupStatus,
 };
+use crate::kept::kept;
 
 /// Keys of metadata.
 pub(super) const PROFILE_ID: &str = "profile_id";
 pub(super) const INVOICE_ID: &str = "invoice_id";
 pub(super) const ATTEMPT: &str = "moneta_attempt";
-pub(super) const REFUND: &str = "refund";
+pub(super) const CHECKOUT: &str = "moneta_checkout";
 
 /// The error code, and the decline code, of a charge that its customer has to confirm.
 const AUTHENTICATION_REQUIRED: &str = "authentication_required";
+
+/// What is stored of a payment: how it stands and why it failed. Not the secret by which it is confirmed, nor who pays from where.
+const KEPT_OF_INTENTS: [&str; 17] = [
+    "id",
+    "object",
+    "status",
+    "amount",
+    "amount_received",
+    "currency",
+    "created",
+    "livemode",
+    "latest_charge",
+    "canceled_at",
+    "cancellation_reason",
+    "last_payment_error.type",
+    "last_payment_error.code",
+    "last_payment_error.decline_code",
+    "last_payment_error.advice_code",
+    "last_payment_error.network_decline_code",
+    "next_action.type",
+];
 
 /// Reads an object of Stripe. Its reader doesn't say what was wrong.
 pub(super) fn object<T: miniserde::Deserialize>(text: &str) -> Result<T, String> {
@@ -105,7 +126,7 @@ pub(super) fn intent(intent: &stripe_shared::PaymentIntent, text: &str) -> Resul
         client_secret: intent.client_secret.clone(),
         latest_charge: reference(intent.latest_charge.as_ref())?,
         created_at: time(intent.created)?,
-        raw: without_secret(text)?,
+        kept: kept(text, &KEPT_OF_INTENTS),
     })
 }
 
@@ -132,11 +153,11 @@ fn needs_authentication(error: &ApiErrors) -> bool {
 }
 
 fn failure(error: &ApiErrors) -> ChargeFailure {
-    let code = error.code.as_ref().map(|code| code.as_str());
+    let error_code = error.code.as_ref().map(|code| code.as_str());
     let code = error
         .decline_code
         .as_deref()
-        .or(code)
+        .or(error_code)
         .unwrap_or(error.type_.as_str());
     // The issuer's own code, where it gives one, beside the code it chose.
     let is_final = error.advice_code.as_deref() == Some("do_not_try_again");
@@ -148,15 +169,8 @@ fn failure(error: &ApiErrors) -> ChargeFailure {
         } else {
             decline_kind(code)
         },
+        is_customers: is_customers(error.type_.as_str(), error_code.unwrap_or_default()),
     }
-}
-
-/// The object as it came, but for its secret; numbers keep their digits.
-fn without_secret(text: &str) -> Result<Box<RawValue>, String> {
-    let mut fields: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(text).map_err(|error| position(&error))?;
-    fields.remove("client_secret");
-    serde_json::value::to_raw_value(&fields).map_err(|error| position(&error))
 }
 
 pub(super) fn payment_method(method: &stripe_shared::PaymentMethod) -> Result<PaymentMethod, String> {
@@ -170,6 +184,7 @@ pub(super) fn payment_method(method: &stripe_shared::PaymentMethod) -> Result<Pa
         customer: reference(method.customer.as_ref())?,
         name: name(method),
         fingerprint,
+        created_at: time(method.created)?,
     })
 }
 
@@ -238,7 +253,7 @@ pub(super) fn checkout(session: &stripe_shared::CheckoutSession) -> Result<Check
             && session.payment_status == CheckoutSessionPaymentStatus::Paid,
         customer: reference(session.customer.as_ref())?,
         profile_id: metadata(session.metadata.as_ref(), PROFILE_ID),
-        refund_asked: metadata(session.metadata.as_ref(), REFUND) == Some(true),
+        checkout_id: metadata(session.metadata.as_ref(), CHECKOUT),
         setup_intent: reference(session.setup_intent.as_ref())?,
         payment_method: method.map(payment_method).transpose()?,
         payment_intent: reference(session.payment_intent.as_ref())?,

@@ -387,6 +387,16 @@ async fn deposit_that_stays_unknown_needs_review(fixture: Arc<Fixture>) -> Resul
     );
     ensure_eq!(tester.flow(id).await?["status"], json!("pending"));
     ensure_eq!(tester.profile().await?["pending_cash_cents"], json!(3_000));
+    // The broker confirms that it won't come: it has failed, and the customer is told.
+    let (kind, subject) = ("money-flow-in-doubt", format!("money-flow-{id}"));
+    let review = fixture.review_of(kind, &subject).await?;
+    fixture
+        .decide("ada", &review, "record-not-made", json!({}))
+        .await?
+        .expect(202)?;
+    fixture.review_reaches(kind, &subject, "applied").await?;
+    ensure_eq!(tester.flow(id).await?["status"], json!("failed"));
+    fixture.outbox_has(id, &end_to_end::FAILED).await?;
     Ok(())
 }
 
@@ -407,25 +417,44 @@ async fn key_that_the_broker_may_have_forgotten_is_not_used_again(fixture: Arc<F
     ensure_eq!(answer.body["under_review"], json!(true));
     ensure_eq!(calls_for_deposits(&fixture), asked, "calls for deposits");
     ensure_eq!(fixture.database.flow(id).await?.provider_state, "parked");
-    linked_by_hand(&fixture, &tester, id).await?;
+    linked_by_an_operator(&fixture, &tester, id).await?;
     tester.deposit_under("key", 3_200).await?.expect(201)?;
     arrived_once(&fixture, &tester, id, 3_200).await
 }
 
-/// What a person does who has found a parked flow's payment at the broker; the README says the same.
-async fn linked_by_hand(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
+/// What a person does who has found a parked flow's payment at the broker.
+async fn linked_by_an_operator(fixture: &Fixture, tester: &Tester, flow: i64) -> Result {
     let payment = only_deposit(fixture, tester)?.id;
-    eventually("the payment is known by its events", async || {
-        let link = "UPDATE drivewealth_deposits SET money_flow_id = $1 WHERE ref_id = $2";
-        let linked = sqlx::query(link).bind(flow).bind(&payment);
-        let linked = linked.execute(fixture.database.pool()).await?.rows_affected();
-        ensure_eq!(linked, 1);
+    let (kind, subject) = ("money-flow-in-doubt", format!("money-flow-{flow}"));
+    let review = fixture.review_reaches(kind, &subject, "open").await?;
+    // Another's payment, and none at all, are refused, and the review stays open.
+    let wrong = json!({ "payment_id": "nowhere" });
+    fixture
+        .decide("ada", &review, "link-payment", wrong)
+        .await?
+        .expect(202)?;
+    eventually("the wrong payment is refused", async || {
+        let review = fixture.review_of(kind, &subject).await?;
+        ensure!(!review["refusal"].is_null(), "{review}");
+        ensure_eq!(review["state"], json!("open"));
         Ok(())
     })
     .await?;
-    let found = "UPDATE trading_money_flow SET provider_state = 'accepted', failure_reason = NULL, \
-                 next_lookup_at = now(), updated_at = now() WHERE id = $1 AND provider_state = 'parked'";
-    ensure_eq!(fixture.database.change(found, flow).await?, 1);
+    let known = "SELECT count(*) FROM drivewealth_deposits WHERE ref_id = $1";
+    eventually("the payment is known by its events", async || {
+        let count: i64 = sqlx::query_scalar(known)
+            .bind(payment.as_str())
+            .fetch_one(fixture.database.pool())
+            .await?;
+        ensure_eq!(count, 1);
+        Ok(())
+    })
+    .await?;
+    fixture
+        .decide("ada", &review, "link-payment", json!({ "payment_id": payment }))
+        .await?
+        .expect(202)?;
+    fixture.review_reaches(kind, &subject, "applied").await?;
     fixture
         .run("reconcile_trading", json!({ "scope": "due" }))
         .await?;

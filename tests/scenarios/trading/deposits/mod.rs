@@ -287,7 +287,8 @@ async fn deposits_at_once_do_not_count_the_same_balance_twice(fixture: Arc<Fixtu
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     ensure_eq!(statuses, [201, 409, 409, 409]);
-    // What the broker has approved may be taken off the balance already.
+    // What the broker has approved, or brought to its end less than three banking days ago, may not be taken off the shown
+    // balance yet: it counts all the same.
     let id = tester.flows().await?[0]["id"].as_i64().context("no flow")?;
     let deposit = only_deposit(&fixture, &tester)?;
     fixture
@@ -296,6 +297,23 @@ async fn deposits_at_once_do_not_count_the_same_balance_twice(fixture: Arc<Fixtu
         .advance(&deposit.id, status::APPROVED)?;
     fixture.cloud.drivewealth().release_events().await;
     tester.flow_reaches(id, "approved").await?;
+    tester
+        .deposit(6_000)
+        .await?
+        .expect_problem(409, "insufficient-funds")?;
+    fixture
+        .cloud
+        .drivewealth()
+        .advance(&deposit.id, status::SUCCESSFUL)?;
+    fixture.cloud.drivewealth().release_events().await;
+    tester.flow_reaches(id, "success").await?;
+    tester
+        .deposit(6_000)
+        .await?
+        .expect_problem(409, "insufficient-funds")?;
+    // Five days later the bank shows it.
+    let shown = "UPDATE trading_money_flow SET settled_at = settled_at - interval '6 days' WHERE id = $1";
+    fixture.database.change(shown, id).await?;
     tester.deposit(6_000).await?.expect(201)?;
     Ok(())
 }
@@ -315,11 +333,21 @@ async fn bank_account_that_the_broker_can_not_reach_is_noted(fixture: Arc<Fixtur
         .deposit(1_000)
         .await?
         .expect_problem(422, "bank-account-needs-reauth")?;
-    let noted = "SELECT count(*) FROM plaid_items WHERE profile_id = $1 AND needs_reauth_since IS NOT NULL";
-    ensure_eq!(
-        fixture.database.count(noted, tester.customer.profile_id).await?,
-        1
-    );
+    // It is DriveWealth's word, not Plaid's: Plaid's good answers don't clear it, and Plaid isn't asked any more.
+    fixture.cloud.drivewealth().clear_faults();
+    let asked = fixture.cloud.plaid().calls().len();
+    tester
+        .deposit(1_000)
+        .await?
+        .expect_problem(409, "bank-account-needs-reauth")?;
+    ensure_eq!(fixture.cloud.plaid().calls().len(), asked, "calls of Plaid");
+    let noted = "SELECT count(*) FROM drivewealth_bank_accounts JOIN bank_accounts \
+                 ON bank_accounts.id = bank_account_id WHERE profile_id = $1 AND token_invalid_since IS NOT NULL";
+    let profile = tester.customer.profile_id;
+    ensure_eq!(fixture.database.count(noted, profile).await?, 1);
+    let signed_out =
+        "SELECT count(*) FROM plaid_items WHERE profile_id = $1 AND needs_reauth_since IS NOT NULL";
+    ensure_eq!(fixture.database.count(signed_out, profile).await?, 0);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         by_hand(accounts_that_are_not_ours_are_harmless),
         by_hand(frozen_account_takes_no_deposits_until_it_is_open_again),
+        by_hand(account_that_is_opened_again_is_billed_again),
         by_hand(account_opened_for_the_first_time_is_announced_once),
     ]
 }
@@ -54,6 +55,33 @@ async fn accounts_that_are_not_ours_are_harmless(fixture: Arc<Fixture>) -> Resul
 
 async fn account_status(tester: &Tester) -> Result<Value> {
     Ok(tester.profile().await?["account_status"].clone())
+}
+
+async fn account_that_is_opened_again_is_billed_again(fixture: Arc<Fixture>) -> Result {
+    fixture.by_hand();
+    let tester = fixture.customer().await?;
+    let profile = tester.customer.profile_id;
+    let account = &tester.customer.drivewealth_account_id;
+    let becomes = async |status: &str| {
+        fixture.cloud.drivewealth().set_account_status(account, status)?;
+        apply(&fixture, &[account_event(account, status)]).await
+    };
+    let closed = "SELECT count(*) FROM trading_accounts WHERE profile_id = $1 AND closed_at IS NOT NULL";
+    becomes("CLOSED").await?;
+    ensure_eq!(fixture.database.count(closed, profile).await?, 1);
+    let earlier =
+        "UPDATE trading_accounts SET closed_at = closed_at - interval '9 days' WHERE profile_id = $1";
+    fixture.database.change(earlier, profile).await?;
+    becomes("OPEN").await?;
+    ensure_eq!(fixture.database.count(closed, profile).await?, 0);
+    // It was worth nothing while it was closed: not what it was worth before.
+    let nothing = "SELECT count(*) FROM trading_account_balances JOIN trading_accounts ON id = trading_account_id \
+                   WHERE profile_id = $1 AND trading_account_balances.equity_cents = 0";
+    ensure_eq!(fixture.database.count(nothing, profile).await?, 1);
+    // The same again changes nothing.
+    becomes("OPEN").await?;
+    ensure_eq!(fixture.database.count(nothing, profile).await?, 1);
+    Ok(())
 }
 
 async fn frozen_account_takes_no_deposits_until_it_is_open_again(fixture: Arc<Fixture>) -> Result {

@@ -259,6 +259,12 @@ async fn older_event_never_overwrites_a_newer_one(fixture: Arc<Fixture>) -> Resu
     published_once_each(&fixture, &tester, &[flow.id]).await
 }
 
+/// The events of a suspension, for [`Fixture::outbox_has`].
+const SUSPENDED: [&str; 2] = [
+    "deposits.suspended → domain-events",
+    "deposits.suspended → trading.events",
+];
+
 async fn returned_deposit_is_taken_back_and_suspends_deposits(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let flow = deposit(&fixture, &tester, 100).await?;
@@ -278,11 +284,15 @@ async fn returned_deposit_is_taken_back_and_suspends_deposits(fixture: Arc<Fixtu
         (&row["status"], &row["failure_code"]),
         (&json!("failed"), &json!("returned-by-bank"))
     );
-    let mut told = [&FAILED[..], &SUCCEEDED[..], &SUCCEEDED[2..]].concat();
+    let mut told = [&FAILED[..], &SUCCEEDED[..], &SUCCEEDED[2..], &SUSPENDED[..]].concat();
     told.sort_unstable();
     fixture.outbox_has(flow.id, &told).await?;
-    let feed = tester.feed_reaches(2).await?;
-    ensure_eq!(feed[0]["title"], json!("Deposit failed"));
+    let feed = tester.feed_reaches(3).await?;
+    let titles: Vec<&Value> = feed.iter().map(|item| &item["title"]).collect();
+    ensure!(
+        titles.contains(&&json!("Deposit failed")) && titles.contains(&&json!("Deposits are suspended")),
+        "{titles:?}"
+    );
     ensure_eq!(fixture.cash_of(&tester)?, cash - 100);
 
     let profile = tester.profile().await?;
@@ -292,6 +302,21 @@ async fn returned_deposit_is_taken_back_and_suspends_deposits(fixture: Arc<Fixtu
         .await?
         .expect_problem(409, "deposits-suspended")?;
     tester.withdraw(100).await?.expect(201)?;
+
+    // The way out: an operator looks at it.
+    let subject = format!("profile-{}", tester.customer.profile_id);
+    let review = fixture
+        .review_reaches("deposits-suspended", &subject, "open")
+        .await?;
+    fixture
+        .decide("ada", &review, "resume-deposits", json!({}))
+        .await?
+        .expect(202)?;
+    fixture
+        .review_reaches("deposits-suspended", &subject, "applied")
+        .await?;
+    ensure_eq!(tester.profile().await?["deposits_suspended"], json!(false));
+    tester.deposit(100).await?.expect(201)?;
     Ok(())
 }
 
@@ -304,9 +329,15 @@ async fn return_reported_before_the_success_stays_a_return(fixture: Arc<Fixture>
     apply(&fixture, &backwards).await?;
     ensure_eq!(tester.flow(flow.id).await?["status"], json!("failed"));
     // It was never told to have succeeded, so there is no cash to follow either.
-    fixture.outbox_has(flow.id, &FAILED).await?;
+    fixture
+        .outbox_has(flow.id, &[&SUSPENDED[..], &FAILED[..]].concat())
+        .await?;
     ensure_eq!(tester.profile().await?["deposits_suspended"], json!(true));
-    ensure_eq!(tester.feed_reaches(1).await?[0]["title"], json!("Deposit failed"));
+    let feed = tester.feed_reaches(2).await?;
+    ensure!(
+        feed.iter().any(|item| item["title"] == json!("Deposit failed")),
+        "{feed:?}"
+    );
     Ok(())
 }
 

@@ -20,6 +20,8 @@ use crate::table::{Item, Table, Transacted, from_item, key, number, partition, s
 
 /// Queries that one page may take when most items are filtered out.
 const MAX_QUERIES_PER_PAGE: u32 = 10;
+/// Items that one query looks at for unread ones, which may lie far apart.
+const UNREAD_LOOKED_AT: i32 = 500;
 
 /// A notification as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,6 +104,8 @@ impl FeedStore {
         now: DateTime<Utc>,
     ) -> Result<FeedPage, Error> {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        // One more than the page has: it shows whether another page follows.
+        let wanted = limit.saturating_add(1);
         let mut items: Vec<FeedItem> = Vec::new();
         let mut start = page.after.map(|id| feed_key(profile, id));
         for _ in 0..MAX_QUERIES_PER_PAGE {
@@ -120,7 +124,11 @@ impl FeedStore {
                 .expression_attribute_values(":feed", text("feed#"))
                 .expression_attribute_values(":now", number(now.timestamp()))
                 .scan_index_forward(false)
-                .limit(i32::try_from(limit - items.len()).unwrap_or(i32::MAX))
+                .limit(if unread_only {
+                    UNREAD_LOOKED_AT
+                } else {
+                    i32::try_from(wanted.saturating_sub(items.len())).unwrap_or(i32::MAX)
+                })
                 .set_exclusive_start_key(start.take());
             if unread_only {
                 query = query
@@ -132,11 +140,16 @@ impl FeedStore {
                 items.push(from_item(item)?);
             }
             start = response.last_evaluated_key;
-            if start.is_none() || items.len() >= limit {
+            if start.is_none() || items.len() >= wanted {
                 break;
             }
         }
-        let last = start.as_ref().and_then(id_of);
+        let last = if items.len() > limit {
+            items.truncate(limit);
+            items.last().map(|item| item.id)
+        } else {
+            start.as_ref().and_then(id_of)
+        };
         Ok(FeedPage { items, last })
     }
 

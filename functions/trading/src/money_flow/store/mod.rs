@@ -282,6 +282,45 @@ pub(crate) async fn set_next_lookup(
     Ok(())
 }
 
+/// Takes a flow that waits for a person up again, with a payment of the broker's: it is looked up at a time. `false` when it
+/// doesn't wait.
+pub(crate) async fn take_up(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    next_lookup_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let taken_up = sqlx::query!(
+        "UPDATE trading_money_flow SET provider_state = 'accepted', failure_reason = NULL, next_lookup_at = $2, \
+         updated_at = $3 WHERE id = $1 AND provider_state = 'parked'",
+        flow as _,
+        next_lookup_at,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(taken_up.rows_affected() == 1)
+}
+
+/// Records that a flow which waits for a person never came about.
+pub(crate) async fn rule_out(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    failure_code: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE trading_money_flow SET provider_state = 'declined', status = 'failed', failure_code = $2, \
+         next_lookup_at = NULL, settled_at = $3, updated_at = $3 WHERE id = $1 AND provider_state = 'parked'",
+        flow as _,
+        failure_code,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Puts the flow into manual review, from whatever state the call is in.
 pub(crate) async fn set_needs_review(
     connection: &mut PgConnection,
@@ -340,6 +379,7 @@ pub(crate) async fn find_ends(
         r#"SELECT drivewealth_accounts.ref_id AS "drivewealth_account_id?: DriveWealthAccountId",
                   plaid_items.item_id AS "item_id?", plaid_items.access_token_sealed AS "access_token_sealed?",
                   plaid_items.needs_reauth_since AS "needs_reauth_since?",
+                  drivewealth_bank_accounts.token_invalid_since AS "token_invalid_since?",
                   bank_accounts.plaid_account_id AS "plaid_account_id?: PlaidAccountId"
            FROM (SELECT $1::BIGINT AS profile_id, $2::BIGINT AS account_id, $3::BIGINT AS bank_account_id) AS request
            LEFT JOIN trading_accounts
@@ -369,6 +409,7 @@ pub(crate) async fn find_ends(
             item_id,
             access_token_sealed,
             needs_sign_in: row.needs_reauth_since.is_some(),
+            is_token_invalid: row.token_invalid_since.is_some(),
             plaid_account_id,
         },
     })
@@ -394,19 +435,22 @@ pub(crate) async fn reserved(
     Ok(Money::new(reserved, currency))
 }
 
-/// The sum of the deposits that a bank account's balance doesn't show yet: those that the broker has not approved.
-/// Approved ones are on their way, and the bank may have taken them off already.
-pub(crate) async fn not_taken_yet(
+/// The sum of the deposits that may not have left a bank account's shown balance: those under way, and those that succeeded at
+/// `settled_since` or later.
+pub(crate) async fn promised(
     connection: &mut PgConnection,
     bank_account: BankAccountId,
+    settled_since: DateTime<Utc>,
     currency: Currency,
 ) -> Result<Money, Error> {
-    let pending = sqlx::query_scalar!(
-        r#"SELECT COALESCE(SUM(amount_cents), 0)::BIGINT AS "pending!" FROM trading_money_flow
-           WHERE bank_account_id = $1 AND amount_cents > 0 AND status = 'pending'"#,
+    let promised = sqlx::query_scalar!(
+        r#"SELECT COALESCE(SUM(amount_cents), 0)::BIGINT AS "promised!" FROM trading_money_flow
+           WHERE bank_account_id = $1 AND amount_cents > 0
+             AND (status IN ('pending', 'approved') OR (status = 'success' AND settled_at >= $2))"#,
         bank_account as _,
+        settled_since,
     )
     .fetch_one(connection)
     .await?;
-    Ok(Money::new(pending, currency))
+    Ok(Money::new(promised, currency))
 }

@@ -46,7 +46,7 @@ macro_rules! upsert_newest {
             $payment.status_comment,
             $payment.status_updated_at,
             $payment.status.finality(),
-            Json(&*$payment.raw) as _,
+            Json(&*$payment.kept) as _,
             $now,
         )
         .fetch_one(&mut *$connection)
@@ -66,7 +66,7 @@ macro_rules! upsert_newest {
                 $payment.status_comment,
                 $payment.status_updated_at,
                 $payment.status.finality(),
-                Json(&*$payment.raw) as _,
+                Json(&*$payment.kept) as _,
                 $payment.freshness == Freshness::Current,
                 $now,
             )
@@ -98,6 +98,38 @@ pub(crate) async fn upsert_newest(
         Direction::Deposit => upsert_newest!(connection, payment, flow, now, "drivewealth_deposits"),
         Direction::Withdrawal => upsert_newest!(connection, payment, flow, now, "drivewealth_redemptions"),
     }
+}
+
+/// Links a payment of the broker's that belongs to no flow to one; `false` when there is no such payment, or it is another's.
+pub(crate) async fn link(
+    connection: &mut PgConnection,
+    direction: Direction,
+    payment: &DriveWealthPaymentId,
+    flow: MoneyFlowId,
+) -> Result<bool, Error> {
+    let linked = match direction {
+        Direction::Deposit => {
+            sqlx::query!(
+                "UPDATE drivewealth_deposits SET money_flow_id = $2 \
+                 WHERE ref_id = $1 AND (money_flow_id IS NULL OR money_flow_id = $2)",
+                payment as _,
+                flow as _,
+            )
+            .execute(connection)
+            .await?
+        }
+        Direction::Withdrawal => {
+            sqlx::query!(
+                "UPDATE drivewealth_redemptions SET money_flow_id = $2 \
+                 WHERE ref_id = $1 AND (money_flow_id IS NULL OR money_flow_id = $2)",
+                payment as _,
+                flow as _,
+            )
+            .execute(connection)
+            .await?
+        }
+    };
+    Ok(linked.rows_affected() == 1)
 }
 
 /// Whether a redemption waits for an approval that we may give: it belongs to a flow of ours which is under way.

@@ -157,6 +157,22 @@ impl StripeSandbox {
         known.then_some(()).context("there is no such payment method")
     }
 
+    /// Somebody deletes a customer in Stripe's dashboard, and the payment methods with it.
+    ///
+    /// # Errors
+    /// When there is no such customer.
+    pub fn delete_customer(&self, customer_id: &str) -> anyhow::Result<()> {
+        self.work(|work| {
+            for method in work.state.methods.values_mut() {
+                if method.customer.as_deref() == Some(customer_id) {
+                    method.customer = None;
+                }
+            }
+            let deleted = work.state.customers.remove(customer_id);
+            deleted.map(drop).context("there is no such customer")
+        })
+    }
+
     /// Somebody removes a card in Stripe's dashboard.
     ///
     /// # Errors

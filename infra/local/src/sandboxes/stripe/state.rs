@@ -15,7 +15,8 @@ pub type Metadata = BTreeMap<String, String>;
 const FIRST_WEBHOOK_SECRET: &str = "whsec_local_5f0d9c2b7e4a4c6f9a1d3e8b";
 
 /// The prices that exist from the beginning: id, product, amount in US cents.
-const FIRST_PRICES: [(&str, &str, i64); 2] = [
+const FIRST_PRICES: [(&str, &str, i64); 3] = [
+    ("price_card_proof", "prod_card_proof", 100),
     ("price_basic", "prod_basic", 1_000),
     ("price_premium", "prod_premium", 2_500),
 ];

@@ -2,8 +2,8 @@
 
 use domain::currency::Currency;
 use domain::ids::{
-    ProfileId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId, StripePaymentMethodId,
-    StripeSetupIntentId,
+    CheckoutId, ProfileId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
+    StripePaymentMethodId, StripeSetupIntentId,
 };
 use domain::money::Money;
 use serde_json::{Value, json};
@@ -26,19 +26,19 @@ fn done<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
 fn customer() -> NewCustomer {
     NewCustomer {
         profile_id: ProfileId::new(7).unwrap(),
-        email: "ada+1@example.com".to_owned(),
+        email: Some("ada+1@example.com".to_owned()),
         name: "Ada & Co".to_owned(),
     }
 }
 
-fn checkout(mode: CheckoutMode, refund: bool) -> NewCheckout {
+fn checkout(mode: CheckoutMode) -> NewCheckout {
     NewCheckout {
         customer: StripeCustomerId::parse("cus_1").unwrap(),
         mode,
         profile_id: ProfileId::new(7).unwrap(),
         success_url: "https://app.example.com/done".to_owned(),
         cancel_url: "https://app.example.com/back".to_owned(),
-        refund,
+        checkout_id: CheckoutId::new(5).unwrap(),
     }
 }
 
@@ -76,7 +76,7 @@ async fn a_customer_is_made_once_for_a_key() {
 #[tokio::test]
 async fn a_visit_to_save_a_card() {
     let server = Server::start(vec![Reply::Json(200, checkout_session("setup"))]).await;
-    let session = checkout(CheckoutMode::Setup, false);
+    let session = checkout(CheckoutMode::Setup);
     let link = done(
         server
             .stripe
@@ -95,6 +95,7 @@ async fn a_visit_to_save_a_card() {
             "cancel_url=https://app.example.com/back",
             "currency=usd",
             "customer=cus_1",
+            "metadata[moneta_checkout]=5",
             "metadata[profile_id]=7",
             "mode=setup",
             "setup_intent_data[metadata][profile_id]=7",
@@ -104,33 +105,25 @@ async fn a_visit_to_save_a_card() {
 }
 
 #[tokio::test]
-async fn a_visit_to_pay_asks_for_a_refund_only_when_told_to() {
-    let price = || CheckoutMode::Payment {
+async fn a_visit_to_pay_names_its_price_and_our_record_of_it() {
+    let session = checkout(CheckoutMode::Payment {
         price: "price_1".to_owned(),
-    };
-    let response = || Reply::Json(200, checkout_session("payment"));
-    let server = Server::start(vec![response(), response()]).await;
-    for (refund, more) in [(false, None), (true, Some("metadata[refund]=true"))] {
-        done(
-            server
-                .stripe
-                .create_checkout_session(&checkout(price(), refund), "c-1", soon())
-                .await,
-        );
-        let mut expected = vec![
-            "cancel_url=https://app.example.com/back",
-            "customer=cus_1",
-            "line_items[0][price]=price_1",
-            "line_items[0][quantity]=1",
-            "metadata[profile_id]=7",
-            "mode=payment",
-            "payment_intent_data[metadata][profile_id]=7",
-            "success_url=https://app.example.com/done",
-        ];
-        expected.extend(more);
-        expected.sort_unstable();
-        assert_eq!(fields(&server.requests().pop().unwrap()), expected);
-    }
+    });
+    let server = Server::start(vec![Reply::Json(200, checkout_session("payment"))]).await;
+    let creating = server.stripe.create_checkout_session(&session, "c-1", soon());
+    done(creating.await);
+    let expected = [
+        "cancel_url=https://app.example.com/back",
+        "customer=cus_1",
+        "line_items[0][price]=price_1",
+        "line_items[0][quantity]=1",
+        "metadata[moneta_checkout]=5",
+        "metadata[profile_id]=7",
+        "mode=payment",
+        "payment_intent_data[metadata][profile_id]=7",
+        "success_url=https://app.example.com/done",
+    ];
+    assert_eq!(fields(&server.requests().pop().unwrap()), expected);
 }
 
 #[tokio::test]
@@ -144,7 +137,7 @@ async fn a_visit_tells_the_card_it_has_saved() {
     let id = StripeCheckoutSessionId::parse("cs_test_1").unwrap();
     let reading = done(server.stripe.checkout_session(&id, soon()).await);
     assert_eq!(reading.mode, CheckoutKind::Setup);
-    assert!(reading.is_complete && !reading.is_paid && !reading.refund_asked);
+    assert!(reading.is_complete && !reading.is_paid);
     assert_eq!(reading.profile_id, ProfileId::new(7));
     assert_eq!(reading.setup_intent.unwrap().as_str(), "seti_1");
     assert_eq!(reading.payment_method.unwrap().name, "visa •••• 4242, 04/29");

@@ -370,8 +370,8 @@ async fn a_payment_is_found_on_whichever_page_it_is() {
         panic!("it isn't found: {found:?}");
     };
     assert_eq!(reading.id.as_str(), "pi_2");
-    assert!(reading.raw.get().contains("\"pi_2\""));
-    assert!(!reading.raw.get().contains("secret"));
+    assert!(reading.kept.get().contains("\"pi_2\""));
+    assert!(!reading.kept.get().contains("secret"));
     assert!(
         requests[0].starts_with("GET /v1/payment_intents?"),
         "{}",

@@ -1,0 +1,123 @@
+//! What of trading waits for a person: the reviews that are opened here. What a decision does is in
+//! [`review_decision`](crate::review_decision).
+
+use chrono::{DateTime, Utc};
+use domain::ids::{DriveWealthPaymentId, MoneyFlowId, ProfileId};
+use domain::money::Money;
+use domain::trading::money_flow::Direction;
+use platform::review::{self, Action, Evidence, NewReview, Parameter, Subject};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use crate::Error;
+
+/// The area, as its queue of decisions names it.
+const AREA: &str = "trading";
+
+/// Nobody knows what became of a flow, or the broker contradicts our record or itself.
+pub(crate) const MONEY_FLOW_IN_DOUBT: &str = "money-flow-in-doubt";
+/// A profile's deposits are suspended because the bank took one back.
+pub(crate) const DEPOSITS_SUSPENDED: &str = "deposits-suspended";
+
+/// The flow is a payment of the broker's.
+pub(crate) const LINK_PAYMENT: &str = "link-payment";
+/// The broker never made it.
+pub(crate) const RECORD_NOT_MADE: &str = "record-not-made";
+/// It is settled with the broker.
+pub(crate) const KEEP_STATUS: &str = "keep-status";
+/// The profile may deposit again.
+pub(crate) const RESUME_DEPOSITS: &str = "resume-deposits";
+/// The broker's id of a payment.
+pub(crate) const PAYMENT_ID: &str = "payment_id";
+
+const LINK_PARAMETERS: &[Parameter] = &[Parameter::new(
+    PAYMENT_ID,
+    "DriveWealth's id of the payment; when we have no such payment yet, run reconcile_trading with {\"scope\":\"all\"} first",
+)];
+const OPEN_FLOW_ACTIONS: &[Action] = &[
+    Action::with(
+        LINK_PAYMENT,
+        "It is there: this deposit or redemption of DriveWealth's is the flow. The next look-up finishes it.",
+        LINK_PARAMETERS,
+    ),
+    Action::new(
+        RECORD_NOT_MADE,
+        "It is not there, and DriveWealth confirms that it won't come: the flow has failed, and its customer is told.",
+    ),
+];
+const ENDED_FLOW_ACTIONS: &[Action] = &[Action::new(
+    KEEP_STATUS,
+    "It is settled with DriveWealth, and the flow stays as it is: nobody is told.",
+)];
+const SUSPENSION_ACTIONS: &[Action] = &[Action::new(
+    RESUME_DEPOSITS,
+    "The profile may deposit again, and is told so.",
+)];
+
+/// What a review says of a flow.
+#[derive(Debug)]
+pub(crate) struct ReviewedFlow<'a> {
+    pub(crate) id: MoneyFlowId,
+    pub(crate) profile: ProfileId,
+    pub(crate) direction: Direction,
+    pub(crate) amount: Money,
+    pub(crate) is_open: bool,
+    pub(crate) status: &'static str,
+    pub(crate) payment: Option<&'a DriveWealthPaymentId>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// A flow is left to a person.
+pub(crate) async fn money_flow(
+    connection: &mut PgConnection,
+    flow: &ReviewedFlow<'_>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (direction, amount) = (flow.direction, flow.amount);
+    let review = NewReview {
+        area: AREA,
+        kind: MONEY_FLOW_IN_DOUBT,
+        subject: format!("money-flow-{}", flow.id),
+        about: Subject::profile(flow.profile),
+        summary: format!("The {direction} {} of {amount}: {reason}", flow.id),
+        evidence: Evidence {
+            ours: json!({
+                "money_flow_id": flow.id, "direction": direction, "amount": amount.to_string(), "status": flow.status,
+                "created_at": flow.created_at,
+            }),
+            theirs: flow
+                .payment
+                .map_or(Value::Null, |payment| json!({ "payment_id": payment })),
+        },
+        actions: if flow.is_open {
+            OPEN_FLOW_ACTIONS
+        } else {
+            ENDED_FLOW_ACTIONS
+        },
+    };
+    Ok(review::open(connection, review, now).await?)
+}
+
+/// Deposits of a profile were suspended because the bank took one back.
+pub(crate) async fn deposits_suspended(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    flow: MoneyFlowId,
+    amount: Money,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let review = NewReview {
+        area: AREA,
+        kind: DEPOSITS_SUSPENDED,
+        subject: format!("profile-{profile}"),
+        about: Subject::profile(profile),
+        summary: format!("The bank took deposit {flow} of {amount} back; deposits are suspended"),
+        evidence: Evidence {
+            ours: json!({ "money_flow_id": flow, "amount": amount.to_string() }),
+            theirs: json!({ "status": "returned" }),
+        },
+        actions: SUSPENSION_ACTIONS,
+    };
+    Ok(review::open(connection, review, now).await?)
+}

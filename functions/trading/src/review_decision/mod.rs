@@ -1,0 +1,92 @@
+//! `apply_trading_review`: what an operator has decided, through the same transitions as everything else.
+
+use domain::ids::{DriveWealthPaymentId, MoneyFlowId, ProfileId};
+use platform::clock::ClockHandle;
+use platform::review::{Decision, Reviewer, Verdict};
+use sqlx::PgConnection;
+
+use crate::events::{self, DepositsResumed};
+use crate::money_flow::{Ruled, Ruling, rule};
+use crate::review::{
+    DEPOSITS_SUSPENDED, KEEP_STATUS, LINK_PAYMENT, MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE,
+    RESUME_DEPOSITS,
+};
+use crate::{Error, account};
+
+/// Applies decisions about money flows and suspensions.
+#[derive(Debug)]
+pub struct TradingReviewer {
+    clock: ClockHandle,
+}
+
+platform::from_environment!(TradingReviewer { clock });
+
+impl Reviewer for TradingReviewer {
+    type Error = Error;
+
+    async fn apply(&self, connection: &mut PgConnection, decision: &Decision) -> Result<Verdict, Error> {
+        match (decision.kind.as_str(), decision.action.as_str()) {
+            (MONEY_FLOW_IN_DOUBT, LINK_PAYMENT) => {
+                match decision.parameter::<DriveWealthPaymentId>(PAYMENT_ID) {
+                    Some(payment) => self.rule(connection, decision, &Ruling::IsPayment(payment)).await,
+                    None => Ok(Verdict::CantBeApplied(format!(
+                        "{PAYMENT_ID} is no id of a payment at DriveWealth"
+                    ))),
+                }
+            }
+            (MONEY_FLOW_IN_DOUBT, RECORD_NOT_MADE) => self.rule(connection, decision, &Ruling::NotMade).await,
+            (MONEY_FLOW_IN_DOUBT, KEEP_STATUS) => self.rule(connection, decision, &Ruling::Settled).await,
+            (DEPOSITS_SUSPENDED, RESUME_DEPOSITS) => self.resume_deposits(connection, decision).await,
+            (kind, action) => Ok(Verdict::CantBeApplied(format!(
+                "{action} is nothing that can be done about {kind}"
+            ))),
+        }
+    }
+}
+
+impl TradingReviewer {
+    async fn rule(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+        ruling: &Ruling,
+    ) -> Result<Verdict, Error> {
+        let Some(flow) = decision.subject_id::<MoneyFlowId>("money-flow") else {
+            return Ok(unknown_subject(decision));
+        };
+        Ok(match rule(connection, flow, ruling, self.clock.now()).await? {
+            Ruled::Applied => Verdict::Applied,
+            Ruled::NotInReview => Verdict::Superseded("the flow doesn't wait for a person any more".to_owned()),
+            Ruled::NoSuchPayment => Verdict::CantBeApplied(
+                "there is no such payment that belongs to no flow: run reconcile_trading with scope all, then decide again"
+                    .to_owned(),
+            ),
+            Ruled::DoesNotFit => Verdict::CantBeApplied(
+                "this fits a flow that is under way, or one that has ended, and this is the other".to_owned(),
+            ),
+        })
+    }
+
+    async fn resume_deposits(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+    ) -> Result<Verdict, Error> {
+        let Some(profile) = decision.subject_id::<ProfileId>("profile") else {
+            return Ok(unknown_subject(decision));
+        };
+        if !account::store::resume_deposits(connection, profile).await? {
+            return Ok(Verdict::Superseded("deposits are not suspended".to_owned()));
+        }
+        let resumed = DepositsResumed {
+            profile_id: profile,
+            reason: events::DEPOSIT_RETURNED.to_owned(),
+        };
+        events::publish_deposits_resumed(connection, self.clock.now(), resumed).await?;
+        Ok(Verdict::Applied)
+    }
+}
+
+fn unknown_subject(decision: &Decision) -> Verdict {
+    Verdict::CantBeApplied(format!("there is nothing of the name {}", decision.subject))
+}
