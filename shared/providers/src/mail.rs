@@ -370,7 +370,7 @@ mod tests {
             "ada@example.com, eve@example.com",
             "ada",
             "",
-            "ada@exämple.com",
+            "adä@example.com",
         ] {
             let refused = smtp().outgoing(&Mail {
                 to: to.to_owned(),

@@ -266,6 +266,7 @@ async fn a_returned_deposit_fails_and_suspends_deposits_once() {
     assert_eq!(
         kinds,
         [
+            "deposits.suspended",
             "money-flow.failed",
             "money-flow.succeeded",
             "portfolio.cash-changed"

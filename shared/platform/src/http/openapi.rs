@@ -305,8 +305,10 @@ mod tests {
         assert_eq!(parameter(0), (json!("client_id"), id));
         let uuid = json!({"type": "string", "format": "uuid"});
         assert_eq!(parameter(1), (json!("transaction_id"), uuid));
-        let code = json!({"type": "string", "pattern": "^[A-Z]{3}$"});
-        assert_eq!(parameter(2), (json!("currency"), code));
+        let (name, code) = parameter(2);
+        assert_eq!((&name, &code["type"]), (&json!("currency"), &json!("string")));
+        let codes = code["enum"].as_array().unwrap();
+        assert!(codes.contains(&json!("USD")) && !codes.contains(&json!("XXX")));
         assert_eq!(operation["parameters"][0]["description"], "The client.");
         assert_eq!(operation["parameters"][4]["in"], "query");
         assert!(operation["responses"]["404"].is_object());
