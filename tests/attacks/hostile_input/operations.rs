@@ -98,7 +98,9 @@ impl Caller {
             method,
             invoice,
             account: trader.account,
-            review: fixture.review("invoice-9000000").await?,
+            review: fixture
+                .review(&format!("profile-{}", tester.customer.profile_id))
+                .await?,
             api,
             tester,
             client,
