@@ -74,11 +74,13 @@ fn refused(answer: &Answer, status: u16, field: &str, sent: &str) -> Result {
     Ok(())
 }
 
-/// Whether a problem's place is the field, or inside of it.
+/// Whether a problem's place is the field, or inside of it. A long name ends after 300 characters.
 fn is_of(named: &str, field: &str) -> bool {
-    named
-        .strip_prefix(field)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+    let head = named.strip_suffix('…').filter(|head| head.chars().count() == 300);
+    let rest = head.map_or(named.strip_prefix(field), |head| {
+        field.starts_with(head).then_some("")
+    });
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
 }
 
 /// What isn't JSON at all, in the place of a value.
@@ -487,6 +489,7 @@ async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> Result {
             "/billing/invoices",
             "/billing/commissions",
             "/clients/{client_id}/payments",
+            "/admin/reviews",
         ]
         .contains(&operation.route.as_str())
         {

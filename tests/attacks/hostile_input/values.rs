@@ -479,13 +479,9 @@ pub(crate) fn of_query(name: &str, schema: &Value) -> Result<Vec<String>> {
             let wrong = NO_WORDS.iter().filter(|word| !["usd", "pending"].contains(word));
             encoded(&wrong.copied().collect::<Vec<_>>())
         }
-        _ if schema["pattern"].is_string() => {
-            let wrong: Vec<&str> = NO_WORDS
-                .iter()
-                .filter(|word| **word != "pending")
-                .copied()
-                .collect();
-            encoded(&wrong)
+        _ if schema["pattern"].is_string() || schema["enum"].is_array() => {
+            let wrong = NO_WORDS.iter().filter(|word| **word != "pending");
+            encoded(&wrong.copied().collect::<Vec<_>>())
         }
         (name, kind) => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
     })
@@ -533,7 +529,9 @@ pub(crate) fn of_path(name: &str, schema: &Value) -> Result<Vec<String>> {
             values.retain(|value| value != "null");
             &["Usd", "a_b", "a.b", "tier%20"]
         }
-        Some("string") if schema["pattern"].is_string() => &["usd", "US", "USDD", "XXX", "840", "USD%20"],
+        Some("string") if schema["pattern"].is_string() || schema["enum"].is_array() => {
+            &["usd", "US", "USDD", "XXX", "840", "USD%20"]
+        }
         kind => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
     };
     values.extend(more.iter().map(|value| (*value).to_owned()));

@@ -111,7 +111,7 @@ pub struct ReviewDetailView {
     #[schema(value_type = Object)]
     pub ours: Value,
     /// What the other side says; null where it said nothing.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub theirs: Value,
     /// What may be decided.
     pub actions: Vec<ActionView>,
