@@ -75,13 +75,13 @@ CREATE TABLE funded_virtual_accounts (
     epoch                   BIGINT,
     sequence                BIGINT,
     live_version            BIGINT      NOT NULL,
-    readings                JSONB       NOT NULL,
+    evaluations                JSONB       NOT NULL,
     updated_at              TIMESTAMPTZ NOT NULL,
     CHECK ((epoch IS NULL) = (sequence IS NULL))
 );
 COMMENT ON TABLE funded_virtual_accounts IS 'The live state as it was recorded last.';
 COMMENT ON COLUMN funded_virtual_accounts.live_version IS 'Counts the changes of the live state: an older one changes nothing here.';
-COMMENT ON COLUMN funded_virtual_accounts.readings IS 'What each rule said then.';
+COMMENT ON COLUMN funded_virtual_accounts.evaluations IS 'What each rule said then.';
 COMMENT ON COLUMN funded_virtual_accounts.updated_at IS 'When the snapshot was of that the state is from.';
 
 CREATE TABLE funded_account_warnings (

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::funded::live::Breach;
-use domain::funded::rules::{Reading, Rule, RuleStatus};
+use domain::funded::rules::{Rule, RuleEvaluation, RuleStatus};
 use domain::ids::{AssessmentId, FundedAccountId, ProfileId, TierId, UserId};
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
@@ -44,7 +44,7 @@ pub(crate) struct Activated {
 #[derive(Debug, Clone)]
 pub(crate) struct Warning {
     pub(crate) owner: Owner,
-    pub(crate) reading: Reading,
+    pub(crate) evaluation: RuleEvaluation,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -99,13 +99,17 @@ pub(crate) async fn publish_warnings<'a>(
     warnings: &'a [Warning],
 ) -> Result<(), Error> {
     let payload = |warning: &'a Warning| {
-        let Warning { owner, reading, at } = warning;
+        let Warning {
+            owner,
+            evaluation,
+            at,
+        } = warning;
         WarningPayload {
             owner,
-            rule: reading.rule,
-            level: reading.status,
-            value: reading.value.to_string(),
-            threshold: reading.threshold.to_string(),
+            rule: evaluation.rule,
+            level: evaluation.status,
+            value: evaluation.value.to_string(),
+            threshold: evaluation.threshold.to_string(),
             at: *at,
         }
     };

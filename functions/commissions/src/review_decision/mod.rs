@@ -46,9 +46,7 @@ impl Reviewer for CommissionsReviewer {
             (INVOICE_UNCOLLECTIBLE, VOID_INVOICE) => self.void_invoice(connection, decision).await,
             (INVOICE_UNCOLLECTIBLE, KEEP_OWED) => Ok(Verdict::Applied),
             (DISCREPANCY, CLOSE) => self.close_discrepancy(connection, decision).await,
-            (kind, action) => Ok(Verdict::CantBeApplied(format!(
-                "{action} is nothing that can be done about {kind}"
-            ))),
+            _ => Ok(Verdict::unknown_action(decision)),
         }
     }
 }
@@ -61,7 +59,7 @@ impl CommissionsReviewer {
         decision: &Decision,
     ) -> Result<Verdict, Error> {
         let Some(id) = decision.subject_id::<ChargeId>("charge") else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         let charge = match self.in_doubt(connection, id).await? {
             Ok(charge) => charge,
@@ -80,7 +78,7 @@ impl CommissionsReviewer {
         decision: &Decision,
     ) -> Result<Verdict, Error> {
         let Some(id) = decision.subject_id::<ChargeId>("charge") else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         let charge = match self.in_doubt(connection, id).await? {
             Ok(charge) => charge,
@@ -119,7 +117,7 @@ impl CommissionsReviewer {
         decision: &Decision,
     ) -> Result<Verdict, Error> {
         let Some((kind, subject)) = decision.subject.split_once(' ') else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         let is_closed = discrepancy::close(connection, kind, subject, self.clock.now()).await?;
         Ok(if is_closed {
@@ -135,10 +133,10 @@ impl CommissionsReviewer {
         decision: &Decision,
     ) -> Result<Verdict, Error> {
         let Some(id) = decision.subject_id::<InvoiceId>("invoice") else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         let Some(invoice) = dunning::lock(connection, id).await? else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         if charge::is_in_flight(connection, id).await? {
             return Ok(Verdict::CantBeApplied(
@@ -158,8 +156,4 @@ impl CommissionsReviewer {
             ))),
         }
     }
-}
-
-fn unknown_subject(decision: &Decision) -> Verdict {
-    Verdict::CantBeApplied(format!("there is nothing of the name {}", decision.subject))
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::funded::FundedAccountStatus;
 use domain::funded::live::Breach;
-use domain::funded::rules::{Reading, Rule};
+use domain::funded::rules::{Rule, RuleEvaluation};
 use domain::funded::share::Share;
 use domain::ids::{AssessmentId, FundedAccountId, TierId, UserId};
 use platform::pagination::PageRequest;
@@ -32,7 +32,7 @@ pub(crate) struct Account {
     pub(crate) realized_pnl_cents: i64,
     pub(crate) unrealized_pnl_cents: i64,
     pub(crate) total_withdrawals_cents: i64,
-    pub(crate) readings: Json<Vec<Reading>>,
+    pub(crate) evaluations: Json<Vec<RuleEvaluation>>,
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -53,7 +53,7 @@ macro_rules! query_accounts {
                 status AS "status: _", activated_at AS "activated_at!", closed_at,
                 closure_reason AS "closure_reason: _", breach AS "breach: _", record.starting_balance_cents,
                 current_balance_cents, peak_balance_cents, realized_pnl_cents, unrealized_pnl_cents,
-                total_withdrawals_cents, readings AS "readings: _", record.updated_at
+                total_withdrawals_cents, evaluations AS "evaluations: _", record.updated_at
              FROM funded_accounts AS account JOIN funded_virtual_accounts AS record ON funded_account_id = account.id
              JOIN tiers ON tiers.id = tier_id WHERE activated_at IS NOT NULL AND user_id = $1 "# + $behind,
             $($value),+

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::funded::FundedAccountStatus;
 use domain::funded::live::Breach;
-use domain::funded::rules::{Reading, Rule, RuleStatus};
+use domain::funded::rules::{Rule, RuleEvaluation, RuleStatus};
 use domain::funded::share::Share;
 use domain::funded::snapshot::{OpenPosition, Side};
 use domain::funded::withdrawable::withdrawable_cents;
@@ -192,7 +192,7 @@ impl LiveFundedAccountView {
     pub(crate) fn of(account: &Account, known: Option<&LiveAccount>) -> Self {
         let view = FundedAccountView::from(account);
         let live = known.map(|known| &known.live);
-        let readings = live.map_or(&account.readings.0, |live| &live.readings);
+        let evaluations = live.map_or(&account.evaluations.0, |live| &live.evaluations);
         let breach = live.map_or(account.breach.as_ref().map(|breach| &breach.0), |live| {
             live.breach.as_ref()
         });
@@ -204,7 +204,7 @@ impl LiveFundedAccountView {
         Self {
             source: if live.is_some() { "live" } else { "record" },
             positions: positions.map(|positions| positions.iter().map(PositionView::from).collect()),
-            rules: readings.iter().map(RuleView::from).collect(),
+            rules: evaluations.iter().map(RuleView::from).collect(),
             withdrawable_cents: withdrawable(account, &view),
             breach: breach.map(BreachView::from),
             account: view,
@@ -237,14 +237,14 @@ impl From<&OpenPosition> for PositionView {
     }
 }
 
-impl From<&Reading> for RuleView {
-    fn from(reading: &Reading) -> Self {
+impl From<&RuleEvaluation> for RuleView {
+    fn from(evaluation: &RuleEvaluation) -> Self {
         Self {
-            rule: reading.rule,
-            value: reading.value.to_string(),
-            threshold: reading.threshold.to_string(),
-            status: reading.status,
-            room_cents: reading.room_cents,
+            rule: evaluation.rule,
+            value: evaluation.value.to_string(),
+            threshold: evaluation.threshold.to_string(),
+            status: evaluation.status,
+            room_cents: evaluation.room_cents,
         }
     }
 }

@@ -90,7 +90,7 @@ pub(super) async fn insert(
              INSERT INTO funded_accounts (user_id, assessment_id, tier_id, profit_split, rules, status) \
              VALUES ($1, $2, $3, $4, $5, 'active') ON CONFLICT (assessment_id) DO NOTHING RETURNING id) \
          INSERT INTO funded_virtual_accounts (funded_account_id, starting_balance_cents, current_balance_cents, \
-             peak_balance_cents, realized_pnl_cents, unrealized_pnl_cents, live_version, readings, updated_at) \
+             peak_balance_cents, realized_pnl_cents, unrealized_pnl_cents, live_version, evaluations, updated_at) \
          SELECT id, $6, $6, $6, 0, 0, 0, $7, $8 FROM account",
         assessment.user_id as _,
         &assessment.id as _,
@@ -98,7 +98,7 @@ pub(super) async fn insert(
         tier.profit_split as _,
         Json(thresholds) as _,
         thresholds.starting_balance_cents,
-        Json(&live.readings) as _,
+        Json(&live.evaluations) as _,
         live.state.at,
     )
     .execute(connection)

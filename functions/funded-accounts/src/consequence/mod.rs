@@ -6,7 +6,7 @@ pub(crate) mod store;
 use std::collections::BTreeMap;
 
 use domain::funded::live::Breach;
-use domain::funded::rules::{Reading, RuleStatus};
+use domain::funded::rules::{RuleEvaluation, RuleStatus};
 use domain::ids::FundedAccountId;
 use domain::market::MarketCalendar;
 use platform::clock::ClockHandle;
@@ -41,7 +41,7 @@ pub(crate) struct Done {
 /// What has to follow from live states.
 #[derive(Debug, Default)]
 struct Findings<'a> {
-    warnings: Vec<(&'a LiveSummary, &'a Reading)>,
+    warnings: Vec<(&'a LiveSummary, &'a RuleEvaluation)>,
     breaches: BTreeMap<FundedAccountId, &'a Breach>,
 }
 
@@ -100,18 +100,19 @@ impl<'a> Findings<'a> {
     }
 }
 
-fn warnings(live: &LiveSummary) -> impl Iterator<Item = (&LiveSummary, &Reading)> {
-    let of_note = |reading: &&Reading| matches!(reading.status, RuleStatus::Warning | RuleStatus::Danger);
+fn warnings(live: &LiveSummary) -> impl Iterator<Item = (&LiveSummary, &RuleEvaluation)> {
+    let of_note =
+        |evaluation: &&RuleEvaluation| matches!(evaluation.status, RuleStatus::Warning | RuleStatus::Danger);
     live.rules
         .iter()
         .filter(of_note)
-        .map(move |reading| (live, reading))
+        .map(move |evaluation| (live, evaluation))
 }
 
 /// What there may be something to do about; the same twice is nothing new.
 fn says(live: &LiveSummary) -> impl PartialEq + use<> {
     let levels: Vec<_> = warnings(live)
-        .map(|(_, reading)| (reading.rule, reading.status))
+        .map(|(_, evaluation)| (evaluation.rule, evaluation.status))
         .collect();
     (
         levels,

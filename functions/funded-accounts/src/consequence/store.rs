@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::funded::live::Breach;
-use domain::funded::rules::Reading;
+use domain::funded::rules::RuleEvaluation;
 use domain::ids::{FundedAccountId, ProfileId, UserId};
 use domain::market::MarketCalendar;
 use sqlx::PgConnection;
@@ -12,15 +12,15 @@ use crate::Error;
 use crate::events::{self, Closure, Owner, Warning};
 use crate::live::store::LiveSummary;
 
-/// Whose account it is, and what it is told.
-struct Told {
+/// An account to which something happened, and at which place of what was found.
+struct AffectedAccount {
     funded_account_id: FundedAccountId,
     user_id: UserId,
     profile_id: Option<ProfileId>,
     position: i64,
 }
 
-impl Told {
+impl AffectedAccount {
     fn owner(&self) -> Owner {
         Owner {
             funded_account_id: self.funded_account_id,
@@ -49,7 +49,7 @@ pub(super) async fn close(
     let sequences: Vec<i64> = breaches.iter().map(|(_, breach)| breach.place.sequence).collect();
     let evidence: Vec<Json<&Breach>> = breaches.iter().map(|(_, breach)| Json(*breach)).collect();
     let closed = sqlx::query_as!(
-        Told,
+        AffectedAccount,
         r#"UPDATE funded_accounts AS account
            SET status = 'closed', closed_at = $6, closure_reason = rule, breach = found.breach
            FROM unnest($1::BIGINT[], $2::TEXT[], $3::BIGINT[], $4::BIGINT[], $5::JSONB[]) WITH ORDINALITY
@@ -71,9 +71,9 @@ pub(super) async fn close(
     .await?;
     name_lowest(connection, &ids, &rules, &evidence).await?;
     let closures: Vec<Closure> = in_order(&closed)
-        .filter_map(|told| {
-            let (_, breach) = at(breaches, told)?;
-            let (owner, breach) = (told.owner(), (*breach).clone());
+        .filter_map(|affected| {
+            let (_, breach) = at(breaches, affected)?;
+            let (owner, breach) = (affected.owner(), (*breach).clone());
             Some(Closure { owner, breach })
         })
         .collect();
@@ -108,7 +108,7 @@ async fn name_lowest(
 /// After danger on a day a warning isn't told any more.
 pub(super) async fn warn(
     connection: &mut PgConnection,
-    warnings: &[(&LiveSummary, &Reading)],
+    warnings: &[(&LiveSummary, &RuleEvaluation)],
 ) -> Result<usize, Error> {
     if warnings.is_empty() {
         return Ok(0);
@@ -119,15 +119,15 @@ pub(super) async fn warn(
         .collect();
     let rules: Vec<String> = warnings
         .iter()
-        .map(|(_, reading)| reading.rule.to_string())
+        .map(|(_, evaluation)| evaluation.rule.to_string())
         .collect();
     let days: Vec<NaiveDate> = warnings.iter().map(|(live, _)| day(live)).collect();
     let levels: Vec<String> = warnings
         .iter()
-        .map(|(_, reading)| reading.status.to_string())
+        .map(|(_, evaluation)| evaluation.status.to_string())
         .collect();
-    let told = sqlx::query_as!(
-        Told,
+    let warned = sqlx::query_as!(
+        AffectedAccount,
         r#"WITH found AS (
                SELECT DISTINCT ON (id, rule, day, level) * FROM unnest($1::BIGINT[], $2::TEXT[], $3::DATE[], $4::TEXT[])
                    WITH ORDINALITY AS found (id, rule, day, level, position)
@@ -156,12 +156,12 @@ pub(super) async fn warn(
     )
     .fetch_all(&mut *connection)
     .await?;
-    let to_tell: Vec<Warning> = in_order(&told)
-        .filter_map(|told| {
-            let (live, reading) = at(warnings, told)?;
+    let to_tell: Vec<Warning> = in_order(&warned)
+        .filter_map(|affected| {
+            let (live, evaluation) = at(warnings, affected)?;
             Some(Warning {
-                owner: told.owner(),
-                reading: (*reading).clone(),
+                owner: affected.owner(),
+                evaluation: (*evaluation).clone(),
                 at: live.state.at,
             })
         })
@@ -175,14 +175,14 @@ fn day(live: &LiveSummary) -> NaiveDate {
 }
 
 /// In the order of what was found.
-fn in_order(told: &[Told]) -> impl Iterator<Item = &Told> {
-    let mut sorted: Vec<&Told> = told.iter().collect();
-    sorted.sort_by_key(|told| told.position);
+fn in_order(affected: &[AffectedAccount]) -> impl Iterator<Item = &AffectedAccount> {
+    let mut sorted: Vec<&AffectedAccount> = affected.iter().collect();
+    sorted.sort_by_key(|account| account.position);
     sorted.into_iter()
 }
 
 /// What was found at a position, which counts from 1.
-fn at<'a, T>(found: &'a [T], told: &Told) -> Option<&'a T> {
-    let index = usize::try_from(told.position).ok()?.checked_sub(1)?;
+fn at<'a, T>(found: &'a [T], affected: &AffectedAccount) -> Option<&'a T> {
+    let index = usize::try_from(affected.position).ok()?.checked_sub(1)?;
     found.get(index)
 }

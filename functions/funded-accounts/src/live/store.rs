@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::funded::FundedAccountStatus;
 use domain::funded::live::{Breach, Live, State};
-use domain::funded::rules::{Reading, RuleStatus};
+use domain::funded::rules::{RuleEvaluation, RuleStatus};
 use domain::funded::thresholds::Thresholds;
 use domain::ids::{CorrelationId, FundedAccountId};
 use platform::aws;
@@ -41,7 +41,7 @@ struct Item {
     attention: String,
     terms: Thresholds,
     state: State,
-    rules: Vec<Reading>,
+    rules: Vec<RuleEvaluation>,
     breach: Option<Breach>,
     /// As JSON, which is a fifth of what its attributes would take.
     history: String,
@@ -183,7 +183,7 @@ impl LiveTable {
             attention: attention(live).name().to_owned(),
             terms: account.thresholds.clone(),
             state: live.state.clone(),
-            rules: live.readings.clone(),
+            rules: live.evaluations.clone(),
             breach: live.breach.clone(),
             history: serde_json::to_string(&live.history).map_err(|error| Error::item(&error))?,
             correlation_id: correlation::current(),
@@ -202,7 +202,7 @@ pub(crate) struct LiveSummary {
     pub(crate) status: FundedAccountStatus,
     pub(crate) terms: Thresholds,
     pub(crate) state: State,
-    pub(crate) rules: Vec<Reading>,
+    pub(crate) rules: Vec<RuleEvaluation>,
     pub(crate) breach: Option<Breach>,
 }
 
@@ -226,7 +226,7 @@ fn unreadable(error: &serde_dynamo::Error) {
 
 /// The worst that a rule says.
 fn attention(live: &Live) -> RuleStatus {
-    let of_rules = live.readings.iter().map(|reading| reading.status);
+    let of_rules = live.evaluations.iter().map(|evaluation| evaluation.status);
     match live.status() {
         FundedAccountStatus::Closed => RuleStatus::Violation,
         FundedAccountStatus::Active => of_rules.max().unwrap_or(RuleStatus::Safe),
@@ -245,7 +245,7 @@ fn read(item: Attributes) -> Result<LiveAccount, Error> {
         thresholds: item.terms,
         live: Live {
             state: item.state,
-            readings: item.rules,
+            evaluations: item.rules,
             breach: item.breach,
             history,
         },

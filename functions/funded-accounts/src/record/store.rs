@@ -2,7 +2,7 @@
 //! `total_withdrawals_cents` is never written here.
 
 use chrono::{DateTime, Utc};
-use domain::funded::rules::{Reading, Rule};
+use domain::funded::rules::{Rule, RuleEvaluation};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -24,18 +24,18 @@ pub(crate) async fn record(connection: &mut PgConnection, states: &[LiveSummary]
     let epochs: Vec<Option<i64>> = places().map(|place| place.map(|place| place.epoch)).collect();
     let sequences: Vec<Option<i64>> = places().map(|place| place.map(|place| place.sequence)).collect();
     let times: Vec<DateTime<Utc>> = all().map(|live| live.state.at).collect();
-    let readings: Vec<Json<&Vec<Reading>>> = all().map(|live| Json(&live.rules)).collect();
+    let evaluations: Vec<Json<&Vec<RuleEvaluation>>> = all().map(|live| Json(&live.rules)).collect();
     let drawdowns: Vec<Decimal> = all().map(drawdown).collect();
     let recorded = sqlx::query_scalar!(
         r#"WITH newest AS (
                SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[], $6::BIGINT[],
                                     $7::BIGINT[], $8::BIGINT[], $9::TIMESTAMPTZ[], $10::JSONB[], $11::NUMERIC[])
-                   AS live (id, version, balance, peak, realized, unrealized, epoch, sequence, at, readings, drawdown)
+                   AS live (id, version, balance, peak, realized, unrealized, epoch, sequence, at, evaluations, drawdown)
            ), recorded AS (
                UPDATE funded_virtual_accounts AS record
                SET live_version = version, current_balance_cents = balance, peak_balance_cents = peak,
                    realized_pnl_cents = realized, unrealized_pnl_cents = unrealized, epoch = newest.epoch,
-                   sequence = newest.sequence, readings = newest.readings, updated_at = at
+                   sequence = newest.sequence, evaluations = newest.evaluations, updated_at = at
                FROM newest WHERE funded_account_id = newest.id AND live_version < version
                RETURNING newest.*
            ), points AS (
@@ -56,7 +56,7 @@ pub(crate) async fn record(connection: &mut PgConnection, states: &[LiveSummary]
         &epochs as _,
         &sequences as _,
         &times,
-        &readings as _,
+        &evaluations as _,
         &drawdowns,
     )
     .fetch_one(connection)
@@ -65,6 +65,9 @@ pub(crate) async fn record(connection: &mut PgConnection, states: &[LiveSummary]
 }
 
 fn drawdown(live: &LiveSummary) -> Decimal {
-    let reading = live.rules.iter().find(|reading| reading.rule == Rule::Drawdown);
-    reading.map(|reading| reading.value).unwrap_or_default()
+    let evaluation = live
+        .rules
+        .iter()
+        .find(|evaluation| evaluation.rule == Rule::Drawdown);
+    evaluation.map(|evaluation| evaluation.value).unwrap_or_default()
 }

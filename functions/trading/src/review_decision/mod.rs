@@ -37,9 +37,7 @@ impl Reviewer for TradingReviewer {
             (MONEY_FLOW_IN_DOUBT, RECORD_NOT_MADE) => self.rule(connection, decision, &Ruling::NotMade).await,
             (MONEY_FLOW_IN_DOUBT, KEEP_STATUS) => self.rule(connection, decision, &Ruling::Settled).await,
             (DEPOSITS_SUSPENDED, RESUME_DEPOSITS) => self.resume_deposits(connection, decision).await,
-            (kind, action) => Ok(Verdict::CantBeApplied(format!(
-                "{action} is nothing that can be done about {kind}"
-            ))),
+            _ => Ok(Verdict::unknown_action(decision)),
         }
     }
 }
@@ -52,7 +50,7 @@ impl TradingReviewer {
         ruling: &Ruling,
     ) -> Result<Verdict, Error> {
         let Some(flow) = decision.subject_id::<MoneyFlowId>("money-flow") else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         Ok(match rule(connection, flow, ruling, self.clock.now()).await? {
             Ruled::Applied => Verdict::Applied,
@@ -73,7 +71,7 @@ impl TradingReviewer {
         decision: &Decision,
     ) -> Result<Verdict, Error> {
         let Some(profile) = decision.subject_id::<ProfileId>("profile") else {
-            return Ok(unknown_subject(decision));
+            return Ok(Verdict::unknown_subject(decision));
         };
         if !account::store::resume_deposits(connection, profile).await? {
             return Ok(Verdict::Superseded("deposits are not suspended".to_owned()));
@@ -85,8 +83,4 @@ impl TradingReviewer {
         events::publish_deposits_resumed(connection, self.clock.now(), resumed).await?;
         Ok(Verdict::Applied)
     }
-}
-
-fn unknown_subject(decision: &Decision) -> Verdict {
-    Verdict::CantBeApplied(format!("there is nothing of the name {}", decision.subject))
 }

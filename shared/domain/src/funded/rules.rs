@@ -63,7 +63,7 @@ impl RuleStatus {
 
 /// What a rule says at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct RuleEvaluation {
     /// The rule.
     pub rule: Rule,
     /// What is used: a share, or cents for the daily loss.
@@ -90,10 +90,10 @@ pub(super) struct Figures {
     pub(super) reference_cents: i64,
 }
 
-/// The readings of every rule that the account has, in their order of naming: of two that are violated at once, the first
+/// The evaluations of every rule that the account has, in their order of naming: of two that are violated at once, the first
 /// is named.
-pub(super) fn readings(thresholds: &Thresholds, figures: &Figures) -> Vec<Reading> {
-    let readings = [
+pub(super) fn evaluations(thresholds: &Thresholds, figures: &Figures) -> Vec<RuleEvaluation> {
+    let evaluations = [
         Some(drawdown(thresholds, figures)),
         thresholds
             .daily_loss_limit_cents
@@ -101,10 +101,10 @@ pub(super) fn readings(thresholds: &Thresholds, figures: &Figures) -> Vec<Readin
         Some(risk_per_trade(thresholds, figures)),
         (figures.balance_cents <= 0).then(|| no_balance(figures)),
     ];
-    readings.into_iter().flatten().collect()
+    evaluations.into_iter().flatten().collect()
 }
 
-fn drawdown(thresholds: &Thresholds, figures: &Figures) -> Reading {
+fn drawdown(thresholds: &Thresholds, figures: &Figures) -> RuleEvaluation {
     let share = thresholds.max_drawdown.as_decimal();
     let start = Decimal::from(thresholds.starting_balance_cents);
     let peak = Decimal::from(figures.peak_cents);
@@ -122,10 +122,10 @@ fn drawdown(thresholds: &Thresholds, figures: &Figures) -> Reading {
     of_share(Rule::Drawdown, used.max(Decimal::ZERO), allowed, base)
 }
 
-fn daily_loss(limit_cents: i64, figures: &Figures) -> Reading {
+fn daily_loss(limit_cents: i64, figures: &Figures) -> RuleEvaluation {
     let lost = Decimal::from(figures.reference_cents) - Decimal::from(figures.equity_cents);
     let (used, allowed) = (lost.max(Decimal::ZERO), Decimal::from(limit_cents));
-    Reading {
+    RuleEvaluation {
         rule: Rule::DailyLoss,
         value: used,
         threshold: allowed,
@@ -134,7 +134,7 @@ fn daily_loss(limit_cents: i64, figures: &Figures) -> Reading {
     }
 }
 
-fn risk_per_trade(thresholds: &Thresholds, figures: &Figures) -> Reading {
+fn risk_per_trade(thresholds: &Thresholds, figures: &Figures) -> RuleEvaluation {
     let balance = Decimal::from(figures.balance_cents.max(0));
     let allowed = thresholds.max_risk_per_trade.as_decimal() * balance;
     let used = Decimal::from(figures.risk_cents);
@@ -142,8 +142,8 @@ fn risk_per_trade(thresholds: &Thresholds, figures: &Figures) -> Reading {
 }
 
 /// Nothing can be divided by it, and nothing is left to trade with.
-fn no_balance(figures: &Figures) -> Reading {
-    Reading {
+fn no_balance(figures: &Figures) -> RuleEvaluation {
+    RuleEvaluation {
         rule: Rule::Balance,
         value: Decimal::from(figures.balance_cents),
         threshold: Decimal::ZERO,
@@ -152,15 +152,15 @@ fn no_balance(figures: &Figures) -> Reading {
     }
 }
 
-/// A reading that is shown as a share of `base`; of an amount of nothing, nothing is a share.
-fn of_share(rule: Rule, used: Decimal, allowed: Decimal, base: Decimal) -> Reading {
+/// An evaluation that is shown as a share of `base`; of an amount of nothing, nothing is a share.
+fn of_share(rule: Rule, used: Decimal, allowed: Decimal, base: Decimal) -> RuleEvaluation {
     let share = |amount: Decimal| {
         let share = amount.checked_div(base).unwrap_or_default();
         share
             .round_dp_with_strategy(SHOWN_PLACES, RoundingStrategy::MidpointNearestEven)
             .normalize()
     };
-    Reading {
+    RuleEvaluation {
         rule,
         value: share(used),
         threshold: share(allowed),
@@ -190,10 +190,14 @@ mod tests {
     }
 
     fn of(thresholds: &Thresholds, figures: &Figures, rule: Rule) -> Option<(String, RuleStatus, i64)> {
-        let reading = readings(thresholds, figures)
+        let evaluation = evaluations(thresholds, figures)
             .into_iter()
-            .find(|reading| reading.rule == rule)?;
-        Some((reading.value.to_string(), reading.status, reading.room_cents))
+            .find(|evaluation| evaluation.rule == rule)?;
+        Some((
+            evaluation.value.to_string(),
+            evaluation.status,
+            evaluation.room_cents,
+        ))
     }
 
     #[test]
@@ -289,7 +293,7 @@ mod tests {
             ..flat(10_000_000)
         };
         assert_eq!(
-            of(&thresholds, &up, Rule::Drawdown).map(|reading| reading.0),
+            of(&thresholds, &up, Rule::Drawdown).map(|evaluation| evaluation.0),
             Some("0".to_owned())
         );
         let down = Figures {
@@ -297,7 +301,7 @@ mod tests {
             ..flat(10_000_000)
         };
         assert_eq!(
-            of(&thresholds, &down, Rule::Drawdown).map(|reading| reading.0),
+            of(&thresholds, &down, Rule::Drawdown).map(|evaluation| evaluation.0),
             Some("0.2".to_owned())
         );
     }

@@ -30,6 +30,19 @@ pub enum Verdict {
     Superseded(String),
 }
 
+impl Verdict {
+    /// The subject isn't the name of anything that a review of this kind is about.
+    pub fn unknown_subject(decision: &Decision) -> Self {
+        Self::CantBeApplied(format!("there is nothing of the name {}", decision.subject))
+    }
+
+    /// The action is none of those of this kind.
+    pub fn unknown_action(decision: &Decision) -> Self {
+        let Decision { action, kind, .. } = decision;
+        Self::CantBeApplied(format!("{action} is nothing that can be done about {kind}"))
+    }
+}
+
 /// An area that applies decisions.
 pub trait Reviewer: FromEnvironment + 'static {
     /// Why a decision wasn't applied. A rejection opens the review again, with the error's text as the reason; after

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::FundedAccountStatus;
-use super::rules::{Figures, Reading, Rule, RuleStatus, readings};
+use super::rules::{Figures, Rule, RuleEvaluation, RuleStatus, evaluations};
 use super::snapshot::{OpenPosition, Place, Snapshot, SnapshotRefused};
 use super::thresholds::Thresholds;
 
@@ -26,7 +26,7 @@ pub struct Live {
     /// What is shown.
     pub state: State,
     /// What each rule says.
-    pub readings: Vec<Reading>,
+    pub evaluations: Vec<RuleEvaluation>,
     /// Why it was closed.
     pub breach: Option<Breach>,
     /// What it was computed from.
@@ -119,7 +119,7 @@ struct Folded {
     extremes: Extremes,
     /// The newest, or the first that violates a rule.
     last: Entry,
-    readings: Vec<Reading>,
+    evaluations: Vec<RuleEvaluation>,
     breach: Option<Breach>,
 }
 
@@ -146,7 +146,7 @@ impl Live {
                 unrealized_pnl_cents: 0,
                 positions: Some(Vec::new()),
             },
-            readings: readings(thresholds, &base.figures(start, start, 0)),
+            evaluations: evaluations(thresholds, &base.figures(start, start, 0)),
             breach: None,
             history: History {
                 base,
@@ -218,7 +218,7 @@ impl Live {
         let positions = self.state.positions.clone();
         let computed = self.computed(thresholds, self.history.window.clone(), positions);
         computed.unwrap_or_else(|| Live {
-            readings: self.readings_of_base(thresholds),
+            evaluations: self.evaluations_of_base(thresholds),
             ..self.clone()
         })
     }
@@ -290,7 +290,7 @@ impl Live {
                 unrealized_pnl_cents: last.equity_cents.saturating_sub(last.balance_cents),
                 positions: if breach.is_some() { None } else { positions },
             },
-            readings: folded.readings,
+            evaluations: folded.evaluations,
             breach,
             history: History { base, window },
         })
@@ -300,7 +300,7 @@ impl Live {
     fn emptied(self, thresholds: &Thresholds) -> Live {
         let base = self.history.base;
         Live {
-            readings: self.readings_of_base(thresholds),
+            evaluations: self.evaluations_of_base(thresholds),
             state: State {
                 current_balance_cents: base.balance_cents,
                 peak_balance_cents: base.peak_cents,
@@ -319,9 +319,9 @@ impl Live {
         }
     }
 
-    fn readings_of_base(&self, thresholds: &Thresholds) -> Vec<Reading> {
+    fn evaluations_of_base(&self, thresholds: &Thresholds) -> Vec<RuleEvaluation> {
         let base = &self.history.base;
-        readings(
+        evaluations(
             thresholds,
             &base.figures(base.balance_cents, base.equity_cents, 0),
         )
@@ -356,23 +356,23 @@ impl Extremes {
         let (newest, earlier) = window.split_last()?;
         for entry in earlier {
             self.step(thresholds, entry);
-            let readings = self.readings(thresholds, entry);
-            if let Some(breach) = self.breach(entry, &readings) {
+            let evaluations = self.evaluations(thresholds, entry);
+            if let Some(breach) = self.breach(entry, &evaluations) {
                 return Some(Folded {
                     extremes: self,
                     last: entry.clone(),
-                    readings,
+                    evaluations,
                     breach: Some(breach),
                 });
             }
         }
         self.step(thresholds, newest);
-        let readings = self.readings(thresholds, newest);
+        let evaluations = self.evaluations(thresholds, newest);
         Some(Folded {
             extremes: self,
             last: newest.clone(),
-            breach: self.breach(newest, &readings),
-            readings,
+            breach: self.breach(newest, &evaluations),
+            evaluations,
         })
     }
 
@@ -391,8 +391,8 @@ impl Extremes {
         self.folded = Some(entry.place);
     }
 
-    fn readings(&self, thresholds: &Thresholds, entry: &Entry) -> Vec<Reading> {
-        readings(
+    fn evaluations(&self, thresholds: &Thresholds, entry: &Entry) -> Vec<RuleEvaluation> {
+        evaluations(
             thresholds,
             &self.figures(entry.balance_cents, entry.equity_cents, entry.risk_cents),
         )
@@ -409,10 +409,10 @@ impl Extremes {
         }
     }
 
-    fn breach(&self, entry: &Entry, readings: &[Reading]) -> Option<Breach> {
-        let violated = readings
+    fn breach(&self, entry: &Entry, evaluations: &[RuleEvaluation]) -> Option<Breach> {
+        let violated = evaluations
             .iter()
-            .find(|reading| reading.status == RuleStatus::Violation)?;
+            .find(|evaluation| evaluation.status == RuleStatus::Violation)?;
         Some(Breach {
             rule: violated.rule,
             value: violated.value,

@@ -71,7 +71,7 @@ fn the_newest_snapshot_is_the_state_and_the_peak_remains() {
 fn an_accounts_first_peak_is_its_start() {
     // $95,000 of $100,000 is a drawdown of 5 %.
     let live = after(&usual(DrawdownKind::Trailing), &[flat(1, 9_500_000)]);
-    assert_eq!(live.readings[0].value.to_string(), "0.05");
+    assert_eq!(live.evaluations[0].value.to_string(), "0.05");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_day_begins_with_the_equity_of_the_last_one_in_its_zone() {
         &[begin.clone(), evening.clone(), next_day.clone(), same_day.clone()],
     );
     assert_eq!(
-        live.readings[1].value.to_string(),
+        live.evaluations[1].value.to_string(),
         "300000",
         "of the reference 102,000"
     );
@@ -253,7 +253,7 @@ fn a_day_begins_with_the_equity_of_the_last_one_in_its_zone() {
     let midnight = at(5, "2026-10-25T23:00:00Z", 9_899_999);
     let anew = after(&thresholds, &[begin, evening, next_day, same_day, midnight]);
     assert_eq!(
-        (anew.status(), anew.readings[1].value.to_string()),
+        (anew.status(), anew.evaluations[1].value.to_string()),
         (FundedAccountStatus::Active, "1".to_owned())
     );
 }
@@ -329,7 +329,7 @@ fn other_thresholds_are_measured_on_the_same_snapshots() {
     let held = live.held_to(&stricter);
     assert_eq!(held.breach.map(|breach| breach.place.sequence), Some(1));
     assert_eq!(
-        opened(&usual).held_to(&stricter).readings[0]
+        opened(&usual).held_to(&stricter).evaluations[0]
             .threshold
             .to_string(),
         "0.04"
@@ -385,7 +385,7 @@ proptest! {
         }).collect();
         for thresholds in kinds() {
             let (with, without) = (after(&thresholds, &debited), after(&thresholds, &history));
-            prop_assert_eq!(with.readings, without.readings);
+            prop_assert_eq!(with.evaluations, without.evaluations);
             prop_assert_eq!(with.state, without.state);
             prop_assert_eq!(with.breach, without.breach);
         }
