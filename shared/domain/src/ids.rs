@@ -2,8 +2,8 @@
 //! here.
 //!
 //! Our own ids are positive numbers and numbers in JSON. Ids of outside systems are texts of at most
-//! [`OUTSIDE_ID_MAX_BYTES`] visible ASCII characters; one may hold `/` or `?`, so whoever puts it in a URL
-//! encodes it.
+//! [`OUTSIDE_ID_MAX_BYTES`] visible ASCII characters, or [`SHORT_ID_MAX_BYTES`] where the outside system has less; one may
+//! hold `/` or `?`, so whoever puts it in a URL encodes it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +16,8 @@ use crate::stored::stored_as;
 
 /// The longest id of an outside system.
 pub const OUTSIDE_ID_MAX_BYTES: usize = 128;
+/// The longest id of the auction's systems.
+pub const SHORT_ID_MAX_BYTES: usize = 64;
 
 /// Why something isn't an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -26,6 +28,9 @@ pub enum InvalidId {
     /// Empty, too long, or with a character other than visible ASCII.
     #[error("an id must be 1 to 128 visible ASCII characters")]
     NotVisibleAscii,
+    /// The same for an id of the auction's systems.
+    #[error("an id must be 1 to 64 visible ASCII characters")]
+    NotShortVisibleAscii,
     /// Not a UUID.
     #[error("an id must be a UUID")]
     NotUuid,
@@ -86,18 +91,24 @@ macro_rules! typed_id {
     };
 }
 
-/// Makes an id that another system gave: a text of visible ASCII.
+/// Makes an id that another system gave: a text of visible ASCII. A `short` one has fewer characters.
 macro_rules! outside_id {
     ($(#[$documentation:meta])* $name:ident) => {
+        outside_id! { @checked check_outside_id, "1 to 128", $(#[$documentation])* $name }
+    };
+    ($(#[$documentation:meta])* short $name:ident) => {
+        outside_id! { @checked check_short_id, "1 to 64", $(#[$documentation])* $name }
+    };
+    (@checked $check:ident, $length:literal, $(#[$documentation:meta])* $name:ident) => {
         $(#[$documentation])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// The id of a text, if that is 1 to 128 visible ASCII characters.
+            #[doc = concat!("The id of a text, if that is ", $length, " visible ASCII characters.")]
             pub fn parse(id: &str) -> Result<$name, InvalidId> {
-                check_outside_id(id)?;
+                $check(id)?;
                 Ok($name(id.to_owned()))
             }
 
@@ -125,7 +136,7 @@ macro_rules! outside_id {
             type Error = InvalidId;
 
             fn try_from(id: String) -> Result<$name, InvalidId> {
-                check_outside_id(&id)?;
+                $check(&id)?;
                 Ok($name(id))
             }
         }
@@ -280,6 +291,44 @@ outside_id! {
     /// A trader's examination, which the assessment system names.
     AssessmentId
 }
+
+typed_id! {
+    /// A car dealer.
+    DealerId
+}
+typed_id! {
+    /// A bill put on a dealer's account.
+    BillId
+}
+
+outside_id! {
+    /// A dealer as the auction's systems know it.
+    short CmeClientId
+}
+outside_id! {
+    /// A deal of the auction, in which a dealer bought a car.
+    short DealId
+}
+outside_id! {
+    /// A client in Billing: one account of a dealer.
+    BillingClientId
+}
+outside_id! {
+    /// The payer of a client in Billing.
+    BillingPayerId
+}
+outside_id! {
+    /// The contract of a client in Billing.
+    BillingContractId
+}
+outside_id! {
+    /// A bill in Billing.
+    BillingBillId
+}
+outside_id! {
+    /// A payment in Billing, or the reversal of one.
+    BillingPaymentId
+}
 outside_id! {
     /// A user at DriveWealth.
     DriveWealthUserId
@@ -367,11 +416,21 @@ uuid_id! {
 }
 
 fn check_outside_id(id: &str) -> Result<(), InvalidId> {
-    let fits = (1..=OUTSIDE_ID_MAX_BYTES).contains(&id.len());
-    if fits && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if is_visible_ascii(id, OUTSIDE_ID_MAX_BYTES) {
         return Ok(());
     }
     Err(InvalidId::NotVisibleAscii)
+}
+
+fn check_short_id(id: &str) -> Result<(), InvalidId> {
+    if is_visible_ascii(id, SHORT_ID_MAX_BYTES) {
+        return Ok(());
+    }
+    Err(InvalidId::NotShortVisibleAscii)
+}
+
+fn is_visible_ascii(id: &str, max_bytes: usize) -> bool {
+    (1..=max_bytes).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -427,6 +486,20 @@ mod tests {
             );
         }
         assert!(serde_json::from_str::<PlaidAccountId>("7").is_err());
+    }
+
+    #[test]
+    fn ids_of_the_auction_are_shorter() {
+        let longest = "x".repeat(SHORT_ID_MAX_BYTES);
+        assert_eq!(CmeClientId::parse(&longest).map(|id| id.as_str().len()), Ok(64));
+        for text in [format!("{longest}x"), String::new(), "\u{421}ME-1".to_owned()] {
+            assert_eq!(
+                CmeClientId::parse(&text),
+                Err(InvalidId::NotShortVisibleAscii),
+                "{text}"
+            );
+            assert_eq!(DealId::try_from(text), Err(InvalidId::NotShortVisibleAscii));
+        }
     }
 
     #[test]

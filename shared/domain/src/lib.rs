@@ -17,10 +17,12 @@
 //! | [`stored`] | how these types are stored |
 //! | [`funded`] | the rules of funded accounts, and their live state |
 //! | [`lookup`] | when an unknown outcome is looked up again |
+//! | [`trading`], [`commissions`], [`wallets`], [`dealers`] | the rules of an area |
 
 pub mod clock;
 pub mod commissions;
 pub mod currency;
+pub mod dealers;
 mod exact;
 pub mod funded;
 pub mod ids;
