@@ -12,12 +12,14 @@ use crate::{
     clock::LocalClock,
     options::Options,
     progress::Progress,
-    sandboxes::{EventSink, SandboxOptions, Sandboxes},
+    sandboxes::{EventSink, PaymentTopic, SandboxOptions, Sandboxes},
     template::{NAME_PREFIX, Template},
 };
 
 /// The queue of DriveWealth's events.
 const DRIVEWEALTH_EVENTS: &str = "drivewealth-events";
+/// The topic on which Billing tells payments.
+const BILLING_PAYMENTS: &str = "billing.payments";
 /// The variable of the database's address.
 pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 
@@ -376,7 +378,8 @@ async fn brokers(
     Ok((brokers, Some(kafka)))
 }
 
-/// Starts the stand-ins of the outside parties; DriveWealth's events go to the queue that the template has for them.
+/// Starts the stand-ins of the outside parties; DriveWealth's events go to the queue that the template has for them, and
+/// Billing's payments to their topic.
 pub(super) async fn start_sandboxes(
     options: &Options,
     connections: &Connections,
@@ -391,11 +394,16 @@ pub(super) async fn start_sandboxes(
         client: connections.sqs.clone(),
         queue_url: url.clone(),
     });
+    let payments = PaymentTopic {
+        brokers: connections.kafka_brokers.clone(),
+        topic: BILLING_PAYMENTS.to_owned(),
+    };
     let state = options.keep_state.then(|| options.state.clone());
     Sandboxes::start(SandboxOptions {
         listener: Some(listener),
         smtp: Some(smtp),
         events,
+        payments: Some(payments),
         state,
         clock: clock.clone(),
     })

@@ -28,7 +28,8 @@ use crate::{
     running::Running,
     runtime::{InvocationResult, Logs, Runtime, Settings},
     sandboxes::{
-        DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes, StripeSandbox,
+        BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox,
+        Sandboxes, StripeSandbox,
     },
     sources::{
         self, Sources,
@@ -315,6 +316,11 @@ impl LocalCloud {
     /// The sandbox of Stripe.
     pub fn stripe(&self) -> StripeSandbox {
         self.sandboxes.stripe()
+    }
+
+    /// The sandbox of Billing.
+    pub fn billing(&self) -> BillingSandbox {
+        self.sandboxes.billing()
     }
 
     /// The mails that were sent.

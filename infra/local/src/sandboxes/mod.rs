@@ -1,10 +1,11 @@
-//! The sandboxes of the outside parties: DriveWealth, Plaid, Stripe, Firebase and the European Central Bank, behind one
-//! listener on the loopback interface, and a mail server that catches mails on a port of its own.
+//! The sandboxes of the outside parties: DriveWealth, Plaid, Stripe, Billing, Firebase and the European Central Bank, behind
+//! one listener on the loopback interface, and a mail server that catches mails on a port of its own.
 //!
 //! They behave like the real ones as far as Moneta uses them, and can be made to fail. A test drives them through the
 //! handles, a person with curl: `GET /` on the listener lists what there is, and each sandbox's module describes its
 //! routes under `/control`.
 
+pub mod billing;
 mod call;
 pub mod drivewealth;
 pub mod ecb;
@@ -21,6 +22,7 @@ pub mod stripe;
 #[cfg(test)]
 mod tests;
 
+pub use billing::{BillingSandbox, PaymentTopic};
 pub use drivewealth::DriveWealthSandbox;
 pub use ecb::EcbSandbox;
 pub use firebase::FirebaseSandbox;
@@ -49,6 +51,8 @@ pub struct SandboxOptions {
     pub smtp: Option<TcpListener>,
     /// Where DriveWealth's events go; nowhere if missing.
     pub events: Option<EventSink>,
+    /// Where Billing tells payments; nowhere if missing.
+    pub payments: Option<PaymentTopic>,
     /// The state directory: what the sandboxes hold is kept there as JSON, with the service account's key.
     pub state: Option<PathBuf>,
     /// The clock that all of them go by.
@@ -72,6 +76,7 @@ struct Parties {
     firebase: FirebaseSandbox,
     ecb: EcbSandbox,
     stripe: StripeSandbox,
+    billing: BillingSandbox,
     mail: MailSandbox,
 }
 
@@ -113,6 +118,12 @@ impl Sandboxes {
             firebase: FirebaseSandbox::start(&account, token_uri.clone(), file("firebase.json"), clock())?,
             ecb: EcbSandbox::start(file("ecb.json"), clock())?,
             stripe: StripeSandbox::start(format!("{url}/stripe"), file("stripe.json"), clock())?,
+            billing: BillingSandbox::start(
+                format!("{url}/billing"),
+                options.payments.clone(),
+                file("billing.json"),
+                clock(),
+            )?,
             mail: MailSandbox::start(file("mail.json"), clock())?,
         };
         let mail_server = MailServer::start(smtp, parties.mail.clone())?;
@@ -155,6 +166,11 @@ impl Sandboxes {
         self.parties.stripe.clone()
     }
 
+    /// The Billing sandbox.
+    pub fn billing(&self) -> BillingSandbox {
+        self.parties.billing.clone()
+    }
+
     /// The mail catcher.
     pub fn mail(&self) -> MailSandbox {
         self.parties.mail.clone()
@@ -176,6 +192,8 @@ impl Sandboxes {
             ("FIREBASE_SECRET", self.firebase_secret.clone()),
             ("STRIPE_API_BASE", format!("{}/stripe", self.url)),
             ("STRIPE_SECRET", self.parties.stripe.secret()),
+            ("BILLING_API_BASE", format!("{}/billing", self.url)),
+            ("BILLING_SECRET", BillingSandbox::secret()),
             ("RATES_FEED_URL", format!("{}/ecb{}", self.url, ecb::FEED_PATH)),
             ("SMTP_HOST", "127.0.0.1".to_owned()),
             ("SMTP_PORT", self.mail_server.port.to_string()),
@@ -201,6 +219,7 @@ impl Sandboxes {
         self.parties.plaid.close();
         self.parties.firebase.close();
         self.parties.ecb.close();
+        self.parties.billing.close();
         self.parties.mail.close();
     }
 }

@@ -25,6 +25,7 @@ The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
   /plaid         Plaid: balances of bank accounts
   /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
   /stripe        Stripe: customers, checkout sessions with a page, saved cards, payments, refunds, webhooks
+  /billing       Billing: clients, payers, contracts, bills with their PDFs, and the payments that it tells on a topic
   /ecb           the European Central Bank: the euro's reference rates (GET /ecb/stats/eurofxref/eurofxref-daily.xml)
   /mail          the mails that were sent (by SMTP, to a port of its own)
 
@@ -42,6 +43,10 @@ What they hold, and how to drive them or let them fail:
   POST /control/stripe/intents/{id}/authenticate {\"succeeds\": true}
   POST /control/stripe/methods/{id}/decline      {\"decline_code\": \"insufficient_funds\"}
   POST /control/stripe/webhooks                  {\"endpoint\": \"http://…\", \"hold\": false, \"repeat\": 0, \"delay_ms\": 0}
+  GET  /control/billing                          everything it holds
+  POST /control/billing/payments                 {\"client_id\", \"bill_id\": null, \"amount\"}
+  POST /control/billing/payments/{id}/reverse    {\"amount\": null}
+  POST /control/billing/messages                 {\"hold\": false, \"repeat\": 0}
   GET  /control/ecb                              the day and its rates
   POST /control/ecb/rates                        {\"currency\": \"USD\", \"rate\": \"1.0845\"}
   POST /control/ecb/date                         {\"date\": \"2026-11-24\"}
@@ -113,6 +118,7 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
         ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
         ["mail", path @ ..] => parties.mail.pages(&call(path)),
+        ["billing", path @ ..] => detached(&parties.billing, call(path)).await,
         ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
         ["stripe", "control", path @ ..] | ["control", "stripe", path @ ..] => {
             control(&parties.stripe, &call(path)).await
@@ -121,6 +127,7 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["control", "drivewealth", path @ ..] => control(&parties.drivewealth, &call(path)).await,
         ["control", "plaid", path @ ..] => control(&parties.plaid, &call(path)).await,
         ["control", "firebase", path @ ..] => control(&parties.firebase, &call(path)).await,
+        ["control", "billing", path @ ..] => control(&parties.billing, &call(path)).await,
         ["control", "mail", path @ ..] => parties.mail.control(&call(path)),
         ["control", "ecb", path @ ..] => control(&parties.ecb, &call(path)).await,
         _ => Reply::control_error(404, "GET / lists what there is"),
