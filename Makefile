@@ -19,7 +19,7 @@ up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
 	@$(BUILD)
 	@$(CLOUD) up --no-build --on-ready $(BINARIES)/first_customer
 
-demo: prerequisites ## Deposits, withdrawals, payments, commissions and notifications, shown step by step and checked
+demo: prerequisites ## Deposits, withdrawals, payments, commissions, notifications and dealers, shown step by step and checked
 	@$(BUILD)
 	@$(BINARIES)/demo
 

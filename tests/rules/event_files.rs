@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::{
-    Fixture, Result, Suite, Tester, billing::VISA, ensure_eq, options, root, run_suites, scenarios,
+    Fixture, Result, Suite, Tester,
+    billing::VISA,
+    dealers::{Dealer, company, dealers_service},
+    ensure_eq, options, root, run_suites, scenarios,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +45,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
     let withdrawal = wallets(&fixture).await?;
     let session = billing(&fixture, &customer).await?;
     traders(&fixture).await?;
+    dealers(&fixture).await?;
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
@@ -110,6 +114,28 @@ async fn traders(fixture: &Fixture) -> Result {
     closed
         .is_recorded("the record is closed", |record| record["status"] == "closed")
         .await?;
+    Ok(())
+}
+
+/// The dealer of the files, whose COMMISSION account is the first client that Billing has, and their bills: one that is paid
+/// on, and one that is voided.
+async fn dealers(fixture: &Fixture) -> Result {
+    let dealer = Dealer {
+        name: "CME-1001".to_owned(),
+        api: fixture.api(Some(dealers_service()))?,
+    };
+    dealer.register(&company()).await?.expect(201)?;
+    dealer.account_reaches("COMMISSION", "ready").await?;
+    ensure_eq!(fixture.billing_client(&dealer, "COMMISSION").await?, "C-00000001");
+    for (bill, deal) in [(1, "deal-1001"), (2, "deal-1003")] {
+        let billed = dealer.bill_reward(deal, 150_000_000).await?.expect(201)?;
+        ensure_eq!(
+            billed.number("bill_id")?,
+            bill,
+            "the bill that the files speak of"
+        );
+        dealer.bill_reaches(bill, "issued").await?;
+    }
     Ok(())
 }
 

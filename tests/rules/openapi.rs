@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 7] = [
+const FOUND_AGAIN: [(&str, &str); 11] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
@@ -104,6 +104,19 @@ const FOUND_AGAIN: [(&str, &str); 7] = [
     ("POST /webhooks/stripe", "the event's id"),
     ("POST /notifications/read", "what is read stays read"),
     ("POST /clients", "the client's external_ref"),
+    ("POST /dealers", "the dealer's cme_client_id"),
+    (
+        "POST /dealers/{cme_client_id}/fast-buyout",
+        "the dealer's accounts",
+    ),
+    (
+        "POST /dealers/{cme_client_id}/bills",
+        "the deal's one live bill of the operation",
+    ),
+    (
+        "POST /dealers/{cme_client_id}/bills/{bill_id}/void",
+        "what is voided stays voided",
+    ),
     (
         "POST /clients/{client_id}/wallets",
         "the client's one wallet in the currency",

@@ -155,6 +155,8 @@ impl Fixture {
         self.cloud.plaid().clear_faults();
         self.cloud.firebase().clear_faults();
         self.cloud.ecb().clear_faults();
+        self.cloud.billing().clear_faults();
+        self.cloud.billing().reset_messages();
         self.cloud.mail().clear_faults();
         self.cloud.ecb().reset();
         self.cloud.stripe().clear_faults();

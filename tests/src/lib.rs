@@ -10,6 +10,7 @@ pub mod billing;
 pub mod broker;
 pub mod customers;
 mod database;
+pub mod dealers;
 mod eventually;
 mod fixture;
 pub mod funded;

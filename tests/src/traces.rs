@@ -43,6 +43,12 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'funded_accounts', count(*) FROM funded_accounts \
      UNION ALL SELECT 'funded_accounts that are closed', count(*) FROM funded_accounts WHERE status = 'closed' \
      UNION ALL SELECT 'funded_account_restorations', count(*) FROM funded_account_restorations \
+     UNION ALL SELECT 'dealers', count(*) FROM dealers \
+     UNION ALL SELECT 'versions of requisites', COALESCE(sum(requisite_version), 0) FROM dealers \
+     UNION ALL SELECT 'dealer_accounts', count(*) FROM dealer_accounts \
+     UNION ALL SELECT 'bills', count(*) FROM bills \
+     UNION ALL SELECT 'bills that are voided', count(*) FROM bills WHERE voided_at IS NOT NULL \
+     UNION ALL SELECT 'dealer_payments', count(*) FROM dealer_payments \
      UNION ALL SELECT 'review_history', count(*) FROM review_history \
      UNION ALL SELECT 'admin_audit', count(*) FROM admin_audit \
      UNION ALL SELECT 'billing_discrepancies', count(*) FROM billing_discrepancies ORDER BY 1";

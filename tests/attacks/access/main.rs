@@ -6,6 +6,7 @@
 
 mod admin;
 mod app;
+mod dealers;
 mod funded_accounts;
 mod wallets;
 mod webhooks;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         app::scenarios(),
         funded_accounts::scenarios(),
         wallets::scenarios(),
+        dealers::scenarios(),
         webhooks::scenarios(),
     ];
     run_suites([Suite::new("access", options(), files)])
@@ -99,6 +101,7 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
         .chain(admin::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(wallets::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(funded_accounts::ROWS.iter().map(|row| row.route.to_owned()))
+        .chain(dealers::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(webhooks::ROUTES.iter().map(|route| (*route).to_owned()))
         .collect();
     ensure!(!template.is_empty(), "the template has no routes");
@@ -120,7 +123,9 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
 async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     let customer = app::Owner::register(fixture).await?;
     let owner = wallets::Owner::register(fixture).await?;
+    let dealer = dealers::Owner::register(fixture).await?;
     let waiting = admin::Waiting::open(fixture).await?;
+    let of_dealers = dealers::ROWS.iter().map(|row| row.request(&dealer));
     let of_operators = admin::ROWS.iter().map(|row| row.request(&waiting));
     let of_app = app::ROWS.iter().map(|row| row.request(&customer));
     let of_wallets = wallets::ROWS.iter().map(|row| row.request(&owner));
@@ -129,6 +134,7 @@ async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     Ok(of_app
         .chain(of_wallets)
         .chain(of_traders)
+        .chain(of_dealers)
         .chain(of_operators)
         .collect())
 }

@@ -372,7 +372,7 @@ async fn path_that_does_not_fit_is_not_found(fixture: Arc<Fixture>) -> Result {
             for value in values::of_path(&name, &schema)? {
                 let mut segments: Vec<&str> = good.split('/').collect();
                 *segments.get_mut(position).context("the path is shorter")? = &value;
-                operation.path = segments.join("/");
+                operation.path = segments.join("/") + &operation.query;
                 let answer = caller.send(&operation, body.clone()).await?;
                 let sent: String = operation.path.chars().take(120).collect();
                 ensure_eq!(answer.status, 404, "{} {sent}: {}", operation.method, answer.text);
@@ -471,12 +471,8 @@ async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> Result {
                 .api
                 .get(&format!("{}?cursor={cursor}", operation.path))
                 .await?;
-            refused(
-                &answer,
-                400,
-                "cursor",
-                &format!("{operation} with the cursor {what}"),
-            )
+            let place = format!("{operation} with the cursor {what}");
+            refused(&answer, 400, "cursor", &place)
         };
         for (what, cursor) in forged {
             check(cursor, what).await?;
@@ -490,6 +486,7 @@ async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> Result {
             "/billing/commissions",
             "/clients/{client_id}/payments",
             "/admin/reviews",
+            "/dealers/{cme_client_id}/bills",
         ]
         .contains(&operation.route.as_str())
         {

@@ -6,14 +6,21 @@ use anyhow::{Context, ensure};
 use end_to_end::{
     Answer, Api, Fixture, Result, Tester,
     billing::{VISA, setup_request},
+    dealers::{Dealer, company, registration},
     ensure_eq,
     traces::routes,
 };
 use serde_json::{Value, json};
 
+use crate::values;
+
 pub(crate) const JSON: &str = "application/json";
 /// Fields that stand in the place of another, which a good body has.
-const INSTEAD: [(&str, &str); 2] = [("receiver_amount", "amount"), ("up_to", "ids")];
+const INSTEAD: [(&str, &str); 3] = [
+    ("receiver_amount", "amount"),
+    ("up_to", "ids"),
+    ("deal_price", "amount"),
+];
 
 /// An operation.
 pub(crate) struct Operation {
@@ -26,6 +33,8 @@ pub(crate) struct Operation {
     pub(crate) parts: Vec<(String, Value)>,
     /// The parameters of its query, with their schemas.
     pub(crate) parameters: Vec<(String, Value)>,
+    /// What its query has to have, with a question mark; mostly nothing.
+    pub(crate) query: String,
     /// A body that it would take were nothing changed in it, or none when it takes none.
     pub(crate) body: Option<Value>,
     /// The places in that body where a value stands.
@@ -64,6 +73,8 @@ pub(crate) struct Caller {
     invoice: i64,
     account: i64,
     review: i64,
+    dealer: Dealer,
+    bill: i64,
 }
 
 impl Caller {
@@ -73,7 +84,7 @@ impl Caller {
         let tester = fixture.customer().await?;
         let trader = fixture.trader().await?;
         let api = fixture.api(Some(json!({
-            "profile_id": tester.customer.profile_id, "user_id": trader.user_id, "scope": "wallets internal",
+            "profile_id": tester.customer.profile_id, "user_id": trader.user_id, "scope": "wallets dealers internal",
             "groups": ["admin"], "sub": "operator",
         })))?;
         let (client, wallet) = new_client(&api).await?;
@@ -88,12 +99,16 @@ impl Caller {
         let withdrawal = withdrawn.body["transaction_id"]
             .as_str()
             .context("no transaction")?;
+        let dealer = fixture.dealer_with_fast_buyout().await?;
+        let bill = dealer.owes_issued(100).await?;
         let session = tester.checkout().await?;
         fixture.cloud.stripe().complete_checkout(&session, VISA)?;
         let method = tester.add_method(&session).await?.expect(201)?.number("id")?;
         let invoice = fixture.invoice(&tester, 800).await?;
         Ok(Self {
             withdrawal: withdrawal.to_owned(),
+            dealer,
+            bill,
             session,
             method,
             invoice,
@@ -140,6 +155,11 @@ impl Caller {
                 "kind": "trading.resumed", "feed": true, "push": true, "mail": true,
             }] }),
             "decide_review" => json!({ "action": "keep-owed", "reason": "good", "parameters": {} }),
+            "register_dealer" => registration("CME-good", &company()),
+            "update_requisite" => company(),
+            "add_fast_buyout" => json!({}),
+            "create_bill" => json!({ "operation": "GET_SETTLEMENT", "deal_id": "good", "amount": 100 }),
+            "void_bill" => json!({ "reason": "good" }),
             "set_exchange_rate" => json!({ "rate": "0.9", "as_of": "2026-01-01T00:00:00Z" }),
             "put_tier" => json!({
                 "name": "Good", "starting_balance_cents": 10_000_000, "profit_split": "0.8", "max_drawdown": "0.05",
@@ -161,6 +181,8 @@ impl Caller {
             .replace("{payment_method_id}", &self.method.to_string())
             .replace("{invoice_id}", &self.invoice.to_string())
             .replace("{review_id}", &self.review.to_string())
+            .replace("{cme_client_id}", &self.dealer.name)
+            .replace("{bill_id}", &self.bill.to_string())
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())
@@ -286,6 +308,7 @@ fn operation(
         path: caller.path(route),
         parts: parameters(described, "path"),
         parameters: parameters(described, "query"),
+        query: needed_query(described),
         keyed: parameters(described, "header")
             .iter()
             .any(|(name, _)| name == "Idempotency-Key"),
@@ -304,6 +327,22 @@ fn parameters(described: &Value, place: &str) -> Vec<(String, Value)> {
             (name.to_owned(), parameter["schema"].clone())
         })
         .collect()
+}
+
+/// The parameters that a query can't do without, with values that fit.
+fn needed_query(described: &Value) -> String {
+    let all = described["parameters"].as_array().into_iter().flatten();
+    let needed = all.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+    let pairs = needed.map(|parameter| {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        format!("{name}={}", values::good_in_query(&parameter["schema"]))
+    });
+    let query = pairs.collect::<Vec<_>>().join("&");
+    if query.is_empty() {
+        query
+    } else {
+        format!("?{query}")
+    }
 }
 
 /// The largest body in bytes, as the description says it in words.

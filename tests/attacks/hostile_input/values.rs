@@ -1,5 +1,7 @@
 //! Values that nobody should send, by the kind of the field that they are sent for.
 
+mod requisite;
+
 use end_to_end::Result;
 use serde_json::Value;
 
@@ -194,6 +196,9 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
     let kind = kinds(schema).find(|kind| *kind != "null").unwrap_or_default();
     let texts = |texts: &[&str], statuses| quoted(texts, statuses);
     let no_texts = || plain(NO_TEXTS, &[400]);
+    if let Some(values) = requisite::hostile(field) {
+        return Ok(values);
+    }
     Ok(match (kind, field) {
         ("integer", field) if field.ends_with("_cents") && field != "amount_cents" => [
             plain(NO_NUMBERS, &[400]),
@@ -391,14 +396,14 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
 
 /// Numbers that are read, and refused for what they say.
 fn numbers(field: &str) -> Vec<Hostile> {
-    let is_amount = ["amount", "amount_cents", "receiver_amount"].contains(&field);
+    let is_amount = ["amount", "amount_cents", "receiver_amount", "deal_price"].contains(&field);
     // An id that can't be one isn't read; an amount is read, and refused.
     let mut all = plain(
         &["0", "-1", "-100", "-9223372036854775808"],
         if is_amount { &[422] } else { &[400] },
     );
     let (statuses, named): (&[u16], _) = match field {
-        "amount_cents" => (&[422], None),
+        "amount_cents" | "deal_price" => (&[422], None),
         // More than there is, or more than fits beside what there is.
         "amount" => (&[402, 422], None),
         "receiver_amount" => (&[402], Some("amount")),
@@ -413,13 +418,8 @@ fn numbers(field: &str) -> Vec<Hostile> {
 /// The kinds of a schema.
 fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
     let one = schema["type"].as_str().into_iter();
-    one.chain(
-        schema["type"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str),
-    )
+    let several = schema["type"].as_array().into_iter().flatten();
+    one.chain(several.filter_map(Value::as_str))
 }
 
 /// Whether null fits a schema.

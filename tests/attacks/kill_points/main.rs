@@ -10,6 +10,7 @@
 )]
 
 mod commissions;
+mod dealers;
 mod funded_accounts;
 mod messages;
 mod money_flows;
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         money_flows::killed_deposit_is_finished_by_its_repetition_or_the_reconciler,
         messages::killed_change_of_targets_is_made_when_its_message_comes_again,
         commissions::killed_charge_is_made_once_when_its_message_comes_again,
+        dealers::killed_account_is_made_once_when_its_message_comes_again,
+        dealers::killed_bill_is_made_once_when_its_message_comes_again,
+        dealers::killed_payment_of_a_dealer_is_applied_once_when_it_comes_again,
         commissions::killed_webhook_is_processed_once_when_it_comes_again,
         messages::killed_balance_is_recorded_once_when_its_message_comes_again,
         wallets::killed_payment_between_wallets_is_done_once_by_its_repetition,

@@ -212,6 +212,32 @@ fn a_stream_gives_up_into_a_queue_and_does_not_block_for_ever() {
 }
 
 #[test]
+fn a_topic_gives_up_into_a_queue_and_through_the_function_alone() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        for event in function.events_of("SelfManagedKafka") {
+            let settings = &event.properties;
+            let name = format!("{}.{}", function.name, event.name);
+            if settings["BisectBatchOnFunctionError"] != json!(true)
+                || settings["MaximumRetryAttempts"] != json!(-1)
+            {
+                wrong.push(format!(
+                    "{name}: set BisectBatchOnFunctionError: true and MaximumRetryAttempts: -1; an outage gives up nothing"
+                ));
+            }
+            let destination = queue_of(&settings["DestinationConfig"]["OnFailure"]["Destination"]);
+            let of_function = function.variables().remove("QUEUE_TOPIC_FAILURES_URL");
+            if destination.is_none() || destination != of_function.and_then(|url| queue_of(&json!(url))) {
+                wrong.push(format!(
+                    "{name}: set DestinationConfig.OnFailure and QUEUE_TOPIC_FAILURES_URL to one queue"
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
 fn a_queue_that_holds_what_was_given_up_feeds_no_function() {
     let template = Template::load();
     let given_up = template.final_queues();
@@ -231,5 +257,6 @@ fn a_queue_that_holds_what_was_given_up_feeds_no_function() {
 }
 
 fn sources(function: &Function) -> Vec<Trigger> {
-    [function.events_of("SQS"), function.events_of("DynamoDB")].concat()
+    let kinds = ["SQS", "DynamoDB", "SelfManagedKafka"];
+    kinds.map(|kind| function.events_of(kind)).concat()
 }

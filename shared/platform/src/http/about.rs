@@ -72,6 +72,15 @@ impl About {
         self.path(name, schema, description)
     }
 
+    /// A part of the path that is another system's id: so many visible ASCII characters at most.
+    #[must_use]
+    pub fn path_text(self, name: &'static str, max_length: usize, description: &'static str) -> Self {
+        let schema = json!({
+            "type": "string", "minLength": 1, "maxLength": max_length, "pattern": r"^[\x21-\x7E]+$",
+        });
+        self.path(name, schema, description)
+    }
+
     /// A part of the path that is a UUID.
     #[must_use]
     pub fn path_uuid(self, name: &'static str, description: &'static str) -> Self {

@@ -45,10 +45,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 /// For any other text.
 pub fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let read = |text: String| DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
-    text.map(read)
-        .transpose()
-        .map_err(|_| D::Error::custom("not a time of RFC 3339, such as \"2026-11-24T09:30:00Z\""))
+    text.map(|text| parse_time(&text)).transpose()
+}
+
+/// Reads a time that has to be there, with `#[serde(deserialize_with = "…")]`, as [`optional_time`] does.
+///
+/// # Errors
+/// For any other text.
+pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    parse_time(&String::deserialize(deserializer)?)
+}
+
+fn parse_time<E: Error>(text: &str) -> Result<DateTime<Utc>, E> {
+    let read = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    read.map_err(|_| E::custom("not a time of RFC 3339, such as \"2026-11-24T09:30:00Z\""))
 }
 
 #[cfg(test)]

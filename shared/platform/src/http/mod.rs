@@ -11,7 +11,7 @@ mod webhook;
 mod words;
 
 pub use about::{About, Method};
-pub use input::{Nothing, Object, optional_time};
+pub use input::{Nothing, Object, optional_time, time};
 pub use operation::{Call, HttpOperation};
 pub use problem::{FieldProblem, Problem};
 pub use reply::{Replayable, Reply, StoredResponse};

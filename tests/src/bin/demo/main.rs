@@ -8,6 +8,7 @@
 
 mod checks;
 mod commissions;
+mod dealers;
 mod declines;
 mod funded_accounts;
 mod notifications;
@@ -74,5 +75,6 @@ async fn play(fixture: &Fixture) -> Result<bool> {
     commissions::play(fixture, &mut checks).await?;
     notifications::play(fixture, &mut checks).await?;
     funded_accounts::play(fixture, &mut checks).await?;
+    dealers::play(fixture, &mut checks).await?;
     Ok(checks.conclude(&in_words(begun.elapsed())))
 }

@@ -1,0 +1,196 @@
+//! What the daily comparison with Billing finds, applies and reports.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
+use local_cloud::sandboxes::billing::NewPayment;
+use serde_json::{Value, json};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        alone(payment_that_never_came_is_found_and_applied),
+        alone(bill_that_was_changed_at_billing_is_reported),
+        alone(payment_of_another_client_or_amount_is_reported),
+        alone(payment_that_billing_does_not_list_is_reported),
+        alone(reversal_whose_payment_never_came_is_reported),
+        alone(everything_that_agrees_is_left_alone),
+    ]
+}
+
+/// Late enough for everything of now to be compared.
+fn later() -> DateTime<Utc> {
+    Utc::now() + TimeDelta::hours(1)
+}
+
+async fn payment_that_never_came_is_found_and_applied(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let bill = dealer.owes_issued(100).await?;
+    let client_id = fixture.billing_client(&dealer, "COMMISSION").await?;
+    let new = NewPayment {
+        client_id,
+        bill_id: None,
+        amount: 130,
+    };
+    let lost = fixture.cloud.billing().book(new)?;
+    let report = fixture.reconcile_dealers(later()).await?;
+    ensure_eq!(report["applied_payments"], json!(1), "{report}");
+    let paid = dealer.bill(bill).await?;
+    ensure_eq!(
+        (&paid["status"], &paid["payments"][0]["amount"]),
+        (&json!("paid"), &json!(100))
+    );
+    // Its message comes after all, and a second run finds nothing.
+    fixture.cloud.billing().tell(&lost).await?;
+    let report = fixture.reconcile_dealers(later()).await?;
+    ensure_eq!(report["applied_payments"], json!(0), "{report}");
+    fixture.rest().await?;
+    ensure_eq!(dealer.account("COMMISSION").await?["balance"], json!(30));
+    Ok(())
+}
+
+async fn bill_that_was_changed_at_billing_is_reported(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let bill = dealer.owes_issued(100).await?;
+    fixture
+        .cloud
+        .billing()
+        .change_bill(&fixture.billing_bill(bill).await?, 90)?;
+    let report = fixture.reconcile_dealers(later()).await?;
+    ensure!(report["differences"].as_i64() >= Some(1), "{report}");
+    let review = fixture
+        .review_reaches("records-differ", &format!("bill-{bill}"), "open")
+        .await?;
+    ensure_eq!(
+        (&review["ours"]["amount"], &review["theirs"]["amount"]),
+        (&json!(100), &json!(90))
+    );
+    ensure_eq!(dealer.bill(bill).await?["common_sum"], json!(100));
+    fixture
+        .cloud
+        .billing()
+        .change_bill(&fixture.billing_bill(bill).await?, 100)?;
+    fixture
+        .decide("ada", &review, "acknowledge", json!({}))
+        .await?
+        .expect(202)?;
+    fixture
+        .review_reaches("records-differ", &format!("bill-{bill}"), "applied")
+        .await?;
+    Ok(())
+}
+
+async fn payment_of_another_client_or_amount_is_reported(fixture: Arc<Fixture>) -> Result {
+    let (dealer, other) = (fixture.dealer().await?, fixture.dealer().await?);
+    let payment = fixture.dealer_pays(&dealer, "COMMISSION", None, 100).await?;
+    fixture.booked(&payment).await?;
+    let of_other = fixture.billing_client(&other, "COMMISSION").await?;
+    // As it is when our record is wrong, not Billing's: it says another client, and another amount.
+    let moved = "UPDATE dealer_payments SET amount = 90, unspent = 90 WHERE payment_id = 'P-' || lpad($1::TEXT, 8, '0')";
+    let balance = "UPDATE dealer_accounts SET current_balance = 90 WHERE billing_client_id = 'C-' || lpad($1::TEXT, 8, '0')";
+    let client = fixture.billing_client(&dealer, "COMMISSION").await?;
+    let mut transaction = fixture.database.pool().begin().await?;
+    for (sql, id) in [(moved, payment.as_str()), (balance, client.as_str())] {
+        let number: i64 = id
+            .trim_start_matches(|letter: char| !letter.is_ascii_digit())
+            .parse()?;
+        sqlx::query(sql).bind(number).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    fixture.reconcile_dealers(later()).await?;
+    fixture
+        .review_reaches("payment-conflicts", &format!("payment-{payment}"), "open")
+        .await?;
+    ensure_eq!(dealer.account("COMMISSION").await?["balance"], json!(90));
+
+    let foreign = NewPayment {
+        client_id: of_other,
+        bill_id: None,
+        amount: 50,
+    };
+    let foreign = fixture.cloud.billing().book(foreign)?;
+    let mut twisted = foreign.clone();
+    twisted.billing_client_id.clone_from(&client);
+    fixture.cloud.billing().tell(&twisted).await?;
+    fixture.booked(&foreign.payment_id).await?;
+    fixture.reconcile_dealers(later()).await?;
+    fixture
+        .review_reaches(
+            "payment-conflicts",
+            &format!("payment-{}", foreign.payment_id),
+            "open",
+        )
+        .await?;
+    ensure_eq!(other.account("COMMISSION").await?["balance"], json!(0));
+    Ok(())
+}
+
+async fn payment_that_billing_does_not_list_is_reported(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let payment = fixture.dealer_pays(&dealer, "COMMISSION", None, 100).await?;
+    fixture.booked(&payment).await?;
+    let mut invented = fixture
+        .cloud
+        .billing()
+        .payments(&fixture.billing_client(&dealer, "COMMISSION").await?);
+    let mut invented = invented.pop().context("no payment")?;
+    invented.payment_id = format!("{payment}-invented");
+    fixture.cloud.billing().tell(&invented).await?;
+    fixture.booked(&invented.payment_id).await?;
+    fixture.reconcile_dealers(later()).await?;
+    let subject = format!("payment-{}", invented.payment_id);
+    fixture.review_reaches("records-differ", &subject, "open").await?;
+    Ok(())
+}
+
+async fn reversal_whose_payment_never_came_is_reported(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let billing = fixture.cloud.billing();
+    billing.hold_messages(true);
+    let payment = fixture.dealer_pays(&dealer, "COMMISSION", None, 100).await?;
+    let mut reversal = billing.reverse(&payment, None).await?;
+    billing.take_held();
+    billing.hold_messages(false);
+    reversal.reversal_of = Some(format!("{payment}-unknown"));
+    billing.tell(&reversal).await?;
+    fixture.booked(&reversal.payment_id).await?;
+    fixture.reconcile_dealers(Utc::now() + TimeDelta::days(2)).await?;
+    let subject = format!("payment-{}", reversal.payment_id);
+    fixture.review_reaches("records-differ", &subject, "open").await?;
+    // It comes after all: there is nothing left to decide.
+    let mut late = billing
+        .payments(&fixture.billing_client(&dealer, "COMMISSION").await?)
+        .into_iter()
+        .find(|told| told.payment_id == payment)
+        .context("no payment")?;
+    late.payment_id = format!("{payment}-unknown");
+    billing.tell(&late).await?;
+    let settled = fixture
+        .review_reaches("records-differ", &subject, "applied")
+        .await?;
+    ensure_eq!(settled["decided_by"], Value::Null);
+    // Both are gone; the payment whose message was lost had been found by the run.
+    ensure_eq!(dealer.account("COMMISSION").await?["balance"], json!(100));
+    Ok(())
+}
+
+async fn everything_that_agrees_is_left_alone(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let bill = dealer.owes_issued(100).await?;
+    let payment = fixture.dealer_pays(&dealer, "COMMISSION", None, 40).await?;
+    dealer.bill_reaches(bill, "partially_paid").await?;
+    let report = fixture.reconcile_dealers(later()).await?;
+    ensure_eq!(
+        (&report["applied_payments"], &report["is_complete"]),
+        (&json!(0), &json!(true))
+    );
+    let about = "SELECT count(*) FROM reviews WHERE subject IN ($1, $2)";
+    let reviews: i64 = sqlx::query_scalar(about)
+        .bind(format!("bill-{bill}"))
+        .bind(format!("payment-{payment}"))
+        .fetch_one(fixture.database.pool())
+        .await?;
+    ensure_eq!(reviews, 0, "reviews about what agrees");
+    fixture.dealer_books_agree().await
+}
