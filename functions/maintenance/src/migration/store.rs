@@ -16,3 +16,43 @@ pub(super) async fn apply(connection: &mut PgConnection) -> Result<(), Error> {
         .await?;
     Ok(MIGRATIONS.run(connection).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use local_cloud::backends::Postgres;
+    use sqlx::Connection;
+
+    use super::*;
+
+    /// Areas come to `main` in another order than their numbers: a database may have the newest without one before it.
+    #[tokio::test]
+    async fn migration_is_applied_after_one_of_a_higher_number() {
+        let (folder, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/migrations");
+        for file in std::fs::read_dir(all).unwrap() {
+            let path = file.unwrap().path();
+            if !path.ends_with("0030_dealers.sql") {
+                std::fs::copy(&path, others.path().join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let postgres = Postgres::start(folder.path()).await.unwrap();
+        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
+        let before = Migrator::new(others.path()).await.unwrap();
+        before.run(&mut connection).await.unwrap();
+        assert!(before.version_exists(50) && !before.version_exists(30));
+        for _ in 0..2 {
+            apply(&mut connection).await.unwrap();
+        }
+        let applied: Vec<i64> =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        let expected: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert_eq!(applied, expected);
+        connection.close().await.unwrap();
+        postgres.stop().await.unwrap();
+    }
+}
