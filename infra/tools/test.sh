@@ -24,7 +24,7 @@ trap 'rm -f "$log"' EXIT
 selection=()
 if [ -n "${MONETA_SOAK:-}" ]; then
   # Those that have a long form.
-  selection=(--test kill_points --test trading --test commissions --test wallets --test schemathesis)
+  selection=(--lib --test kill_points --test trading --test commissions --test wallets --test schemathesis)
 fi
 
 # Seconds of each test binary, and the slowest scenarios, from what they print.
