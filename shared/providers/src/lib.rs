@@ -9,6 +9,7 @@ pub mod ecb;
 mod exact;
 pub mod firebase;
 mod http;
+mod jwt;
 mod kept;
 pub mod mail;
 pub mod outcome;
