@@ -14,7 +14,7 @@
 //! | [`clock`], [`market`] | the time as an input; the trading days of New York |
 //! | [`reference`] | rules of the database's functions, for tests to compare with |
 //! | [`review`] | what waits for a person's decision |
-//! | [`stored`] | how these types are stored |
+//! | [`stored`], [`storable`] | how these types are stored, and what others send |
 //! | [`funded`] | the rules of funded accounts, and their live state |
 //! | [`lookup`] | when an unknown outcome is looked up again |
 //! | [`trading`], [`commissions`], [`wallets`], [`dealers`] | the rules of an area |
@@ -33,6 +33,7 @@ pub mod money;
 pub mod rate;
 pub mod reference;
 pub mod review;
+pub mod storable;
 pub mod stored;
 pub mod trading;
 pub mod transition;

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use domain::storable::storable;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// The document with these parts alone: `status`, or `error.code` for a part of an object in it. Numbers keep their digits. A
-/// part that isn't there is left out; a document that is no object has none.
+/// part that isn't there is left out; a document that is no object has none. What PostgreSQL doesn't take is replaced.
 pub(crate) fn kept(document: &str, parts: &[&str]) -> Box<RawValue> {
-    object(document, parts).unwrap_or_else(|| RawValue::NULL.to_owned())
+    let kept = object(document, parts).unwrap_or_else(|| RawValue::NULL.to_owned());
+    storable(&kept).into_owned()
 }
 
 fn object(document: &str, parts: &[&str]) -> Option<Box<RawValue>> {

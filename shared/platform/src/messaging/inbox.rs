@@ -1,6 +1,7 @@
 //! The inbox: an event from outside is recorded once, in the transaction of its effect.
 
 use chrono::{DateTime, Utc};
+use domain::storable::storable;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -21,7 +22,7 @@ pub struct Arrival<'a> {
     pub occurred_at: DateTime<Utc>,
     /// When it came, by our clock: by this it is forgotten after some months.
     pub received_at: DateTime<Utc>,
-    /// The event as it came: as text, so that its numbers stay what they are.
+    /// The event as it came: as text, so that its numbers stay what they are. What JSONB refuses is replaced.
     pub payload: &'a RawValue,
 }
 
@@ -60,7 +61,7 @@ pub async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Res
         arrival.event_id,
         arrival.kind,
         arrival.occurred_at,
-        Json(arrival.payload) as _,
+        Json(&*storable(arrival.payload)) as _,
         arrival.received_at,
     )
     .execute(connection)
