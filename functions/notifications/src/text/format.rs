@@ -10,7 +10,7 @@ use crate::event::Field;
 /// A language that templates are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
-    /// English, which every kind has.
+    /// English.
     English,
     /// German.
     German,

@@ -3,7 +3,7 @@
 //! A template has a title and a body for feed and push, and a subject and a text for the mail. The mail's HTML is made of
 //! the same text, in one layout, and escaped there, so that both parts say the same and nobody's name is markup. Texts
 //! that depend on a code (a reason, a status) stand in its table `words`; a code that has none gets `other`.
-//! A kind without a template in a language is written in English, amounts and dates included.
+//! Every kind has a template in every language.
 
 mod format;
 mod template;
@@ -46,12 +46,12 @@ pub struct MailText {
     pub html: String,
 }
 
-/// The text of a notification in the language, or in English where the kind has no template in it.
+/// The text of a notification in the language.
 ///
 /// # Errors
 /// When the template can't be rendered with the content.
 pub fn notification_text(content: &Content, language: Language) -> Result<NotificationText, Error> {
-    let (template, language) = Template::of(content.kind, language)?;
+    let template = Template::of(content.kind, language)?;
     let fields: BTreeMap<String, String> = content
         .fields
         .iter()
@@ -76,7 +76,7 @@ pub fn mail_text(
     fields: &BTreeMap<String, String>,
     first_name: &str,
 ) -> Result<MailText, Error> {
-    let (template, language) = Template::of(kind, language)?;
+    let template = Template::of(kind, language)?;
     let layout = Layout::of(language)?;
     let values = values(&template, fields);
     let subject = one_line(&render("subject.txt", &template.subject, &values)?);
@@ -226,14 +226,15 @@ mod tests {
     }
 
     #[test]
-    fn a_language_without_the_kind_falls_back_to_english_as_a_whole() {
+    fn a_language_has_amounts_of_its_own() {
         let german = notification(Kind::CommissionCharged, Language::German);
         assert_eq!(german.language, Language::German);
         assert!(german.body.contains("1.234,56 $"), "{}", german.body);
-        let english = notification(Kind::WithdrawalCompleted, Language::German);
-        assert_eq!(english.language, Language::English);
-        assert!(english.body.contains("$1,234.56"), "{}", english.body);
-        assert_eq!(Language::of("fr"), Language::English);
+        assert_eq!(
+            Language::of("fr"),
+            Language::English,
+            "nothing is written in French"
+        );
     }
 
     #[test]

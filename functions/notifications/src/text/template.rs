@@ -83,16 +83,21 @@ const GERMAN: Files = files!["de":
     "checkout.paid",
     "trading.suspended",
     "trading.resumed",
+    "collection-version.completed",
+    "collection-version.failed",
+    "bank-account.needs-reauth",
+    "withdrawal.approved",
+    "withdrawal.completed",
+    "withdrawal.rejected",
+    "withdrawal.failed",
+    "funded-account.warned",
+    "funded-account.closed",
 ];
 
 impl Template {
-    /// The template of a kind in a language, or in English where there is none, and which of the two it is.
-    pub(crate) fn of(kind: Kind, language: Language) -> Result<(Self, Language), Error> {
-        let (source, language) = match source(language, kind.name()) {
-            Some(source) => (Some(source), language),
-            None => (source(Language::English, kind.name()), Language::English),
-        };
-        Ok((read(kind.name(), source)?, language))
+    /// The template of a kind in a language.
+    pub(crate) fn of(kind: Kind, language: Language) -> Result<Self, Error> {
+        read(kind.name(), source(language, kind.name()))
     }
 }
 
@@ -139,17 +144,21 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_an_english_template() {
-        let english: BTreeSet<_> = Template::all()
+    fn every_kind_has_a_template_in_every_language() {
+        let there: BTreeSet<_> = Template::all()
             .into_iter()
-            .filter(|(language, ..)| *language == Language::English)
-            .map(|(_, kind, _)| kind)
+            .map(|(language, kind, _)| (language, kind))
             .collect();
-        let missing: Vec<_> = Kind::ALL
+        let languages = [Language::English, Language::German];
+        let missing: Vec<_> = languages
             .into_iter()
-            .filter(|kind| !english.contains(kind))
+            .flat_map(|language| Kind::ALL.map(|kind| (language, kind)))
+            .filter(|one| !there.contains(one))
             .collect();
-        assert!(missing.is_empty(), "add templates/en/KIND.toml of {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "add templates/LANGUAGE/KIND.toml of {missing:?}"
+        );
     }
 
     #[test]
