@@ -23,7 +23,7 @@ main() {
   # With its package, so that nothing is compiled that only other areas use.
   for operation in "${operations[@]}"; do arguments+=(--package "$(package_of "$operation")" --bin "$operation"); done
   # Brokers in AWS ask for TLS and a password; development, on plain Kafka, saves itself the OpenSSL build.
-  case " ${operations[*]} " in *" relay_outbox "*) arguments+=(--features maintenance/kafka-tls) ;; esac
+  case " ${operations[*]} " in *" relay_outbox "* | *" migrate "*) arguments+=(--features maintenance/kafka-tls) ;; esac
   SQLX_OFFLINE=true cargo lambda build --release --locked "${arguments[@]}"
   for operation in "${operations[@]}"; do check "$operation"; done
 }

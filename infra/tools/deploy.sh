@@ -1,25 +1,32 @@
 #!/usr/bin/env bash
-# Builds the artifacts and deploys them to a stage of samconfig.toml, then brings its database to the newest schema. In
-# the seconds between, new code meets the old schema: code that can't live with that is deployed after its migration.
+# Builds the artifacts, brings the stage's database to the newest schema, and then deploys to the stage of samconfig.toml:
+# a migration works while the release before still runs, and new code never meets an old schema. On a first deploy there is
+# no function yet that could migrate: the schema comes right after it.
 # usage: infra/tools/deploy.sh dev|staging|prod
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 stage=${1:?usage: infra/tools/deploy.sh dev|staging|prod}
 infra/tools/python-tools.sh aws-sam-cli
-sam=$PWD/.local/tools/aws-sam-cli/bin/sam
+tools=$PWD/.local/tools/aws-sam-cli/bin
 
-section=$(awk -v head="[$stage.deploy.parameters]" '$0 == head {on = 1; next} /^\[/ {on = 0} on' samconfig.toml)
+# The stage's lines, each with its place in the file.
+section=$(awk -v head="[$stage.deploy.parameters]" '$0 == head {on = 1; next} /^\[/ {on = 0} on {sub(/^ */, ""); print FILENAME ":" NR ": " $0}' samconfig.toml)
 if [ -z "$section" ]; then
   echo "samconfig.toml has no stage $stage" >&2
   exit 2
 fi
-if grep -n 'REPLACE' <<<"$section" >&2; then
-  echo "Fill in these values of stage $stage in samconfig.toml first." >&2
+if unset=$(grep 'REPLACE' <<<"$section"); then
+  echo "Fill in these values of stage $stage first; docs/deploying.md says what each is." >&2
+  echo "$unset" >&2
   exit 2
 fi
 
+migrate() { "$tools/python" infra/tools/migrate-stage.py "$stage" "$@"; }
+
 # What is built and what Lambda is told to run must be the same.
 ARCHITECTURE=$(sed -n 's/.*"Architecture=\(.*\)".*/\1/p' <<<"$section") infra/tools/build-artifacts.sh
-"$sam" deploy --template-file infra/template.yaml --config-file "$PWD/samconfig.toml" --config-env "$stage"
-.local/tools/aws-sam-cli/bin/python infra/tools/migrate-stage.py "$stage"
+migrate --with target/lambda/migrate/bootstrap
+"$tools/sam" deploy --template-file infra/template.yaml --config-file "$PWD/samconfig.toml" --config-env "$stage"
+# The first deploy's schema, and the topics when this deploy is the one that says CreateTopics; else nothing is left to do.
+migrate

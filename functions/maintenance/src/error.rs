@@ -9,9 +9,12 @@ pub enum Error {
     /// A migration failed, or one that was applied before has been changed since.
     #[error("applying the migrations failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The Kafka producer can't be made.
-    #[error("making the Kafka producer failed: {0}")]
+    /// A client of Kafka can't be made, or Kafka can't be asked.
+    #[error("reaching Kafka failed: {0}")]
     Kafka(String),
+    /// Kafka didn't create topics that our events go to.
+    #[error("creating topics failed: {0}")]
+    Topics(String),
     /// There is no such review.
     #[error("there is no such review")]
     ReviewNotFound,
@@ -47,6 +50,7 @@ impl Laned for Error {
     fn class(&self) -> Class<'_> {
         match self {
             Self::Migration(_) => Class::fatal("migration-failed"),
+            Self::Topics(_) => Class::fatal("topics-not-created"),
             Self::Kafka(_) => Class::transient("unavailable"),
             Self::ReviewNotFound => Class::rejected(Rejection::NotFound, "review-not-found").at("review_id"),
             Self::ReviewDecided => Class::rejected(Rejection::Conflict, "review-already-decided"),

@@ -8,6 +8,7 @@
 //! | `list_reviews`, `get_review`, `decide_review`, `report_reviews` | [`review`] |
 
 pub mod error;
+mod kafka;
 pub mod migration;
 pub mod pruning;
 pub mod relay;

@@ -20,7 +20,8 @@ impl TestDatabase {
             postgres,
             _folder: folder,
         };
-        let migrations = Migrations::read(&mut database.environment()).unwrap();
+        let url = ("DATABASE_URL".to_owned(), database.postgres.url().to_owned());
+        let migrations = Migrations::read(&mut Environment::of([url])).unwrap();
         let report = migrations.apply().await.unwrap();
         assert!(report.migrations > 0 && report.version > 0);
         database

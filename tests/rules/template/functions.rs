@@ -94,6 +94,34 @@ fn http_functions_answer_before_the_gateway_gives_up() {
 }
 
 #[test]
+fn webhooks_have_a_rate_of_their_own() {
+    let template = Template::load();
+    let stages: Vec<_> = template.resources("AWS::ApiGatewayV2::Stage").collect();
+    let mut wrong = Vec::new();
+    for route in template.resources("AWS::ApiGatewayV2::Route") {
+        let key = text(&route.properties["RouteKey"]);
+        if !key.contains(" /webhooks/") {
+            continue;
+        }
+        for stage in &stages {
+            if stage.properties["RouteSettings"][&key]["ThrottlingRateLimit"].is_null() {
+                wrong.push(format!(
+                    "{key}: give it a ThrottlingRateLimit in RouteSettings of {}",
+                    stage.id
+                ));
+            }
+            if !list(&attribute(stage, "DependsOn")).contains(&json!(route.stack)) {
+                wrong.push(format!(
+                    "{}: it has to depend on {}, which has the route {key}",
+                    stage.id, route.stack
+                ));
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
 fn only_webhooks_are_open_to_everyone() {
     let template = Template::load();
     let mut wrong = Vec::new();

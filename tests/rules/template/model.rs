@@ -9,12 +9,16 @@ use serde_json::Value;
 /// The stage for which the checks read the template.
 pub(crate) const STAGE: &str = "checked";
 /// Parameters with a value of their own, so that one can't be taken for another, and the conditional statement counts.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 9] = [
     ("Stage", STAGE),
     ("Architecture", "arm64"),
     ("DatabaseName", "database-name"),
     ("DatabaseUser", "database-user"),
-    ("KafkaSecretKeyArn", "kafka-secret-key"),
+    ("KafkaBrokers", "kafka-brokers"),
+    ("KafkaSecretArn", "kafka-secret"),
+    ("SecretKeyArns", "secret-key"),
+    ("ReserveConcurrency", "true"),
+    ("CreateTopics", "true"),
 ];
 
 /// The project's folder.
@@ -65,12 +69,16 @@ pub(crate) struct Function {
 impl Template {
     /// Reads `infra/template.yaml` and the stacks that it nests.
     pub(crate) fn load() -> Self {
+        let parameters = PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::with(parameters).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`load`](Self::load), with these parameters; or what can't be resolved then.
+    pub(crate) fn with(parameters: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
         let mut locals = Locals::default();
-        locals
-            .parameters
-            .extend(PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        locals.parameters.extend(parameters);
         let template = template::Template::load(&root().join("infra/template.yaml"), &locals);
-        Self(template.unwrap_or_else(|error| panic!("{error:#}")))
+        template.map(Self).map_err(|error| format!("{error:#}"))
     }
 
     /// All resources.

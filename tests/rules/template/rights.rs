@@ -125,6 +125,27 @@ fn pairs(statement: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_function_with_a_secret_may_use_the_keys_of_secrets() {
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let reads = |action: &str| {
+            let of = |statement: &Value| pairs(statement).iter().any(|(allowed, _)| allowed == action);
+            function.statements().iter().any(of)
+        };
+        // SAM itself lets a topic's consumer read the secret of its source.
+        let has_secret =
+            reads("secretsmanager:GetSecretValue") || !function.events_of("SelfManagedKafka").is_empty();
+        if has_secret != reads("kms:Decrypt") {
+            wrong.push(format!(
+                "{}: kms:Decrypt with SecretKeyArns goes with a secret, and with nothing else",
+                function.name
+            ));
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
 fn functions_with_a_database_are_in_its_network() {
     let mut wrong = Vec::new();
     for function in Template::load().functions() {

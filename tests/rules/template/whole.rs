@@ -1,9 +1,13 @@
 //! Tables, the size of the stacks, and the stages it is deployed to.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::model::*;
 
+/// The stages of `samconfig.toml`.
+const STAGES: [&str; 3] = ["dev", "staging", "prod"];
 /// CloudFormation stops at 500 resources in a stack.
 const MAX_RESOURCES: usize = 400;
 /// So many operations may an area come to have.
@@ -27,6 +31,9 @@ fn tables_can_be_restored_and_outlive_the_stack() {
         if table.properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] != json!(true) {
             wrong.push(format!("{}: turn point-in-time recovery on", table.id));
         }
+        if table.properties["DeletionProtectionEnabled"] != json!(true) {
+            wrong.push(format!("{}: set DeletionProtectionEnabled", table.id));
+        }
         // A table that a failed first deploy leaves behind has the name that the second one needs.
         let policies = [
             ("DeletionPolicy", "RetainExceptOnCreate"),
@@ -36,6 +43,20 @@ fn tables_can_be_restored_and_outlive_the_stack() {
             if attribute(table, policy) != expected {
                 wrong.push(format!("{}: set {policy}: {expected}", table.id));
             }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
+#[test]
+fn addresses_of_others_are_https() {
+    let mut wrong = Vec::new();
+    for (name, parameter) in parameters().as_object().expect("Parameters is a mapping") {
+        let is_address = ["ApiBase", "FeedUrl", "Endpoint"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        if is_address && !text(&parameter["AllowedPattern"]).starts_with("https://") {
+            wrong.push(format!("{name}: an AllowedPattern that begins with https://"));
         }
     }
     nothing_wrong(&wrong);
@@ -67,29 +88,66 @@ fn every_stack_stays_within_cloudformations_limit() {
     nothing_wrong(&wrong);
 }
 
+/// The parameters that a stage gives in `samconfig.toml`; none when there is no such stage.
+fn given_by(stage: &str) -> Option<BTreeMap<String, String>> {
+    let samconfig = read("samconfig.toml");
+    let (_, rest) = samconfig.split_once(&format!("[{stage}.deploy.parameters]"))?;
+    let section = rest.split("\n[").next().unwrap_or_default();
+    let lines = section.lines().filter_map(|line| line.trim().strip_prefix('"'));
+    let pair = |line: &str| {
+        let (name, value) = line.trim_end_matches(',').trim_end_matches('"').split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    Some(lines.filter_map(pair).collect())
+}
+
+#[test]
+fn every_stage_resolves_with_and_without_kafka() {
+    let mut wrong = Vec::new();
+    for stage in STAGES {
+        let given = given_by(stage).expect("the stage is in samconfig.toml");
+        for brokers in ["broker:9096", ""] {
+            let mut parameters = given.clone();
+            parameters.insert("KafkaBrokers".to_owned(), brokers.to_owned());
+            let template = match Template::with(parameters) {
+                Ok(template) => template,
+                Err(error) => {
+                    wrong.push(format!("{stage}, KafkaBrokers={brokers}: {error}"));
+                    continue;
+                }
+            };
+            for function in template.functions() {
+                let is_told = function.variables().contains_key("KAFKA_BROKERS");
+                let is_called = !function.events_of("SelfManagedKafka").is_empty();
+                if brokers.is_empty() && (is_told || is_called) {
+                    wrong.push(format!(
+                        "{}: without Kafka leave it out (Condition: HasKafka), or its variables",
+                        function.name
+                    ));
+                }
+            }
+        }
+    }
+    nothing_wrong(&wrong);
+}
+
 #[test]
 fn every_stage_gives_every_parameter_that_has_no_default() {
     let parameters = parameters();
-    let samconfig = read("samconfig.toml");
     let mut wrong = Vec::new();
-    for stage in ["dev", "staging", "prod"] {
+    for stage in STAGES {
         let head = format!("[{stage}.deploy.parameters]");
-        let section = samconfig
-            .split_once(&head)
-            .map(|(_, rest)| rest.split("\n[").next().unwrap_or_default());
-        let Some(section) = section else {
+        let Some(given) = given_by(stage) else {
             wrong.push(format!("samconfig.toml: add {head}"));
             continue;
         };
-        let given = |name: &str| section.contains(&format!("\"{name}="));
         for (name, parameter) in parameters.as_object().expect("Parameters is a mapping") {
-            if parameter["Default"].is_null() && !given(name) {
+            if parameter["Default"].is_null() && !given.contains_key(name) {
                 wrong.push(format!("samconfig.toml: {head} lacks {name}"));
             }
         }
-        for line in section.lines().filter_map(|line| line.trim().strip_prefix('"')) {
-            let name = line.split('=').next().unwrap_or_default();
-            if parameters[name].is_null() {
+        for name in given.keys() {
+            if parameters[name.as_str()].is_null() {
                 wrong.push(format!(
                     "samconfig.toml: {head} gives {name}, which the template doesn't know"
                 ));

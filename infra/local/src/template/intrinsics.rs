@@ -221,6 +221,9 @@ impl<'a> Resolver<'a> {
             .get("Resources")
             .and_then(|resources| resources.get(id))
         {
+            if !self.included(resource)? {
+                bail!("{id} is named but left out by its condition");
+            }
             return resource
                 .get("Type")
                 .and_then(Yaml::as_str)

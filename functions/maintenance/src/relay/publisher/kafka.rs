@@ -13,12 +13,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Error;
+use crate::kafka::{Cluster, Credentials};
 use crate::relay::message::{Message, Outcome, Sending};
 
 /// How long the acknowledgement of messages is waited for.
@@ -41,20 +40,6 @@ pub(super) struct Kafka {
     producers: Mutex<BTreeMap<(String, Sending), SharedProducer>>,
 }
 
-/// How Kafka is reached.
-#[derive(Debug)]
-struct Cluster {
-    brokers: String,
-    security_protocol: String,
-    certificates: String,
-}
-
-#[derive(Deserialize)]
-struct Credentials {
-    username: String,
-    password: SecretString,
-}
-
 /// A message on its way, or what became of it already.
 enum Sent {
     Waiting(DeliveryFuture),
@@ -62,16 +47,9 @@ enum Sent {
 }
 
 impl FromEnvironment for Kafka {
-    /// Reads `KAFKA_*`. The secret is needed unless `KAFKA_SECURITY_PROTOCOL` is PLAINTEXT.
+    /// Reads `KAFKA_*`.
     fn read(environment: &mut Environment) -> Option<Self> {
-        let cluster = Cluster::read(environment);
-        let secret = match &cluster {
-            Some(cluster) if cluster.security_protocol == "PLAINTEXT" => {
-                Some(SecretSource::none("KAFKA_SECRET"))
-            }
-            _ => SecretSource::read(environment, "KAFKA_SECRET"),
-        };
-        let (cluster, secret) = (cluster?, secret?);
+        let (cluster, secret) = Cluster::with_secret(environment)?;
         Some(Self {
             cluster,
             secret,
@@ -91,7 +69,7 @@ impl Kafka {
     ) -> Vec<Outcome> {
         let until = until.min(Instant::now() + DELIVERY_TIMEOUT);
         let producers = self.producers_of(topic, sending).await;
-        let making = producers.get(|credentials| self.cluster.producer(credentials, sending));
+        let making = producers.get(|credentials| self.producer(credentials, sending));
         let producer = match timeout_at(until, making).await {
             Ok(Ok(producer)) => producer,
             Ok(Err(error)) => return all_unreachable(messages, &chain(&error)),
@@ -232,111 +210,28 @@ fn outcome_of(error: &KafkaError) -> Outcome {
     }
 }
 
-impl Cluster {
-    fn read(environment: &mut Environment) -> Option<Self> {
-        let brokers = environment.required("KAFKA_BROKERS");
-        let security_protocol = environment.required("KAFKA_SECURITY_PROTOCOL");
-        // OpenSSL is linked statically and looks for certificates where no system has them. `probe` has librdkafka
-        // try where systems do, /etc/pki/tls/certs/ca-bundle.crt of Amazon Linux first.
-        let certificates = environment.optional("KAFKA_CA_LOCATION");
-        Some(Self {
-            brokers: brokers?,
-            security_protocol: security_protocol?,
-            certificates: certificates.unwrap_or_else(|| "probe".to_owned()),
-        })
-    }
-
+impl Kafka {
     fn producer(&self, credentials: Option<Credentials>, sending: Sending) -> Result<FutureProducer, Error> {
-        self.settings(credentials, sending)
+        producer_settings(&self.cluster, credentials, sending)
             .create()
             .map_err(|error| Error::Kafka(error.to_string()))
     }
-
-    fn settings(&self, credentials: Option<Credentials>, sending: Sending) -> ClientConfig {
-        let mut settings = ClientConfig::new();
-        settings
-            .set("bootstrap.servers", &self.brokers)
-            .set("security.protocol", &self.security_protocol)
-            .set("acks", "all")
-            .set("delivery.timeout.ms", PRODUCER_TIMEOUT.as_millis().to_string())
-            // A typo in a topic's name has to be an error, not a new topic.
-            .set("allow.auto.create.topics", "false");
-        match sending {
-            // Retries keep the order; and when the broker refuses a message for good, nothing behind it is sent.
-            Sending::InOrder => settings
-                .set("enable.idempotence", "true")
-                .set("enable.gapless.guarantee", "true")
-                .set("linger.ms", "2"),
-            Sending::Apart => settings.set("batch.num.messages", "1"),
-        };
-        if self.security_protocol.ends_with("SSL") {
-            settings.set("ssl.ca.location", &self.certificates);
-        }
-        if let Some(credentials) = credentials {
-            settings
-                .set("sasl.mechanisms", "SCRAM-SHA-512")
-                .set("sasl.username", credentials.username)
-                .set("sasl.password", credentials.password.expose_secret());
-        }
-        settings
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(security_protocol: &str, more: &[(&str, &str)]) -> Environment {
-        let own = [
-            ("KAFKA_BROKERS", "broker:9096"),
-            ("KAFKA_SECURITY_PROTOCOL", security_protocol),
-        ];
-        let all = own.iter().chain(more);
-        Environment::of(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
-    }
-
-    fn settings(environment: &mut Environment, credentials: Option<Credentials>) -> ClientConfig {
-        let cluster = Cluster::read(environment).unwrap();
-        cluster.settings(credentials, Sending::InOrder)
-    }
-
-    #[test]
-    fn brokers_are_verified_by_the_systems_certificates() {
-        let credentials = Credentials {
-            username: "moneta".to_owned(),
-            password: SecretString::from("secret"),
-        };
-        let settings = settings(&mut environment("SASL_SSL", &[]), Some(credentials));
-        assert_eq!(settings.get("ssl.ca.location"), Some("probe"));
-        assert_eq!(settings.get("sasl.username"), Some("moneta"));
-    }
-
-    #[test]
-    fn brokers_are_verified_by_a_given_certificate_authority() {
-        let own = [("KAFKA_CA_LOCATION", "/opt/ca.pem")];
-        let settings = settings(&mut environment("SSL", &own), None);
-        assert_eq!(settings.get("ssl.ca.location"), Some("/opt/ca.pem"));
-    }
-
-    #[test]
-    fn plain_kafka_needs_neither_certificates_nor_a_secret() {
-        let mut environment = environment("PLAINTEXT", &[]);
-        let kafka = Kafka::read(&mut environment).unwrap();
-        assert_eq!(
-            kafka
-                .cluster
-                .settings(None, Sending::InOrder)
-                .get("ssl.ca.location"),
-            None
-        );
-        assert!(environment.finish(Some(())).is_ok());
-    }
-
-    #[test]
-    fn kafka_with_sasl_needs_its_secret() {
-        let mut environment = environment("SASL_SSL", &[]);
-        assert!(Kafka::read(&mut environment).is_none());
-        let error = environment.finish(Some(())).unwrap_err();
-        assert!(error.to_string().contains("KAFKA_SECRET_ARN"), "{error}");
-    }
+fn producer_settings(cluster: &Cluster, credentials: Option<Credentials>, sending: Sending) -> ClientConfig {
+    let mut settings = cluster.settings(credentials);
+    settings
+        .set("acks", "all")
+        .set("delivery.timeout.ms", PRODUCER_TIMEOUT.as_millis().to_string())
+        // A typo in a topic's name has to be an error, not a new topic.
+        .set("allow.auto.create.topics", "false");
+    match sending {
+        // Retries keep the order; and when the broker refuses a message for good, nothing behind it is sent.
+        Sending::InOrder => settings
+            .set("enable.idempotence", "true")
+            .set("enable.gapless.guarantee", "true")
+            .set("linger.ms", "2"),
+        Sending::Apart => settings.set("batch.num.messages", "1"),
+    };
+    settings
 }
