@@ -5,6 +5,7 @@ use domain::commissions::invoice::InvoiceStatus;
 use domain::market::MarketCalendar;
 use domain::money::Money;
 use platform::config::{Environment, FromEnvironment};
+use platform::observability::metrics;
 use serde::Deserialize;
 
 use super::document::{self, Calculation, DocumentStatus, InvoiceDocument, Issuer, Recipient};
@@ -51,6 +52,10 @@ impl FromEnvironment for IssuerConfig {
 /// # Errors
 /// Fatal when the document can't be made.
 pub(super) fn file(issuer: &IssuerConfig, invoice: Invoice, contact: Contact) -> Result<InvoiceFile, Error> {
+    if !document::can_write(&contact.full_name) {
+        metrics::count("InvoicesWithoutName", 1);
+        tracing::warn!(invoice_id = %invoice.id, "no font has the recipient's name: the invoice has the mail address alone");
+    }
     let document = document(issuer, invoice, contact);
     let bytes = document::render(&document).map_err(|error| Error::Document(error.to_string()))?;
     Ok(InvoiceFile {

@@ -109,8 +109,7 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
             add_header(&mut answer, "idempotency-replayed", replayed());
         }
         if let Some(file) = about.file.filter(|_| *status == 200) {
-            let text = json!({"schema": {"type": "string"}});
-            add(&mut answer, "content", file, text);
+            add(&mut answer, "content", file, json!({"schema": of_file(file)}));
             add_header(&mut answer, "content-disposition", attachment());
         }
         responses.insert(status.to_string(), answer);
@@ -129,6 +128,14 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
         responses.insert(status.to_string(), answer);
     }
     Value::Object(responses)
+}
+
+/// A text is a string. Of other files a generated client has to be told that they are bytes, or it decodes them as UTF-8.
+fn of_file(media_type: &str) -> Value {
+    match media_type.starts_with("text/") {
+        true => json!({"type": "string"}),
+        false => json!({"type": "string", "format": "binary"}),
+    }
 }
 
 fn response(when: &str, content_type: &str, schema: Value) -> Value {

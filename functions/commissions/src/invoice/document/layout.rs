@@ -100,13 +100,12 @@ fn recipient(canvas: &mut Canvas<'_>, tags: &mut TagTree, document: &InvoiceDocu
     tags.push(title);
     let mut paragraph = group(Tag::P);
     let recipient = &document.recipient;
-    let next = canvas.paragraph(
-        &mut paragraph,
-        &recipient.name,
-        name,
-        space.at(top + 160),
-        NAME_LINES,
-    );
+    let mut next = top + 160;
+    // A name that would be boxes says less than the address alone.
+    if let Some(face) = canvas.faces.of_name(&recipient.name) {
+        let name = Style { face, ..name };
+        next = canvas.paragraph(&mut paragraph, &recipient.name, name, space.at(next), NAME_LINES);
+    }
     let next = canvas.paragraph(&mut paragraph, &recipient.email, email, space.at(next), 1);
     tags.push(paragraph);
     next

@@ -2,7 +2,8 @@
 //!
 //! [`render`] is a pure function: the same invoice gives the same bytes, at any time and in any process. It costs a
 //! few milliseconds and no I/O. The font, Noto Sans, is in the binary; a PDF carries only the letters it uses, about
-//! 20 KB. A letter which the font doesn't have (it has Latin, Greek and Cyrillic) is drawn as U+FFFD. A text that is
+//! 20 KB. It has Latin, Greek and Cyrillic; a layer may bring fonts of more scripts in `/opt/fonts`. A recipient's name that no
+//! font has is left out, and the mail address stands alone; elsewhere such a letter is drawn as U+FFFD. A text that is
 //! too long wraps and ends in an ellipsis; an amount never does, it is drawn smaller.
 
 mod format;
@@ -15,6 +16,11 @@ mod text;
 mod tests;
 
 pub use model::{Calculation, DocumentError, DocumentStatus, InvoiceDocument, Issuer, Recipient};
+
+/// Whether a recipient's name can be written on an invoice.
+pub fn can_write(name: &str) -> bool {
+    text::faces().is_ok_and(|faces| faces.of_name(name).is_some())
+}
 
 /// The invoice as a PDF, for `application/pdf`.
 ///

@@ -1,7 +1,9 @@
-//! Text in Noto Sans: cleaned of what the font can't show, shaped, measured, wrapped.
+//! Text in Noto Sans, and names in other fonts where a layer has some: cleaned of what the font can't show, shaped, measured,
+//! wrapped.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use harfrust::{Direction, Feature, FontRef, ShapeOptions, ShaperData, Tag, UnicodeBuffer};
@@ -16,10 +18,14 @@ const MAX_TEXT_LENGTH: usize = 400;
 const REPLACEMENT: char = '\u{fffd}';
 const ELLIPSIS: char = '…';
 
-/// The two weights of the font.
+/// Where a layer puts fonts of more scripts.
+const LAYER: &str = "/opt/fonts";
+
+/// The two weights of the font, and what a layer brings.
 pub(super) struct Faces {
     pub(super) regular: Face,
     pub(super) bold: Face,
+    more: Vec<Face>,
 }
 
 /// One weight of the font, read once per process.
@@ -51,12 +57,47 @@ pub(super) fn faces() -> Result<&'static Faces, DocumentError> {
         Some(Faces {
             regular: Face::read(notosans::REGULAR_TTF)?,
             bold: Face::read(notosans::BOLD_TTF)?,
+            more: of_folder(Path::new(LAYER)),
         })
     });
     FACES.as_ref().ok_or(DocumentError::Font)
 }
 
+/// The fonts in a folder, in the order of their names; none where there is no such folder. One that can't be read is left
+/// out: an invoice must not wait for it.
+fn of_folder(folder: &Path) -> Vec<Face> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = files.map(|file| file.path()).collect();
+    paths.sort();
+    let read = |path: &PathBuf| {
+        // Read once, and used until the process ends.
+        let face = std::fs::read(path)
+            .ok()
+            .and_then(|bytes| Face::read(bytes.leak()));
+        if face.is_none() {
+            tracing::warn!(path = %path.display(), "a font of the layer can't be read");
+        }
+        face
+    };
+    paths.iter().filter_map(read).collect()
+}
+
+impl Faces {
+    /// The font in which the whole of a name can be written, bold where ours has it; none when no font has all of it.
+    pub(super) fn of_name(&self, name: &str) -> Option<&Face> {
+        std::iter::once(&self.bold)
+            .chain(&self.more)
+            .find(|face| face.has(name))
+    }
+}
+
 impl Face {
+    /// Whether the text can be written as it is. What is read from right to left can't: lines are set from the left.
+    fn has(&self, text: &str) -> bool {
+        let is_set_from_the_right = text.chars().any(is_right_to_left);
+        !is_set_from_the_right && !self.clean(text).text.contains(REPLACEMENT)
+    }
+
     fn read(bytes: &'static [u8]) -> Option<Face> {
         let source = FontRef::new(bytes).ok()?;
         Some(Face {
@@ -238,6 +279,11 @@ impl Line {
     }
 }
 
+/// Letters of scripts that are written from right to left (Hebrew, Arabic and their neighbours).
+fn is_right_to_left(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' | '\u{10800}'..='\u{10fff}')
+}
+
 /// Characters that Unicode says aren't to be seen: joiners, variation selectors, marks of direction, tags.
 fn is_invisible(character: char) -> bool {
     matches!(
@@ -345,6 +391,23 @@ mod tests {
             }
             assert_ne!(face.clean(&REPLACEMENT.to_string()).glyphs[0].id, 0);
         }
+    }
+
+    #[test]
+    fn a_name_is_written_in_a_font_that_has_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("broken.ttf"), b"no font").unwrap();
+        std::fs::write(folder.path().join("more.ttf"), notosans::REGULAR_TTF).unwrap();
+        let faces = Faces {
+            regular: Face::read(notosans::REGULAR_TTF).unwrap(),
+            bold: Face::read(notosans::BOLD_TTF).unwrap(),
+            more: of_folder(folder.path()),
+        };
+        assert_eq!(faces.more.len(), 1, "what can't be read is left out");
+        assert!(faces.of_name("José Ñandú").is_some());
+        assert!(faces.of_name("王小明 Wang").is_none());
+        assert!(faces.of_name("שלום").is_none());
+        assert!(of_folder(Path::new("/nowhere")).is_empty());
     }
 
     proptest! {
