@@ -248,6 +248,19 @@ typed_id! {
 }
 
 typed_id! {
+    /// A code that was sent to a phone.
+    PhoneVerificationId
+}
+typed_id! {
+    /// A report of the identity check's state.
+    KycStatusId
+}
+typed_id! {
+    /// A document that a profile has uploaded for the identity check.
+    KycDocumentId
+}
+
+typed_id! {
     /// A wallet of a client, in one currency.
     WalletId
 }

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
 static SQS: OnceCell<aws_sdk_sqs::Client> = OnceCell::const_new();
 static DYNAMODB: OnceCell<aws_sdk_dynamodb::Client> = OnceCell::const_new();
+static SNS: OnceCell<aws_sdk_sns::Client> = OnceCell::const_new();
 static SECRETS: OnceCell<aws_sdk_secretsmanager::Client> = OnceCell::const_new();
 
 /// Region, credentials and HTTP client, as the environment gives them.
@@ -22,6 +23,12 @@ pub async fn config() -> &'static SdkConfig {
 /// The SQS client.
 pub async fn sqs() -> &'static aws_sdk_sqs::Client {
     SQS.get_or_init(|| async { aws_sdk_sqs::Client::new(config().await) })
+        .await
+}
+
+/// The SNS client.
+pub async fn sns() -> &'static aws_sdk_sns::Client {
+    SNS.get_or_init(|| async { aws_sdk_sns::Client::new(config().await) })
         .await
 }
 

@@ -14,5 +14,6 @@ mod kept;
 pub mod mail;
 pub mod outcome;
 pub mod plaid;
+pub mod sms;
 #[cfg(feature = "stripe")]
 pub mod stripe;

@@ -24,6 +24,8 @@ const SPACING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 const RENEWAL_POLL: Duration = Duration::from_millis(150);
 /// Its tries; together a little longer than a claim on the renewal lasts.
 const RENEWAL_TRIES: u32 = 100;
+/// The session has expired.
+const SESSION_EXPIRED: &str = "L025";
 
 /// The client.
 #[derive(Debug)]
@@ -42,20 +44,39 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) body: Option<Value>,
     pub(super) idempotency_key: Option<Uuid>,
+    /// Whether it may move money: then a refusal counts only when it is beyond doubt.
+    pub(super) moves_money: bool,
 }
 
 impl Request {
-    /// Whether it may move money: then a refusal counts only when it is beyond doubt.
-    fn is_payment(&self) -> bool {
-        self.idempotency_key.is_some()
+    pub(super) fn get(path: String) -> Self {
+        Self::new(Method::GET, path, None)
     }
 
-    pub(super) fn get(path: String) -> Self {
+    /// Changes what is there; twice is the same as once.
+    pub(super) fn change(path: String, body: Value) -> Self {
+        Self::new(Method::PATCH, path, Some(body))
+    }
+
+    /// Makes something that isn't money. A refusal counts, also after a lost response: the key leads to the first answer.
+    pub(super) fn create(path: &str, body: Value, key: Uuid) -> Self {
         Self {
-            method: Method::GET,
+            idempotency_key: Some(key),
+            ..Self::new(Method::POST, path.to_owned(), Some(body))
+        }
+    }
+
+    pub(super) fn delete(path: String) -> Self {
+        Self::new(Method::DELETE, path, None)
+    }
+
+    fn new(method: Method, path: String, body: Option<Value>) -> Self {
+        Self {
+            method,
             path,
-            body: None,
+            body,
             idempotency_key: None,
+            moves_money: false,
         }
     }
 }
@@ -109,6 +130,8 @@ impl<S: SessionStore> DriveWealth<S> {
     /// Sends a request until there is a response or no more time.
     pub(super) async fn call(&self, request: Request, deadline: Instant) -> Outcome<Vec<u8>> {
         let reads_only = request.method == Method::GET;
+        // A repetition says when the request was made first.
+        let asked_at = self.clock.now();
         let mut attempts = Attempts::new(&SPACING, deadline);
         let mut stale = None;
         let mut doubt: Option<String> = None;
@@ -117,10 +140,10 @@ impl<S: SessionStore> DriveWealth<S> {
                 Ok(session) => session,
                 Err(reason) => break reason,
             };
-            let (reason, goes_on) = match self.attempt(&request, &session, deadline).await {
+            let (reason, goes_on) = match self.attempt(&request, &session, asked_at, deadline).await {
                 Attempt::Received(body) => return Outcome::Done(body),
                 // An earlier attempt may have gone through, and be what this one is refused for.
-                Attempt::Declined(decline) if doubt.is_some() && request.is_payment() => {
+                Attempt::Declined(decline) if doubt.is_some() && request.moves_money => {
                     break format!("refused with code {} after a lost response", decline.code);
                 }
                 Attempt::Declined(decline) => return Outcome::Declined(decline),
@@ -144,9 +167,15 @@ impl<S: SessionStore> DriveWealth<S> {
         }
     }
 
-    async fn attempt(&self, request: &Request, session: &Session, deadline: Instant) -> Attempt {
+    async fn attempt(
+        &self,
+        request: &Request,
+        session: &Session,
+        asked_at: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Attempt {
         let mut sending = self
-            .request(request.method.clone(), &request.path)
+            .request(request.method.clone(), &request.path, asked_at)
             .header("dw-auth-token", &session.token);
         if let Some(key) = request.idempotency_key {
             sending = sending.header("Idempotency-Key", key.to_string());
@@ -161,11 +190,11 @@ impl<S: SessionStore> DriveWealth<S> {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    fn request(&self, method: Method, path: &str, asked_at: DateTime<Utc>) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.base))
             .header("dw-client-app-key", self.credentials.app_key.expose_secret())
-            .header("dw-request-timestamp", self.clock.now().to_rfc3339())
+            .header("dw-request-timestamp", asked_at.to_rfc3339())
     }
 
     /// A usable session. Within the instance the lock lets one task renew; between instances the store does.
@@ -200,7 +229,8 @@ impl<S: SessionStore> DriveWealth<S> {
             username, password, ..
         } = &self.credentials;
         let body = json!({"appTypeID": 4, "username": username, "password": password.expose_secret()});
-        let response = exchange(self.request(Method::POST, "/auth").json(&body), deadline).await;
+        let request = self.request(Method::POST, "/auth", self.clock.now());
+        let response = exchange(request.json(&body), deadline).await;
         let response = response.map_err(|error| format!("signing in failed: {error:?}"))?;
         if response.status >= 300 {
             return Err(format!("signing in was refused with status {}", response.status));
@@ -224,11 +254,15 @@ fn classify(request: &Request, response: Response) -> Attempt {
         .unwrap_or_default();
     tracing::info!(%method, status = response.status, dw_request_id = request_id, "received the response of DriveWealth");
     match response.status {
+        // A deletion has nothing to say.
+        200..=299 if response.body.is_empty() && request.method == Method::DELETE => {
+            Attempt::Received(b"null".to_vec())
+        }
         200..=299 if serde_json::from_slice::<&serde_json::value::RawValue>(&response.body).is_ok() => {
             Attempt::Received(response.body)
         }
         200..=299 => Attempt::Doubtful("the response is not JSON".to_owned()),
-        401 => Attempt::SessionRefused,
+        401 => unauthorized(request, &response),
         429 => Attempt::NotDone(
             "too many requests".to_owned(),
             http::retry_after(&response.headers),
@@ -240,10 +274,24 @@ fn classify(request: &Request, response: Response) -> Attempt {
     }
 }
 
+/// A session that has expired is renewed. Whatever else is wrong with our signing in, a new session doesn't mend it.
+fn unauthorized(request: &Request, response: &Response) -> Attempt {
+    let ErrorBody { error_code, message } = serde_json::from_slice(&response.body).unwrap_or_default();
+    match error_code.as_str() {
+        "" | SESSION_EXPIRED => Attempt::SessionRefused,
+        _ if request.moves_money => Attempt::NotDone(format!("unauthorized with code {error_code}"), None),
+        _ => Attempt::Declined(Decline {
+            code: error_code,
+            message,
+            status: response.status,
+        }),
+    }
+}
+
 /// DriveWealth's own refusal, in its own form. Gateways on the way respond with statuses of the 400s too, and 409 may be
 /// about another attempt of the same payment, so that neither says that no money moves.
 fn refusal(request: &Request, response: &Response) -> Option<Decline> {
-    let is_refusal = if request.is_payment() {
+    let is_refusal = if request.moves_money {
         matches!(response.status, 400 | 422)
     } else {
         (400..=499).contains(&response.status) && response.status != 408
@@ -274,6 +322,7 @@ mod tests {
             path: "/funding/deposits".to_owned(),
             body: None,
             idempotency_key: Some(Uuid::nil()),
+            moves_money: true,
         };
         let refusal = r#"{"errorCode":"E032","message":"account not found"}"#;
         for status in [400, 422] {
@@ -285,6 +334,38 @@ mod tests {
         for status in [401, 403, 404, 408, 409, 429, 500, 502] {
             assert!(!is_declined(&payment, status, refusal), "{status}");
         }
+    }
+
+    #[test]
+    fn a_creation_is_declined_by_any_refusal_of_drivewealth() {
+        let creation = Request::create("/users", json!({}), Uuid::nil());
+        let refusal = r#"{"errorCode":"A035","message":"fields are missing"}"#;
+        for status in [400, 403, 404, 409, 422] {
+            assert!(is_declined(&creation, status, refusal), "{status}");
+            assert!(
+                !is_declined(&creation, status, "<html>Forbidden</html>"),
+                "{status}"
+            );
+        }
+        for status in [408, 429, 500] {
+            assert!(!is_declined(&creation, status, refusal), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_renewed_only_when_it_has_expired() {
+        let read = Request::get("/accounts/a".to_owned());
+        assert!(!is_declined(
+            &read,
+            401,
+            r#"{"errorCode":"L025","message":"expired"}"#
+        ));
+        assert!(!is_declined(&read, 401, ""));
+        assert!(is_declined(
+            &read,
+            401,
+            r#"{"errorCode":"L004","message":"wrong key"}"#
+        ));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! with the identical first response, so a POST whose response was lost may be sent again. Paths, fields and statuses:
 //! `domain-trading`, section 2.
 
+mod account;
 mod call;
+mod person;
 mod requests;
 pub mod session;
 mod status;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::ids::{
     DriveWealthAccountId, DriveWealthAccountNo, DriveWealthBankAccountId, DriveWealthPaymentId,
-    DriveWealthPortfolioId,
+    DriveWealthPortfolioId, DriveWealthUserId,
 };
 use domain::money::Money;
 use domain::trading::account::AccountStatus;
@@ -28,7 +30,9 @@ use uuid::Uuid;
 
 use crate::outcome::Decline;
 
+pub use account::{BrokerBankAccount, NewBankAccount, NewPortfolio};
 pub use call::DriveWealth;
+pub use person::{BrokerDocument, BrokerKyc, BrokerUser, NewDocument, Person, user_of_event};
 pub use status::payment_status;
 pub use wire::{account_of_event, payment_of_event};
 
@@ -62,6 +66,19 @@ pub struct Credentials {
     pub username: String,
     /// Its password.
     pub password: SecretString,
+}
+
+/// What DriveWealth knows the company as: under whom users are made, and who manages their accounts.
+#[derive(Debug, Clone)]
+pub struct Adviser {
+    /// The user of the adviser (RIA).
+    pub ria_user_id: DriveWealthUserId,
+    /// Its product, which accounts are opened for.
+    pub ria_product_id: String,
+    /// The white-label partner.
+    pub wlp_id: String,
+    /// The introducing broker above it.
+    pub parent_ibid: String,
 }
 
 /// An order to move money between a bank account and a trading account.
@@ -128,6 +145,12 @@ pub struct BrokerAccount {
     pub id: DriveWealthAccountId,
     /// Its state.
     pub status: AccountStatus,
+    /// Its number, as deposits name it.
+    pub account_no: Option<DriveWealthAccountNo>,
+    /// Whose it is.
+    pub user_id: Option<DriveWealthUserId>,
+    /// The portfolio that it follows.
+    pub portfolio_id: Option<DriveWealthPortfolioId>,
     /// When it was last changed; when it was fetched, where DriveWealth doesn't say.
     pub updated_at: DateTime<Utc>,
     /// What is stored of the response.

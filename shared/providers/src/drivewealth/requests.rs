@@ -38,6 +38,7 @@ impl<S: SessionStore> DriveWealth<S> {
             path: path.to_owned(),
             body: Some(body),
             idempotency_key: Some(order.idempotency_key),
+            moves_money: true,
         };
         let created = self.call(request, deadline).await;
         created.read(|body| {
@@ -84,12 +85,11 @@ impl<S: SessionStore> DriveWealth<S> {
     /// Approves a redemption that waits for us (RIA_Pending). Repeating it is refused with
     /// [`BAD_BODY`](super::BAD_BODY) and does no harm.
     pub async fn approve_redemption(&self, id: &DriveWealthPaymentId, deadline: Instant) -> Outcome<Payment> {
-        let request = Request {
-            method: Method::PATCH,
-            path: format!("/funding/redemptions/{}", segment(id.as_str())),
-            body: Some(json!({"status": "RIA_Approved", "statusComment": "approved by Moneta"})),
-            idempotency_key: None,
-        };
+        let path = format!("/funding/redemptions/{}", segment(id.as_str()));
+        let request = Request::change(
+            path,
+            json!({"status": "RIA_Approved", "statusComment": "approved by Moneta"}),
+        );
         self.call(request, deadline)
             .await
             .read(|body| wire::payment(&body))
@@ -138,12 +138,8 @@ impl<S: SessionStore> DriveWealth<S> {
         targets: &Targets,
         deadline: Instant,
     ) -> Outcome<()> {
-        let request = Request {
-            method: Method::PATCH,
-            path: format!("/managed/portfolios/{}", segment(id.as_str())),
-            body: Some(json!({"holdings": holdings(targets)})),
-            idempotency_key: None,
-        };
+        let path = format!("/managed/portfolios/{}", segment(id.as_str()));
+        let request = Request::change(path, json!({"holdings": holdings(targets)}));
         self.call(request, deadline).await.read(|_| Ok(()))
     }
 }
@@ -163,7 +159,7 @@ fn holdings(targets: &Targets) -> Vec<Value> {
 }
 
 /// An id as a segment of a path: what isn't a letter, digit, `-`, `.` or `_` is escaped.
-fn segment(id: &str) -> String {
+pub(super) fn segment(id: &str) -> String {
     id.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),

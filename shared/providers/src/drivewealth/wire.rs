@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
-use domain::ids::{DriveWealthAccountId, DriveWealthFundId, DriveWealthPaymentId, DriveWealthPortfolioId};
+use domain::ids::{
+    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthFundId, DriveWealthPaymentId,
+    DriveWealthPortfolioId, DriveWealthUserId,
+};
 use domain::money::{Money, Rounding};
 use domain::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPortfolio};
 use rust_decimal::Decimal;
@@ -193,20 +196,45 @@ pub(super) fn account(body: &[u8], asked_at: DateTime<Utc>) -> Result<BrokerAcco
     struct Account {
         id: DriveWealthAccountId,
         status: Named,
+        account_no: Option<DriveWealthAccountNo>,
+        #[serde(rename = "userID")]
+        user_id: Option<DriveWealthUserId>,
+        ria: Option<Ria>,
         updated_when: Option<DateTime<Utc>>,
     }
     #[derive(Deserialize)]
     struct Named {
         name: String,
     }
-    let raw = parse::<Wrapped>(body)?.account;
+    #[derive(Deserialize)]
+    struct Ria {
+        #[serde(rename = "portfolioID")]
+        portfolio_id: Option<DriveWealthPortfolioId>,
+    }
+    // Alone it comes in a wrapper, in lists and when it is made without one.
+    let raw = match parse::<Wrapped>(body) {
+        Ok(wrapped) => wrapped.account,
+        Err(_) => parse::<Box<RawValue>>(body)?,
+    };
     let account: Account = parse(raw.get().as_bytes())?;
     Ok(BrokerAccount {
         id: account.id,
         status: account_status(&account.status.name),
+        account_no: account.account_no,
+        user_id: account.user_id,
+        portfolio_id: account.ria.and_then(|ria| ria.portfolio_id),
         updated_at: account.updated_when.unwrap_or(asked_at),
         raw: Arc::from(kept(raw.get(), &KEPT_OF_ACCOUNTS)),
     })
+}
+
+/// A list of accounts; one that can't be read makes the whole list unreadable, since it could be the one that is looked for.
+pub(super) fn accounts(body: &[u8], asked_at: DateTime<Utc>) -> Result<Vec<BrokerAccount>, String> {
+    let items: Vec<Box<RawValue>> = parse(body)?;
+    items
+        .iter()
+        .map(|item| account(item.get().as_bytes(), asked_at))
+        .collect()
 }
 
 pub(super) fn cash(body: &[u8]) -> Result<CashBalance, String> {
@@ -339,13 +367,13 @@ fn status_code(code: Option<i32>, message: &str) -> Result<i32, String> {
         .ok_or_else(|| "a payment without a status".to_owned())
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     // The message of serde_json names places and types, and quotes no more than one scalar.
     serde_json::from_slice(body)
         .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
 }
 
-fn parse_raw(body: &[u8]) -> Result<Arc<RawValue>, String> {
+pub(super) fn parse_raw(body: &[u8]) -> Result<Arc<RawValue>, String> {
     Ok(Arc::from(parse::<Box<RawValue>>(body)?))
 }
 

@@ -1,4 +1,7 @@
-//! Plaid, through which banks are linked: the balance of a bank account.
+//! Plaid, through which banks are linked: links, balances, and the webhooks about them.
+
+mod link;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+
+pub use link::{LinkTarget, LinkToken, Mending, NewLink, PlaidAccount, PlaidItem, WebhookKey};
 
 use crate::exact;
 use crate::http::{self, Attempts, NoResponse, exchange};
@@ -108,7 +113,8 @@ impl Plaid {
         let mut attempts = Attempts::new(&SPACING, deadline);
         loop {
             match self.attempt(path, &body, deadline).await {
-                Outcome::Retryable(_) if attempts.later(None).await => {}
+                Outcome::Retryable(_) | Outcome::Unknown(_) if attempts.later(None).await => {}
+                Outcome::Unknown(reason) => return Outcome::Retryable(reason),
                 settled => return settled,
             }
         }
@@ -123,15 +129,19 @@ impl Plaid {
             .json(&with_credentials(body, &self.credentials));
         let response = match exchange(request, deadline).await {
             Ok(response) => response,
-            Err(NoResponse::NotSent(reason) | NoResponse::Lost(reason)) => {
-                return Outcome::Retryable(Reason(reason));
-            }
+            Err(NoResponse::NotSent(reason)) => return Outcome::Retryable(Reason(reason)),
+            Err(NoResponse::Lost(reason)) => return Outcome::Unknown(Reason(reason)),
         };
         let is_json = serde_json::from_slice::<&RawValue>(&response.body).is_ok();
         tracing::info!(path, status = response.status, "received the response of Plaid");
         match response.status {
             200..=299 if is_json => Outcome::Done(response.body),
-            400..=499 if response.status != 429 => {
+            429 => Outcome::Retryable(Reason("too many requests".to_owned())),
+            // Without its own code it isn't Plaid that refuses.
+            400..=499 if error_code(&response.body).is_empty() => {
+                Outcome::Unknown(Reason(format!("status {}", response.status)))
+            }
+            400..=499 => {
                 let ErrorBody {
                     error_code,
                     error_message,
@@ -143,9 +153,36 @@ impl Plaid {
                     _ => Outcome::Declined(Decline::new(error_code, error_message, response.status)),
                 }
             }
-            status => Outcome::Retryable(Reason(format!("status {status}"))),
+            status => Outcome::Unknown(Reason(format!("status {status}"))),
         }
     }
+}
+
+fn error_code(body: &[u8]) -> String {
+    serde_json::from_slice::<ErrorBody>(body)
+        .unwrap_or_default()
+        .error_code
+}
+
+/// Reads a response; the error names the place and quotes nothing.
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body)
+        .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
+}
+
+/// Whether the refusal means that there is no such item, or none any more.
+pub fn is_gone(decline: &Decline) -> bool {
+    matches!(decline.code.as_str(), "ITEM_NOT_FOUND" | "INVALID_ACCESS_TOKEN")
+}
+
+/// Whether the refusal means that the public token is used up, too old, or none at all.
+pub fn is_bad_public_token(decline: &Decline) -> bool {
+    decline.code == "INVALID_PUBLIC_TOKEN"
+}
+
+/// Whether the refusal means that the account is still to be verified by small deposits.
+pub fn is_not_verified(decline: &Decline) -> bool {
+    decline.code == "PRODUCT_NOT_READY"
 }
 
 /// Whether the refusal means that the customer has to sign in to the bank again.
