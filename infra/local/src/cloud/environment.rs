@@ -16,6 +16,7 @@ const KAFKA_BROKERS: &str = "KAFKA_BROKERS";
 const KAFKA_SECURITY_PROTOCOL: &str = "KAFKA_SECURITY_PROTOCOL";
 const KAFKA_SECRET_ARN: &str = "KAFKA_SECRET_ARN";
 const SECRET: &str = "_SECRET";
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 
 /// The local values.
 pub(super) struct Replacements {
@@ -28,8 +29,12 @@ pub(super) struct Replacements {
 
 impl Replacements {
     pub(super) fn new(connections: &Connections, sandboxes: Variables) -> Self {
+        // The AWS SDKs find a service by such a variable, which no template has.
+        let (of_aws, named_by_template): (Variables, Variables) = sandboxes
+            .into_iter()
+            .partition(|(name, _)| name.starts_with(ENDPOINT));
         let mut named = keys::local_secrets();
-        named.extend(sandboxes);
+        named.extend(named_by_template);
         let endpoints = [
             ("AWS_ENDPOINT_URL_SQS", &connections.sqs_endpoint),
             ("AWS_ENDPOINT_URL_DYNAMODB", &connections.dynamodb_endpoint),
@@ -39,7 +44,9 @@ impl Replacements {
             kafka_brokers: connections.kafka_brokers.clone(),
             endpoints: endpoints
                 .map(|(name, endpoint)| (name.to_owned(), endpoint.clone()))
-                .into(),
+                .into_iter()
+                .chain(of_aws)
+                .collect(),
             named,
         }
     }

@@ -28,8 +28,8 @@ use crate::{
     running::Running,
     runtime::{InvocationResult, Logs, Runtime, Settings},
     sandboxes::{
-        BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox,
-        Sandboxes, StripeSandbox,
+        BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes,
+        SmsSandbox, StripeSandbox,
     },
     sources::{
         self, Sources,
@@ -189,6 +189,9 @@ impl LocalCloud {
         progress.ready(begun, "queues and schedules", "calling their functions");
         let webhooks = format!("{}/webhooks/stripe", running.url);
         self.sandboxes.stripe().set_webhook_endpoint(&webhooks);
+        self.sandboxes
+            .plaid()
+            .set_webhook_endpoint(&format!("{}/webhooks/plaid", running.url));
         running.issuer.announce(&running.options.state)?;
         self.state
             .announce(&running.url, &self.connections.database_url)?;
@@ -296,6 +299,11 @@ impl LocalCloud {
     /// The sandbox of DriveWealth.
     pub fn drivewealth(&self) -> DriveWealthSandbox {
         self.sandboxes.drivewealth()
+    }
+
+    /// The catcher of text messages.
+    pub fn sms(&self) -> SmsSandbox {
+        self.sandboxes.sms()
     }
 
     /// The sandbox of Plaid.

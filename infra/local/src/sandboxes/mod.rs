@@ -17,6 +17,7 @@ mod numbers;
 pub mod plaid;
 mod sandbox;
 mod server;
+pub mod sms;
 mod store;
 pub mod stripe;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use gate::{CallRecord, Effect, Fault, FeedDefect, PortfolioDefect};
 pub use mail::{CaughtMail, MailEffect, MailFault, MailSandbox};
 pub use plaid::PlaidSandbox;
 pub use sandbox::Sandbox;
+pub use sms::{CaughtSms, SmsSandbox};
 pub use stripe::StripeSandbox;
 
 use std::collections::BTreeMap;
@@ -78,6 +80,7 @@ struct Parties {
     stripe: StripeSandbox,
     billing: BillingSandbox,
     mail: MailSandbox,
+    sms: SmsSandbox,
 }
 
 /// The running sandboxes.
@@ -125,6 +128,7 @@ impl Sandboxes {
                 clock(),
             )?,
             mail: MailSandbox::start(file("mail.json"), clock())?,
+            sms: SmsSandbox::start(file("sms.json"), clock())?,
         };
         let mail_server = MailServer::start(smtp, parties.mail.clone())?;
         Ok(Self {
@@ -176,6 +180,11 @@ impl Sandboxes {
         self.parties.mail.clone()
     }
 
+    /// The catcher of text messages.
+    pub fn sms(&self) -> SmsSandbox {
+        self.parties.sms.clone()
+    }
+
     /// Where mails are taken.
     pub fn smtp_url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.mail_server.port)
@@ -186,6 +195,15 @@ impl Sandboxes {
         [
             ("DRIVEWEALTH_API_BASE", format!("{}/drivewealth", self.url)),
             ("DRIVEWEALTH_RIA_USER_ID", drivewealth::RIA_USER_ID.to_owned()),
+            (
+                "DRIVEWEALTH_RIA_PRODUCT_ID",
+                drivewealth::RIA_PRODUCT_ID.to_owned(),
+            ),
+            ("DRIVEWEALTH_WLP_ID", "LOCAL".to_owned()),
+            ("DRIVEWEALTH_PARENT_IBID", drivewealth::PARENT_IBID.to_owned()),
+            ("APP_NAME", "Moneta".to_owned()),
+            ("ADVISER_NAME", "Moneta Advisers LLC".to_owned()),
+            ("PLAID_WEBHOOK_URL", "https://localhost/webhooks/plaid".to_owned()),
             ("PLAID_API_BASE", format!("{}/plaid", self.url)),
             ("FIREBASE_API_BASE", format!("{}/firebase", self.url)),
             ("FIREBASE_PROJECT_ID", firebase::PROJECT_ID.to_owned()),
@@ -195,6 +213,7 @@ impl Sandboxes {
             ("BILLING_API_BASE", format!("{}/billing", self.url)),
             ("BILLING_SECRET", BillingSandbox::secret()),
             ("RATES_FEED_URL", format!("{}/ecb{}", self.url, ecb::FEED_PATH)),
+            ("AWS_ENDPOINT_URL_SNS", format!("{}/sms", self.url)),
             ("SMTP_HOST", "127.0.0.1".to_owned()),
             ("SMTP_PORT", self.mail_server.port.to_string()),
             ("SMTP_SECURITY", "none".to_owned()),
@@ -221,6 +240,7 @@ impl Sandboxes {
         self.parties.ecb.close();
         self.parties.billing.close();
         self.parties.mail.close();
+        self.parties.sms.close();
     }
 }
 

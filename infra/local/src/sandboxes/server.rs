@@ -14,19 +14,22 @@ use super::Parties;
 use super::call::{Call, CloseConnection, Reply, segments};
 use super::gate::{Party, handle};
 use super::sandbox::control;
+use super::{plaid, sms};
 use crate::guard;
 
-const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// A document in base64 is the largest of all.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 const INDEX: &str = "\
 The sandboxes of Moneta's local cloud: stand-ins for the outside parties.
 
-  /drivewealth   DriveWealth: accounts, deposits, redemptions, portfolios
-  /plaid         Plaid: balances of bank accounts
+  /drivewealth   DriveWealth: users and their checks, accounts, deposits, redemptions, portfolios
+  /plaid         Plaid: links with a page, balances of bank accounts, signed webhooks
   /firebase      Firebase: push messages (POST /firebase/token, POST /firebase/v1/projects/moneta-local/messages:send)
   /stripe        Stripe: customers, checkout sessions with a page, saved cards, payments, refunds, webhooks
   /billing       Billing: clients, payers, contracts, bills with their PDFs, and the payments that it tells on a topic
   /ecb           the European Central Bank: the euro's reference rates (GET /ecb/stats/eurofxref/eurofxref-daily.xml)
+  /sms           the text messages that were sent (as SNS takes them)
   /mail          the mails that were sent (by SMTP, to a port of its own)
 
 What they hold, and how to drive them or let them fail:
@@ -37,6 +40,8 @@ What they hold, and how to drive them or let them fail:
   POST /control/drivewealth/modes                {\"auto_advance_ms\": 300, \"hold\": false, \"duplicate\": false, \"shuffle\": false}
   GET  /control/plaid                            items and balances
   POST /control/plaid/items/balance              {\"access_token\", \"account_id\", \"available_cents\", \"current_cents\"}
+  POST /control/plaid/link                       {\"link_token\": \"…\", \"accounts\": [{\"name\": \"Checking\", \"mask\": \"0000\", \"balance_cents\": 100000}]}
+  POST /control/plaid/webhooks                   {\"item_id\", \"webhook_type\": \"ITEM\", \"webhook_code\": \"ERROR\", \"error_code\"}
   GET  /control/firebase/messages                messages that devices have got
   GET  /control/stripe                           everything it holds, and the operations' names
   POST /control/stripe/checkout/{id}/complete    {\"number\": \"4242424242424242\"}
@@ -51,6 +56,7 @@ What they hold, and how to drive them or let them fail:
   POST /control/ecb/rates                        {\"currency\": \"USD\", \"rate\": \"1.0845\"}
   POST /control/ecb/date                         {\"date\": \"2026-11-24\"}
   POST /control/mail/faults                      {\"step\": \"RCPT\", \"times\": 1, \"effect\": {\"kind\": \"refuse\", \"status\": 550}}, or kind close {after_doing}
+  GET  /control/sms/messages                     the text messages, newest last
   GET  /control/{party}/calls                    what was called
   POST /control/{party}/faults                   {\"method\": \"POST\", \"path\": \"/funding/deposits\", \"times\": 1, \"effect\": {\"kind\": \"hang\", \"for_ms\": 20000, \"after_doing\": true}}
                                                  or {\"operation\": \"create_payment_intent\", …} at Stripe
@@ -115,10 +121,17 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
     let reply = match segments(&whole_path).as_slice() {
         [] => return Response::new(Body::from(INDEX)),
         ["drivewealth", path @ ..] => detached(&parties.drivewealth, call(path)).await,
-        ["plaid", path @ ..] => detached(&parties.plaid, call(path)).await,
+        ["plaid", path @ ..] => match plaid::page::answer(&parties.plaid, &call(path)) {
+            Some(page) => page,
+            None => detached(&parties.plaid, call(path)).await,
+        },
         ["firebase", path @ ..] => detached(&parties.firebase, call(path)).await,
         ["mail", path @ ..] => parties.mail.pages(&call(path)),
         ["billing", path @ ..] => detached(&parties.billing, call(path)).await,
+        ["sms", path @ ..] => match sms::page(&parties.sms, &call(path)) {
+            Some(page) => page,
+            None => detached(&parties.sms, call(path)).await,
+        },
         ["ecb", path @ ..] => detached(&parties.ecb, call(path)).await,
         ["stripe", "control", path @ ..] | ["control", "stripe", path @ ..] => {
             control(&parties.stripe, &call(path)).await
@@ -129,6 +142,7 @@ async fn respond(parties: &Parties, request: Request<Incoming>) -> Response {
         ["control", "firebase", path @ ..] => control(&parties.firebase, &call(path)).await,
         ["control", "billing", path @ ..] => control(&parties.billing, &call(path)).await,
         ["control", "mail", path @ ..] => parties.mail.control(&call(path)),
+        ["control", "sms", path @ ..] => control(&parties.sms, &call(path)).await,
         ["control", "ecb", path @ ..] => control(&parties.ecb, &call(path)).await,
         _ => Reply::control_error(404, "GET / lists what there is"),
     };

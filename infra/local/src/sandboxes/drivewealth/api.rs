@@ -19,8 +19,8 @@ const MIN_KEY_LENGTH: usize = 16;
 const DAILY_LIMIT: &str = "Deposit transaction exceeds maximum daily ACH deposit transaction limit";
 
 /// DriveWealth's codes of errors: in the request's body, its path, the session, the key and the password.
-const BAD_BODY: &str = "E032";
-const BAD_PATH: &str = "E030";
+pub(super) const BAD_BODY: &str = "E032";
+pub(super) const BAD_PATH: &str = "E030";
 const NOT_SIGNED_IN: &str = "L025";
 const BAD_APP_KEY: &str = "L004";
 const BAD_PASSWORD: &str = "L001";
@@ -113,6 +113,9 @@ impl DriveWealthSandbox {
     }
 
     fn route(&self, live: &mut Live, call: &Call, now: DateTime<Utc>) -> Reply {
+        if let Some(reply) = self.opening(live, call, now) {
+            return reply;
+        }
         let segments = call.segments();
         match (call.method.as_str(), segments.as_slice()) {
             ("GET", ["accounts", rest @ ..]) => account(&live.state, rest, now),
@@ -298,6 +301,9 @@ fn account(state: &State, segments: &[&str], now: DateTime<Utc>) -> Reply {
         ["portfolio"] if account.status == "CLOSED" => {
             error(400, BAD_PATH, &format!("sub-account {id} is not open"))
         }
+        ["portfolio"] if account.portfolio_id().is_none() => {
+            error(400, BAD_PATH, &format!("sub-account {id} follows no portfolio"))
+        }
         ["portfolio"] => Reply::ok(&portfolio::status(account)),
         ["funding", "deposits"] => payments_of(PaymentKind::Deposit),
         ["funding", "redemptions"] => payments_of(PaymentKind::Redemption),
@@ -318,7 +324,7 @@ fn pending_cents(state: &State, account_id: &str) -> i64 {
 
 fn of_user(state: &State, user: &str, segments: &[&str]) -> Reply {
     let accounts = || state.accounts.values().filter(|account| account.user_id == user);
-    if accounts().next().is_none() {
+    if accounts().next().is_none() && !state.users.contains_key(user) {
         return error(404, BAD_PATH, &format!("user {user} not found"));
     }
     let payments_of = |kind| {
@@ -332,6 +338,8 @@ fn of_user(state: &State, user: &str, segments: &[&str]) -> Reply {
     };
     match segments {
         [] => Reply::ok(&json!({ "id": user, "status": { "name": "APPROVED", "description": "Approved" } })),
+        // Users who were seeded with their account are approved, and nobody has seen their check.
+        ["kyc-status" | "documents"] => error(404, BAD_PATH, &format!("user {user} has no check")),
         ["accounts"] => list(accounts().map(super::state::Account::json)),
         ["bank-accounts"] => list(
             accounts()
@@ -365,7 +373,7 @@ fn payment(state: &State, kind: PaymentKind, id: &str) -> Reply {
     }
 }
 
-fn list(items: impl Iterator<Item = Value>) -> Reply {
+pub(super) fn list(items: impl Iterator<Item = Value>) -> Reply {
     Reply::ok(&Value::Array(items.collect()))
 }
 
@@ -377,7 +385,7 @@ fn account_not_found(id: &str) -> Reply {
     error(404, BAD_PATH, &format!("account {id} not found"))
 }
 
-fn error(status: u16, code: &str, message: &str) -> Reply {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
     Reply::json(status, &json!({ "errorCode": code, "message": message }))
 }
 

@@ -20,6 +20,13 @@ struct AccountStatus {
 }
 
 #[derive(Deserialize)]
+struct Check {
+    status: String,
+    #[serde(default)]
+    errors: Vec<String>,
+}
+
+#[derive(Deserialize)]
 struct FundValue {
     name: String,
     value_cents: i64,
@@ -61,6 +68,13 @@ pub(super) async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::
         ("GET", ["accounts"]) => json!({ "items": sandbox.accounts() }),
         ("POST", ["accounts"]) => json!(sandbox.seed_account(call.read()?)?),
         ("POST", ["accounts", id, change]) => return change_account(sandbox, call, id, change),
+        ("GET", ["users"]) => json!({ "items": sandbox.users(), "portfolios": sandbox.portfolios() }),
+        ("POST", ["users", id, "decide"]) => json!(sandbox.decide(id)?),
+        ("POST", ["users", id, "kyc"]) => {
+            let check: Check = call.read()?;
+            let errors: Vec<&str> = check.errors.iter().map(String::as_str).collect();
+            json!(sandbox.set_kyc(id, &check.status, &errors)?)
+        }
         ("GET", ["payments"]) => {
             json!({ "deposits": sandbox.deposits(), "redemptions": sandbox.redemptions() })
         }

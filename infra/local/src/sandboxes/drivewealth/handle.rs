@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::payments::{self, envelope, status};
-use super::state::{Account, Counters, Decline, Fund, Payment, PaymentKind};
+use super::state::{Account, Counters, Decline, Follows, Fund, Payment, PaymentKind};
 use super::{DeliveryModes, DriveWealthSandbox, portfolio};
 use crate::sandboxes::numbers::ONE;
 
@@ -110,7 +110,7 @@ impl DriveWealthSandbox {
         let seeded = SeededAccount {
             account_id: account.id.clone(),
             account_no: account.number.clone(),
-            portfolio_id: account.portfolio_id(),
+            portfolio_id: account.portfolio_id().unwrap_or_default(),
             fund_ids: account.funds.iter().map(|fund| fund.id.clone()).collect(),
             created,
         };
@@ -377,6 +377,7 @@ fn new_account(seed: &SeedAccount, now: DateTime<Utc>) -> anyhow::Result<Account
         withdrawable_cents: seed.cash_cents,
         cash_target,
         funds: Vec::new(),
+        follows: Follows::Own,
     };
     for (name, weight) in &seed.funds {
         let fund = Fund {
@@ -411,7 +412,7 @@ fn account_state(account: &Account) -> AccountState {
         account_no: account.number.clone(),
         user_id: account.user_id.clone(),
         status: account.status.clone(),
-        portfolio_id: account.portfolio_id(),
+        portfolio_id: account.portfolio_id().unwrap_or_default(),
         cash_cents: account.cash_cents,
         withdrawable_cents: account.withdrawable_cents,
         equity_cents: account.equity_cents(),

@@ -12,6 +12,8 @@
 //! | `POST accounts/{id}/cash` | `{"cash_cents":…,"withdrawable_cents":…}` | sets the cash |
 //! | `POST accounts/{id}/status` | `{"status":"FROZEN"}` | sets the status; sends `accounts.updated` |
 //! | `POST accounts/{id}/funds` | `{"name":"…","value_cents":…}` | sets a fund's value |
+//! | `GET users`, `POST users/{id}/decide` | | users that were made, with their checks; lets a check come to its verdict |
+//! | `POST users/{id}/kyc` | `{"status":"KYC_DENIED","errors":["SSN_NOT_MATCH"]}` | puts a check into any state |
 //! | `GET payments`, `GET payments/{id}`, `GET payments/{id}/events` | | payments and the events made for them |
 //! | `POST payments/{id}/advance` | `{"status":14,"comment":"…"}` | sets any status |
 //! | `POST payments/{id}/step` | | takes the next status |
@@ -24,6 +26,10 @@
 //! | `GET`, `POST`, `DELETE faults` | [`Fault`](super::Fault) | the ways of failing |
 //! | `GET`, `DELETE calls` | | what was called |
 //!
+//! A check's verdict follows from the last name, as in DriveWealth's own sandbox: an error's name (`SSN_NOT_MATCH`) is that error,
+//! one about documents asks for one; `DENIED`, `MANUAL_REVIEW`, `DOC_REQUIRED` and `PROCESSING` are states; everybody else is
+//! approved. A new account opens by itself.
+//!
 //! A bank account whose id begins with `bank_declined` has its deposits rejected, one with `bank_limit` is over its
 //! daily limit. REST gives a redemption's amount with the sign it was asked for with; events give it negative.
 
@@ -31,7 +37,9 @@ mod api;
 mod control;
 mod events;
 mod handle;
+mod opening;
 mod payments;
+mod people;
 mod portfolio;
 mod state;
 #[cfg(test)]
@@ -39,7 +47,9 @@ mod tests;
 
 pub use events::DeliveryModes;
 pub use handle::{AccountState, FundState, SeedAccount, SeededAccount};
+pub use opening::{BankAccount, ManagedPortfolio};
 pub use payments::status;
+pub use people::{Upload, User};
 pub use state::{Counters, Decline, Payment, PaymentKind};
 
 use std::path::PathBuf;
@@ -58,6 +68,11 @@ use state::State;
 
 /// The user of the adviser (RIA) that Moneta is at DriveWealth.
 pub const RIA_USER_ID: &str = "7c1e9a52-3d84-4c0b-9f35-2a6d1b8e4f70";
+
+/// The product that accounts are opened for.
+pub const RIA_PRODUCT_ID: &str = "product_5b0c2b0a-9d1c-4b7e-8a55-0f7f6f1f9d10";
+/// The introducing broker above the company.
+pub const PARENT_IBID: &str = "0f3f8a52-2b7e-4c1d-9a44-7d5f0c9b1e22";
 
 /// The pace of payments when nothing else is said.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
@@ -167,7 +182,20 @@ impl DriveWealthSandbox {
         });
     }
 
+    /// Does something after the usual time, if things move by themselves.
+    fn later(&self, live: &Live, act: impl FnOnce(&Self) + Send + 'static) {
+        let Some(pace) = live.auto_advance else { return };
+        let sandbox = self.downgrade();
+        self.extra().runtime.spawn(async move {
+            tokio::time::sleep(pace).await;
+            if let Some(sandbox) = sandbox.upgrade() {
+                act(&sandbox);
+            }
+        });
+    }
+
     fn follow_all(&self, live: &Live) {
+        self.go_on_opening(live);
         for payment in live.state.payments.values() {
             self.follow(live, payment);
         }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::opening::{BankAccount, ManagedPortfolio};
+use super::people::User;
 use crate::sandboxes::numbers::{ONE, number};
 
 /// For how long the answer to an idempotency key is remembered.
@@ -26,6 +28,14 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<String, DateTime<Utc>>,
     /// The answers by method, path and idempotency key.
     pub(super) replies: BTreeMap<String, StoredReply>,
+    /// Users that were made by the API.
+    pub(super) users: BTreeMap<String, User>,
+    /// Portfolios that were made by the API.
+    pub(super) portfolios: BTreeMap<String, ManagedPortfolio>,
+    /// Bank accounts that were linked by the API.
+    pub(super) bank_accounts: BTreeMap<String, BankAccount>,
+    /// How many accounts were opened by the API.
+    pub(super) opened: u64,
     /// Bank accounts that decline.
     pub(super) declines: BTreeMap<String, Decline>,
     pub(super) counters: Counters,
@@ -47,6 +57,21 @@ pub(super) struct Account {
     /// The wanted weight of the cash, in ten-thousandths.
     pub(super) cash_target: i64,
     pub(super) funds: Vec<Fund>,
+    /// The portfolio that it follows.
+    #[serde(default)]
+    pub(super) follows: Follows,
+}
+
+/// The portfolio that an account follows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Follows {
+    /// One of its own, whose id follows from the account's: a seeded account's.
+    #[default]
+    Own,
+    /// None yet.
+    Nothing,
+    /// One that was made by the API.
+    Portfolio(String),
 }
 
 /// A fund in an account's portfolio.
@@ -169,7 +194,7 @@ impl State {
     pub(super) fn account_by_portfolio(&mut self, portfolio_id: &str) -> Option<&mut Account> {
         self.accounts
             .values_mut()
-            .find(|account| account.portfolio_id() == portfolio_id)
+            .find(|account| account.portfolio_id().as_deref() == Some(portfolio_id))
     }
 
     /// The payments of one kind, oldest first.
@@ -217,12 +242,16 @@ impl State {
 }
 
 impl Account {
-    /// The id of the account's portfolio, which follows from the account's.
-    pub(super) fn portfolio_id(&self) -> String {
-        format!(
-            "portfolio_{}",
-            Uuid::new_v5(&Uuid::NAMESPACE_OID, self.id.as_bytes())
-        )
+    /// The id of the portfolio that the account follows.
+    pub(super) fn portfolio_id(&self) -> Option<String> {
+        match &self.follows {
+            Follows::Own => {
+                let own = Uuid::new_v5(&Uuid::NAMESPACE_OID, self.id.as_bytes());
+                Some(format!("portfolio_{own}"))
+            }
+            Follows::Nothing => None,
+            Follows::Portfolio(id) => Some(id.clone()),
+        }
     }
 
     /// The id of a fund in this account's portfolio, which follows from its name.
@@ -390,6 +419,17 @@ pub(super) use crate::sandboxes::numbers::dollars;
 /// A fund's shares at the sandbox's constant price of $100 a share.
 pub(super) fn quantity(value_cents: i64) -> Value {
     number(value_cents, 4)
+}
+
+/// The sum of the holdings' targets, if it is a whole number.
+pub(super) fn weights_of(holdings: &[Value]) -> Option<i64> {
+    let target = |holding: &Value| {
+        let target = holding.get("target")?;
+        let text = target.as_str().map_or_else(|| target.to_string(), str::to_owned);
+        text.parse::<rust_decimal::Decimal>().ok()
+    };
+    let sum: Option<rust_decimal::Decimal> = holdings.iter().map(target).sum();
+    i64::try_from(sum?).ok()
 }
 
 /// Targets must sum to exactly one.

@@ -6,9 +6,19 @@
 //! (`{"access_token":"…","account_id":"…","available_cents":…,"current_cents":…}`); `POST items/balance` sets its
 //! balance (the same body); `POST items/error` (`{"access_token":"…","error_code":"ITEM_LOGIN_REQUIRED"}`) lets every
 //! call for the item fail, null heals it; `POST errors` (`{"error_code":"…","times":1}`) lets the next calls fail with
-//! Plaid's codes; `GET`, `POST`, `DELETE faults`; `GET`, `DELETE calls`.
+//! Plaid's codes; `POST link` (`{"link_token":"…","accounts":[{"name":"Checking","mask":"0000","balance_cents":100000}]}`) does
+//! what somebody does on the page, which is `/plaid/link/{link token}`; `POST webhooks`
+//! (`{"item_id":"…","webhook_type":"ITEM","webhook_code":"ERROR","error_code":"ITEM_LOGIN_REQUIRED"}`) sends a signed webhook;
+//! `POST keys/rotate` signs with another key from then on; `GET`, `POST`, `DELETE faults`; `GET`, `DELETE calls`.
 
-use std::collections::BTreeMap;
+mod link;
+pub(super) mod page;
+mod webhooks;
+
+pub use link::{AccountDetails, ChosenAccount, INSTITUTIONS, LinkChoice, LinkVisit, Linked, checking};
+pub use webhooks::NewWebhook;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -16,12 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::call::{Call, Reply};
-use super::gate::{Effect, Fault, Party};
-use super::numbers::dollars;
-use super::sandbox::Sandbox;
 use crate::clock::LocalClock;
 use crate::keys;
+use crate::sandboxes::call::{Call, Reply};
+use crate::sandboxes::gate::{Effect, Fault, Party};
+use crate::sandboxes::numbers::dollars;
+use crate::sandboxes::sandbox::Sandbox;
 
 /// A handle of the Plaid sandbox.
 pub type PlaidSandbox = Sandbox<State>;
@@ -31,6 +41,19 @@ pub type PlaidSandbox = Sandbox<State>;
 pub struct State {
     /// The items by access token.
     items: BTreeMap<String, Item>,
+    /// Visits to the page by link token.
+    #[serde(default)]
+    visits: link::Visits,
+    #[serde(default)]
+    public_tokens: BTreeMap<String, link::PublicToken>,
+    /// The accounts of processor tokens.
+    #[serde(default)]
+    processor_tokens: BTreeMap<String, String>,
+    #[serde(default)]
+    keys: webhooks::SigningKeys,
+    /// Where webhooks go.
+    #[serde(skip)]
+    endpoint: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -38,6 +61,14 @@ struct Item {
     accounts: BTreeMap<String, Balance>,
     /// The error that every call for the item ends in.
     error_code: Option<String>,
+    #[serde(default)]
+    institution_id: Option<String>,
+    /// What is known of accounts beside their balance.
+    #[serde(default)]
+    details: BTreeMap<String, AccountDetails>,
+    /// Accounts of which the bank says no balance.
+    #[serde(default)]
+    silent: BTreeSet<String>,
 }
 
 /// The balance of a bank account.
@@ -158,7 +189,7 @@ impl PlaidSandbox {
             .accounts
             .iter()
             .filter(|(id, _)| wanted.is_none_or(|wanted| wanted.contains(*id)))
-            .map(|(id, balance)| account_json(id, *balance))
+            .map(|(id, balance)| account_json(item, id, *balance))
             .collect();
         Reply::ok(&json!({
             "accounts": accounts,
@@ -175,6 +206,9 @@ impl Party for PlaidSandbox {
                 Ok(request) => self.accounts(&request),
                 Err(message) => self.error(400, "INVALID_BODY", &message),
             },
+            ("POST", _) if has_credentials(call) => link::route(self, call)
+                .unwrap_or_else(|| self.error(404, "NOT_FOUND", "the requested path does not exist")),
+            ("POST", _) => error("INVALID_API_KEYS"),
             _ => self.error(404, "NOT_FOUND", "the requested path does not exist"),
         }
     }
@@ -187,6 +221,10 @@ impl Party for PlaidSandbox {
     fn expire_sessions(&self) {}
 
     async fn control(&self, call: &Call) -> anyhow::Result<Option<Value>> {
+        if call.method == http::Method::POST && call.segments() == ["webhooks"] {
+            let status = self.fire(&call.read()?).await?;
+            return Ok(Some(json!({ "status": status })));
+        }
         self.control_route(call)
     }
 }
@@ -203,6 +241,13 @@ struct Seed {
 struct ItemError {
     access_token: String,
     error_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ControlVisit {
+    link_token: String,
+    #[serde(flatten)]
+    choice: LinkChoice,
 }
 
 #[derive(Deserialize)]
@@ -243,6 +288,11 @@ impl PlaidSandbox {
                 let error: ItemError = call.read()?;
                 self.set_item_error(&error.access_token, error.error_code.as_deref())?;
             }
+            ("POST", ["link"]) => {
+                let visit: ControlVisit = call.read()?;
+                return Ok(Some(json!(self.visit_link(&visit.link_token, &visit.choice)?)));
+            }
+            ("POST", ["keys", "rotate"]) => self.rotate_key()?,
             ("POST", ["errors"]) => {
                 let errors: NextErrors = call.read()?;
                 self.fail_with(&errors.error_code, errors.times);
@@ -266,18 +316,28 @@ struct BalanceOptions {
     account_ids: Option<Vec<String>>,
 }
 
-fn account_json(id: &str, balance: Balance) -> Value {
+fn has_credentials(call: &Call) -> bool {
+    let body: Value = call.json().unwrap_or_default();
+    let is = |name: &str, value: &str| body.get(name).and_then(Value::as_str) == Some(value);
+    is("client_id", keys::PLAID_CLIENT_ID) && is("secret", keys::PLAID_SECRET)
+}
+
+fn account_json(item: &Item, id: &str, balance: Balance) -> Value {
+    let details = item.details.get(id);
+    let current = (!item.silent.contains(id)).then(|| dollars(balance.current_cents));
+    let is_pending = details.is_some_and(|details| details.is_pending);
     json!({
         "account_id": id,
         "balances": {
             "available": balance.available_cents.map(dollars),
-            "current": dollars(balance.current_cents),
+            "current": current,
             "limit": Value::Null,
             "iso_currency_code": "USD",
             "unofficial_currency_code": Value::Null,
         },
-        "mask": "0000",
-        "name": "Plaid Checking",
+        "mask": details.map_or(Some("0000"), |details| details.mask.as_deref()),
+        "name": details.map_or("Plaid Checking", |details| details.name.as_str()),
+        "verification_status": is_pending.then_some("pending_automatic_verification"),
         "official_name": "Plaid Gold Standard 0% Interest Checking",
         "subtype": "checking",
         "type": "depository",
@@ -324,6 +384,15 @@ fn kind_of(code: &str) -> ErrorKind {
             "failed to find requested account ID for requested item",
             None,
         ),
+        "ITEM_NOT_FOUND" => ("ITEM_ERROR", 400, "the item was not found", None),
+        "PRODUCT_NOT_READY" => (
+            "ITEM_ERROR",
+            400,
+            "the requested product is not yet ready. please provide a webhook or try the request again later",
+            None,
+        ),
+        "INVALID_PUBLIC_TOKEN" => ("INVALID_INPUT", 400, "could not find matching public token", None),
+        "INVALID_WEBHOOK_VERIFICATION_KEY_ID" => ("INVALID_INPUT", 400, "invalid key_id provided", None),
         "INVALID_ACCESS_TOKEN" => ("INVALID_INPUT", 400, "could not find matching access token", None),
         "INVALID_API_KEYS" => ("INVALID_INPUT", 400, "invalid client_id or secret provided", None),
         "RATE_LIMIT" | "BALANCE_LIMIT" => (
