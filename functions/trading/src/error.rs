@@ -6,14 +6,87 @@ use domain::lane::{Class, Laned, Rejection};
 use domain::money::MoneyError;
 use domain::rate::WeightError;
 use domain::trading::balance::InvalidBalance;
+use domain::trading::kyc::document::DocumentRefusal;
+use domain::trading::kyc::form::FieldProblem;
+use domain::trading::kyc::phone::Try;
+use domain::trading::kyc::status::KycStatus;
 use domain::trading::money_flow::AmountRefusal;
 use domain::trading::portfolio::InvalidPortfolio;
 use platform::error::PlatformError;
+use platform::http::Problem;
 use providers::outcome::ProviderError;
 
 /// A failure of trading.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nobody has brought the profile in.
+    #[error("there is no such profile")]
+    ProfileNotFound,
+    /// A value that isn't acceptable.
+    #[error("{field} {message}")]
+    InvalidValue {
+        /// Its field.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Answers of the form that aren't acceptable.
+    #[error("{}", summary("nothing was saved, because these answers can't be taken", .0))]
+    InvalidKycForm(Vec<FieldProblem>),
+    /// Answers without which the form can't be submitted.
+    #[error("{}", summary("the form can't be submitted yet", .0))]
+    IncompleteKycForm(Vec<FieldProblem>),
+    /// The form can't be changed or submitted in this state.
+    #[error("the form can't be changed or submitted now: its check is {status}")]
+    KycFormLocked {
+        /// The check's state.
+        status: KycStatus,
+    },
+    /// The form was submitted, and the broker's answer isn't known yet; somebody is asking.
+    #[error("the form is being submitted; ask for its status in a moment")]
+    KycSubmissionInFlight,
+    /// The broker's answer to the form was lost for too long.
+    #[error("the form was submitted and the broker's answer is missing; somebody of us looks into it")]
+    KycUnderReview,
+    /// The broker doesn't take the form.
+    #[error("the broker didn't take the form (code {code}); check your details and submit it again")]
+    KycFormRefused {
+        /// The broker's code.
+        code: String,
+    },
+    /// Documents belong to a form that was submitted.
+    #[error("the form wasn't submitted yet; a document is asked for after that")]
+    KycNotSubmitted,
+    /// A document that isn't taken.
+    #[error(transparent)]
+    Document(#[from] DocumentRefusal),
+    /// The broker doesn't take the document.
+    #[error("the broker didn't take the document (code {code}); send another one")]
+    DocumentRefused {
+        /// The broker's code.
+        code: String,
+    },
+    /// There were too many documents within a day.
+    #[error("too many documents were sent today; send the next one tomorrow")]
+    TooManyDocuments,
+    /// The broker's new account has no number.
+    #[error("the broker's account has no number")]
+    UnreadableAccount,
+    /// No code was sent to the number.
+    #[error("no code was sent to this number; have one sent first")]
+    PhoneCodeNotSent,
+    /// The last code is too young for another one.
+    #[error("a code was sent already; the next one can be sent in {seconds} seconds")]
+    PhoneCodeTooSoon {
+        /// How long to wait.
+        seconds: i64,
+    },
+    /// The code isn't the one, or is of no use any more.
+    #[error("{}", code_refusal(.0))]
+    PhoneCodeRefused(Try),
+    /// Text messages don't reach the number.
+    #[error("the number can't be reached by text messages; give another one")]
+    PhoneNotReachable,
     /// The profile has no such trading account.
     #[error("there is no such trading account")]
     TradingAccountNotFound,
@@ -47,6 +120,30 @@ pub enum Error {
         /// Its currency.
         currency: Currency,
     },
+    /// The public token is used up by somebody else, too old, or none.
+    #[error("the public token is no good any more; link the bank again")]
+    BadPublicToken,
+    /// What Plaid's page has given is lost.
+    #[error("the bank couldn't be linked, and this visit to Plaid's page is used up; link it again")]
+    LinkAgain,
+    /// The link has no such account.
+    #[error("there is no such account among those of this visit to Plaid's page")]
+    PlaidAccountNotFound,
+    /// The same account of the bank is linked.
+    #[error("this account of the bank is linked already")]
+    BankAccountLinkedAlready,
+    /// The customer has ended the link.
+    #[error("the link to the bank has ended; link the bank again")]
+    BankLinkEnded,
+    /// A money flow of the bank account is under way.
+    #[error("a deposit or withdrawal of this bank account is under way; unlink it afterwards")]
+    BankAccountInUse,
+    /// A webhook that Plaid hasn't signed, or not now.
+    #[error("the signature is not valid")]
+    InvalidSignature,
+    /// A webhook that can't be read.
+    #[error("the webhook can't be read")]
+    UnreadableWebhook,
     /// A provider refuses what it should accept, or doesn't respond.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -86,6 +183,45 @@ pub enum Error {
     Platform(#[from] PlatformError),
 }
 
+impl Error {
+    /// The problem that callers get: of the form, with everything that is wrong at once.
+    pub fn into_problem(self) -> Problem {
+        let problem = Problem::of(&self);
+        match self {
+            Self::InvalidKycForm(fields) | Self::IncompleteKycForm(fields) => fields
+                .into_iter()
+                .fold(problem, |problem, wrong| problem.at(wrong.field, wrong.message)),
+            _ => problem,
+        }
+    }
+}
+
+/// What is wrong, with the fields' names; what each lacks stands beside it.
+fn summary(what: &str, fields: &[FieldProblem]) -> String {
+    let names: Vec<&str> = fields.iter().map(|wrong| wrong.field).collect();
+    format!("{what}: {}", names.join(", "))
+}
+
+fn code_refusal(refused: &Try) -> String {
+    match refused {
+        Try::Wrong { left: 0 } | Try::Exhausted => {
+            "this code was tried too often; have another one sent".to_owned()
+        }
+        Try::Wrong { left } => format!("this isn't the code; it may be tried {left} more times"),
+        Try::Expired => "the code is too old; have another one sent".to_owned(),
+        Try::Used | Try::Right => "the code has been used already".to_owned(),
+    }
+}
+
+fn phone_code(refused: &Try) -> Class<'static> {
+    match refused {
+        Try::Wrong { .. } => Class::rejected(Rejection::Unprocessable, "phone-code-wrong"),
+        Try::Exhausted => Class::rejected(Rejection::Unprocessable, "phone-code-exhausted"),
+        Try::Expired => Class::rejected(Rejection::Unprocessable, "phone-code-expired"),
+        Try::Used | Try::Right => Class::rejected(Rejection::Unprocessable, "phone-code-used"),
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Platform(PlatformError::Database(error))
@@ -103,6 +239,26 @@ impl Laned for Error {
         use Rejection::{Conflict, NotFound, Unprocessable};
         let rejected = Class::rejected;
         match self {
+            Self::ProfileNotFound => rejected(NotFound, "profile-not-found"),
+            Self::InvalidValue { field, .. } => rejected(Unprocessable, "invalid-value").at(field),
+            Self::InvalidKycForm(_) => rejected(Unprocessable, "invalid-kyc-form"),
+            Self::IncompleteKycForm(_) => rejected(Unprocessable, "incomplete-kyc-form"),
+            Self::KycFormLocked { .. } => rejected(Conflict, "kyc-form-locked"),
+            Self::KycSubmissionInFlight => rejected(Conflict, "kyc-submission-in-flight"),
+            Self::KycUnderReview => rejected(Conflict, "kyc-under-review"),
+            Self::KycFormRefused { .. } => rejected(Unprocessable, "kyc-form-refused"),
+            Self::KycNotSubmitted => rejected(Conflict, "kyc-not-submitted"),
+            Self::Document(DocumentRefusal::NoBack(_)) => {
+                rejected(Unprocessable, "document-has-no-back").at("side")
+            }
+            Self::Document(_) => rejected(Unprocessable, "document-not-taken").at("content"),
+            Self::DocumentRefused { .. } => rejected(Unprocessable, "document-refused"),
+            Self::TooManyDocuments => rejected(Conflict, "too-many-documents"),
+            Self::UnreadableAccount => Class::fatal("internal"),
+            Self::PhoneCodeNotSent => rejected(Unprocessable, "phone-code-not-sent").at("phone_number"),
+            Self::PhoneCodeTooSoon { .. } => rejected(Conflict, "phone-code-too-soon").at("phone_number"),
+            Self::PhoneCodeRefused(refused) => phone_code(refused).at("code"),
+            Self::PhoneNotReachable => rejected(Unprocessable, "phone-not-reachable").at("phone_number"),
             Self::TradingAccountNotFound => {
                 rejected(NotFound, "trading-account-not-found").at("trading_account_id")
             }
@@ -117,6 +273,16 @@ impl Laned for Error {
             Self::BankCurrency { .. } => {
                 rejected(Unprocessable, "bank-account-currency-not-supported").at("bank_account_id")
             }
+            Self::BadPublicToken => rejected(Unprocessable, "public-token-invalid").at("public_token"),
+            Self::LinkAgain => rejected(Conflict, "link-again"),
+            Self::PlaidAccountNotFound => rejected(NotFound, "bank-account-not-found").at("account_id"),
+            Self::BankAccountLinkedAlready => rejected(Conflict, "bank-account-linked-already"),
+            Self::BankLinkEnded => rejected(Conflict, "link-ended").at("bank_account_id"),
+            Self::BankAccountInUse => rejected(Conflict, "bank-account-in-use").at("bank_account_id"),
+            Self::InvalidSignature => {
+                rejected(Rejection::Malformed, "invalid-signature").at("Plaid-Verification")
+            }
+            Self::UnreadableWebhook => rejected(Rejection::Malformed, "malformed-request").at("body"),
             Self::Provider(error) => error.class(),
             Self::InvalidPortfolio(_) => Class::transient("invalid-portfolio"),
             Self::InvalidBalance(_) => Class::transient("invalid-balance"),

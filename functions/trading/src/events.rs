@@ -1,8 +1,9 @@
 //! The events that trading publishes, in the transaction of the change that they are about.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};
+use domain::ids::{BankAccountId, DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};
 use domain::money::Money;
+use domain::trading::kyc::status::KycStatus;
 use domain::trading::money_flow::Direction;
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
@@ -23,6 +24,10 @@ pub const DEPOSITS_SUSPENDED: &str = "deposits.suspended";
 pub const DEPOSITS_RESUMED: &str = "deposits.resumed";
 /// The reason of a suspension: the bank took a deposit back.
 pub(crate) const DEPOSIT_RETURNED: &str = "deposit-returned";
+/// The identity check came into another state.
+pub const KYC_STATUS_CHANGED: &str = "kyc.status-changed";
+/// A bank account can't be used until its customer signs in to the bank again.
+pub const BANK_ACCOUNT_NEEDS_REAUTH: &str = "bank-account.needs-reauth";
 /// The cash of an account changed by a money flow: for `on_cash_changed` alone.
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
@@ -98,6 +103,28 @@ pub struct DepositsResumed {
     pub reason: String,
 }
 
+/// The identity check came into another state, or found something else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KycStatusChanged {
+    /// Whose check.
+    pub profile_id: ProfileId,
+    /// The state.
+    pub status: KycStatus,
+    /// What the check has found, by the broker's names.
+    pub error_codes: Vec<String>,
+}
+
+/// The bank wants its customer to sign in again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BankAccountNeedsReauth {
+    /// Whose it is.
+    pub profile_id: ProfileId,
+    /// The bank account.
+    pub bank_account_id: BankAccountId,
+    /// Its name.
+    pub name: String,
+}
+
 impl MoneyFlowEnded {
     /// The end of this flow; `reason` is the code of its failure.
     pub fn new(
@@ -157,6 +184,31 @@ pub(crate) async fn publish_deposits_suspended(
         profile_key(suspended.profile_id),
         at,
         suspended,
+    );
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes that the identity check came into another state.
+pub(crate) async fn publish_kyc_status_changed(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    changed: KycStatusChanged,
+) -> Result<(), Error> {
+    let event = Envelope::new(KYC_STATUS_CHANGED, profile_key(changed.profile_id), at, changed);
+    Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes that a bank wants its customer to sign in again.
+pub(crate) async fn publish_bank_account_needs_reauth(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    needs: BankAccountNeedsReauth,
+) -> Result<(), Error> {
+    let event = Envelope::new(
+        BANK_ACCOUNT_NEEDS_REAUTH,
+        profile_key(needs.profile_id),
+        at,
+        needs,
     );
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
 }

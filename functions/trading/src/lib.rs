@@ -7,6 +7,20 @@
 //! | `withdraw_funds` | [`money_flow`] | [`money_flow::Withdrawals`] |
 //! | `list_money_flow_history` | [`money_flow`] | [`money_flow::MoneyFlowHistory`] |
 //! | `get_trading_profile` | [`account`] | [`account::TradingProfiles`] |
+//! | `put_profile`, `set_language` | [`profile`] | [`profile::Profiles`] |
+//! | `get_kyc_form_config` | [`kyc_form`] | [`kyc_form::KycForms`] |
+//! | `get_kyc_form` | [`kyc_form`] | [`kyc_form::KycFormReader`] |
+//! | `put_kyc_form` | [`kyc_form`] | [`kyc_form::KycFormWriter`] |
+//! | `send_kyc_form` | [`kyc_submission`] | [`kyc_submission::KycSubmissions`] |
+//! | `get_kyc_status` | [`kyc_status`] | [`kyc_status::KycStatuses`] |
+//! | `add_kyc_document` | [`kyc_document`] | [`kyc_document::KycDocuments`] |
+//! | `create_plaid_link_token` | [`bank_link`] | [`bank_link::PlaidLinkTokens`] |
+//! | `link_bank_account` | [`bank_link`] | [`bank_link::BankLinks`] |
+//! | `list_bank_accounts` | [`bank_link`] | [`bank_link::LinkedBankAccounts`] |
+//! | `delete_bank_account` | [`bank_link`] | [`bank_link::BankUnlinks`] |
+//! | `plaid_webhook` | [`plaid_webhook`] | [`plaid_webhook::PlaidWebhooks`] |
+//! | `send_phone_code` | [`phone_verification`] | [`phone_verification::PhoneCodes`] |
+//! | `verify_phone_code` | [`phone_verification`] | [`phone_verification::PhoneCodeChecks`] |
 //! | `update_account_balances` | [`balance`] | [`balance::DailyBalances`] |
 //! | `update_account_balance` | [`balance`] | [`balance::AccountBalances`] |
 //! | `on_cash_changed` | [`portfolio`] | [`portfolio::CashChanges`] |
@@ -22,12 +36,21 @@
 pub mod account;
 pub mod balance;
 pub mod bank_account;
+pub mod bank_link;
 pub mod broker;
 pub mod drivewealth_events;
 pub mod error;
 pub mod events;
+pub mod kyc_document;
+pub mod kyc_form;
+pub mod kyc_status;
+pub mod kyc_submission;
 pub mod money_flow;
+pub mod onboarding;
+pub mod phone_verification;
+pub mod plaid_webhook;
 pub mod portfolio;
+pub mod profile;
 pub mod reconciliation;
 pub mod review;
 pub mod review_decision;

@@ -253,7 +253,7 @@ pub(crate) async fn load_profile(
                   profiles.deposits_suspended_reason,
                   buying_suspensions.suspended_at AS "buying_suspended_since?",
                   (SELECT kyc_statuses.status FROM kyc_statuses WHERE kyc_statuses.profile_id = profiles.id
-                   ORDER BY kyc_statuses.created_at DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
+                   ORDER BY kyc_statuses.as_of DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
                   COALESCE(open_flow.deposits, 0)::BIGINT AS "pending_deposits_cents!",
                   COALESCE(open_flow.withdrawals, 0)::BIGINT AS "pending_withdrawals_cents!"
            FROM profiles

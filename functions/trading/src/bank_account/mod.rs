@@ -10,7 +10,8 @@ use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
 
-use self::plaid::Bank;
+pub(crate) use self::plaid::{Bank, PLAID, token_place};
+
 use self::store::LinkedBankAccount;
 use crate::Error;
 

@@ -15,11 +15,12 @@ use providers::plaid::{Plaid, needs_sign_in};
 use super::store::LinkedBankAccount;
 use crate::Error;
 
-const PARTY: &str = "Plaid";
+/// Plaid's name in errors and logs.
+pub(crate) const PLAID: &str = "Plaid";
 
 /// The bank, through Plaid. A clone is the same client.
 #[derive(Debug, Clone)]
-pub(super) struct Bank(Arc<Inner>);
+pub(crate) struct Bank(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -61,20 +62,40 @@ impl Bank {
             .await;
         match outcome {
             Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
-            outcome => Ok(outcome.done(PARTY)?),
+            outcome => Ok(outcome.done(PLAID)?),
         }
     }
 
-    async fn client(&self) -> Result<Arc<Plaid>, Error> {
+    /// The access token of a link.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(crate) async fn open(&self, item_id: &str, sealed: &[u8]) -> Result<String, Error> {
+        Ok(self.0.data_key.get().await?.open(&token_place(item_id), sealed)?)
+    }
+
+    /// Seals an access token for its place.
+    ///
+    /// # Errors
+    /// When the key can't be read.
+    pub(crate) async fn seal(&self, place: &str, token: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.0.data_key.get().await?.seal(place, token)?)
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// When the secret can't be read.
+    pub(crate) async fn client(&self) -> Result<Arc<Plaid>, Error> {
         let make = |credentials| {
             Plaid::new(self.0.base.clone(), credentials, self.0.clock.clone().into())
-                .map_err(|error| Error::from(ProviderError::unavailable(PARTY, &error)))
+                .map_err(|error| Error::from(ProviderError::unavailable(PLAID, &error)))
         };
         self.0.client.get(make).await
     }
 }
 
 /// The place for which an item's access token is sealed.
-fn token_place(item_id: &str) -> String {
+pub(crate) fn token_place(item_id: &str) -> String {
     format!("plaid_items.access_token:{item_id}")
 }

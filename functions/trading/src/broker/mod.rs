@@ -1,6 +1,7 @@
 //! DriveWealth, ready to be called: its secret is fetched and its client made on first use, and anew within minutes of the
 //! secret's rotation. All instances share one session.
 
+mod adviser;
 mod store;
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use platform::security::secret::Rotating;
 use providers::drivewealth::{BrokerAccount, CashBalance, Credentials, DriveWealth, Payment};
 use providers::outcome::ProviderError;
 use secrecy::ExposeSecret;
+
+pub(crate) use self::adviser::OurAdviser;
 
 use self::store::SharedSessions;
 use crate::Error;

@@ -21,7 +21,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::broker::Broker;
+use crate::drivewealth_events::DriveWealthEvents;
+use crate::kyc_submission::KycSubmissions;
 use crate::money_flow::{PaymentExecutor, PaymentRecorder};
+use crate::onboarding::Onboarding;
 
 /// The most flows that one run looks up.
 const MAX_LOOKUPS: u32 = 1_000;
@@ -58,6 +61,8 @@ pub struct ReconcileInput {
 pub struct Report {
     /// Flows whose outcome was looked up.
     pub looked_up: u32,
+    /// Submissions, users on their way to an account, and kept events that were taken on.
+    pub taken_on: u32,
     /// Payments compared with the broker's.
     pub compared: u32,
     /// Differences that were found and applied.
@@ -66,7 +71,7 @@ pub struct Report {
     pub foreign: u32,
     /// Payments of ours that the broker doesn't list.
     pub missing: u32,
-    /// Flows whose look-up failed; it comes again.
+    /// Flows whose look-up failed, and what could not be taken on; it comes again.
     pub failed: u32,
     /// Users and payments that could not be compared; the next run tries again.
     pub not_compared: u32,
@@ -97,6 +102,9 @@ pub struct Reconciler {
     broker: Broker,
     executor: PaymentExecutor,
     payments: PaymentRecorder,
+    submissions: KycSubmissions,
+    onboarding: Onboarding,
+    events: DriveWealthEvents,
     clock: ClockHandle,
 }
 
@@ -105,6 +113,9 @@ platform::from_environment!(Reconciler {
     broker,
     executor,
     payments,
+    submissions,
+    onboarding,
+    events,
     clock
 });
 
@@ -116,6 +127,7 @@ impl Reconciler {
     pub async fn run(&self, scope: Scope, deadline: Deadline) -> Result<Report, Error> {
         let mut report = Report::default();
         self.look_up_due(&mut report, deadline).await?;
+        self.take_on_due(&mut report, deadline).await?;
         if matches!(scope, Scope::All) {
             self.compare_all(&mut report, deadline).await?;
         }
@@ -137,6 +149,19 @@ impl Reconciler {
                 tracing::warn!(money_flow_id = %flow, error = chain(&error), "looking up a money flow failed");
                 report.failed += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Finishes submissions of the identity check's form whose answer was lost, takes users on whose way to an account
+    /// waits, and handles events that were only kept before.
+    async fn take_on_due(&self, report: &mut Report, deadline: Deadline) -> Result<(), Error> {
+        let submissions = self.submissions.finish_open(deadline).await?;
+        let users = self.onboarding.advance_due(deadline).await?;
+        let events = self.events.replay(deadline).await?;
+        for (taken, failed) in [submissions, users, events] {
+            report.taken_on = report.taken_on.saturating_add(taken);
+            report.failed = report.failed.saturating_add(failed);
         }
         Ok(())
     }

@@ -69,6 +69,92 @@ pub async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Res
     Ok(inserted.rows_affected() == 1)
 }
 
+/// Records an event that nobody handles yet, to be handled when its handler comes; `false` when it was recorded before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep(database: &Database, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
+    database
+        .transaction(async move |connection| {
+            if !record(connection, arrival).await? {
+                return Ok(false);
+            }
+            sqlx::query!(
+                "UPDATE inbox_events SET is_unhandled = true WHERE source = $1 AND event_id = $2",
+                arrival.source,
+                arrival.event_id,
+            )
+            .execute(connection)
+            .await?;
+            Ok(true)
+        })
+        .await
+}
+
+/// An event that was kept until its handler came.
+#[derive(Debug)]
+pub struct Kept {
+    /// The sender's id of the event.
+    pub event_id: String,
+    /// The sender's name for what happened.
+    pub kind: String,
+    /// When it happened, as the sender says.
+    pub occurred_at: DateTime<Utc>,
+    /// The event as it came.
+    pub payload: Box<RawValue>,
+}
+
+/// The oldest events of these kinds that were kept without an effect.
+///
+/// # Errors
+/// When the database fails.
+pub async fn kept(
+    database: &Database,
+    source: &str,
+    kinds: &[String],
+    limit: i64,
+) -> Result<Vec<Kept>, PlatformError> {
+    database
+        .with(async move |connection| {
+            let rows = sqlx::query!(
+                r#"SELECT event_id, kind, occurred_at, payload AS "payload: Json<Box<RawValue>>" FROM inbox_events
+                   WHERE is_unhandled AND source = $1 AND kind = ANY($2) ORDER BY received_at, event_id LIMIT $3"#,
+                source,
+                kinds,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?;
+            let kept = rows.into_iter().map(|row| Kept {
+                event_id: row.event_id,
+                kind: row.kind,
+                occurred_at: row.occurred_at,
+                payload: row.payload.0,
+            });
+            Ok(kept.collect())
+        })
+        .await
+}
+
+/// A kept event is handled now; `false` when it was before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_handled(database: &Database, source: &str, event_id: &str) -> Result<bool, PlatformError> {
+    database
+        .with(async move |connection| {
+            let updated = sqlx::query!(
+                "UPDATE inbox_events SET is_unhandled = false WHERE source = $1 AND event_id = $2 AND is_unhandled",
+                source,
+                event_id,
+            )
+            .execute(connection)
+            .await?;
+            Ok(updated.rows_affected() == 1)
+        })
+        .await
+}
+
 /// Whether the event was recorded before: for handlers that call somebody outside before its effect is written.
 ///
 /// # Errors
