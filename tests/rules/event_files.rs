@@ -12,8 +12,11 @@ use end_to_end::{
     Fixture, Result, Suite, Tester,
     billing::VISA,
     dealers::{Dealer, company, dealers_service},
-    ensure_eq, options, root, run_suites, scenarios,
+    ensure_eq,
+    newcomer::whole_form,
+    options, root, run_suites, scenarios,
 };
+use local_cloud::sandboxes::plaid::{LinkChoice, Linked, checking};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -26,6 +29,12 @@ const ACCOUNT: &str = "cc07f91b-7ee1-4868-b8fc-823c70a1b932.1407775317759";
 const REDEMPTION: &str = "MNTA000001-1795184890777-R2KQP";
 /// The session whose card the files take over.
 const SESSION: &str = "cs_test_a1b2c3d4";
+/// The phone of the files, and the code that it gets there.
+const PHONE: &str = "+12025550123";
+const CODE: &str = "042137";
+/// What Plaid's page gives in the files.
+const PUBLIC_TOKEN: &str = "public-sandbox-b0e2c4ee-a763-4df5-bfe9-46a46bce993d";
+const PLAID_ACCOUNT: &str = "BxBXxLj1m4HMXBm9WZZmCWVbPjX16EHwv99vp";
 /// The withdrawal from a wallet that the files settle.
 const WITHDRAWAL: &str = "01a1f95d-46ff-75c1-9a2b-3c4d5e6f7081";
 
@@ -46,6 +55,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
     let session = billing(&fixture, &customer).await?;
     traders(&fixture).await?;
     dealers(&fixture).await?;
+    let linked = newcomer(&fixture).await?;
     let mut refused = Vec::new();
     for function in &fixture.cloud.template().functions {
         let file = root().join("events").join(format!("{}.json", function.binary));
@@ -55,7 +65,13 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
             .replace(ACCOUNT, &customer.customer.drivewealth_account_id)
             .replace(REDEMPTION, &redemption)
             .replace(SESSION, &session)
-            .replace(WITHDRAWAL, &withdrawal);
+            .replace(WITHDRAWAL, &withdrawal)
+            .replace(CODE, &fixture.code_of(PHONE).unwrap_or_default())
+            .replace(PUBLIC_TOKEN, &linked.public_token)
+            .replace(
+                PLAID_ACCOUNT,
+                linked.account_ids.first().map_or("", String::as_str),
+            );
         let mut event: Value = serde_json::from_str(&text)?;
         // The signature of the file is too old to be taken.
         if let (Some(body), Some(signature)) = (
@@ -63,6 +79,12 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
             event.pointer_mut("/headers/stripe-signature"),
         ) {
             *signature = json!(fixture.cloud.stripe().sign_now(&body));
+        }
+        if let (Some(body), Some(token)) = (
+            event["body"].as_str().map(str::to_owned),
+            event.pointer_mut("/headers/plaid-verification"),
+        ) {
+            *token = json!(fixture.cloud.plaid().sign(&body, chrono::Utc::now())?);
         }
         let result = fixture.cloud.invoke(&function.binary, event).await?;
         let status = result.payload["statusCode"].as_i64().unwrap_or(200);
@@ -80,6 +102,28 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
         refused.join("\n")
     );
     Ok(())
+}
+
+/// The profile with id 2, who goes through the identity check and links a bank in the files: the form is filled in, and the
+/// bank chosen on Plaid's page.
+async fn newcomer(fixture: &Fixture) -> Result<Linked> {
+    let service = fixture.api(Some(json!({ "scope": "internal" })))?;
+    let person = json!({ "email": "grace@example.com", "first_name": "Grace", "last_name": "Example" });
+    service.put("/profiles/2", &person).await?.expect(201)?;
+    let newcomer = fixture.api(Some(json!({ "profile_id": 2 })))?;
+    let form = whole_form(PHONE, "Example");
+    newcomer.put("/trading/kyc/form", &form).await?.expect(200)?;
+    let path = "/trading/bank-accounts/link-token";
+    let token = newcomer.post(path, "unused", &json!({})).await?.expect(201)?;
+    let token = token.body["link_token"]
+        .as_str()
+        .context("no link token")?
+        .to_owned();
+    let choice = LinkChoice {
+        institution_id: "ins_109508".to_owned(),
+        accounts: vec![checking("Plaid Checking", "0000", 100_000)],
+    };
+    fixture.cloud.plaid().visit_link(&token, &choice)
 }
 
 /// The cards and the invoice of the files; one card is deleted, and the other is chosen. Gives a session whose card has not

@@ -95,13 +95,25 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 11] = [
+const FOUND_AGAIN: [(&str, &str); 17] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
     ),
     ("POST /billing/payment-methods", "the card that the session saved"),
     ("POST /webhooks/stripe", "the event's id"),
+    ("POST /webhooks/plaid", "the token that signs it"),
+    ("POST /trading/bank-accounts", "the account of the visit"),
+    (
+        "POST /trading/bank-accounts/link-token",
+        "a token costs nothing, and another one does no harm",
+    ),
+    ("POST /trading/kyc/submissions", "the form's last submission"),
+    ("POST /trading/kyc/phone-codes", "the code that was just sent"),
+    (
+        "POST /trading/kyc/phone-codes/verifications",
+        "a code is good once",
+    ),
     ("POST /notifications/read", "what is read stays read"),
     ("POST /clients", "the client's external_ref"),
     ("POST /dealers", "the dealer's cme_client_id"),

@@ -158,6 +158,7 @@ impl Fixture {
         self.cloud.billing().clear_faults();
         self.cloud.billing().reset_messages();
         self.cloud.mail().clear_faults();
+        self.cloud.sms().clear_faults();
         self.cloud.ecb().reset();
         self.cloud.stripe().clear_faults();
         self.cloud.stripe().reset_webhooks();

@@ -16,6 +16,8 @@ mod fixture;
 pub mod funded;
 mod logs;
 mod messages;
+pub mod newcomer;
+pub mod onboarding;
 pub mod points;
 pub mod probe;
 mod queues;

@@ -20,6 +20,12 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'drivewealth_deposits', count(*) FROM drivewealth_deposits \
      UNION ALL SELECT 'drivewealth_redemptions', count(*) FROM drivewealth_redemptions \
      UNION ALL SELECT 'trading_account_balances', count(*) FROM trading_account_balances \
+     UNION ALL SELECT 'profiles', count(*) FROM profiles \
+     UNION ALL SELECT 'kyc_forms', count(*) FROM kyc_forms \
+     UNION ALL SELECT 'bank_accounts', count(*) FROM bank_accounts \
+     UNION ALL SELECT 'plaid_public_tokens', count(*) FROM plaid_public_tokens \
+     UNION ALL SELECT 'kyc_documents', count(*) FROM kyc_documents \
+     UNION ALL SELECT 'phone_verifications', count(*) FROM phone_verifications \
      UNION ALL SELECT 'clients', count(*) FROM clients \
      UNION ALL SELECT 'client_references', count(*) FROM client_references \
      UNION ALL SELECT 'wallets', count(*) FROM wallets \

@@ -7,7 +7,9 @@ use chrono::Utc;
 use end_to_end::{
     Fixture, Result, Scenario, Tester,
     billing::{VISA, setup_request},
-    ensure_eq, scenarios,
+    ensure_eq,
+    newcomer::phone_of,
+    scenarios,
     traces::Traces,
 };
 use serde_json::{Value, json};
@@ -79,6 +81,85 @@ pub(crate) const ROWS: &[Row] = &[
                 )
             },
         },
+    },
+    Row {
+        route: "PUT /profile/language",
+        body: Some(|_| json!({ "language": "en" })),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "GET /trading/kyc/form-config",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| owner.tester.customer.email.clone(),
+        },
+    },
+    Row {
+        route: "GET /trading/kyc/form",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| street_of(owner.profile()),
+        },
+    },
+    Row {
+        route: "PUT /trading/kyc/form",
+        body: Some(|_| json!({ "first_name": "Ada" })),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "POST /trading/bank-accounts/link-token",
+        body: Some(|owner| json!({ "bank_account_id": owner.tester.customer.bank_account_id })),
+        strangers: Strangers::FindNothing {
+            code: "bank-account-not-found",
+        },
+    },
+    Row {
+        route: "POST /trading/bank-accounts",
+        body: Some(|_| json!({ "public_token": "public-sandbox-1", "account_id": "account-1" })),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "GET /trading/bank-accounts",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"id\":{},", owner.tester.customer.bank_account_id),
+        },
+    },
+    Row {
+        route: "DELETE /trading/bank-accounts/{bank_account_id}",
+        body: None,
+        strangers: Strangers::FindNothing {
+            code: "bank-account-not-found",
+        },
+    },
+    Row {
+        route: "POST /trading/kyc/submissions",
+        body: Some(|_| json!({})),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "GET /trading/kyc/status",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| document_of(owner.profile()),
+        },
+    },
+    Row {
+        route: "POST /trading/kyc/documents",
+        body: Some(
+            |_| json!({ "type": "PASSPORT", "side": "FRONT", "content": "JVBERi0xLjcKJcOkw7zDtsOfCjIgMCBvYmoK" }),
+        ),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "POST /trading/kyc/phone-codes",
+        body: Some(|owner| json!({ "phone_number": phone_of(owner.profile()) })),
+        strangers: Strangers::ChangeTheirOwn,
+    },
+    Row {
+        route: "POST /trading/kyc/phone-codes/verifications",
+        body: Some(|owner| json!({ "phone_number": phone_of(owner.profile()), "code": "123456" })),
+        strangers: Strangers::ChangeTheirOwn,
     },
     Row {
         route: "POST /billing/checkout-sessions",
@@ -198,6 +279,10 @@ impl Row {
         let path = path_of(self.route)
             .replace("{payment_method_id}", &owner.method.to_string())
             .replace("{invoice_id}", &owner.invoice.to_string())
+            .replace(
+                "{bank_account_id}",
+                &owner.tester.customer.bank_account_id.to_string(),
+            )
             .replace("{token}", &owner.tester.customer.device_token);
         Request {
             route: self.route,
@@ -222,6 +307,9 @@ impl Owner {
         );
         fixture.invoice_reaches(invoice, "paid").await?;
         tester.feed_reaches(1).await?;
+        add_form(fixture, tester.customer.profile_id).await?;
+        // Its balance is fresh from here on, so that the bank isn't asked later.
+        tester.api.get("/trading/bank-accounts").await?.expect(200)?;
         Ok(Self {
             tester,
             session,
@@ -245,6 +333,36 @@ impl Owner {
     fn profile(&self) -> i64 {
         self.tester.customer.profile_id
     }
+}
+
+/// A street that nobody else lives in.
+fn street_of(profile: i64) -> String {
+    format!("{profile} Secret Lane")
+}
+
+/// A verdict that nobody else has got.
+fn document_of(profile: i64) -> String {
+    format!("PENDING_{profile}_SECRET")
+}
+
+/// What an approved customer has once filled in and sent.
+async fn add_form(fixture: &Fixture, profile: i64) -> Result {
+    let sql =
+        "INSERT INTO kyc_forms (profile_id, answers, created_at, updated_at) VALUES ($1, $2, now(), now())";
+    let answers = json!({ "address_street1": street_of(profile) });
+    sqlx::query(sql)
+        .bind(profile)
+        .bind(answers)
+        .execute(fixture.database.pool())
+        .await?;
+    let sql = "INSERT INTO kyc_documents (profile_id, type, side, media_type, status, created_at, updated_at) \
+               VALUES ($1, 'VISA', 'FRONT', 'application/pdf', $2, now(), now())";
+    sqlx::query(sql)
+        .bind(profile)
+        .bind(document_of(profile))
+        .execute(fixture.database.pool())
+        .await?;
+    Ok(())
 }
 
 async fn token_without_a_profile_is_forbidden(fixture: Arc<Fixture>) -> Result {

@@ -8,6 +8,7 @@ mod admin;
 mod app;
 mod dealers;
 mod funded_accounts;
+mod service;
 mod wallets;
 mod webhooks;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         admin::scenarios(),
         app::scenarios(),
         funded_accounts::scenarios(),
+        service::scenarios(),
         wallets::scenarios(),
         dealers::scenarios(),
         webhooks::scenarios(),
@@ -102,6 +104,7 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
         .chain(wallets::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(funded_accounts::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(dealers::ROWS.iter().map(|row| row.route.to_owned()))
+        .chain(service::ROWS.iter().map(|row| row.route.to_owned()))
         .chain(webhooks::ROUTES.iter().map(|route| (*route).to_owned()))
         .collect();
     ensure!(!template.is_empty(), "the template has no routes");
@@ -131,11 +134,13 @@ async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
     let of_wallets = wallets::ROWS.iter().map(|row| row.request(&owner));
     let trader = funded_accounts::owner(fixture).await?;
     let of_traders = funded_accounts::ROWS.iter().map(|row| row.request(&trader));
+    let of_services = service::ROWS.iter().map(service::Row::request);
     Ok(of_app
         .chain(of_wallets)
         .chain(of_traders)
         .chain(of_dealers)
         .chain(of_operators)
+        .chain(of_services)
         .collect())
 }
 

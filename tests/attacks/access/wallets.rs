@@ -208,6 +208,8 @@ async fn routes_with_a_scope_are_those_of_services(fixture: Arc<Fixture>) -> Res
         }
         let expected: &[&str] = match row.map(|row| row.who) {
             Some(Who::Services) => &["wallets"],
+            // Those of other services stand in their own file.
+            None if route.scopes == ["internal"] => continue,
             _ => &[],
         };
         ensure_eq!(route.scopes, expected, "{name}");

@@ -4,24 +4,30 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use end_to_end::{
     Fixture, Result, Scenario, ensure_eq, scenarios,
     traces::{Traces, no_function_has_died},
 };
-use local_cloud::sandboxes::stripe::StripeSandbox;
+use local_cloud::sandboxes::{plaid::NewWebhook, stripe::StripeSandbox};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{Request, app, path_of};
 
 /// The only routes without the authorizer.
-pub(crate) const ROUTES: [&str; 1] = ["POST /webhooks/stripe"];
+pub(crate) const ROUTES: [&str; 2] = ["POST /webhooks/plaid", "POST /webhooks/stripe"];
+const STRIPE: &str = "POST /webhooks/stripe";
+const PLAID: &str = "POST /webhooks/plaid";
 
 /// Seconds after which Stripe's signature is too old, or before which it is too young.
 const TOLERANCE_S: i64 = 300;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    scenarios![alone(webhook_is_accepted_for_its_signature_only)]
+    scenarios![
+        alone(webhook_is_accepted_for_its_signature_only),
+        alone(plaid_webhook_is_accepted_for_its_signature_only),
+    ]
 }
 
 /// A call of the route.
@@ -80,7 +86,7 @@ async fn webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>) -> Re
     for api in [fixture.api(None)?, fixture.api(Some(everything))?] {
         for (what, signature) in &signatures {
             let mut request = api
-                .request(Method::POST, path_of(ROUTES[0]))
+                .request(Method::POST, path_of(STRIPE))
                 .header("Content-Type", "application/json");
             if let Some(signature) = signature {
                 request = request.header("Stripe-Signature", signature);
@@ -95,10 +101,82 @@ async fn webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>) -> Re
     // With a good one it is taken, so that the signatures alone were wrong.
     let api = fixture.api(None)?;
     let request = api
-        .request(Method::POST, path_of(ROUTES[0]))
+        .request(Method::POST, path_of(STRIPE))
         .header("Content-Type", "application/json")
         .header("Stripe-Signature", &good);
     api.send(request.body(event)).await?.expect(200)?;
     ensure_eq!(owner.methods().await?, 0, "cards that are left");
+    no_function_has_died(&fixture).await
+}
+
+async fn plaid_webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>) -> Result {
+    let plaid = fixture.cloud.plaid();
+    let now = chrono::Utc::now();
+    let ago = |seconds: i64| now - chrono::TimeDelta::seconds(seconds);
+    let body = NewWebhook::new("an-item", "ITEM", "NEW_ACCOUNTS_AVAILABLE").body();
+    let good = plaid.sign(&body, now)?;
+    let parts: Vec<&str> = good.split('.').collect();
+    let [head, claims, signature] = parts[..] else {
+        anyhow::bail!("{good} has not three parts");
+    };
+    // {"alg":"none"}, and {"alg":"HS256","kid":"1"}
+    let (none, hs256) = ("eyJhbGciOiJub25lIn0", "eyJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ");
+    let tokens = [
+        ("nothing", String::new()),
+        ("garbage", "garbage".to_owned()),
+        ("another body", plaid.sign("{}", now)?),
+        (
+            "the body written anew",
+            plaid.sign(&body.replace(':', ": "), now)?,
+        ),
+        ("five minutes and a bit", plaid.sign(&body, ago(302))?),
+        ("too far ahead", plaid.sign(&body, ago(-90))?),
+        ("no signature", format!("{head}.{claims}.")),
+        ("algorithm none", format!("{none}.{claims}.")),
+        ("another algorithm", format!("{hs256}.{claims}.{signature}")),
+        ("four parts", format!("{good}.{signature}")),
+        (
+            "another signature",
+            format!("{head}.{claims}.{}", "A".repeat(signature.len())),
+        ),
+    ];
+    let everything = json!({ "profile_id": 1, "scope": "wallets dealers internal", "groups": ["admin"] });
+    let send = async |api: &end_to_end::Api, token: &str| {
+        let request = api
+            .request(Method::POST, path_of(PLAID))
+            .header("Content-Type", "application/json")
+            .header("Plaid-Verification", token);
+        api.send(request.body(body.clone())).await
+    };
+    for api in [fixture.api(None)?, fixture.api(Some(everything))?] {
+        for (what, token) in &tokens {
+            let answer = send(&api, token).await?;
+            let answer = answer.expect_problem(400, "invalid-signature");
+            answer.with_context(|| format!("signed with: {what}"))?;
+        }
+    }
+    let api = fixture.api(None)?;
+    for age in [0, 295] {
+        send(&api, &plaid.sign(&body, ago(age))?).await?.expect(200)?;
+    }
+    // A retired key is refused, and the new one found.
+    let before = plaid.sign(&body, now)?;
+    plaid.rotate_key()?;
+    send(&api, &plaid.sign(&body, chrono::Utc::now())?)
+        .await?
+        .expect(200)?;
+    send(&api, &before).await?;
+    // Ids of keys that there aren't cause few calls.
+    plaid.clear_calls();
+    for number in 0..100 {
+        let header = json!({ "alg": "ES256", "typ": "JWT", "kid": format!("forged-{number}") });
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let forged = format!("{header}.{claims}.{signature}");
+        send(&api, &forged)
+            .await?
+            .expect_problem(400, "invalid-signature")?;
+    }
+    let looked_up = plaid.calls().len();
+    anyhow::ensure!(looked_up <= 3, "{looked_up} keys were looked up");
     no_function_has_died(&fixture).await
 }

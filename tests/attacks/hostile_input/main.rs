@@ -253,7 +253,8 @@ async fn body_that_is_too_large_is_refused_with_413(fixture: Arc<Fixture>) -> Re
         let Some(good) = &operation.body else { continue };
         let (text, limit) = (good.to_string(), operation.limit);
         let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
-        for length in [limit + 1, limit + 1_024, 1 << 20, 5 << 20] {
+        let lengths = [limit + 1, limit + 1_024, 1 << 20, 5 << 20];
+        for length in lengths.into_iter().filter(|length| *length > limit) {
             let answer = caller.send(operation, padded(length)).await?;
             refused(&answer, 413, "body", &format!("{operation} with {length} bytes"))?;
         }

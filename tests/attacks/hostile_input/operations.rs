@@ -8,6 +8,7 @@ use end_to_end::{
     billing::{VISA, setup_request},
     dealers::{Dealer, company, registration},
     ensure_eq,
+    newcomer::{phone_of, whole_form},
     traces::routes,
 };
 use serde_json::{Value, json};
@@ -129,6 +130,21 @@ impl Caller {
         let (client, wallet, payee) = (self.client, self.wallet, self.payee);
         Ok(match operation {
             "deposit_funds" | "withdraw_funds" => self.tester.request(100),
+            "put_profile" => json!({
+                "email": "ada@example.com", "first_name": "Ada", "last_name": "Example", "language": "en",
+            }),
+            "set_language" => json!({ "language": "en" }),
+            "put_kyc_form" => whole_kyc_form(&self.phone()),
+            "create_plaid_link_token" => json!({ "bank_account_id": self.tester.customer.bank_account_id }),
+            "link_bank_account" => json!({
+                "public_token": "public-sandbox-1", "account_id": "account-1", "name": "Checking",
+            }),
+            "send_kyc_form" => json!({}),
+            "add_kyc_document" => json!({
+                "type": "PASSPORT", "side": "FRONT", "content": "JVBERi0xLjcKJcOkw7zDtsOfCjIgMCBvYmoK",
+            }),
+            "send_phone_code" => json!({ "phone_number": self.phone() }),
+            "verify_phone_code" => json!({ "phone_number": self.phone(), "code": "123456" }),
             "register_client" => json!({ "external_ref": "good", "currencies": ["USD"] }),
             "open_wallet" => json!({ "currency": "JPY" }),
             "recharge_wallet" | "withdraw_from_wallet" => json!({ "wallet_id": wallet, "amount": 100 }),
@@ -172,6 +188,10 @@ impl Caller {
         })
     }
 
+    fn phone(&self) -> String {
+        phone_of(self.tester.customer.profile_id)
+    }
+
     /// The route's path, with ids that lead somewhere.
     fn path(&self, route: &str) -> String {
         route
@@ -183,6 +203,11 @@ impl Caller {
             .replace("{review_id}", &self.review.to_string())
             .replace("{cme_client_id}", &self.dealer.name)
             .replace("{bill_id}", &self.bill.to_string())
+            .replace(
+                "{bank_account_id}",
+                &self.tester.customer.bank_account_id.to_string(),
+            )
+            .replace("{profile_id}", &self.tester.customer.profile_id.to_string())
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())
@@ -217,6 +242,22 @@ impl Caller {
             });
         self.api.send(request).await
     }
+}
+
+/// A form in which every field is filled in.
+fn whole_kyc_form(phone: &str) -> Value {
+    let mut form = whole_form(phone, "Example");
+    for (field, answer) in [
+        ("address_street2", json!("Apt 1")),
+        ("gender", json!("Female")),
+        ("irs_backup_withholdings_notified", json!(false)),
+        ("employment_affiliated_with_a_broker", json!(false)),
+        ("employment_is_director_of_a_public_company", json!("Acme")),
+        ("disclosures_drivewealth_ira_agreement", json!(true)),
+    ] {
+        form[field] = answer;
+    }
+    form
 }
 
 async fn new_client(service: &Api) -> Result<(i64, i64)> {

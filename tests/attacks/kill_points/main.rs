@@ -15,6 +15,7 @@ mod funded_accounts;
 mod messages;
 mod money_flows;
 mod notifications;
+mod onboarding;
 mod sweep;
 mod wallets;
 
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         money_flows::killed_withdrawal_is_finished_by_its_repetition_or_the_reconciler,
         money_flows::killed_deposit_is_finished_by_its_repetition_or_the_reconciler,
         messages::killed_change_of_targets_is_made_when_its_message_comes_again,
+        onboarding::killed_way_to_an_account_makes_one_of_each,
+        onboarding::killed_link_makes_one_bank_account,
+        onboarding::killed_submission_makes_one_user,
         commissions::killed_charge_is_made_once_when_its_message_comes_again,
         dealers::killed_account_is_made_once_when_its_message_comes_again,
         dealers::killed_bill_is_made_once_when_its_message_comes_again,

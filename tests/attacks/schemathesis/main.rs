@@ -80,11 +80,11 @@ def filter_case(context, case):
 "#;
 
 /// Where the paths of each scenario begin.
-const APP: &[&str] = &["trading", "notifications", "billing"];
 const OPERATORS: &[&str] = &["admin/reviews"];
 const DEALERS: &[&str] = &["dealers"];
-const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates"];
 const TRADERS: &[&str] = &["tiers", "funded-accounts", "admin/funded-accounts"];
+const APP: &[&str] = &["trading", "notifications", "billing", "profile/"];
+const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates", "profiles"];
 
 fn main() -> ExitCode {
     run_suites([Suite::new("schemathesis", options(), [scenarios()])])
@@ -119,7 +119,7 @@ async fn api_of_the_app_answers_as_described(fixture: Arc<Fixture>) -> Result {
 }
 
 async fn api_of_the_wallets_answers_as_described(fixture: Arc<Fixture>) -> Result {
-    let claims = json!({ "scope": "wallets", "groups": ["admin"] });
+    let claims = json!({ "scope": "wallets internal", "groups": ["admin"] });
     let service = fixture.api(Some(claims.clone()))?;
     let document = of_client(&fixture, &service).await?;
     let before = payments(&fixture).await?;
@@ -310,6 +310,13 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
         "bank_account_id",
         json!([tester.customer.bank_account_id]),
     )?;
+    let bank_accounts = json!([tester.customer.bank_account_id, null]);
+    narrow(
+        &mut document,
+        "LinkTokenRequest",
+        "bank_account_id",
+        bank_accounts,
+    )?;
     settled_deposits(fixture, tester).await?;
     let (methods, invoices, session) = billed(fixture, tester).await?;
     for address in ["success_url", "cancel_url"] {
@@ -329,6 +336,8 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
         APP,
         &[
             ("token", json!([tester.customer.device_token])),
+            // Without its bank account nothing could be deposited any more.
+            ("bank_account_id", json!([999_999])),
             ("payment_method_id", methods),
             ("invoice_id", invoices),
         ],
@@ -406,6 +415,7 @@ async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
         &[
             ("client_id", clients),
             ("wallet_id", wallets),
+            ("profile_id", json!([900_000_002])),
             ("transaction_id", json!([withdrawal.body["transaction_id"]])),
             ("base", json!(["USD", "EUR"])),
             ("quote", json!(["EUR", "JPY"])),

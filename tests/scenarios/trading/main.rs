@@ -1,11 +1,13 @@
 //! Trading from outside: deposits, withdrawals, the broker's events and session, reconciliation, portfolios after a change
-//! of cash, and every account's daily balance.
+//! of cash, every account's daily balance, and the identity check.
 
 mod account_balances;
+mod bank_links;
 mod broker_session;
 mod cash_changes;
 mod deposits;
 mod drivewealth_events;
+mod kyc;
 mod reconciliation;
 mod withdrawals;
 
@@ -24,6 +26,11 @@ fn main() -> ExitCode {
         cash_changes::scenarios(),
         account_balances::scenarios(),
         broker_session::scenarios(),
+        bank_links::scenarios(),
+        kyc::form::scenarios(),
+        kyc::phone::scenarios(),
+        kyc::submission::scenarios(),
+        kyc::documents::scenarios(),
     ];
     run_suites([Suite::new("trading", options(), files)])
 }

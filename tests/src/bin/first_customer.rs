@@ -6,13 +6,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use end_to_end::{
     Result,
-    customers::{Backends, CustomerIds, NewCustomer},
+    customers::{Backends, CustomerIds},
+    onboarding::{FIRST_PROFILE, Onboarding, Person},
 };
 use local_cloud::{
     cli::URL_VARIABLE,
     progress::{say, warn},
 };
 use serde_json::{Value, json};
+
+/// What the first customer begins with.
+const CASH_CENTS: i64 = 500_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -31,10 +35,21 @@ async fn run() -> Result {
     let backends = Backends::at(&url, database_url).await?;
     let customer = match backends.first_customer().await? {
         Some(found) => found,
-        None => backends.add_customer(&NewCustomer::default()).await?.ids(),
+        None => newcomer(&url).await?,
     };
     introduce_customer(&url, customer).await?;
     introduce_service(&url).await
+}
+
+/// Somebody who comes in through the API, with cash from before.
+async fn newcomer(url: &str) -> Result<CustomerIds> {
+    let onboarding = Onboarding::at(url).await?;
+    let customer = onboarding.bring_in(&Person::of(FIRST_PROFILE), &|_| {}).await?;
+    let app = onboarding
+        .api(json!({ "profile_id": customer.profile_id }))
+        .await?;
+    onboarding.give_cash(&app, CASH_CENTS).await?;
+    Ok(customer)
 }
 
 async fn introduce_customer(url: &str, customer: CustomerIds) -> Result {

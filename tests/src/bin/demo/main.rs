@@ -11,6 +11,7 @@ mod commissions;
 mod dealers;
 mod declines;
 mod funded_accounts;
+mod newcomer;
 mod notifications;
 mod payer;
 mod trading;
@@ -70,6 +71,7 @@ async fn play(fixture: &Fixture) -> Result<bool> {
     let begun = Instant::now();
     fixture.cloud.drivewealth().auto_advance(Some(PACE));
     let mut checks = Checks::default();
+    newcomer::play(fixture, &mut checks).await?;
     trading::play(fixture, &mut checks).await?;
     wallets::play(fixture, &mut checks).await?;
     commissions::play(fixture, &mut checks).await?;

@@ -1,0 +1,423 @@
+//! Linking bank accounts through Plaid's page, and what becomes of them.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing part of a JSON value is null, no panic"
+)]
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, eventually, newcomer::Newcomer, scenarios};
+use futures::future::join_all;
+use local_cloud::sandboxes::{
+    Effect, Fault,
+    plaid::{AccountDetails, ChosenAccount, LinkChoice, Linked, NewWebhook, checking},
+};
+use serde_json::{Value, json};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        bank_is_linked_and_money_comes_from_it,
+        bank_before_the_identity_check_is_refused,
+        requests_at_once_link_an_account_once,
+        accounts_of_one_visit_take_the_same_token,
+        account_that_is_linked_already_is_refused_before_the_broker_is_asked,
+        account_of_which_the_bank_says_nothing_is_linked,
+        account_verified_by_small_deposits_is_linked_by_the_webhook,
+        link_that_needs_its_customer_is_mended,
+        revoked_link_ends_calls,
+        unlinked_account_can_be_linked_again,
+        account_with_an_open_flow_stays,
+        alone(lost_answer_of_the_exchange_asks_for_another_visit),
+        alone(lost_answers_at_the_broker_link_an_account_once),
+    ]
+}
+
+fn bank(accounts: Vec<ChosenAccount>) -> LinkChoice {
+    LinkChoice {
+        institution_id: "ins_109508".to_owned(),
+        accounts,
+    }
+}
+
+/// Somebody who has submitted the form.
+async fn submitted(fixture: &Fixture) -> Result<Newcomer> {
+    let newcomer = fixture.newcomer().await?;
+    newcomer.fill_in(fixture, "Example").await?;
+    newcomer.submit().await?.expect(202)?;
+    Ok(newcomer)
+}
+
+async fn link_token(newcomer: &Newcomer, body: &Value) -> Result<String> {
+    let path = "/trading/bank-accounts/link-token";
+    let token = newcomer.api.post(path, "unused", body).await?.expect(201)?;
+    Ok(token.body["link_token"]
+        .as_str()
+        .context("no link token")?
+        .to_owned())
+}
+
+/// A visit to the page.
+async fn visit(fixture: &Fixture, newcomer: &Newcomer, choice: &LinkChoice) -> Result<Linked> {
+    let token = link_token(newcomer, &json!({})).await?;
+    fixture.cloud.plaid().visit_link(&token, choice)
+}
+
+async fn link(newcomer: &Newcomer, linked: &Linked, account: usize) -> Result<Answer> {
+    let body = json!({
+        "public_token": linked.public_token, "account_id": linked.account_ids.get(account), "name": "Mine",
+    });
+    newcomer.api.post("/trading/bank-accounts", "unused", &body).await
+}
+
+async fn accounts(newcomer: &Newcomer) -> Result<Vec<Value>> {
+    let list = newcomer.api.get("/trading/bank-accounts").await?.expect(200)?;
+    Ok(list.body["items"].as_array().cloned().unwrap_or_default())
+}
+
+async fn at_broker(fixture: &Fixture, newcomer: &Newcomer) -> Result<usize> {
+    let user = newcomer.broker_user(fixture).await?;
+    Ok(fixture.cloud.drivewealth().bank_accounts_of(&user).len())
+}
+
+async fn bank_is_linked_and_money_comes_from_it(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let profile = newcomer.account_opens().await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 100_000)]),
+    )
+    .await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    ensure_eq!(
+        (&linked.body["status"], &linked.body["mask"]),
+        (&json!("linked"), &json!("0000"))
+    );
+    ensure_eq!(
+        (&linked.body["name"], &linked.body["needs"]),
+        (&json!("Mine"), &Value::Null)
+    );
+    ensure_eq!(linked.body["institution_name"], "First Platypus Bank");
+    let again = link(&newcomer, &visited, 0).await?.expect(200)?;
+    ensure_eq!(again.body, linked.body, "the same request again");
+    ensure_eq!(accounts(&newcomer).await?, vec![linked.body.clone()]);
+    let deposit = json!({
+        "trading_account_id": profile["trading_account_id"], "bank_account_id": linked.body["id"], "amount_cents": 25_000,
+    });
+    let deposited = newcomer
+        .api
+        .post("/trading/deposits", "first", &deposit)
+        .await?
+        .expect(201)?;
+    let id = deposited.number("id")?;
+    eventually("the deposit succeeds", async || {
+        let flows = newcomer
+            .api
+            .get("/trading/history/money-flow")
+            .await?
+            .expect(200)?;
+        let flow = &flows.body["items"][0];
+        ensure!(flow["id"] == id && flow["status"] == "success", "{flow}");
+        Ok(())
+    })
+    .await
+}
+
+async fn bank_before_the_identity_check_is_refused(fixture: Arc<Fixture>) -> Result {
+    let newcomer = fixture.newcomer().await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 1)]),
+    )
+    .await?;
+    link(&newcomer, &visited, 0)
+        .await?
+        .expect_problem(409, "kyc-not-submitted")?;
+    let submitted = submitted(&fixture).await?;
+    let unknown = Linked {
+        public_token: "public-sandbox-none".to_owned(),
+        ..visited.clone()
+    };
+    link(&submitted, &unknown, 0)
+        .await?
+        .expect_problem(422, "public-token-invalid")?;
+    Ok(())
+}
+
+async fn requests_at_once_link_an_account_once(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 1)]),
+    )
+    .await?;
+    let answers = join_all((0..6).map(|_| link(&newcomer, &visited, 0))).await;
+    for answer in answers {
+        let answer = answer?;
+        ensure!(
+            [200, 201, 409].contains(&answer.status),
+            "{} {}",
+            answer.status,
+            answer.text
+        );
+    }
+    link(&newcomer, &visited, 0).await?.expect(200)?;
+    ensure_eq!(
+        (
+            accounts(&newcomer).await?.len(),
+            at_broker(&fixture, &newcomer).await?
+        ),
+        (1, 1)
+    );
+    Ok(())
+}
+
+async fn accounts_of_one_visit_take_the_same_token(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let two = vec![
+        checking("Plaid Checking", "0000", 1),
+        checking("Plaid Saving", "1111", 2),
+    ];
+    let visited = visit(&fixture, &newcomer, &bank(two)).await?;
+    link(&newcomer, &visited, 0).await?.expect(201)?;
+    link(&newcomer, &visited, 1).await?.expect(201)?;
+    ensure_eq!(accounts(&newcomer).await?.len(), 2);
+    let mut other = visited.clone();
+    other.account_ids = vec!["no-such-account".to_owned()];
+    link(&newcomer, &other, 0)
+        .await?
+        .expect_problem(404, "bank-account-not-found")?;
+    let stranger = submitted(&fixture).await?;
+    link(&stranger, &visited, 0)
+        .await?
+        .expect_problem(422, "public-token-invalid")?;
+    Ok(())
+}
+
+async fn account_that_is_linked_already_is_refused_before_the_broker_is_asked(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 1)]);
+    let first = visit(&fixture, &newcomer, &choice).await?;
+    link(&newcomer, &first, 0).await?.expect(201)?;
+    let second = visit(&fixture, &newcomer, &choice).await?;
+    let refused = link(&newcomer, &second, 0).await?;
+    refused.expect_problem(409, "bank-account-linked-already")?;
+    let tokens = fixture.cloud.plaid().access_tokens();
+    ensure!(
+        !tokens.contains(&second.access_token),
+        "the second link is removed"
+    );
+    ensure!(tokens.contains(&first.access_token), "the first one stands");
+    ensure_eq!(at_broker(&fixture, &newcomer).await?, 1);
+    Ok(())
+}
+
+async fn account_of_which_the_bank_says_nothing_is_linked(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let silent = ChosenAccount {
+        details: AccountDetails {
+            name: "Account".to_owned(),
+            mask: None,
+            is_pending: false,
+        },
+        balance_cents: None,
+    };
+    let visited = visit(&fixture, &newcomer, &bank(vec![silent])).await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    ensure_eq!(
+        (&linked.body["mask"], &linked.body["balance_cents"]),
+        (&Value::Null, &Value::Null)
+    );
+    ensure_eq!(accounts(&newcomer).await?.len(), 1);
+    Ok(())
+}
+
+async fn account_verified_by_small_deposits_is_linked_by_the_webhook(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let mut pending = checking("Plaid Checking", "3333", 1);
+    pending.details.is_pending = true;
+    let visited = visit(&fixture, &newcomer, &bank(vec![pending])).await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    ensure_eq!(linked.body["status"], "verifying");
+    ensure_eq!(at_broker(&fixture, &newcomer).await?, 0);
+    let plaid = fixture.cloud.plaid();
+    let account = visited.account_ids.first().context("no account")?;
+    plaid.verify_account(&visited.access_token, account)?;
+    let mut verified = NewWebhook::new(&visited.item_id, "AUTH", "AUTOMATICALLY_VERIFIED");
+    verified.account_id = Some(account.clone());
+    for _ in 0..2 {
+        ensure_eq!(plaid.fire(&verified).await?, 200);
+    }
+    let items = accounts(&newcomer).await?;
+    ensure_eq!(
+        items.first().map(|item| item["status"].clone()),
+        Some(json!("linked"))
+    );
+    ensure_eq!(at_broker(&fixture, &newcomer).await?, 1);
+    Ok(())
+}
+
+async fn link_that_needs_its_customer_is_mended(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 1)]),
+    )
+    .await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    let plaid = fixture.cloud.plaid();
+    let mut error = NewWebhook::new(&visited.item_id, "ITEM", "ERROR");
+    error.error_code = Some("ITEM_LOGIN_REQUIRED".to_owned());
+    let late = plaid.sign(&error.body(), chrono::Utc::now() - chrono::TimeDelta::seconds(60))?;
+    ensure_eq!(plaid.fire(&error).await?, 200);
+    let needs = async || -> Result<Value> { Ok(accounts(&newcomer).await?[0]["needs"].clone()) };
+    ensure_eq!(needs().await?, "sign-in");
+    let token = link_token(&newcomer, &json!({ "bank_account_id": linked.body["id"] })).await?;
+    let mending = plaid.visit(&token).context("no visit")?;
+    ensure_eq!(
+        (mending.mends.as_deref(), mending.products.len()),
+        (Some(visited.access_token.as_str()), 0)
+    );
+    let repaired = NewWebhook::new(&visited.item_id, "ITEM", "LOGIN_REPAIRED");
+    ensure_eq!(plaid.fire(&repaired).await?, 200);
+    ensure_eq!(needs().await?, Value::Null);
+    // An error of before comes late.
+    let request = fixture
+        .api(None)?
+        .request(reqwest::Method::POST, "/webhooks/plaid");
+    let request = request
+        .header("Content-Type", "application/json")
+        .header("Plaid-Verification", late);
+    fixture
+        .api(None)?
+        .send(request.body(error.body()))
+        .await?
+        .expect(200)?;
+    ensure_eq!(needs().await?, Value::Null, "an older word changes nothing");
+    Ok(())
+}
+
+async fn revoked_link_ends_calls(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 1)]),
+    )
+    .await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    let revoked = NewWebhook::new(&visited.item_id, "ITEM", "USER_PERMISSION_REVOKED");
+    ensure_eq!(fixture.cloud.plaid().fire(&revoked).await?, 200);
+    ensure_eq!(accounts(&newcomer).await?[0]["needs"], "link-again");
+    let path = "/trading/bank-accounts/link-token";
+    let body = json!({ "bank_account_id": linked.body["id"] });
+    newcomer
+        .api
+        .post(path, "unused", &body)
+        .await?
+        .expect_problem(409, "link-ended")?;
+    Ok(())
+}
+
+async fn unlinked_account_can_be_linked_again(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 1)]);
+    for round in 0..2 {
+        let visited = visit(&fixture, &newcomer, &choice).await?;
+        let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+        let request = newcomer.api.request(
+            reqwest::Method::DELETE,
+            &format!("/trading/bank-accounts/{}", linked.body["id"]),
+        );
+        let left = newcomer.api.send(request).await?.expect(200)?;
+        ensure_eq!(left.body["items"], json!([]), "round {round}");
+        ensure_eq!(at_broker(&fixture, &newcomer).await?, 0);
+        ensure!(
+            !fixture
+                .cloud
+                .plaid()
+                .access_tokens()
+                .contains(&visited.access_token),
+            "the link goes with its last account"
+        );
+        let request = newcomer.api.request(
+            reqwest::Method::DELETE,
+            &format!("/trading/bank-accounts/{}", linked.body["id"]),
+        );
+        newcomer
+            .api
+            .send(request)
+            .await?
+            .expect_problem(404, "bank-account-not-found")?;
+    }
+    Ok(())
+}
+
+async fn account_with_an_open_flow_stays(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    sqlx::query(
+        "INSERT INTO trading_money_flow (profile_id, trading_account_id, bank_account_id, amount_cents, currency) \
+         VALUES ($1, $2, $3, 100, 'USD')",
+    )
+    .bind(tester.customer.profile_id)
+    .bind(tester.customer.trading_account_id)
+    .bind(tester.customer.bank_account_id)
+    .execute(fixture.database.pool())
+    .await?;
+    let path = format!("/trading/bank-accounts/{}", tester.customer.bank_account_id);
+    let request = tester.api.request(reqwest::Method::DELETE, &path);
+    tester
+        .api
+        .send(request)
+        .await?
+        .expect_problem(409, "bank-account-in-use")?;
+    Ok(())
+}
+
+async fn lost_answer_of_the_exchange_asks_for_another_visit(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 1)]);
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    let path = "/item/public_token/exchange";
+    let effect = Effect::Reset { after_doing: true };
+    let plaid = fixture.cloud.plaid();
+    plaid.fault(Fault::new("POST", path, effect));
+    plaid.clear_calls();
+    for _ in 0..2 {
+        link(&newcomer, &visited, 0)
+            .await?
+            .expect_problem(409, "link-again")?;
+    }
+    let exchanges = plaid.calls().into_iter().filter(|call| call.path == path).count();
+    ensure_eq!(exchanges, 1, "exchanges of a token that works once");
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    link(&newcomer, &visited, 0).await?.expect(201)?;
+    Ok(())
+}
+
+async fn lost_answers_at_the_broker_link_an_account_once(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    newcomer.account_opens().await?;
+    let visited = visit(
+        &fixture,
+        &newcomer,
+        &bank(vec![checking("Plaid Checking", "0000", 1)]),
+    )
+    .await?;
+    let effect = Effect::Reset { after_doing: true };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", "/bank-accounts", effect).times(3));
+    link(&newcomer, &visited, 0).await?.expect(503)?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(200)?;
+    ensure_eq!(linked.body["status"], "linked");
+    ensure_eq!(at_broker(&fixture, &newcomer).await?, 1);
+    Ok(())
+}
