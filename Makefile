@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi sqlx clean prerequisites
+.PHONY: help up customer demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -19,7 +19,11 @@ up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
 	@$(BUILD)
 	@$(CLOUD) up --no-build --on-ready $(BINARIES)/first_customer
 
-demo: prerequisites ## Deposits, withdrawals, payments, commissions, notifications and dealers, shown step by step and checked
+customer: prerequisites ## Brings somebody in through the API of the local cloud that is up: NAME=SSN_NOT_MATCH for what the check finds
+	@$(BUILD)
+	@$(BINARIES)/customer $(NAME)
+
+demo: prerequisites ## Customers, deposits, payments, commissions, notifications and dealers, shown step by step and checked
 	@$(BUILD)
 	@$(BINARIES)/demo
 
