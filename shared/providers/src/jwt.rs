@@ -3,12 +3,37 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+/// What a token says of its signature.
+#[derive(Deserialize)]
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+}
+
+/// The header of a token that nobody has verified yet; none when it is no token.
+pub(crate) fn header(token: &str) -> Option<Header> {
+    let (header, _) = token.split_once('.')?;
+    serde_json::from_slice(&decoded(header)?).ok()
+}
+
+/// The claims of a token that is signed by ES256 with the key of this point (RFC 7518, 6.2.1); none when it isn't.
+pub(crate) fn verified_es256<T: DeserializeOwned>(token: &str, x: &str, y: &str) -> Option<T> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (_, claims) = signed.split_once('.')?;
+    // The point as ring takes it: uncompressed.
+    let point = [vec![4], decoded(x)?, decoded(y)?].concat();
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+    key.verify(signed.as_bytes(), &decoded(signature)?).ok()?;
+    serde_json::from_slice(&decoded(claims)?).ok()
+}
 
 /// A token with these claims, signed by RS256 with a key in PEM (PKCS #8); or what is wrong with the key.
 pub(crate) fn signed_rs256(claims: &impl Serialize, key: &SecretString) -> Result<String, &'static str> {
@@ -27,6 +52,10 @@ pub(crate) fn signed_rs256(claims: &impl Serialize, key: &SecretString) -> Resul
     )
     .map_err(|_| "it can't sign")?;
     Ok(format!("{signed}.{}", encoded(&signature)))
+}
+
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 fn encoded(bytes: &[u8]) -> String {

@@ -49,11 +49,7 @@ fn refused(error: &SdkError<PublishError>) -> Outcome<()> {
             let code = error.code().unwrap_or_default().to_owned();
             let is_declined = (400..=499).contains(&status) && status != 429 && !code.contains("Thrott");
             match is_declined {
-                true => Outcome::Declined(Decline {
-                    code,
-                    message: error.message().unwrap_or_default().to_owned(),
-                    status,
-                }),
+                true => Outcome::Declined(Decline::new(code, error.message().unwrap_or_default(), status)),
                 false => Outcome::Retryable(Reason(format!("status {status}"))),
             }
         }

@@ -67,6 +67,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
+/// Whether a route is one of services alone.
+pub(crate) fn is_of_services(route: &str) -> bool {
+    ROWS.iter()
+        .any(|row| row.route == route && row.who == Who::Services)
+}
+
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(tiers_are_put_by_services_alone),

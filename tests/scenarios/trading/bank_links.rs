@@ -25,7 +25,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         account_of_which_the_bank_says_nothing_is_linked,
         account_verified_by_small_deposits_is_linked_by_the_webhook,
         link_that_needs_its_customer_is_mended,
-        revoked_link_ends_calls,
+        alone(revoked_link_ends_calls),
+        alone(link_that_plaid_has_no_more_has_to_be_made_again),
         unlinked_account_can_be_linked_again,
         account_with_an_open_flow_stays,
         alone(lost_answer_of_the_exchange_asks_for_another_visit),
@@ -322,6 +323,47 @@ async fn revoked_link_ends_calls(fixture: Arc<Fixture>) -> Result {
         .post(path, "unused", &body)
         .await?
         .expect_problem(409, "link-ended")?;
+    let asked = fixture.cloud.plaid().calls().len();
+    let profile = newcomer.account_opens().await?;
+    deposit_refused(&newcomer, &profile, &linked.body["id"]).await?;
+    link(&newcomer, &visited, 0)
+        .await?
+        .expect_problem(409, "link-again")?;
+    ensure_eq!(fixture.cloud.plaid().calls().len(), asked, "calls of Plaid");
+    // Another link of the same account is none too many.
+    let again = bank(vec![checking("Plaid Checking", "0000", 1)]);
+    let again = visit(&fixture, &newcomer, &again).await?;
+    link(&newcomer, &again, 0).await?.expect(201)?;
+    ensure_eq!(accounts(&newcomer).await?.len(), 2);
+    Ok(())
+}
+
+async fn deposit_refused(newcomer: &Newcomer, profile: &Value, bank_account: &Value) -> Result {
+    let deposit = json!({
+        "trading_account_id": profile["trading_account_id"], "bank_account_id": bank_account, "amount_cents": 100,
+    });
+    newcomer
+        .api
+        .post("/trading/deposits", "refused", &deposit)
+        .await?
+        .expect_problem(409, "link-ended")?;
+    Ok(())
+}
+
+async fn link_that_plaid_has_no_more_has_to_be_made_again(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 1_000)]);
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
+    let profile = newcomer.account_opens().await?;
+    let plaid = fixture.cloud.plaid();
+    plaid.set_item_error(&visited.access_token, Some("ITEM_NOT_FOUND"))?;
+    deposit_refused(&newcomer, &profile, &linked.body["id"]).await?;
+    ensure_eq!(accounts(&newcomer).await?[0]["needs"], "link-again");
+    plaid.set_item_error(&visited.access_token, None)?;
+    let asked = plaid.calls().len();
+    deposit_refused(&newcomer, &profile, &linked.body["id"]).await?;
+    ensure_eq!(plaid.calls().len(), asked, "calls of Plaid");
     Ok(())
 }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         kyc::phone::scenarios(),
         kyc::submission::scenarios(),
         kyc::documents::scenarios(),
+        kyc::doubt::scenarios(),
     ];
     run_suites([Suite::new("trading", options(), files)])
 }

@@ -30,18 +30,21 @@ platform::from_environment!(BankAccounts {
 });
 
 impl BankAccounts {
-    /// What can be taken from the bank account now, in US dollars. Whether the bank wants a new sign-in is recorded on the
-    /// way.
+    /// What can be taken from the bank account now, in US dollars. Whether the bank wants a new sign-in, or the link has
+    /// ended, is recorded on the way.
     ///
     /// # Errors
-    /// Rejected when the bank wants a new sign-in, DriveWealth refuses the bank token, or the account is in another currency, transient when Plaid gives no
-    /// answer.
+    /// Rejected when the bank wants a new sign-in, the link has ended, DriveWealth refuses the bank token, or the account is
+    /// in another currency, transient when Plaid gives no answer.
     pub(crate) async fn available(
         &self,
         account: &LinkedBankAccount,
         deadline: Deadline,
     ) -> Result<Money, Error> {
         // Plaid isn't asked for what DriveWealth won't take anyway.
+        if account.is_link_ended {
+            return Err(Error::BankLinkEnded);
+        }
         if account.is_token_invalid {
             return Err(Error::BankNeedsSignIn);
         }
@@ -53,6 +56,12 @@ impl BankAccounts {
                     .with(async |connection| {
                         store::set_needs_sign_in(connection, &account.item_id, now).await
                     })
+                    .await?;
+            }
+            Err(Error::BankLinkEnded) => {
+                let now = self.clock.now();
+                self.database
+                    .with(async |connection| store::set_link_ended(connection, &account.item_id, now).await)
                     .await?;
             }
             Ok(_) if account.needs_sign_in => {

@@ -10,7 +10,7 @@ use platform::deadline::Deadline;
 use platform::security::sealed::LazyDataKey;
 use platform::security::secret::Rotating;
 use providers::outcome::{Outcome, ProviderError};
-use providers::plaid::{Plaid, needs_sign_in};
+use providers::plaid::{Plaid, is_gone, needs_sign_in};
 
 use super::store::LinkedBankAccount;
 use crate::Error;
@@ -48,7 +48,7 @@ impl Bank {
     /// What can be taken from a bank account now.
     ///
     /// # Errors
-    /// Rejected when the bank wants a new sign-in, transient when Plaid doesn't respond, fatal when it refuses.
+    /// Rejected when the bank wants a new sign-in or the link has ended, transient when Plaid doesn't respond, fatal when it refuses.
     pub(super) async fn balance(
         &self,
         account: &LinkedBankAccount,
@@ -62,6 +62,7 @@ impl Bank {
             .await;
         match outcome {
             Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
+            Outcome::Declined(decline) if is_gone(&decline) => Err(Error::BankLinkEnded),
             outcome => Ok(outcome.done(PLAID)?),
         }
     }

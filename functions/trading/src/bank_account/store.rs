@@ -13,6 +13,8 @@ pub(crate) struct LinkedBankAccount {
     pub(crate) access_token_sealed: Vec<u8>,
     /// The bank is known to want its customer to sign in again.
     pub(crate) needs_sign_in: bool,
+    /// The customer has revoked the link, or taken the account out of it: Plaid isn't asked about it any more.
+    pub(crate) is_link_ended: bool,
     /// DriveWealth refuses its bank token, whatever Plaid says: it has to be linked again.
     pub(crate) is_token_invalid: bool,
     pub(crate) plaid_account_id: PlaidAccountId,
@@ -26,6 +28,22 @@ pub(crate) async fn set_needs_sign_in(
 ) -> Result<(), Error> {
     sqlx::query!(
         "UPDATE plaid_items SET needs_reauth_since = COALESCE(needs_reauth_since, $2) WHERE item_id = $1",
+        item_id,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Records that there is no such link any more; the first time counts.
+pub(crate) async fn set_link_ended(
+    connection: &mut PgConnection,
+    item_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE plaid_items SET ended_at = COALESCE(ended_at, $2) WHERE item_id = $1",
         item_id,
         now,
     )

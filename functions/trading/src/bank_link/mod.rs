@@ -22,11 +22,12 @@ use platform::idempotency::Replayable;
 use providers::drivewealth::{BANK_TOKEN_INVALID, NewBankAccount};
 use providers::outcome::{Outcome, ProviderError};
 use providers::plaid::{
-    LinkTarget, Mending, NewLink, PlaidAccount, is_bad_public_token, is_not_verified, needs_sign_in,
+    LinkTarget, Mending, NewLink, PlaidAccount, is_bad_public_token, is_gone, is_not_verified, needs_sign_in,
 };
 use secrecy::SecretString;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 pub use self::unlink::BankUnlinks;
@@ -41,6 +42,8 @@ use crate::{Error, bank_account, onboarding, profile};
 const FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
 /// Balances are left as they are when less than this is left.
 const RESERVE: Duration = Duration::from_secs(6);
+/// The longest that one bank is waited for, where all are asked.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest name, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 /// The longest public token, in characters.
@@ -125,10 +128,10 @@ impl PlaidLinkTokens {
             }),
         };
         let client = self.bank.client().await?;
-        let token = client
-            .create_link_token(&target, deadline.instant())
-            .await
-            .done(PLAID)?;
+        let token = match client.create_link_token(&target, deadline.instant()).await {
+            Outcome::Declined(decline) if is_gone(&decline) => return Err(Error::BankLinkEnded),
+            outcome => outcome.done(PLAID)?,
+        };
         Ok(PlaidLinkTokenView {
             link_token: token.link_token,
             expires_at: token.expiration,
@@ -141,9 +144,10 @@ impl PlaidLinkTokens {
             .with(async |connection| store::list(connection, profile, Some(id)).await)
             .await?;
         let row = rows.into_iter().next().ok_or(Error::BankAccountNotFound)?;
-        match row.ended_at {
-            Some(_) => Err(Error::BankLinkEnded),
-            None => Ok(row),
+        // Signing in mends neither.
+        match row.ended_at.is_some() || row.is_token_invalid {
+            true => Err(Error::BankLinkEnded),
+            false => Ok(row),
         }
     }
 }
@@ -316,17 +320,14 @@ impl BankLinks {
         deadline: Deadline,
     ) -> Result<PlaidAccount, Error> {
         let client = self.bank.client().await?;
-        let about = client.item(token, deadline.instant()).await.done(PLAID)?;
+        let about = of_link(client.item(token, deadline.instant()).await)?;
         self.database
             .with(async |connection| {
                 let (bank, name) = (about.institution_id.as_deref(), about.institution_name.as_deref());
                 store::save_institution(connection, item.id, bank, name).await
             })
             .await?;
-        let accounts = match client.accounts(token, deadline.instant()).await {
-            Outcome::Declined(decline) if needs_sign_in(&decline) => return Err(Error::BankNeedsSignIn),
-            outcome => outcome.done(PLAID)?,
-        };
+        let accounts = of_link(client.accounts(token, deadline.instant()).await)?;
         let found = accounts.into_iter().find(|account| account.id == *id);
         found.ok_or(Error::PlaidAccountNotFound)
     }
@@ -457,8 +458,7 @@ impl BankLinks {
                 self.set_status(linked.id, "verifying").await?;
                 Ok(None)
             }
-            Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
-            outcome => Ok(Some(SecretString::from(outcome.done(PLAID)?))),
+            outcome => Ok(Some(SecretString::from(of_link(outcome)?))),
         }
     }
 
@@ -539,20 +539,33 @@ impl LinkedBankAccounts {
         let token = self.bank.open(&row.item_id, &row.access_token_sealed).await?;
         let client = self.bank.client().await?;
         let as_of = self.clock.now();
-        let balance = client
-            .balance(&token, &row.plaid_account_id, deadline.instant())
-            .await;
+        // A bank that takes its time leaves some to the others.
+        let until = deadline.instant().min(Instant::now() + PATIENCE);
+        let balance = client.balance(&token, &row.plaid_account_id, until).await;
         let needs_sign_in = matches!(&balance, Outcome::Declined(decline) if needs_sign_in(decline));
+        let is_ended = matches!(&balance, Outcome::Declined(decline) if is_gone(decline));
         self.database
             .with(async |connection| {
                 if needs_sign_in {
                     return bank_account::store::set_needs_sign_in(connection, &row.item_id, as_of).await;
+                }
+                if is_ended {
+                    return store::set_ended(connection, row.item, as_of).await;
                 }
                 let balance = balance.done(PLAID)?;
                 bank_account::store::set_signed_in(connection, &row.item_id).await?;
                 store::save_balance(connection, row.id, Some(balance), as_of).await
             })
             .await
+    }
+}
+
+/// What Plaid says of a link, or what its customer has to do first.
+fn of_link<T>(outcome: Outcome<T>) -> Result<T, Error> {
+    match outcome {
+        Outcome::Declined(decline) if needs_sign_in(&decline) => Err(Error::BankNeedsSignIn),
+        Outcome::Declined(decline) if is_gone(&decline) => Err(Error::LinkAgain),
+        outcome => Ok(outcome.done(PLAID)?),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Exchanged {
     New,
     /// It became this item.
     Item(Item),
-    /// It was used, and what it became is lost or not known yet.
+    /// It was used, and what it became is lost, not known yet, or has ended.
     Lost,
     /// Somebody else has used it.
     Foreign,
@@ -41,7 +41,9 @@ pub(super) async fn exchanged(
     let row = sqlx::query!(
         r#"SELECT plaid_public_tokens.profile_id AS "profile_id: ProfileId", plaid_items.id AS "id?: PlaidItemId",
                   plaid_items.item_id AS "item_id?", plaid_items.access_token_sealed AS "access_token_sealed?"
-           FROM plaid_public_tokens LEFT JOIN plaid_items ON plaid_items.id = plaid_item_id WHERE digest = $1"#,
+           FROM plaid_public_tokens
+           LEFT JOIN plaid_items ON plaid_items.id = plaid_item_id AND plaid_items.ended_at IS NULL
+           WHERE digest = $1"#,
         digest,
     )
     .fetch_optional(connection)
@@ -167,7 +169,8 @@ pub(super) async fn find(
     Ok(linked)
 }
 
-/// Whether the profile has linked the same account of a bank by another link: banks break the first link then.
+/// Whether the profile has linked the same account of a bank by another link, which is still good: banks break the first
+/// link then.
 pub(super) async fn has_duplicate(
     connection: &mut PgConnection,
     profile: ProfileId,
@@ -181,7 +184,10 @@ pub(super) async fn has_duplicate(
                SELECT 1 FROM bank_accounts JOIN plaid_items ON plaid_items.id = plaid_item_id
                WHERE bank_accounts.profile_id = $1 AND plaid_item_id <> $2 AND deleted_at IS NULL
                  AND institution_id IS NOT NULL AND institution_id = $3 AND mask IS NOT DISTINCT FROM $4
-                 AND bank_name = $5) AS "has!""#,
+                 AND bank_name = $5 AND ended_at IS NULL AND status <> 'failed'
+                 AND NOT EXISTS (SELECT 1 FROM drivewealth_bank_accounts
+                                 WHERE bank_account_id = bank_accounts.id AND token_invalid_since IS NOT NULL)
+           ) AS "has!""#,
         profile as _,
         item as _,
         institution_id,
@@ -328,6 +334,8 @@ pub(crate) struct BankAccountRow {
     pub(crate) needs_reauth_since: Option<DateTime<Utc>>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
     pub(crate) broker_ids: Vec<String>,
+    /// DriveWealth refuses its bank token.
+    pub(crate) is_token_invalid: bool,
 }
 
 /// The most accounts of a profile that are shown.
@@ -345,7 +353,10 @@ pub(super) async fn list(
                   balance_cents, currency AS "currency: _", balance_as_of, plaid_item_id AS "item: _", item_id,
                   access_token_sealed, institution_name, needs_reauth_since, ended_at,
                   ARRAY(SELECT ref_id FROM drivewealth_bank_accounts
-                        WHERE bank_account_id = bank_accounts.id) AS "broker_ids!"
+                        WHERE bank_account_id = bank_accounts.id) AS "broker_ids!",
+                  EXISTS(SELECT 1 FROM drivewealth_bank_accounts
+                         WHERE bank_account_id = bank_accounts.id AND token_invalid_since IS NOT NULL)
+                      AS "is_token_invalid!"
            FROM bank_accounts JOIN plaid_items ON plaid_items.id = plaid_item_id
            WHERE bank_accounts.profile_id = $1 AND unlinked_at IS NULL
              AND (CASE WHEN $2::BIGINT IS NULL THEN deleted_at IS NULL ELSE bank_accounts.id = $2 END)

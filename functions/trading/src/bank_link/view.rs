@@ -49,10 +49,10 @@ pub struct BankAccountList {
 
 impl From<BankAccountRow> for BankAccountView {
     fn from(row: BankAccountRow) -> Self {
-        let needs = match (row.ended_at, row.needs_reauth_since) {
-            (Some(_), _) => Some("link-again"),
-            (None, Some(_)) => Some("sign-in"),
-            (None, None) => (row.status == "failed").then_some("link-again"),
+        let needs = if row.ended_at.is_some() || row.is_token_invalid || row.status == "failed" {
+            Some("link-again")
+        } else {
+            row.needs_reauth_since.map(|_| "sign-in")
         };
         Self {
             id: row.id,

@@ -17,7 +17,7 @@ pub(crate) async fn current(
     let row = sqlx::query!(
         r#"SELECT newest.id AS "id?: KycStatusId", newest.status AS "status?: KycStatus", newest.as_of AS "as_of?",
                   newest.error_codes AS "error_codes?",
-                  CASE WHEN kyc_forms.submission_state IN ('intended', 'sent')
+                  CASE WHEN kyc_forms.submission_state IN ('intended', 'sent', 'parked')
                             AND kyc_forms.status_before IS NOT DISTINCT FROM newest.id
                        THEN kyc_forms.submitted_at END AS under_way_since
            FROM profiles LEFT JOIN kyc_forms ON kyc_forms.profile_id = profiles.id

@@ -5,6 +5,7 @@
 //! was lost keeps its number, and the form stays as it is, so that the same request is made again until the broker's answer is
 //! known; the key leads to the first one. Corrected answers are another submission, with another key.
 
+mod ruling;
 mod store;
 
 use std::time::Duration;
@@ -23,11 +24,12 @@ use providers::outcome::{Outcome, ProviderError};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
+pub(crate) use self::ruling::{Ruled, Ruling, rule};
 use self::store::{LastSubmission, NewSubmission};
 use crate::broker::{Broker, OurAdviser, PARTY};
 use crate::kyc_status::KycStatusView;
 use crate::onboarding::{self, Onboarding};
-use crate::{Error, kyc_form, kyc_status, profile};
+use crate::{Error, kyc_form, kyc_status, profile, review};
 
 /// A lease ends this long after the call's own deadline.
 const LEASE_RESERVE: TimeDelta = TimeDelta::seconds(3);
@@ -98,7 +100,6 @@ impl KycSubmissions {
             Claim::Ours(claimed) => self.send(profile, claimed, deadline).await?,
             Claim::Settled => {}
             Claim::Parked => {
-                metrics::count("ParkedSubmissions", 1);
                 tracing::error!(profile_id = %profile, "a form's submission stayed without an answer for too long");
                 return Err(Error::KycUnderReview);
             }
@@ -180,8 +181,14 @@ impl KycSubmissions {
                 profile::store::lock(connection, profile).await?;
                 store::set_state(connection, profile, claimed.submission, state, asked_until).await?;
                 match &outcome {
-                    Outcome::Done(user) => store::save_user(connection, profile, user, now).await.map(Some),
-                    _ => Ok(None),
+                    Outcome::Done(made) => {
+                        let known = store::save_user(connection, profile, made, now).await?;
+                        if known != made.id {
+                            review::second_broker_user(connection, profile, &known, &made.id, now).await?;
+                        }
+                        Ok(Some(known))
+                    }
+                    _ => Ok::<_, Error>(None),
                 }
             })
             .await?;
@@ -189,7 +196,6 @@ impl KycSubmissions {
             Outcome::Done(made) => {
                 if user.as_ref() != Some(&made.id) {
                     tracing::error!(profile_id = %profile, drivewealth_user_id = %made.id, "the broker has a second user");
-                    metrics::count("ParkedSubmissions", 1);
                 }
                 Ok(user)
             }
@@ -234,6 +240,7 @@ async fn claim(
         }
         Some(open) if is_too_old(open, now) => {
             store::set_state(connection, profile, open.submission, "parked", None).await?;
+            review::kyc_submission(connection, profile, open.submission, open.submitted_at, now).await?;
             return Ok(Claim::Parked);
         }
         Some(open) => {

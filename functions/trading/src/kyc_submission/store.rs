@@ -102,6 +102,49 @@ pub(super) async fn set_state(
     Ok(())
 }
 
+/// A submission that waits for a person is made anew, under a number of its own, as soon as somebody looks for open ones.
+pub(super) async fn intend_parked_anew(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE kyc_forms SET submission_state = 'intended', submission = submission + 1, submitted_at = $2, \
+             asked_until = $2 \
+         WHERE profile_id = $1 AND submission_state = 'parked'",
+        profile as _,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The broker has the submission that waited for a person.
+pub(super) async fn end_parked(connection: &mut PgConnection, profile: ProfileId) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE kyc_forms SET submission_state = 'sent' WHERE profile_id = $1 AND submission_state = 'parked'",
+        profile as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whose the broker's user is, as far as we know.
+pub(super) async fn owner_of(
+    connection: &mut PgConnection,
+    user: &DriveWealthUserId,
+) -> Result<Option<ProfileId>, Error> {
+    let owner = sqlx::query_scalar!(
+        r#"SELECT profile_id AS "profile_id: ProfileId" FROM drivewealth_users WHERE ref_id = $1"#,
+        user as _,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(owner)
+}
+
 /// Writes down the user that the broker has made, whose way to an account begins now; gives the one that is known, which is
 /// another one if the broker has made two.
 pub(super) async fn save_user(

@@ -126,6 +126,7 @@ async fn waiting(
     let fits = rows.into_iter().filter(|row| {
         row.item == item.id
             && row.status == "verifying"
+            && row.ended_at.is_none()
             && account.is_none_or(|account| row.plaid_account_id.as_str() == account)
     });
     Ok(fits.map(|row| (item.profile_id, row)).collect())

@@ -2,7 +2,7 @@
 //! [`review_decision`](crate::review_decision).
 
 use chrono::{DateTime, Utc};
-use domain::ids::{DriveWealthPaymentId, MoneyFlowId, ProfileId};
+use domain::ids::{DriveWealthPaymentId, DriveWealthUserId, MoneyFlowId, ProfileId};
 use domain::money::Money;
 use domain::trading::money_flow::Direction;
 use platform::review::{self, Action, Evidence, NewReview, Parameter, Subject};
@@ -18,6 +18,10 @@ const AREA: &str = "trading";
 pub(crate) const MONEY_FLOW_IN_DOUBT: &str = "money-flow-in-doubt";
 /// A profile's deposits are suspended because the bank took one back.
 pub(crate) const DEPOSITS_SUSPENDED: &str = "deposits-suspended";
+/// A form of the identity check was submitted, and the broker's answer stayed missing.
+pub(crate) const KYC_SUBMISSION_IN_DOUBT: &str = "kyc-submission-in-doubt";
+/// The broker has two users of one profile.
+pub(crate) const SECOND_BROKER_USER: &str = "second-broker-user";
 
 /// The flow is a payment of the broker's.
 pub(crate) const LINK_PAYMENT: &str = "link-payment";
@@ -27,6 +31,14 @@ pub(crate) const RECORD_NOT_MADE: &str = "record-not-made";
 pub(crate) const KEEP_STATUS: &str = "keep-status";
 /// The profile may deposit again.
 pub(crate) const RESUME_DEPOSITS: &str = "resume-deposits";
+/// The broker has no user of the person: the form is submitted anew.
+pub(crate) const SUBMIT_ANEW: &str = "submit-anew";
+/// The broker has the person's user.
+pub(crate) const LINK_USER: &str = "link-user";
+/// The other user is closed.
+pub(crate) const KEEP_USER: &str = "keep-user";
+/// The broker's id of a user.
+pub(crate) const USER_ID: &str = "user_id";
 /// The broker's id of a payment.
 pub(crate) const PAYMENT_ID: &str = "payment_id";
 
@@ -52,6 +64,23 @@ const ENDED_FLOW_ACTIONS: &[Action] = &[Action::new(
 const SUSPENSION_ACTIONS: &[Action] = &[Action::new(
     RESUME_DEPOSITS,
     "The profile may deposit again, and is told so.",
+)];
+
+const USER_PARAMETERS: &[Parameter] = &[Parameter::new(USER_ID, "DriveWealth's id of the user")];
+const SUBMISSION_ACTIONS: &[Action] = &[
+    Action::with(
+        LINK_USER,
+        "DriveWealth has this user of the person: the way to an account goes on with it within minutes.",
+        USER_PARAMETERS,
+    ),
+    Action::new(
+        SUBMIT_ANEW,
+        "DriveWealth has no user of the person, and confirms it: the form is submitted anew within minutes.",
+    ),
+];
+const SECOND_USER_ACTIONS: &[Action] = &[Action::new(
+    KEEP_USER,
+    "DriveWealth has closed the other user: ours stays, and nothing changes here.",
 )];
 
 /// What a review says of a flow.
@@ -118,6 +147,53 @@ pub(crate) async fn deposits_suspended(
             theirs: json!({ "status": "returned" }),
         },
         actions: SUSPENSION_ACTIONS,
+    };
+    Ok(review::open(connection, review, now).await?)
+}
+
+/// The broker's answer to a form stayed missing for longer than it remembers the request.
+pub(crate) async fn kyc_submission(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    submission: i32,
+    submitted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let review = NewReview {
+        area: AREA,
+        kind: KYC_SUBMISSION_IN_DOUBT,
+        subject: format!("profile-{profile}"),
+        about: Subject::profile(profile),
+        summary: "A form of the identity check was submitted, and DriveWealth's answer is missing".to_owned(),
+        evidence: Evidence {
+            ours: json!({ "submission": submission, "submitted_at": submitted_at }),
+            theirs: Value::Null,
+        },
+        actions: SUBMISSION_ACTIONS,
+    };
+    Ok(review::open(connection, review, now).await?)
+}
+
+/// The broker has made another user of a profile that has one.
+pub(crate) async fn second_broker_user(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    ours: &DriveWealthUserId,
+    other: &DriveWealthUserId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let review = NewReview {
+        area: AREA,
+        kind: SECOND_BROKER_USER,
+        subject: format!("profile-{profile}"),
+        about: Subject::profile(profile),
+        summary: "DriveWealth has two users of one profile; the one that isn't ours has to be closed"
+            .to_owned(),
+        evidence: Evidence {
+            ours: json!({ "user_id": ours }),
+            theirs: json!({ "user_id": other }),
+        },
+        actions: SECOND_USER_ACTIONS,
     };
     Ok(review::open(connection, review, now).await?)
 }

@@ -1,6 +1,6 @@
 //! `apply_trading_review`: what an operator has decided, through the same transitions as everything else.
 
-use domain::ids::{DriveWealthPaymentId, MoneyFlowId, ProfileId};
+use domain::ids::{DriveWealthPaymentId, DriveWealthUserId, MoneyFlowId, ProfileId};
 use platform::clock::ClockHandle;
 use platform::review::{Decision, Reviewer, Verdict};
 use sqlx::PgConnection;
@@ -8,12 +8,13 @@ use sqlx::PgConnection;
 use crate::events::{self, DepositsResumed};
 use crate::money_flow::{Ruled, Ruling, rule};
 use crate::review::{
-    DEPOSITS_SUSPENDED, KEEP_STATUS, LINK_PAYMENT, MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE,
-    RESUME_DEPOSITS,
+    DEPOSITS_SUSPENDED, KEEP_STATUS, KEEP_USER, KYC_SUBMISSION_IN_DOUBT, LINK_PAYMENT, LINK_USER,
+    MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE, RESUME_DEPOSITS, SECOND_BROKER_USER, SUBMIT_ANEW,
+    USER_ID,
 };
-use crate::{Error, account};
+use crate::{Error, account, kyc_submission};
 
-/// Applies decisions about money flows and suspensions.
+/// Applies decisions about money flows, suspensions and submissions of the identity check.
 #[derive(Debug)]
 pub struct TradingReviewer {
     clock: ClockHandle,
@@ -37,6 +38,20 @@ impl Reviewer for TradingReviewer {
             (MONEY_FLOW_IN_DOUBT, RECORD_NOT_MADE) => self.rule(connection, decision, &Ruling::NotMade).await,
             (MONEY_FLOW_IN_DOUBT, KEEP_STATUS) => self.rule(connection, decision, &Ruling::Settled).await,
             (DEPOSITS_SUSPENDED, RESUME_DEPOSITS) => self.resume_deposits(connection, decision).await,
+            (KYC_SUBMISSION_IN_DOUBT, LINK_USER) => match decision.parameter::<DriveWealthUserId>(USER_ID) {
+                Some(user) => {
+                    let ruling = kyc_submission::Ruling::IsUser(user);
+                    self.rule_submission(connection, decision, &ruling).await
+                }
+                None => Ok(Verdict::CantBeApplied(format!(
+                    "{USER_ID} is no id of a user at DriveWealth"
+                ))),
+            },
+            (KYC_SUBMISSION_IN_DOUBT, SUBMIT_ANEW) => {
+                self.rule_submission(connection, decision, &kyc_submission::Ruling::NotMade)
+                    .await
+            }
+            (SECOND_BROKER_USER, KEEP_USER) => Ok(Verdict::Applied),
             _ => Ok(Verdict::unknown_action(decision)),
         }
     }
@@ -62,6 +77,27 @@ impl TradingReviewer {
             Ruled::DoesNotFit => Verdict::CantBeApplied(
                 "this fits a flow that is under way, or one that has ended, and this is the other".to_owned(),
             ),
+        })
+    }
+
+    async fn rule_submission(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+        ruling: &kyc_submission::Ruling,
+    ) -> Result<Verdict, Error> {
+        let Some(profile) = decision.subject_id::<ProfileId>("profile") else {
+            return Ok(Verdict::unknown_subject(decision));
+        };
+        let ruled = kyc_submission::rule(connection, profile, ruling, self.clock.now()).await?;
+        Ok(match ruled {
+            kyc_submission::Ruled::Applied => Verdict::Applied,
+            kyc_submission::Ruled::NotParked => {
+                Verdict::Superseded("the submission doesn't wait for a person any more".to_owned())
+            }
+            kyc_submission::Ruled::UserOfAnother => {
+                Verdict::CantBeApplied("this user at DriveWealth is another profile's".to_owned())
+            }
         })
     }
 

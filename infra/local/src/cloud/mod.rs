@@ -28,8 +28,8 @@ use crate::{
     running::Running,
     runtime::{InvocationResult, Logs, Runtime, Settings},
     sandboxes::{
-        BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox, Sandboxes,
-        SmsSandbox, StripeSandbox,
+        BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox,
+        Sandboxes, SmsSandbox, StripeSandbox,
     },
     sources::{
         self, Sources,

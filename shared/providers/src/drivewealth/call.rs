@@ -280,11 +280,7 @@ fn unauthorized(request: &Request, response: &Response) -> Attempt {
     match error_code.as_str() {
         "" | SESSION_EXPIRED => Attempt::SessionRefused,
         _ if request.moves_money => Attempt::NotDone(format!("unauthorized with code {error_code}"), None),
-        _ => Attempt::Declined(Decline {
-            code: error_code,
-            message,
-            status: response.status,
-        }),
+        _ => Attempt::Declined(Decline::new(error_code, message, response.status)),
     }
 }
 

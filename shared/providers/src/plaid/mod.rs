@@ -22,10 +22,12 @@ use tokio::time::Instant;
 pub use link::{LinkTarget, LinkToken, Mending, NewLink, PlaidAccount, PlaidItem, WebhookKey};
 
 use crate::exact;
-use crate::http::{self, Attempts, NoResponse, exchange};
+use crate::http::{self, ATTEMPT_TIMEOUT, Attempts, NoResponse, exchange_within};
 use crate::outcome::{Decline, Outcome, Reason};
 
 const SPACING: [Duration; 1] = [Duration::from_millis(300)];
+/// Plaid asks the bank itself for a balance, and banks take their time.
+const BALANCE_TIMEOUT: Duration = Duration::from_secs(12);
 /// A balance may be this old where the bank gives none on the spot; some (Capital One) require that it is stated.
 const MAX_BALANCE_AGE: TimeDelta = TimeDelta::days(7);
 
@@ -98,21 +100,32 @@ impl Plaid {
         })
     }
 
-    /// What can be taken from a bank account now: the available balance, or the current one where the bank doesn't
-    /// report the available one. Rounded down to a cent.
+    /// What can be taken from a bank account now: the available balance, since the current one counts money that is already
+    /// on its way out; the current one where the bank reports no other. Rounded down to a cent.
     pub async fn balance(&self, token: &str, account: &PlaidAccountId, deadline: Instant) -> Outcome<Money> {
         let oldest = (self.clock.now() - MAX_BALANCE_AGE).to_rfc3339_opts(SecondsFormat::Secs, true);
         let options = json!({"account_ids": [account], "min_last_updated_datetime": oldest});
         let body = json!({"access_token": token, "options": options});
-        let response = self.post("/accounts/balance/get", body, deadline).await;
+        let path = "/accounts/balance/get";
+        let response = self.post_within(path, body, BALANCE_TIMEOUT, deadline).await;
         response.read(|body| balance_of(&body, account))
     }
 
     /// Reads may be repeated freely, so a request whose response is lost is sent again and its outcome never unknown.
     async fn post(&self, path: &str, body: Value, deadline: Instant) -> Outcome<Vec<u8>> {
+        self.post_within(path, body, ATTEMPT_TIMEOUT, deadline).await
+    }
+
+    async fn post_within(
+        &self,
+        path: &str,
+        body: Value,
+        timeout: Duration,
+        deadline: Instant,
+    ) -> Outcome<Vec<u8>> {
         let mut attempts = Attempts::new(&SPACING, deadline);
         loop {
-            match self.attempt(path, &body, deadline).await {
+            match self.attempt_within(path, &body, timeout, deadline).await {
                 Outcome::Retryable(_) | Outcome::Unknown(_) if attempts.later(None).await => {}
                 Outcome::Unknown(reason) => return Outcome::Retryable(reason),
                 settled => return settled,
@@ -121,13 +134,23 @@ impl Plaid {
     }
 
     async fn attempt(&self, path: &str, body: &Value, deadline: Instant) -> Outcome<Vec<u8>> {
+        self.attempt_within(path, body, ATTEMPT_TIMEOUT, deadline).await
+    }
+
+    async fn attempt_within(
+        &self,
+        path: &str,
+        body: &Value,
+        timeout: Duration,
+        deadline: Instant,
+    ) -> Outcome<Vec<u8>> {
         let request = self
             .http
             .post(format!("{}{path}", self.base))
             .header("PLAID-CLIENT-ID", &self.credentials.client_id)
             .header("PLAID-SECRET", self.credentials.secret.expose_secret())
             .json(&with_credentials(body, &self.credentials));
-        let response = match exchange(request, deadline).await {
+        let response = match exchange_within(request, timeout, deadline).await {
             Ok(response) => response,
             Err(NoResponse::NotSent(reason)) => return Outcome::Retryable(Reason(reason)),
             Err(NoResponse::Lost(reason)) => return Outcome::Unknown(Reason(reason)),
@@ -170,9 +193,12 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         .map_err(|error| format!("{:?} at column {}", error.classify(), error.column()))
 }
 
-/// Whether the refusal means that there is no such item, or none any more.
+/// Whether the refusal means that there is no such link any more, so that only another one helps.
 pub fn is_gone(decline: &Decline) -> bool {
-    matches!(decline.code.as_str(), "ITEM_NOT_FOUND" | "INVALID_ACCESS_TOKEN")
+    matches!(
+        decline.code.as_str(),
+        "ITEM_NOT_FOUND" | "INVALID_ACCESS_TOKEN" | "USER_PERMISSION_REVOKED"
+    )
 }
 
 /// Whether the refusal means that the public token is used up, too old, or none at all.
@@ -189,11 +215,7 @@ pub fn is_not_verified(decline: &Decline) -> bool {
 pub fn needs_sign_in(decline: &Decline) -> bool {
     matches!(
         decline.code.as_str(),
-        "ITEM_LOGIN_REQUIRED"
-            | "INVALID_ACCOUNT_ID"
-            | "NO_ACCOUNTS"
-            | "INVALID_ACCESS_TOKEN"
-            | "ITEM_NOT_FOUND"
+        "ITEM_LOGIN_REQUIRED" | "INVALID_ACCOUNT_ID" | "NO_ACCOUNTS"
     )
 }
 

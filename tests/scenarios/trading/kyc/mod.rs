@@ -5,6 +5,7 @@
 )]
 
 pub(crate) mod documents;
+pub(crate) mod doubt;
 pub(crate) mod form;
 pub(crate) mod phone;
 pub(crate) mod submission;

@@ -380,6 +380,7 @@ pub(crate) async fn find_ends(
                   plaid_items.item_id AS "item_id?", plaid_items.access_token_sealed AS "access_token_sealed?",
                   plaid_items.needs_reauth_since AS "needs_reauth_since?",
                   drivewealth_bank_accounts.token_invalid_since AS "token_invalid_since?",
+                  plaid_items.ended_at IS NOT NULL OR bank_accounts.status = 'failed' AS "is_link_ended?",
                   bank_accounts.plaid_account_id AS "plaid_account_id?: PlaidAccountId"
            FROM (SELECT $1::BIGINT AS profile_id, $2::BIGINT AS account_id, $3::BIGINT AS bank_account_id) AS request
            LEFT JOIN trading_accounts
@@ -409,6 +410,7 @@ pub(crate) async fn find_ends(
             item_id,
             access_token_sealed,
             needs_sign_in: row.needs_reauth_since.is_some(),
+            is_link_ended: row.is_link_ended.unwrap_or(false),
             is_token_invalid: row.token_invalid_since.is_some(),
             plaid_account_id,
         },
