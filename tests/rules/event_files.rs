@@ -216,6 +216,8 @@ async fn wallets(fixture: &Fixture) -> Result<String> {
         [(&json!(1), &json!(1)), (&json!(2), &json!(3))],
         "the ids that the files speak of"
     );
+    // The rate of the files; what they set is newer.
+    fixture.set_rate("USD", "EUR", "0.9217").await?;
     let recharge = json!({ "wallet_id": 1, "amount": 10_000 });
     let recharged = service.post("/clients/1/recharges", "first", &recharge).await?;
     recharged.expect(201)?;

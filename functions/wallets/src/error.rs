@@ -1,9 +1,11 @@
 //! The errors of the wallets, each with its class: lane, code and field.
 
+use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::lane::{Class, Laned, Rejection};
 use domain::money::{Money, MoneyError};
 use domain::wallets::conversion::ConversionRefusal;
+use domain::wallets::rates::ExchangeRate;
 use platform::error::PlatformError;
 
 /// A failure of the wallets.
@@ -54,6 +56,43 @@ pub enum Error {
     /// There is no rate between the currencies.
     #[error("there is no exchange rate between the two currencies")]
     NoExchangeRate,
+    /// The newest rate between the currencies is too old to convert.
+    #[error(
+        "the newest exchange rate {base}/{quote} is as of {as_of:?}; one of the last {max_age_days} days is needed"
+    )]
+    RateTooOld {
+        /// Base currency.
+        base: Currency,
+        /// Quote currency.
+        quote: Currency,
+        /// As of when it is.
+        as_of: DateTime<Utc>,
+        /// How old it may be.
+        max_age_days: u16,
+    },
+    /// The pair has no rate.
+    #[error("there is no exchange rate {base}/{quote}")]
+    RateNotFound {
+        /// Base currency.
+        base: Currency,
+        /// Quote currency.
+        quote: Currency,
+    },
+    /// With the opposite rate that counts, money would grow on its way there and back.
+    #[error(
+        "with {quote}/{base} of {reverse}, as of {as_of:?}, money that is exchanged and exchanged back would grow by more than a \
+         millionth; set {quote}/{base} first"
+    )]
+    RateGains {
+        /// Base currency.
+        base: Currency,
+        /// Quote currency.
+        quote: Currency,
+        /// The opposite rate.
+        reverse: ExchangeRate,
+        /// As of when that is.
+        as_of: DateTime<Utc>,
+    },
     /// The withdrawal was settled before, in the opposite way.
     #[error("the withdrawal is {status} already")]
     SettledOtherwise {
@@ -157,6 +196,11 @@ impl Laned for Error {
             Self::NoExchangeRate => {
                 Class::rejected(Unprocessable, "no-exchange-rate").at("receiver_currency")
             }
+            Self::RateTooOld { .. } => {
+                Class::rejected(Unprocessable, "exchange-rate-too-old").at("receiver_currency")
+            }
+            Self::RateNotFound { .. } => Class::rejected(NotFound, "exchange-rate-not-found").at("quote"),
+            Self::RateGains { .. } => Class::rejected(Unprocessable, "exchange-rate-gains").at("rate"),
             Self::SettledOtherwise { .. } => {
                 Class::rejected(Conflict, "withdrawal-settled-otherwise").at("outcome")
             }

@@ -8,7 +8,8 @@
 //! | `transfer`, `transfer_batch` | [`transfer`] |
 //! | `list_payments` | [`payment`] |
 //! | `get_statement` | [`statement`] |
-//! | `set_exchange_rate`, `refresh_exchange_rates` | [`rate`] |
+//! | `get_quote` | [`quote`] |
+//! | `get_exchange_rate`, `set_exchange_rate`, `refresh_exchange_rates` | [`rate`] |
 //! | `reconcile_wallets` | [`reconciliation`] |
 //!
 //! `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments.
@@ -20,6 +21,7 @@ pub mod events;
 pub mod movement;
 pub mod payment;
 mod payment_request;
+pub mod quote;
 pub mod rate;
 pub mod reconciliation;
 pub mod statement;

@@ -34,8 +34,8 @@ pub(crate) struct Operation {
     pub(crate) parts: Vec<(String, Value)>,
     /// The parameters of its query, with their schemas.
     pub(crate) parameters: Vec<(String, Value)>,
-    /// What its query has to have, with a question mark; mostly nothing.
-    pub(crate) query: String,
+    /// Those of them that it needs, with good values.
+    pub(crate) needed: Vec<(String, String)>,
     /// A body that it would take were nothing changed in it, or none when it takes none.
     pub(crate) body: Option<Value>,
     /// The places in that body where a value stands.
@@ -53,6 +53,20 @@ pub(crate) struct Spot {
     field: String,
     pub(crate) schema: Value,
     pub(crate) required: bool,
+}
+
+impl Operation {
+    /// A query of the parameters that it needs, but for one, which another query follows.
+    pub(crate) fn query_around(&self, parameter: &str) -> String {
+        let others = self.needed.iter().filter(|(name, _)| *name != parameter);
+        others.map(|(name, value)| format!("{name}={value}&")).collect()
+    }
+
+    /// A query that it takes: of amounts, where there are any, it needs one.
+    pub(crate) fn good_query(&self) -> String {
+        let takes_amount = self.parameters.iter().any(|(name, _)| name == "amount");
+        self.query_around("") + if takes_amount { "amount=1" } else { "" }
+    }
 }
 
 impl std::fmt::Display for Operation {
@@ -190,6 +204,23 @@ impl Caller {
 
     fn phone(&self) -> String {
         phone_of(self.tester.customer.profile_id)
+    }
+
+    /// The parameters without which the operation's query is no good, with values that lead somewhere.
+    fn needed(&self, described: &Value) -> Vec<(String, String)> {
+        let all = described["parameters"].as_array().into_iter().flatten();
+        let needed = all.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+        needed
+            .map(|parameter| {
+                let name = parameter["name"].as_str().unwrap_or_default();
+                let value = match name {
+                    "wallet_id" => self.wallet.to_string(),
+                    "receiver_currency" => "USD".to_owned(),
+                    _ => values::good_in_query(&parameter["schema"]),
+                };
+                (name.to_owned(), value)
+            })
+            .collect()
     }
 
     /// The route's path, with ids that lead somewhere.
@@ -349,7 +380,7 @@ fn operation(
         path: caller.path(route),
         parts: parameters(described, "path"),
         parameters: parameters(described, "query"),
-        query: needed_query(described),
+        needed: caller.needed(described),
         keyed: parameters(described, "header")
             .iter()
             .any(|(name, _)| name == "Idempotency-Key"),
@@ -368,22 +399,6 @@ fn parameters(described: &Value, place: &str) -> Vec<(String, Value)> {
             (name.to_owned(), parameter["schema"].clone())
         })
         .collect()
-}
-
-/// The parameters that a query can't do without, with values that fit.
-fn needed_query(described: &Value) -> String {
-    let all = described["parameters"].as_array().into_iter().flatten();
-    let needed = all.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
-    let pairs = needed.map(|parameter| {
-        let name = parameter["name"].as_str().unwrap_or_default();
-        format!("{name}={}", values::good_in_query(&parameter["schema"]))
-    });
-    let query = pairs.collect::<Vec<_>>().join("&");
-    if query.is_empty() {
-        query
-    } else {
-        format!("?{query}")
-    }
 }
 
 /// The largest body in bytes, as the description says it in words.

@@ -421,6 +421,13 @@ async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
             ("quote", json!(["EUR", "JPY"])),
         ],
     )?;
+    let known = json!(["USD", "EUR", "JPY"]);
+    in_query(
+        &mut document,
+        "/clients/{client_id}/quotes",
+        "receiver_currency",
+        known,
+    )?;
     let path = format!("/clients/{client}/payments");
     second_page(&mut document, "/clients/{client_id}/payments", &path, service).await?;
     let path = format!("/clients/{client}/wallets/{wallet}/statement");
@@ -466,12 +473,16 @@ async fn second_page(document: &mut Value, route: &str, path: &str, api: &Api) -
     let cursor = page.body["next_cursor"]
         .as_str()
         .with_context(|| format!("{path} has one page"))?;
+    let cursor = json!([cursor]);
+    in_query(document, route, "cursor", cursor)
+}
+
+/// Lets a parameter of a route that reads have these values alone.
+fn in_query(document: &mut Value, route: &str, name: &str, values: Value) -> Result {
     let parameters = document["paths"][route]["get"]["parameters"].as_array_mut();
-    let parameter = parameters
-        .into_iter()
-        .flatten()
-        .find(|parameter| parameter["name"] == "cursor");
-    parameter.context("no cursor")?["schema"]["enum"] = json!([cursor]);
+    let mut parameters = parameters.into_iter().flatten();
+    let parameter = parameters.find(|parameter| parameter["name"] == name);
+    parameter.with_context(|| format!("no {name}"))?["schema"]["enum"] = values;
     Ok(())
 }
 

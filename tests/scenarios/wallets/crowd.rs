@@ -131,10 +131,10 @@ const CURRENCIES: [&str; 3] = ["USD", "JPY", "KWD"];
 const RATES: [(&str, &str, &str); 6] = [
     ("USD", "JPY", "151.235"),
     ("JPY", "USD", "0.006612226"),
-    ("USD", "KWD", "0.30715"),
+    ("USD", "KWD", "0.30707"),
     ("KWD", "USD", "3.2557"),
     ("JPY", "KWD", "0.0020311"),
-    ("KWD", "JPY", "492.34"),
+    ("KWD", "JPY", "491.03"),
 ];
 const CLIENTS: usize = 12;
 const WORKERS: usize = 16;

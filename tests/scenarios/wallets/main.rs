@@ -1,4 +1,4 @@
-//! Wallets from outside: payments in one and two currencies, batches, withdrawals, statements, rates, the books; and from
+//! Wallets from outside: payments in one and two currencies, batches, withdrawals, statements, rates, quotes, the books; and from
 //! within: what the database refuses, which partitions are touched, and what many at once do to money.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
@@ -6,6 +6,7 @@ mod batches;
 mod books;
 mod crowd;
 mod database;
+mod quotes;
 mod rates;
 mod split;
 mod statements;
@@ -22,11 +23,13 @@ fn main() -> ExitCode {
         batches::scenarios(),
         withdrawals::scenarios(),
         statements::scenarios(),
-        rates::scenarios(),
+        quotes::scenarios(),
         books::scenarios(),
         database::scenarios(),
         split::scenarios(),
         crowd::scenarios(),
     ];
-    run_suites([Suite::new("wallets", options(), files)])
+    // A file is held against all rates that were set, so these have a local cloud of their own.
+    let rates = Suite::new("exchange rates", options(), [rates::scenarios()]);
+    run_suites([Suite::new("wallets", options(), files), rates])
 }

@@ -41,3 +41,14 @@ pub fn service(identity: &Identity) -> Result<(), Error> {
     }
     Ok(identity.require_scope(SCOPE)?)
 }
+
+/// Passes whoever has to do with wallets at all, for what is everybody's: clients, services, administrators.
+///
+/// # Errors
+/// Denied (403) for all others.
+pub fn anybody_with_wallets(identity: &Identity) -> Result<(), Error> {
+    if identity.wallet_client()?.is_some() || identity.require_admin().is_ok() {
+        return Ok(());
+    }
+    Ok(identity.require_scope(SCOPE)?)
+}

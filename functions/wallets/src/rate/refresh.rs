@@ -2,9 +2,6 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Europe::Berlin;
-use domain::currency::Currency;
-use domain::rate::Rate;
-use domain::wallets::conversion::RATE_SCALE;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
 use platform::database::Database;
@@ -12,10 +9,11 @@ use platform::deadline::Deadline;
 use platform::observability::metrics;
 use providers::ecb::{EcbClient, ReferenceRates};
 use providers::outcome::Outcome;
-use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
+use sqlx::PgConnection;
 
-use super::store::{self, PairRate, Source};
+use super::file::{FileRates, LeftOut};
+use super::store::{self, Source};
 use crate::Error;
 
 /// The banks agree on the rates at ten past two in Frankfurt (ECB, "Euro foreign exchange reference rates").
@@ -26,12 +24,14 @@ const MAX_AGE: TimeDelta = TimeDelta::days(6);
 /// The report of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The day of the rates; null when they could not be read.
+    /// The day of the rates; null when they could not be used.
     pub date: Option<NaiveDate>,
-    /// Pairs that have a new rate.
+    /// Rates that are new.
     pub added: u64,
-    /// Why the old rates still count; null when all is well.
+    /// Why all of the old rates still count; null when the file was used.
     pub not_refreshed: Option<String>,
+    /// Of which currencies and pairs the old rates still count, and why.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Refreshes the rates.
@@ -61,38 +61,75 @@ fn read_feed(environment: &mut Environment) -> Option<EcbClient> {
 
 impl RateRefresh {
     /// Reads the newest reference rates and adds them. A feed that can't be read, or that is from the future or old, adds
-    /// nothing: the rates there are go on to count, and the metric `ExchangeRatesNotRefreshed` counts the run.
+    /// nothing; of one that lacks something or has something in it that can't be, the rest is added. Where nothing is added
+    /// the rates there are go on to count, and the metric `ExchangeRatesNotRefreshed` counts the run.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
-        match self.newest(deadline).await {
-            Ok((rates, as_of)) => self.add(&rates, as_of).await,
-            Err(reason) => Ok(not_refreshed(reason)),
-        }
+        let now = self.clock.now();
+        let (rates, as_of) = match self.newest(deadline, now).await {
+            Ok(newest) => newest,
+            Err(reason) => return Ok(not_refreshed(reason)),
+        };
+        let file = FileRates::new(as_of, &rates.rates);
+        let taken = self
+            .database
+            .transaction(async |connection| take(connection, file, now).await);
+        Ok(match taken.await? {
+            Taken::Old { newer } => not_refreshed(format!(
+                "the rates are of {}, and there are those of {} already",
+                rates.date,
+                newer.with_timezone(&Berlin).date_naive()
+            )),
+            Taken::Added { added, left_out } => refreshed(rates.date, added, left_out),
+        })
     }
 
     /// The bank's newest rates with the time as of which they are, or why they can't be used.
-    async fn newest(&self, deadline: Deadline) -> Result<(ReferenceRates, DateTime<Utc>), String> {
+    async fn newest(
+        &self,
+        deadline: Deadline,
+        now: DateTime<Utc>,
+    ) -> Result<(ReferenceRates, DateTime<Utc>), String> {
         match self.feed.daily_rates(deadline.instant()).await {
-            Outcome::Done(rates) => usable(rates, self.clock.now()),
+            Outcome::Done(rates) => usable(rates, now),
             Outcome::Declined(decline) => Err(decline.message),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(reason.to_string()),
         }
     }
+}
 
-    async fn add(&self, rates: &ReferenceRates, as_of: DateTime<Utc>) -> Result<Report, Error> {
-        let pairs = pairs(rates);
-        let added = self
-            .database
-            .with(async |connection| store::add(connection, &pairs, as_of, Source::Ecb).await)
-            .await?;
-        Ok(Report {
-            date: Some(rates.date),
-            added,
-            not_refreshed: None,
-        })
+/// What has become of a file.
+enum Taken {
+    /// There are rates of a newer one.
+    Old { newer: DateTime<Utc> },
+    /// What counts of it was added.
+    Added { added: u64, left_out: Vec<LeftOut> },
+}
+
+async fn take(
+    connection: &mut PgConnection,
+    mut file: FileRates,
+    now: DateTime<Utc>,
+) -> Result<Taken, Error> {
+    store::lock(connection).await?;
+    let before = store::newest_file(connection).await?;
+    if let Some(newer) = before
+        .iter()
+        .map(|rate| rate.as_of)
+        .find(|as_of| *as_of > file.as_of)
+    {
+        return Ok(Taken::Old { newer });
     }
+    file.compare_with(&before);
+    let newest = store::newest(connection, &file.pairs()).await?;
+    let rates = file.rates(&newest);
+    let added = store::add(connection, &rates, file.as_of, Source::Ecb, now).await?;
+    Ok(Taken::Added {
+        added,
+        left_out: file.left_out,
+    })
 }
 
 fn not_refreshed(reason: String) -> Report {
@@ -102,6 +139,24 @@ fn not_refreshed(reason: String) -> Report {
         date: None,
         added: 0,
         not_refreshed: Some(reason),
+        left_out: Vec::new(),
+    }
+}
+
+fn refreshed(date: NaiveDate, added: u64, left_out: Vec<LeftOut>) -> Report {
+    if !left_out.is_empty() {
+        metrics::count("ExchangeRatesNotRefreshed", 1);
+        let named: Vec<String> = left_out.iter().map(LeftOut::to_string).collect();
+        tracing::warn!(
+            left_out = named.join("; "),
+            "leaving out rates of the bank's file; the old ones count"
+        );
+    }
+    Report {
+        date: Some(date),
+        added,
+        not_refreshed: None,
+        left_out,
     }
 }
 
@@ -120,65 +175,15 @@ fn usable(rates: ReferenceRates, now: DateTime<Utc>) -> Result<(ReferenceRates, 
     Ok((rates, as_of))
 }
 
-/// The rate of every currency to every other, by way of the euro: half-even to the decimals that are stored. A pair whose
-/// rate would be nothing then has none.
-fn pairs(rates: &ReferenceRates) -> Vec<PairRate> {
-    let euro = (Currency::EUR, Decimal::ONE);
-    let for_one_euro: Vec<(Currency, Decimal)> = rates
-        .rates
-        .iter()
-        .map(|(currency, rate)| (*currency, rate.as_decimal()))
-        .chain([euro])
-        .collect();
-    let cross = |base: &(Currency, Decimal), quote: &(Currency, Decimal)| {
-        let rate = quote
-            .1
-            .checked_div(base.1)?
-            .round_dp_with_strategy(RATE_SCALE, RoundingStrategy::MidpointNearestEven);
-        Some(PairRate {
-            base: base.0,
-            quote: quote.0,
-            rate: Rate::new(rate).ok()?,
-        })
-    };
-    for_one_euro
-        .iter()
-        .flat_map(|base| for_one_euro.iter().map(move |quote| (base, quote)))
-        .filter(|(base, quote)| base.0 != quote.0)
-        .filter_map(|(base, quote)| cross(base, quote))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn feed(date: &str) -> ReferenceRates {
-        let rate = |text: &str| Rate::parse(text).unwrap();
         ReferenceRates {
             date: date.parse().unwrap(),
-            rates: vec![(Currency::USD, rate("1.0850")), (Currency::JPY, rate("163.22"))],
+            rates: Vec::new(),
         }
-    }
-
-    #[test]
-    fn every_pair_of_the_feed_has_a_rate() {
-        let pairs = pairs(&feed("2026-11-24"));
-        let of = |base, quote| {
-            let pair = pairs
-                .iter()
-                .find(|pair| pair.base == base && pair.quote == quote)
-                .unwrap();
-            pair.rate.to_string()
-        };
-        assert_eq!(pairs.len(), 6);
-        assert_eq!(of(Currency::EUR, Currency::USD), "1.085");
-        // 1 / 1.085 = 0.92165898617511…
-        assert_eq!(of(Currency::USD, Currency::EUR), "0.921658986175");
-        // 163.22 / 1.085 = 150.43317972350230…
-        assert_eq!(of(Currency::USD, Currency::JPY), "150.433179723502");
-        // 1.085 / 163.22 = 0.00664746967283…
-        assert_eq!(of(Currency::JPY, Currency::USD), "0.006647469673");
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! Exchange rates: rows that are added and never changed.
+//! Exchange rates: rows that are added and never changed. Of a pair's rows the newest counts, and of those as of the same
+//! time the latest revision.
 
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
-use domain::rate::Rate;
+use domain::wallets::rates::ExchangeRate;
 use platform::error::PlatformError;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::currency_number::CurrencyNumber;
+
+/// The lock of whoever adds rates.
+const ADDING: i64 = 0x7261_7465;
 
 /// Who gave a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,39 +30,123 @@ impl Source {
             Self::Ecb => "ecb",
         }
     }
+
+    fn parse(name: &str) -> Result<Self, PlatformError> {
+        [Self::Admin, Self::Ecb]
+            .into_iter()
+            .find(|source| source.name() == name)
+            .ok_or(PlatformError::Stored("source"))
+    }
 }
 
+/// Two currencies in their order.
+pub(crate) type Pair = (Currency, Currency);
+
 /// A rate of a pair.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PairRate {
     pub(crate) base: Currency,
     pub(crate) quote: Currency,
-    pub(crate) rate: Rate,
+    pub(crate) rate: ExchangeRate,
 }
 
-/// Adds rates as of a time, where the pair has none as of it; gives the number of new ones.
+/// A rate that is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredRate {
+    pub(crate) base: Currency,
+    pub(crate) quote: Currency,
+    pub(crate) rate: ExchangeRate,
+    pub(crate) as_of: DateTime<Utc>,
+    pub(crate) source: Source,
+}
+
+struct Row {
+    base: CurrencyNumber,
+    quote: CurrencyNumber,
+    rate: Decimal,
+    as_of: DateTime<Utc>,
+    source: String,
+}
+
+impl TryFrom<Row> for StoredRate {
+    type Error = PlatformError;
+
+    fn try_from(row: Row) -> Result<Self, PlatformError> {
+        Ok(Self {
+            base: row.base.0,
+            quote: row.quote.0,
+            rate: ExchangeRate::try_from(row.rate).map_err(|_| PlatformError::Stored("rate"))?,
+            as_of: row.as_of,
+            source: Source::parse(&row.source)?,
+        })
+    }
+}
+
+/// Lets one transaction at a time add rates: what a rate is held against may not change meanwhile. Nobody who reads rates
+/// waits.
+pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADDING)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Adds rates as of a time, as a correction where the pair has another one as of it; gives the number of new ones.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     rates: &[PairRate],
     as_of: DateTime<Utc>,
     source: Source,
+    now: DateTime<Utc>,
 ) -> Result<u64, Error> {
     let bases: Vec<i16> = rates.iter().map(|pair| pair.base.numeric()).collect();
     let quotes: Vec<i16> = rates.iter().map(|pair| pair.quote.numeric()).collect();
-    let numbers: Vec<Decimal> = rates.iter().map(|pair| pair.rate.as_decimal()).collect();
+    let numbers: Vec<Decimal> = rates.iter().map(|pair| pair.rate.rate().as_decimal()).collect();
     let added = sqlx::query!(
-        "INSERT INTO exchange_rates (base, quote, rate, as_of, source) \
-         SELECT base, quote, rate, $4, $5 FROM unnest($1::SMALLINT[], $2::SMALLINT[], $3::NUMERIC[]) AS pair (base, quote, rate) \
+        "INSERT INTO exchange_rates (base, quote, rate, as_of, revision, source, created_at) \
+         SELECT new.base, new.quote, new.rate, $4, COALESCE(stored.revision + 1, 0), $5, $6 \
+           FROM unnest($1::SMALLINT[], $2::SMALLINT[], $3::NUMERIC[]) AS new (base, quote, rate) \
+           LEFT JOIN LATERAL (SELECT rate, revision FROM exchange_rates AS old \
+                               WHERE old.base = new.base AND old.quote = new.quote AND old.as_of = $4 \
+                               ORDER BY revision DESC LIMIT 1) AS stored ON true \
+          WHERE stored.rate IS DISTINCT FROM new.rate \
          ON CONFLICT DO NOTHING",
         &bases,
         &quotes,
         &numbers,
         as_of,
         source.name(),
+        now,
     )
     .execute(connection)
     .await?;
     Ok(added.rows_affected())
+}
+
+/// The newest rate of each of these pairs that has one.
+pub(crate) async fn newest(connection: &mut PgConnection, pairs: &[Pair]) -> Result<Vec<StoredRate>, Error> {
+    let bases: Vec<i16> = pairs.iter().map(|(base, _)| base.numeric()).collect();
+    let quotes: Vec<i16> = pairs.iter().map(|(_, quote)| quote.numeric()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT newest.base AS "base: _", newest.quote AS "quote: _", newest.rate, newest.as_of, newest.source
+             FROM unnest($1::SMALLINT[], $2::SMALLINT[]) AS pair (base, quote)
+            CROSS JOIN LATERAL (SELECT base, quote, rate, as_of, source FROM exchange_rates AS stored
+                                 WHERE stored.base = pair.base AND stored.quote = pair.quote
+                                 ORDER BY as_of DESC, revision DESC LIMIT 1) AS newest"#,
+        &bases,
+        &quotes,
+    );
+    read(rows.fetch_all(connection).await?)
+}
+
+/// The newest rate of a pair.
+pub(crate) async fn newest_of(
+    connection: &mut PgConnection,
+    base: Currency,
+    quote: Currency,
+) -> Result<Option<StoredRate>, Error> {
+    Ok(newest(connection, &[(base, quote)]).await?.pop())
 }
 
 /// The rate of a pair as of exactly a time.
@@ -66,15 +155,35 @@ pub(crate) async fn as_of(
     base: Currency,
     quote: Currency,
     as_of: DateTime<Utc>,
-) -> Result<Option<Rate>, Error> {
+) -> Result<Option<ExchangeRate>, Error> {
     let rate = sqlx::query_scalar!(
-        "SELECT rate FROM exchange_rates WHERE base = $1 AND quote = $2 AND as_of = $3",
+        "SELECT rate FROM exchange_rates WHERE base = $1 AND quote = $2 AND as_of = $3 ORDER BY revision DESC LIMIT 1",
         base.numeric(),
         quote.numeric(),
         as_of,
     )
     .fetch_optional(connection)
     .await?;
-    let read = |rate| Rate::new(rate).map_err(|_| PlatformError::Stored("rate"));
+    let read = |rate| ExchangeRate::try_from(rate).map_err(|_| PlatformError::Stored("rate"));
     Ok(rate.map(read).transpose()?)
+}
+
+/// What the bank's newest file gave for one euro, with the time as of which it is; each as it was read last.
+pub(crate) async fn newest_file(connection: &mut PgConnection) -> Result<Vec<StoredRate>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT DISTINCT ON (quote) base AS "base: _", quote AS "quote: _", rate, as_of, source
+             FROM exchange_rates
+            WHERE base = $1 AND source = $2
+              AND as_of = (SELECT max(as_of) FROM exchange_rates WHERE base = $1 AND source = $2)
+            ORDER BY quote, revision DESC"#,
+        Currency::EUR.numeric(),
+        Source::Ecb.name(),
+    );
+    read(rows.fetch_all(connection).await?)
+}
+
+fn read(rows: Vec<Row>) -> Result<Vec<StoredRate>, Error> {
+    let rates: Result<_, PlatformError> = rows.into_iter().map(StoredRate::try_from).collect();
+    Ok(rates?)
 }

@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use crate::rate::Rate;
-
 /// Decimals of a rate, as it is stored: `NUMERIC(28, 12)`.
 pub const RATE_SCALE: u32 = 12;
 
@@ -28,23 +26,4 @@ pub enum ConversionRefusal {
     /// One of the amounts is larger than an amount can be.
     #[error("it is too large for the other currency")]
     TooLarge,
-}
-
-/// Whether a rate can be stored: at most [`RATE_SCALE`] decimals, and 16 digits before the point.
-pub fn is_storable(rate: Rate) -> bool {
-    let number = rate.as_decimal();
-    number.normalize().scale() <= RATE_SCALE
-        && number < rust_decimal::Decimal::from(10_000_000_000_000_000_u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_have_twelve_decimals() {
-        let storable = |text: &str| is_storable(Rate::parse(text).unwrap());
-        assert!(storable("0.000000000001") && storable("9999999999999999.999999999999"));
-        assert!(!storable("0.0000000000001") && !storable("10000000000000000"));
-    }
 }

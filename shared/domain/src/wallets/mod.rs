@@ -2,3 +2,5 @@
 
 pub mod conversion;
 pub mod payment;
+pub mod quote;
+pub mod rates;

@@ -124,6 +124,7 @@ pub(crate) fn good_in_query(schema: &Value) -> &str {
     match schema["type"].as_str() {
         Some("integer") => "1",
         _ if schema["format"] == "date-time" => "2026-01-01T00:00:00Z",
+        _ if words == "^[A-Z]{3}$" => "USD",
         _ if words.contains('|') => words
             .trim_start_matches("^(")
             .split('|')
