@@ -34,6 +34,7 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'withdrawals that wait', count(*) FROM payments WHERE payment_status = 1 \
      UNION ALL SELECT 'payment_requests', count(*) FROM payment_requests \
      UNION ALL SELECT 'exchange_rates', count(*) FROM exchange_rates \
+     UNION ALL SELECT 'held_exchange_rates', count(*) FROM held_exchange_rates \
      UNION ALL SELECT 'stripe_customers', count(*) FROM stripe_customers \
      UNION ALL SELECT 'checkout_sessions', count(*) FROM checkout_sessions \
      UNION ALL SELECT 'payment_methods', count(*) FROM payment_methods \

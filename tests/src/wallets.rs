@@ -71,7 +71,7 @@ impl Fixture {
     /// # Errors
     /// When it isn't taken.
     pub async fn set_rate(&self, base: &str, quote: &str, rate: &str) -> Result {
-        let admin = self.api(Some(json!({ "groups": ["admin"] })))?;
+        let admin = self.operator("treasurer")?;
         let request = admin.request(reqwest::Method::PUT, &format!("/exchange-rates/{base}/{quote}"));
         admin
             .send(request.json(&json!({ "rate": rate })))

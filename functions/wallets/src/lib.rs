@@ -10,20 +10,25 @@
 //! | `get_statement` | [`statement`] |
 //! | `get_quote` | [`quote`] |
 //! | `get_exchange_rate`, `set_exchange_rate`, `refresh_exchange_rates` | [`rate`] |
+//! | `apply_wallets_review` | [`review_decision`] |
 //! | `reconcile_wallets` | [`reconciliation`] |
 //!
-//! `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments.
+//! `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments. `held_rate` keeps rates
+//! that change too much at once, and `review` opens what waits for a person.
 
 pub mod client;
 mod currency_number;
 pub mod error;
 pub mod events;
+mod held_rate;
 pub mod movement;
 pub mod payment;
 mod payment_request;
 pub mod quote;
 pub mod rate;
 pub mod reconciliation;
+mod review;
+pub mod review_decision;
 pub mod statement;
 pub mod transfer;
 

@@ -265,6 +265,10 @@ typed_id! {
     WalletId
 }
 typed_id! {
+    /// An exchange rate that is held because it changes too much at once.
+    HeldRateId
+}
+typed_id! {
     /// One client's row of a payment.
     PaymentId
 }

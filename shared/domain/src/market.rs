@@ -157,7 +157,7 @@ fn last_monday_of_may(year: i32) -> Option<NaiveDate> {
 }
 
 /// Easter Sunday of the Gregorian calendar, by the algorithm of Meeus, Jones and Butcher.
-fn easter(year: i32) -> Option<NaiveDate> {
+pub(crate) fn easter(year: i32) -> Option<NaiveDate> {
     let golden = year.rem_euclid(19);
     let (century, of_century) = (year.div_euclid(100), year.rem_euclid(100));
     let correction = (century - (century + 8) / 25 + 1) / 3;

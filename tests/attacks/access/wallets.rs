@@ -180,7 +180,7 @@ fn service() -> Value {
 }
 
 fn admin() -> Value {
-    json!({ "groups": ["admin"] })
+    json!({ "groups": ["admin"], "sub": "operator" })
 }
 
 impl Row {
@@ -245,7 +245,7 @@ async fn permitted_callers_get_through_to_the_wallets(fixture: Arc<Fixture>) -> 
             Who::TheClient => vec![service(), json!({ "scope": "wallets", "profile_id": 1 })],
             Who::Administrators => vec![
                 admin(),
-                json!({ "groups": ["support", "admin"], "scope": "wallets" }),
+                json!({ "groups": ["support", "admin"], "scope": "wallets", "sub": "operator" }),
             ],
             Who::Everybody => vec![admin(), service(), json!({ "wallet_client_id": 1 })],
         };

@@ -215,8 +215,7 @@ impl Caller {
                 let name = parameter["name"].as_str().unwrap_or_default();
                 let value = match name {
                     "wallet_id" => self.wallet.to_string(),
-                    "receiver_currency" => "USD".to_owned(),
-                    _ => values::good_in_query(&parameter["schema"]),
+                    _ => values::good_in_query(&parameter["schema"]).to_owned(),
                 };
                 (name.to_owned(), value)
             })

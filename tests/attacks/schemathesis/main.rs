@@ -119,7 +119,7 @@ async fn api_of_the_app_answers_as_described(fixture: Arc<Fixture>) -> Result {
 }
 
 async fn api_of_the_wallets_answers_as_described(fixture: Arc<Fixture>) -> Result {
-    let claims = json!({ "scope": "wallets internal", "groups": ["admin"] });
+    let claims = json!({ "scope": "wallets internal", "groups": ["admin"], "sub": "operator" });
     let service = fixture.api(Some(claims.clone()))?;
     let document = of_client(&fixture, &service).await?;
     let before = payments(&fixture).await?;

@@ -6,6 +6,7 @@ mod batches;
 mod books;
 mod crowd;
 mod database;
+mod jumps;
 mod quotes;
 mod rates;
 mod split;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
         split::scenarios(),
         crowd::scenarios(),
     ];
-    // A file is held against all rates that were set, so these have a local cloud of their own.
+    // A file is held against all rates that were set, and may not be older than the last, so these have local clouds of
+    // their own.
     let rates = Suite::new("exchange rates", options(), [rates::scenarios()]);
-    run_suites([Suite::new("wallets", options(), files), rates])
+    let jumps = Suite::new("exchange rates that jump", options(), [jumps::scenarios()]);
+    run_suites([Suite::new("wallets", options(), files), rates, jumps])
 }

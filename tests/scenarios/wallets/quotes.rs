@@ -29,7 +29,7 @@ async fn quote(client: &WalletClient, currency: &str, to: &str, amount: &str) ->
 }
 
 async fn set(fixture: &Fixture, pair: &str, body: &Value) -> Result<Answer> {
-    let admin = fixture.api(Some(json!({ "groups": ["admin"] })))?;
+    let admin = fixture.api(Some(json!({ "groups": ["admin"], "sub": "treasurer" })))?;
     let request = admin.request(Method::PUT, &format!("/exchange-rates/{pair}"));
     admin.send(request.json(body)).await?.expect(201)
 }

@@ -31,7 +31,7 @@ async fn put(fixture: &Fixture, path: &str, claims: Value, body: Value) -> Resul
 }
 
 async fn administrator_sets_a_rate(fixture: Arc<Fixture>) -> Result {
-    let admin = || json!({ "groups": ["admin"] });
+    let admin = || json!({ "groups": ["admin"], "sub": "treasurer" });
     let path = "/exchange-rates/GEL/AZN";
     let answer = put(&fixture, path, admin(), json!({ "rate": "0.6200" }))
         .await?
@@ -105,7 +105,7 @@ async fn newest_rate_is_shown_with_its_age(fixture: Arc<Fixture>) -> Result {
         put(
             &fixture,
             "/exchange-rates/GEL/AMD",
-            json!({ "groups": ["admin"] }),
+            json!({ "groups": ["admin"], "sub": "treasurer" }),
             body,
         )
         .await
@@ -141,7 +141,7 @@ async fn rate_that_gains_with_the_opposite_one_is_refused(fixture: Arc<Fixture>)
         put(
             &fixture,
             &path,
-            json!({ "groups": ["admin"] }),
+            json!({ "groups": ["admin"], "sub": "treasurer" }),
             json!({ "rate": rate }),
         )
         .await
@@ -169,7 +169,13 @@ async fn rates_that_are_set_at_once_gain_nothing_together(fixture: Arc<Fixture>)
         let set = async |base: &str, quote: &str| {
             let path = format!("/exchange-rates/{base}/{quote}");
             let body = json!({ "rate": "1.5" });
-            put(&fixture, &path, json!({ "groups": ["admin"] }), body).await
+            put(
+                &fixture,
+                &path,
+                json!({ "groups": ["admin"], "sub": "treasurer" }),
+                body,
+            )
+            .await
         };
         let (there, back) = tokio::try_join!(set(pair.0, pair.1), set(pair.1, pair.0))?;
         let mut statuses = [there.status, back.status];

@@ -27,7 +27,7 @@ pub struct Quotes {
 platform::from_environment!(Quotes {
     database,
     clock,
-    max_age: rate::read_max_age,
+    max_age: rate::limits::read_max_age,
 });
 
 impl Quotes {

@@ -6,10 +6,12 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::rate::Rate;
-use domain::wallets::rates::ExchangeRate;
+use domain::wallets::held_rate::HeldRateStatus;
+use domain::wallets::rates::{ExchangeRate, RateMaxJump};
 use serde::{Serialize, Serializer};
 
-use super::store::{Pair, PairRate, StoredRate};
+use super::store::{Pair, PairRate, Source, StoredRate};
+use crate::held_rate::store::{HeldRate, NewHeldRate};
 
 /// The rates of a file that can be used, with the time as of which they are.
 #[derive(Debug, Clone)]
@@ -55,7 +57,44 @@ pub enum LeftOut {
         /// The rate of the opposite direction that counts.
         #[serde(serialize_with = "text")]
         reverse: ExchangeRate,
+        /// As of when that is.
+        as_of: DateTime<Utc>,
     },
+    /// It changes too much at once, and waits for a person or the next file.
+    UnderReview {
+        /// The currency.
+        currency: Currency,
+        /// Its rate in the file.
+        #[serde(serialize_with = "text")]
+        rate: ExchangeRate,
+        /// What counts.
+        #[serde(serialize_with = "text")]
+        before: ExchangeRate,
+    },
+    /// It changes too much at once, and a person has refused it.
+    Refused {
+        /// The currency.
+        currency: Currency,
+        /// Its rate in the file.
+        #[serde(serialize_with = "text")]
+        rate: ExchangeRate,
+    },
+}
+
+impl LeftOut {
+    /// A rate of a file that was held, or had been refused.
+    pub(super) fn held(held: &HeldRate) -> Self {
+        let (currency, rate) = (held.rate.quote, held.rate.rate);
+        if held.status == HeldRateStatus::Refused {
+            Self::Refused { currency, rate }
+        } else {
+            Self::UnderReview {
+                currency,
+                rate,
+                before: held.before,
+            }
+        }
+    }
 }
 
 fn text<S: Serializer>(rate: &ExchangeRate, serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,10 +119,20 @@ impl fmt::Display for LeftOut {
                 quote,
                 rate,
                 reverse,
+                ..
             } => write!(
                 formatter,
                 "{base}/{quote} of {rate} would gain with {quote}/{base} of {reverse}, which goes on to count"
             ),
+            Self::UnderReview {
+                currency,
+                rate,
+                before,
+            } => write!(
+                formatter,
+                "{currency}'s rate would change from {before} to {rate}, and is under review"
+            ),
+            Self::Refused { currency, rate } => write!(formatter, "{currency}'s rate of {rate} was refused"),
         }
     }
 }
@@ -111,8 +160,56 @@ impl FileRates {
         }
     }
 
+    /// What of a file is stored, with a rate of it that was accepted.
+    pub(super) fn of_stored(as_of: DateTime<Utc>, listed: &[StoredRate]) -> Self {
+        let listed = listed.iter().map(|stored| (stored.quote, stored.rate));
+        Self {
+            as_of,
+            listed: listed.chain([(Currency::EUR, ExchangeRate::ONE)]).collect(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Takes out what changes too much at once, unless one that waits says the same since an earlier file.
+    pub(super) fn take_jumps(
+        &mut self,
+        newest: &[StoredRate],
+        waiting: &[HeldRate],
+        max_jump: RateMaxJump,
+    ) -> Vec<NewHeldRate> {
+        let as_of = self.as_of;
+        let jump = |(quote, rate): (&Currency, &ExchangeRate)| {
+            let pair = (Currency::EUR, *quote);
+            let before = newest.iter().find(|stored| stored.pair() == pair)?.rate;
+            let repeats = waiting.iter().any(|held| {
+                held.rate.pair() == pair
+                    && held.rate.as_of < as_of
+                    && !max_jump.is_exceeded(held.rate.rate, *rate)
+            });
+            if repeats || !max_jump.is_exceeded(before, *rate) {
+                return None;
+            }
+            Some(NewHeldRate {
+                rate: StoredRate {
+                    base: Currency::EUR,
+                    quote: *quote,
+                    rate: *rate,
+                    as_of,
+                    source: Source::Ecb,
+                },
+                set_by: None,
+                before,
+            })
+        };
+        let jumps: Vec<NewHeldRate> = self.listed.iter().filter_map(jump).collect();
+        for jump in &jumps {
+            self.listed.remove(&jump.rate.quote);
+        }
+        jumps
+    }
+
     /// Names the currencies that the file before had and this one hasn't.
-    pub(super) fn compare_with(&mut self, before: &[StoredRate]) {
+    pub(super) fn compare_with<'a>(&mut self, before: impl Iterator<Item = &'a StoredRate>) {
         let unfit: BTreeSet<Currency> = self
             .left_out
             .iter()
@@ -121,14 +218,13 @@ impl FileRates {
                 _ => None,
             })
             .collect();
-        let missing = before
-            .iter()
+        let missing: BTreeSet<Currency> = before
             .map(|stored| stored.quote)
-            .filter(|currency| !self.listed.contains_key(currency) && !unfit.contains(currency));
-        let missing: Vec<LeftOut> = missing
-            .map(|currency| LeftOut::LeftTheFile { currency })
+            .filter(|currency| !self.listed.contains_key(currency) && !unfit.contains(currency))
             .collect();
-        self.left_out.extend(missing);
+        let missing = missing.into_iter();
+        self.left_out
+            .extend(missing.map(|currency| LeftOut::LeftTheFile { currency }));
     }
 
     /// Every two currencies of the file, in both orders.
@@ -142,10 +238,8 @@ impl FileRates {
 
     /// The rates of the pairs that fit and gain nothing with what counts besides; names the others.
     pub(super) fn rates(&mut self, newest: &[StoredRate]) -> Vec<PairRate> {
-        let newest: BTreeMap<Pair, &StoredRate> = newest
-            .iter()
-            .map(|stored| ((stored.base, stored.quote), stored))
-            .collect();
+        let newest: BTreeMap<Pair, &StoredRate> =
+            newest.iter().map(|stored| (stored.pair(), stored)).collect();
         let (rates, left_out): (Vec<_>, Vec<_>) = self
             .pairs()
             .into_iter()
@@ -164,13 +258,14 @@ impl FileRates {
             Some(_) => newer((quote, base)),
             None => newest.get(&(quote, base)),
         };
-        match reverse.map(|stored| stored.rate) {
-            Some(reverse) if newer((base, quote)).is_none() && rate.gains_with(reverse) => {
+        match reverse {
+            Some(reverse) if newer((base, quote)).is_none() && rate.gains_with(reverse.rate) => {
                 Err(LeftOut::Gains {
                     base,
                     quote,
                     rate,
-                    reverse,
+                    reverse: reverse.rate,
+                    as_of: reverse.as_of,
                 })
             }
             _ => Ok(PairRate { base, quote, rate }),
@@ -185,8 +280,9 @@ impl FileRates {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::HeldRateId;
+
     use super::*;
-    use crate::rate::store::Source;
 
     const AS_OF: &str = "2026-11-24T13:10:00Z";
 
@@ -259,6 +355,42 @@ mod tests {
         );
     }
 
+    fn held(rate: &str, as_of: &str) -> HeldRate {
+        HeldRate {
+            id: HeldRateId::new(1).unwrap(),
+            rate: stored(Currency::EUR, Currency::USD, rate, as_of),
+            set_by: None,
+            before: ExchangeRate::ONE,
+            status: HeldRateStatus::Held,
+        }
+    }
+
+    #[test]
+    fn jump_is_taken_out_with_all_its_pairs_unless_an_earlier_file_had_it() {
+        let before = "2026-11-23T13:10:00Z";
+        let newest = [
+            stored(Currency::EUR, Currency::USD, "1.1", before),
+            stored(Currency::EUR, Currency::JPY, "160", before),
+        ];
+        let jumps = |dollars: &str, waiting: &[HeldRate]| {
+            let mut file = file(&[(Currency::USD, dollars), (Currency::JPY, "163.22")]);
+            let jumps = file.take_jumps(&newest, waiting, "10".parse().unwrap());
+            assert!(
+                jumps
+                    .iter()
+                    .all(|jump| jump.rate.pair() == (Currency::EUR, Currency::USD))
+            );
+            (jumps.len(), file.rates(&newest).len())
+        };
+        assert_eq!(jumps("1.21", &[]), (0, 6));
+        assert_eq!(jumps("1.2101", &[]), (1, 2));
+        assert_eq!(jumps("0.9899", &[]), (1, 2));
+        assert_eq!(jumps("11", &[held("11.5", before)]), (0, 6));
+        assert_eq!(jumps("11", &[held("13", before)]), (1, 2));
+        // The same file once more.
+        assert_eq!(jumps("11", &[held("11", AS_OF)]), (1, 2));
+    }
+
     #[test]
     fn currency_that_has_left_the_file_is_named() {
         let before = [Currency::USD, Currency::RUB, Currency::JPY]
@@ -267,7 +399,7 @@ mod tests {
             (Currency::USD, "1.0850"),
             (Currency::JPY, "100000000000000000000"),
         ]);
-        file.compare_with(&before);
+        file.compare_with(before.iter());
         // The yen is there, though its rate can't be used.
         assert!(matches!(
             file.left_out.as_slice(),
@@ -298,6 +430,7 @@ mod tests {
             quote: Currency::USD,
             rate: ExchangeRate::new(Rate::parse("1.085").unwrap()).unwrap(),
             reverse: ExchangeRate::new(Rate::parse("0.95").unwrap()).unwrap(),
+            as_of: later.parse().unwrap(),
         };
         assert_eq!(gains(&[dear(later)]), (1, vec![expected]));
         // An older one is replaced by the file's, and behind a newer one the file's is history.

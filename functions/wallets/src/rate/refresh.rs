@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Europe::Berlin;
+use domain::wallets::rates::RateMaxJump;
+use domain::wallets::reference_day;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
 use platform::database::Database;
@@ -13,8 +15,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::file::{FileRates, LeftOut};
+use super::limits;
 use super::store::{self, Source};
-use crate::Error;
+use crate::held_rate::store as held_rates;
+use crate::{Error, held_rate};
 
 /// The banks agree on the rates at ten past two in Frankfurt (ECB, "Euro foreign exchange reference rates").
 const CONCERTATION: Option<NaiveTime> = NaiveTime::from_hms_opt(14, 10, 0);
@@ -30,6 +34,8 @@ pub struct Report {
     pub added: u64,
     /// Why all of the old rates still count; null when the file was used.
     pub not_refreshed: Option<String>,
+    /// The day whose rates should be there by now, if the file is older.
+    pub overdue: Option<NaiveDate>,
     /// Of which currencies and pairs the old rates still count, and why.
     pub left_out: Vec<LeftOut>,
 }
@@ -40,12 +46,14 @@ pub struct RateRefresh {
     database: Database,
     clock: ClockHandle,
     feed: EcbClient,
+    max_jump: RateMaxJump,
 }
 
 platform::from_environment!(RateRefresh {
     database,
     clock,
     feed: read_feed,
+    max_jump: limits::read_max_jump,
 });
 
 /// Reads `RATES_FEED_URL`, the address of the daily file.
@@ -61,8 +69,9 @@ fn read_feed(environment: &mut Environment) -> Option<EcbClient> {
 
 impl RateRefresh {
     /// Reads the newest reference rates and adds them. A feed that can't be read, or that is from the future or old, adds
-    /// nothing; of one that lacks something or has something in it that can't be, the rest is added. Where nothing is added
-    /// the rates there are go on to count, and the metric `ExchangeRatesNotRefreshed` counts the run.
+    /// nothing; of one that lacks something, or has something in it that can't be or changes too much at once, the rest is
+    /// added. Where nothing is added the rates there are go on to count, and the metric `ExchangeRatesNotRefreshed` counts the
+    /// run.
     ///
     /// # Errors
     /// When the database fails.
@@ -75,14 +84,23 @@ impl RateRefresh {
         let file = FileRates::new(as_of, &rates.rates);
         let taken = self
             .database
-            .transaction(async |connection| take(connection, file, now).await);
+            .transaction(async |connection| take(connection, file, self.max_jump, now).await);
         Ok(match taken.await? {
             Taken::Old { newer } => not_refreshed(format!(
                 "the rates are of {}, and there are those of {} already",
                 rates.date,
                 newer.with_timezone(&Berlin).date_naive()
             )),
-            Taken::Added { added, left_out } => refreshed(rates.date, added, left_out),
+            Taken::Added { added, left_out } => {
+                let overdue = reference_day::due(now).filter(|due| *due > rates.date);
+                refreshed(Report {
+                    date: Some(rates.date),
+                    added,
+                    not_refreshed: None,
+                    overdue,
+                    left_out,
+                })
+            }
         })
     }
 
@@ -111,6 +129,7 @@ enum Taken {
 async fn take(
     connection: &mut PgConnection,
     mut file: FileRates,
+    max_jump: RateMaxJump,
     now: DateTime<Utc>,
 ) -> Result<Taken, Error> {
     store::lock(connection).await?;
@@ -122,10 +141,17 @@ async fn take(
     {
         return Ok(Taken::Old { newer });
     }
-    file.compare_with(&before);
+    let waiting = held_rates::waiting(connection).await?;
+    let held_before = waiting.iter().map(|held| &held.rate);
+    let held_before = held_before.filter(|rate| rate.source == Source::Ecb);
+    file.compare_with(before.iter().chain(held_before));
     let newest = store::newest(connection, &file.pairs()).await?;
+    let jumps = file.take_jumps(&newest, &waiting, max_jump);
+    let held = held_rate::hold(connection, &jumps, now).await?;
+    file.left_out.extend(held.iter().map(LeftOut::held));
     let rates = file.rates(&newest);
     let added = store::add(connection, &rates, file.as_of, Source::Ecb, now).await?;
+    held_rate::replaced(connection, &rates, file.as_of, max_jump, now).await?;
     Ok(Taken::Added {
         added,
         left_out: file.left_out,
@@ -139,25 +165,24 @@ fn not_refreshed(reason: String) -> Report {
         date: None,
         added: 0,
         not_refreshed: Some(reason),
+        overdue: None,
         left_out: Vec::new(),
     }
 }
 
-fn refreshed(date: NaiveDate, added: u64, left_out: Vec<LeftOut>) -> Report {
-    if !left_out.is_empty() {
+fn refreshed(report: Report) -> Report {
+    let mut named: Vec<String> = report.left_out.iter().map(LeftOut::to_string).collect();
+    if let Some(day) = report.overdue {
+        named.insert(0, format!("the rates of {day} should be there by now"));
+    }
+    if !named.is_empty() {
         metrics::count("ExchangeRatesNotRefreshed", 1);
-        let named: Vec<String> = left_out.iter().map(LeftOut::to_string).collect();
         tracing::warn!(
-            left_out = named.join("; "),
-            "leaving out rates of the bank's file; the old ones count"
+            problems = named.join("; "),
+            "refreshing some of the exchange rates failed; the old ones count"
         );
     }
-    Report {
-        date: Some(date),
-        added,
-        not_refreshed: None,
-        left_out,
-    }
+    report
 }
 
 /// The rates with the moment as of which they are, if that is neither in the future nor long ago.

@@ -31,7 +31,7 @@ impl Source {
         }
     }
 
-    fn parse(name: &str) -> Result<Self, PlatformError> {
+    pub(crate) fn parse(name: &str) -> Result<Self, PlatformError> {
         [Self::Admin, Self::Ecb]
             .into_iter()
             .find(|source| source.name() == name)
@@ -58,6 +58,12 @@ pub(crate) struct StoredRate {
     pub(crate) rate: ExchangeRate,
     pub(crate) as_of: DateTime<Utc>,
     pub(crate) source: Source,
+}
+
+impl StoredRate {
+    pub(crate) const fn pair(&self) -> Pair {
+        (self.base, self.quote)
+    }
 }
 
 struct Row {
@@ -179,6 +185,22 @@ pub(crate) async fn newest_file(connection: &mut PgConnection) -> Result<Vec<Sto
             ORDER BY quote, revision DESC"#,
         Currency::EUR.numeric(),
         Source::Ecb.name(),
+    );
+    read(rows.fetch_all(connection).await?)
+}
+
+/// What the bank's file as of a time gave for one euro, as far as it counts.
+pub(crate) async fn file_as_of(
+    connection: &mut PgConnection,
+    as_of: DateTime<Utc>,
+) -> Result<Vec<StoredRate>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT DISTINCT ON (quote) base AS "base: _", quote AS "quote: _", rate, as_of, source
+             FROM exchange_rates WHERE base = $1 AND source = $2 AND as_of = $3 ORDER BY quote, revision DESC"#,
+        Currency::EUR.numeric(),
+        Source::Ecb.name(),
+        as_of,
     );
     read(rows.fetch_all(connection).await?)
 }

@@ -33,20 +33,8 @@ pub struct ExchangeRateView {
 }
 
 impl ExchangeRateView {
-    /// A rate, where the pair's newest is as of a time.
-    pub(super) fn of(
-        rate: &StoredRate,
-        newest: DateTime<Utc>,
-        max_age: RateMaxAge,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let status = if rate.as_of < newest {
-            RateStatus::Superseded
-        } else if max_age.allows(rate.as_of, now) {
-            RateStatus::Counts
-        } else {
-            RateStatus::Expired
-        };
+    /// A rate that has become this.
+    pub(super) fn of(rate: &StoredRate, status: RateStatus, max_age: RateMaxAge) -> Self {
         Self {
             base: rate.base,
             quote: rate.quote,
@@ -59,6 +47,22 @@ impl ExchangeRateView {
     }
 }
 
+/// What has become of a rate that was added, where the pair's newest is as of a time.
+pub(super) fn status(
+    rate: &StoredRate,
+    newest: DateTime<Utc>,
+    max_age: RateMaxAge,
+    now: DateTime<Utc>,
+) -> RateStatus {
+    if rate.as_of < newest {
+        RateStatus::Superseded
+    } else if max_age.allows(rate.as_of, now) {
+        RateStatus::Counts
+    } else {
+        RateStatus::Expired
+    }
+}
+
 fn source_schema() -> Object {
     names(
         "Who gave it: an administrator, or the European Central Bank.",
@@ -68,7 +72,8 @@ fn source_schema() -> Object {
 
 fn status_schema() -> Object {
     names(
-        "counts: it converts. expired: it is the newest of its pair and too old to convert. superseded: the pair has a newer one.",
+        "counts: it converts. expired: it is the newest of its pair and too old to convert. superseded: the pair has a newer \
+         one. under_review: it changes too much at once, and waits for another administrator. refused: by one.",
         RateStatus::ALL,
     )
 }

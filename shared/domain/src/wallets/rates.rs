@@ -29,6 +29,10 @@ named_enum! {
         Expired = "expired",
         /// The pair has a newer one.
         Superseded = "superseded",
+        /// It changes too much at once to count before another administrator has accepted it.
+        UnderReview = "under_review",
+        /// An administrator has refused it.
+        Refused = "refused",
     }
 }
 

@@ -71,30 +71,30 @@ pub(super) async fn open_all(
     Ok(opened)
 }
 
-/// Closes the open review; `false` when there is none.
+/// Closes the open reviews of these subjects; gives how many there were.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     area: &str,
     kind: &str,
-    subject: &str,
+    subjects: &[String],
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<bool, PlatformError> {
+) -> Result<u64, PlatformError> {
     let settled = sqlx::query!(
         "WITH settled AS ( \
              UPDATE reviews SET state = 'applied', closed_at = $5 \
-             WHERE area = $1 AND kind = $2 AND subject = $3 AND state = 'open' RETURNING id \
+             WHERE area = $1 AND kind = $2 AND subject = ANY ($3) AND state = 'open' RETURNING id \
          ) \
          INSERT INTO review_history (review_id, at, event, reason) SELECT id, $5, 'settled', $4 FROM settled",
         area,
         kind,
-        subject,
+        subjects,
         reason,
         now,
     )
     .execute(connection)
     .await?;
-    Ok(settled.rows_affected() > 0)
+    Ok(settled.rows_affected())
 }
 
 /// Whether the decision is the one that counts, and wasn't applied yet.
