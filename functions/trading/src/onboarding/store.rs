@@ -142,7 +142,7 @@ pub(super) async fn insert_account(
     Ok(())
 }
 
-/// Writes down the portfolio of an account, unless it has one.
+/// Writes down the portfolio of an account, unless it has one; the one that the account is known to follow is its portfolio.
 pub(super) async fn insert_portfolio(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
@@ -152,7 +152,9 @@ pub(super) async fn insert_portfolio(
 ) -> Result<(), Error> {
     sqlx::query!(
         "INSERT INTO drivewealth_portfolios (ref_id, drivewealth_account_id, is_assigned, created_at) \
-         VALUES ($2, $1, $3, $4) ON CONFLICT DO NOTHING",
+         VALUES ($2, $1, $3, $4) ON CONFLICT (drivewealth_account_id) DO UPDATE SET \
+             ref_id = CASE WHEN EXCLUDED.is_assigned THEN EXCLUDED.ref_id ELSE drivewealth_portfolios.ref_id END, \
+             is_assigned = drivewealth_portfolios.is_assigned OR EXCLUDED.is_assigned",
         account as _,
         portfolio as _,
         is_assigned,
