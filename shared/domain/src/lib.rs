@@ -23,6 +23,7 @@ pub mod clock;
 pub mod commissions;
 pub mod currency;
 pub mod dealers;
+pub mod email;
 mod exact;
 pub mod funded;
 pub mod ids;

@@ -137,12 +137,8 @@ pub(crate) async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> 
                 .api
                 .get(&format!("{}?cursor={cursor}", operation.path))
                 .await?;
-            refused(
-                &answer,
-                400,
-                "cursor",
-                &format!("{operation} with the cursor {what}"),
-            )
+            let place = format!("{operation} with the cursor {what}");
+            refused(&answer, 400, "cursor", &place)
         };
         for (what, cursor) in forged {
             check(cursor, what).await?;

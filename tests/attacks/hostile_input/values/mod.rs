@@ -9,8 +9,8 @@ use serde_json::Value;
 
 pub(crate) use self::addresses::{good_in_query, of_path, of_query};
 use self::texts::{
-    CHOICE, LONG_DECIMALS, NO_ADDRESSES, NO_BOOLEANS, NO_DECIMALS, NO_KEYS, NO_MAIL, NO_NUMBERS, NO_SHARES,
-    NO_TEXTS, NO_TIMES, NO_WORDS, NOTIFICATION, TRANSFER, UNKNOWN_IDS,
+    CHOICE, LONG_DECIMALS, NO_ADDRESSES, NO_BOOLEANS, NO_DECIMALS, NO_KEYS, NO_NUMBERS, NO_SHARES, NO_TEXTS,
+    NO_TIMES, NO_WORDS, NOTIFICATION, TRANSFER, UNKNOWN_IDS,
 };
 
 /// What an answer to a value may be: its status, and what it names instead of the field itself.
@@ -210,7 +210,6 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
         ("string", "profit_split" | "max_drawdown" | "max_risk_per_trade" | "max_best_day_share") => {
             [no_texts(), texts(NO_SHARES, &[400])].concat_all()
         }
-        ("string", "email") => [no_texts(), texts(NO_MAIL, &[422])].concat_all(),
         ("string", "public_token") => [no_texts(), texts(&[""], &[422])].concat_all(),
         ("string", "account_id") => [
             no_texts(),

@@ -173,13 +173,3 @@ pub(super) const UNKNOWN_IDS: &[&str] = &[
 ];
 
 pub(super) const NO_KEYS: &[&str] = &["", " ", "a b", "a\\tb", "ключ", "\\u0000", "k\\u202e"];
-
-pub(super) const NO_MAIL: &[&str] = &[
-    "",
-    " ",
-    "nobody",
-    "a b@example.com",
-    "ada@example",
-    "ada@@example.com",
-    "ada@example.com\\u0000",
-];

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::email::is_address;
 use crate::stored::named_enum;
 use checks::digits;
 
@@ -310,25 +311,8 @@ fn is_in_register(number: &str, length: usize, first: &[u32], divisor: u64) -> b
     })
 }
 
-/// One `@`, something before it, and a host with a dot behind it; nothing but visible ASCII, so that no letter only looks
-/// like another.
 fn is_email(email: &str) -> bool {
-    let Some((name, host)) = email.split_once('@') else {
-        return false;
-    };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    email.len() <= MAX_EMAIL
-        && !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte))
-        && host.contains('.')
-        && host.split('.').all(is_label)
+    email.len() <= MAX_EMAIL && is_address(email)
 }
 
 fn is_phone(phone: &str) -> bool {

@@ -4,6 +4,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::choices::{self, Choice};
 use super::countries::{BARRED, COUNTRIES};
+use crate::email::is_address;
 
 /// The youngest age of a customer, in years.
 pub const MIN_AGE_YEARS: i32 = 18;
@@ -96,20 +97,8 @@ pub(super) fn country_problem(text: &str) -> Option<String> {
 }
 
 pub(super) fn email_problem(text: &str) -> Option<String> {
-    let is_address = match text.split_once('@') {
-        Some((user, host)) => {
-            let is_sound = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
-            let labels: Vec<&str> = host.split('.').collect();
-            is_sound(user)
-                && user.len() <= 64
-                && is_sound(host)
-                && !host.contains('@')
-                && labels.len() > 1
-                && labels.iter().all(|label| !label.is_empty())
-        }
-        None => false,
-    };
-    let fits = is_address && text.len() <= MAX_TEXT_LENGTH;
+    let is_short = text.split('@').next().is_some_and(|user| user.len() <= 64);
+    let fits = is_short && is_address(text) && text.len() <= MAX_TEXT_LENGTH;
     (!fits).then(|| "has to be a mail address, such as ada@example.com".to_owned())
 }
 
