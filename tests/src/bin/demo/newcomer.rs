@@ -7,7 +7,7 @@ use local_cloud::{
 };
 use serde_json::json;
 
-use super::checks::Checks;
+use super::checks::{Checks, until};
 
 /// Plays the chapter.
 pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
@@ -33,8 +33,8 @@ pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
     );
     newcomer.prove_phone(fixture).await?;
     newcomer.submit().await?.expect(202)?;
-    newcomer.status_reaches("doc_required").await?;
-    checks.that("the broker wants a document", true);
+    let check = newcomer.status_reaches("doc_required").await?;
+    checks.that("the broker wants a document", check["status"] == "doc_required");
     let document =
         json!({ "type": "PASSPORT", "side": "FRONT", "content": "JVBERi0xLjcKJcOkw7zDtsOfCjIgMCBvYmoK" });
     let sent = newcomer
@@ -76,5 +76,16 @@ pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
     });
     let deposited = newcomer.api.post("/trading/deposits", "first", &deposit).await?;
     checks.that("a first deposit is on its way", deposited.status == 201);
+    let id = deposited.number("id")?;
+    let arrives = until(async || {
+        let history = newcomer
+            .api
+            .get("/trading/history/money-flow")
+            .await?
+            .expect(200)?;
+        let flow = &history.body["items"][0];
+        Ok(flow["id"] == id && flow["status"] == "success")
+    });
+    checks.that("and arrives", arrives.await);
     Ok(())
 }
