@@ -37,7 +37,7 @@ def main(stage: str, bootstrap: pathlib.Path | None) -> int:
         return 1
     if bootstrap is not None:
         print(f"Giving the Migrate function of {stack} the new migrations", file=sys.stderr)
-        give_code(session, function, bootstrap)
+        give_code(session, function, bootstrap, architecture(settings))
     print(f"Migrating the database of {stack}", file=sys.stderr)
     answer = invoke(session, function)
     payload = answer["Payload"].read().decode()
@@ -61,14 +61,20 @@ def physical_name(session: boto3.Session, stack: str) -> str | None:
     return outputs.get("MigrateFunction")
 
 
-def give_code(session: boto3.Session, function: str, bootstrap: pathlib.Path) -> None:
+def architecture(settings: dict) -> str:
+    """What the artifacts were built for; a deploy may be the one that changes it."""
+    overrides = dict(pair.split("=", 1) for pair in settings["deploy"]["parameters"]["parameter_overrides"])
+    return overrides["Architecture"]
+
+
+def give_code(session: boto3.Session, function: str, bootstrap: pathlib.Path, built_for: str) -> None:
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
         entry = zipfile.ZipInfo("bootstrap")
         entry.external_attr = 0o755 << 16
         archive.writestr(entry, bootstrap.read_bytes(), zipfile.ZIP_DEFLATED)
     client = session.client("lambda")
-    client.update_function_code(FunctionName=function, ZipFile=package.getvalue())
+    client.update_function_code(FunctionName=function, ZipFile=package.getvalue(), Architectures=[built_for])
     client.get_waiter("function_updated_v2").wait(FunctionName=function)
 
 

@@ -176,7 +176,13 @@ fn answer(line: &str, body: &[u8], deployed: bool, migration: Migration) -> (Opt
         return (None, described(deployed));
     }
     if line.contains("/code") {
-        return (Some("new code".to_owned()), http("200 OK", "", "{}"));
+        let is_for_arm = text.contains(r#""Architectures": ["arm64"]"#);
+        let event = if is_for_arm {
+            "new code for arm64"
+        } else {
+            "new code"
+        };
+        return (Some(event.to_owned()), http("200 OK", "", "{}"));
     }
     if line.contains("/invocations") {
         let failure = match migration {
@@ -232,7 +238,13 @@ fn a_later_deploy_migrates_with_the_new_migrations_before_the_new_code() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         stage.events(),
-        ["build arm64", "new code", "migrate", "sam deploy", "migrate"]
+        [
+            "build arm64",
+            "new code for arm64",
+            "migrate",
+            "sam deploy",
+            "migrate"
+        ]
     );
 }
 
@@ -241,7 +253,7 @@ fn a_migration_that_fails_keeps_the_release_before() {
     let stage = Stage::new(Before::Deployed, Migration::Fails);
     let output = stage.deploy();
     assert!(!output.status.success(), "{output:?}");
-    assert_eq!(stage.events(), ["build arm64", "new code", "migrate"]);
+    assert_eq!(stage.events(), ["build arm64", "new code for arm64", "migrate"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("The release before is still deployed."), "{said}");
 }
