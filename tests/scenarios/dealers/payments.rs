@@ -177,14 +177,14 @@ async fn messages_in_every_order_twice_and_among_poison_are_each_applied_once(
         for message in order {
             // Among messages that nobody can read.
             let client = &message.billing_client_id;
-            billing.tell_raw(client, "{\"paymentId\": ").await?;
+            billing.publish_raw(client, "{\"paymentId\": ").await?;
             for _ in 0..2 {
-                billing.tell(message).await?;
+                billing.publish(message).await?;
             }
         }
         // And all of them once more, later.
         for message in order {
-            billing.tell(message).await?;
+            billing.publish(message).await?;
         }
         for message in &held {
             fixture.booked(&message.payment_id).await?;

@@ -85,11 +85,11 @@ async fn message_that_cannot_be_booked_is_given_up_with_its_reason(fixture: Arc<
     let billing = fixture.cloud.billing();
     let mut paid = 0;
     for (_, (_, text)) in &poison {
-        billing.tell_raw(&client, text).await?;
+        billing.publish_raw(&client, text).await?;
         // Behind it in the same partition.
         let good = new_payment();
         billing
-            .tell_raw(&client, &message(&good, &client, 7).to_string())
+            .publish_raw(&client, &message(&good, &client, 7).to_string())
             .await?;
         fixture.booked(&good).await?;
         paid += 7;
@@ -121,11 +121,11 @@ async fn same_payment_with_another_amount_or_client_is_left_to_a_person(fixture:
             .context("no balance")?;
         let payment = new_payment();
         billing
-            .tell_raw(&client, &message(&payment, &client, 100).to_string())
+            .publish_raw(&client, &message(&payment, &client, 100).to_string())
             .await?;
         dealer.balance_reaches("COMMISSION", before + 100).await?;
         billing
-            .tell_raw(by, &message(&payment, by, amount).to_string())
+            .publish_raw(by, &message(&payment, by, amount).to_string())
             .await?;
         is_conflict(&fixture, &payment, &dealer, before + 100).await?;
     }
@@ -144,7 +144,7 @@ async fn payment_that_was_given_up_is_booked_when_it_is_redriven(fixture: Arc<Fi
     let payment = new_payment();
     let billing = fixture.cloud.billing();
     billing
-        .tell_raw(&client, &message(&payment, &client, 100).to_string())
+        .publish_raw(&client, &message(&payment, &client, 100).to_string())
         .await?;
     is_given_up(&fixture, &payment, "unknown-billing-client").await?;
     let show = "UPDATE dealer_accounts SET billing_client_id = 'C-' || lpad($1::TEXT, 8, '0') \

@@ -42,7 +42,7 @@ async fn payment_that_never_came_is_found_and_applied(fixture: Arc<Fixture>) -> 
         (&json!("paid"), &json!(100))
     );
     // Its message comes after all, and a second run finds nothing.
-    fixture.cloud.billing().tell(&lost).await?;
+    fixture.cloud.billing().publish(&lost).await?;
     let report = fixture.reconcile_dealers(later()).await?;
     ensure_eq!(report["applied_payments"], json!(0), "{report}");
     fixture.rest().await?;
@@ -112,7 +112,7 @@ async fn payment_of_another_client_or_amount_is_reported(fixture: Arc<Fixture>) 
     let foreign = fixture.cloud.billing().book(foreign)?;
     let mut twisted = foreign.clone();
     twisted.billing_client_id.clone_from(&client);
-    fixture.cloud.billing().tell(&twisted).await?;
+    fixture.cloud.billing().publish(&twisted).await?;
     fixture.booked(&foreign.payment_id).await?;
     fixture.reconcile_dealers(later()).await?;
     fixture
@@ -136,7 +136,7 @@ async fn payment_that_billing_does_not_list_is_reported(fixture: Arc<Fixture>) -
         .payments(&fixture.billing_client(&dealer, "COMMISSION").await?);
     let mut invented = invented.pop().context("no payment")?;
     invented.payment_id = format!("{payment}-invented");
-    fixture.cloud.billing().tell(&invented).await?;
+    fixture.cloud.billing().publish(&invented).await?;
     fixture.booked(&invented.payment_id).await?;
     fixture.reconcile_dealers(later()).await?;
     let subject = format!("payment-{}", invented.payment_id);
@@ -153,7 +153,7 @@ async fn reversal_whose_payment_never_came_is_reported(fixture: Arc<Fixture>) ->
     billing.take_held();
     billing.hold_messages(false);
     reversal.reversal_of = Some(format!("{payment}-unknown"));
-    billing.tell(&reversal).await?;
+    billing.publish(&reversal).await?;
     fixture.booked(&reversal.payment_id).await?;
     fixture.reconcile_dealers(Utc::now() + TimeDelta::days(2)).await?;
     let subject = format!("payment-{}", reversal.payment_id);
@@ -165,7 +165,7 @@ async fn reversal_whose_payment_never_came_is_reported(fixture: Arc<Fixture>) ->
         .find(|told| told.payment_id == payment)
         .context("no payment")?;
     late.payment_id = format!("{payment}-unknown");
-    billing.tell(&late).await?;
+    billing.publish(&late).await?;
     let settled = fixture
         .review_reaches("records-differ", &subject, "applied")
         .await?;

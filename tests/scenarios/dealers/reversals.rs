@@ -31,7 +31,7 @@ async fn mistaken_payment_is_reversed_and_its_bills_are_open_again(fixture: Arc<
     }
     dealer.balance_reaches("COMMISSION", 0).await?;
     // Told once more, it takes nothing more.
-    fixture.cloud.billing().tell(&reversal).await?;
+    fixture.cloud.billing().publish(&reversal).await?;
     let again = fixture.dealer_pays(&dealer, "COMMISSION", None, 150).await?;
     fixture.booked(&again).await?;
     dealer.bill_reaches(bills[1], "paid").await?;
@@ -122,7 +122,7 @@ async fn reversal_of_a_foreign_payment_takes_nothing(fixture: Arc<Fixture>) -> R
     billing.take_held();
     billing.hold_messages(false);
     reversal.billing_client_id = fixture.billing_client(&other, "COMMISSION").await?;
-    billing.tell(&reversal).await?;
+    billing.publish(&reversal).await?;
     let subject = format!("payment-{}", reversal.payment_id);
     fixture
         .review_reaches("reversal-uncovered", &subject, "open")

@@ -112,7 +112,7 @@ impl Provisioner {
             let Some(step) = next_step(&leased) else {
                 return self.release(account).await;
             };
-            let outcome = self.take(step, &leased, deadline).await;
+            let outcome = self.carry_out(step, &leased, deadline).await;
             match self.record(account, outcome).await {
                 Ok(true) => {}
                 Ok(false) => return self.release(account).await,
@@ -177,8 +177,8 @@ impl Provisioner {
             .await
     }
 
-    /// Takes a step in Billing, with no connection held.
-    async fn take(&self, step: Step, leased: &Leased, deadline: Deadline) -> Result<Found, Failed> {
+    /// Carries out a step in Billing, with no connection held.
+    async fn carry_out(&self, step: Step, leased: &Leased, deadline: Deadline) -> Result<Found, Failed> {
         let billing = self.billing.connect().await?;
         let calls = Calls {
             billing: &billing,

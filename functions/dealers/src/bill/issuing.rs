@@ -82,7 +82,7 @@ impl Issuer {
             let Some(step) = self.next_step(id, until, step == 0).await? else {
                 return Ok(());
             };
-            let outcome = match self.take(step, deadline).await {
+            let outcome = match self.carry_out(step, deadline).await {
                 Ok(found) => self.record(id, found).await,
                 Err(error) => Err(error),
             };
@@ -129,8 +129,8 @@ impl Issuer {
             .await
     }
 
-    /// Takes a step in Billing, with no connection held.
-    async fn take(&self, step: Step, deadline: Deadline) -> Result<Found, Error> {
+    /// Carries out a step in Billing, with no connection held.
+    async fn carry_out(&self, step: Step, deadline: Deadline) -> Result<Found, Error> {
         let billing = self.billing.connect().await?;
         let until = deadline.earlier_by(RECORDING).instant();
         match step {

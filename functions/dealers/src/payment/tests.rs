@@ -228,7 +228,7 @@ impl History {
         };
         let id = format!("P-{}-{}", self.seed, self.step);
         let message = self.message(&id, amount, named.as_ref().map(|bill| bill.id), None);
-        assert_eq!(self.tell(connection, &message).await, Applied::Now);
+        assert_eq!(self.apply(connection, &message).await, Applied::Now);
         let named = named.filter(|bill| !bill.is_voided).map(|bill| bill.id);
         self.model.pay(self.step, &id, amount, named);
         self.messages.push(message);
@@ -245,7 +245,7 @@ impl History {
         let amount = self.random.random_range(1..140);
         let id = format!("R-{}-{}", self.seed, self.step);
         let message = self.message(&id, amount, None, Some(&of));
-        assert_eq!(self.tell(connection, &message).await, Applied::Now);
+        assert_eq!(self.apply(connection, &message).await, Applied::Now);
         self.model.reverse(&of, amount);
         self.messages.push(message);
     }
@@ -257,9 +257,9 @@ impl History {
         }
         let place = self.random.random_range(0..self.messages.len());
         let mut message = self.messages[place].clone();
-        assert_eq!(self.tell(connection, &message).await, Applied::Before);
+        assert_eq!(self.apply(connection, &message).await, Applied::Before);
         message.amount += 1;
-        assert_eq!(self.tell(connection, &message).await, Applied::Conflicts);
+        assert_eq!(self.apply(connection, &message).await, Applied::Conflicts);
     }
 
     fn message(&self, id: &str, amount: i64, bill: Option<BillId>, of: Option<&str>) -> PaymentMessage {
@@ -274,7 +274,7 @@ impl History {
         }
     }
 
-    async fn tell(&self, connection: &mut PgConnection, message: &PaymentMessage) -> Applied {
+    async fn apply(&self, connection: &mut PgConnection, message: &PaymentMessage) -> Applied {
         check(message).unwrap();
         let mut transaction = connection.begin().await.unwrap();
         let applied = apply_in(&mut transaction, message, time(self.step))

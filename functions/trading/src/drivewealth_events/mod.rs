@@ -169,7 +169,7 @@ impl DriveWealthEvents {
     }
 
     async fn record_unhandled(&self, arrival: &Arrival<'_>) -> Result<(), Error> {
-        if inbox::keep(&self.database, arrival).await? {
+        if inbox::record_unhandled(&self.database, arrival).await? {
             let kind = arrival.kind;
             tracing::info!(
                 event_id = arrival.event_id,

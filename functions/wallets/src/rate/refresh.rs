@@ -82,16 +82,16 @@ impl RateRefresh {
             Err(reason) => return Ok(not_refreshed(reason)),
         };
         let file = FileRates::new(as_of, &rates.rates);
-        let taken = self
+        let recorded = self
             .database
-            .transaction(async |connection| take(connection, file, self.max_jump, now).await);
-        Ok(match taken.await? {
-            Taken::Old { newer } => not_refreshed(format!(
+            .transaction(async |connection| record_file(connection, file, self.max_jump, now).await);
+        Ok(match recorded.await? {
+            FileOutcome::Old { newer } => not_refreshed(format!(
                 "the rates are of {}, and there are those of {} already",
                 rates.date,
                 newer.with_timezone(&Berlin).date_naive()
             )),
-            Taken::Added { added, left_out } => {
+            FileOutcome::Added { added, left_out } => {
                 let overdue = reference_day::due(now).filter(|due| *due > rates.date);
                 refreshed(Report {
                     date: Some(rates.date),
@@ -119,19 +119,19 @@ impl RateRefresh {
 }
 
 /// What has become of a file.
-enum Taken {
+enum FileOutcome {
     /// There are rates of a newer one.
     Old { newer: DateTime<Utc> },
     /// What counts of it was added.
     Added { added: u64, left_out: Vec<LeftOut> },
 }
 
-async fn take(
+async fn record_file(
     connection: &mut PgConnection,
     mut file: FileRates,
     max_jump: RateMaxJump,
     now: DateTime<Utc>,
-) -> Result<Taken, Error> {
+) -> Result<FileOutcome, Error> {
     store::lock(connection).await?;
     let before = store::newest_file(connection).await?;
     if let Some(newer) = before
@@ -139,7 +139,7 @@ async fn take(
         .map(|rate| rate.as_of)
         .find(|as_of| *as_of > file.as_of)
     {
-        return Ok(Taken::Old { newer });
+        return Ok(FileOutcome::Old { newer });
     }
     let waiting = held_rates::waiting(connection).await?;
     let held_before = waiting.iter().map(|held| &held.rate);
@@ -152,7 +152,7 @@ async fn take(
     let rates = file.rates(&newest);
     let added = store::add(connection, &rates, file.as_of, Source::Ecb, now).await?;
     held_rate::replaced(connection, &rates, file.as_of, max_jump, now).await?;
-    Ok(Taken::Added {
+    Ok(FileOutcome::Added {
         added,
         left_out: file.left_out,
     })

@@ -73,7 +73,7 @@ pub async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> Res
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep(database: &Database, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
+pub async fn record_unhandled(database: &Database, arrival: &Arrival<'_>) -> Result<bool, PlatformError> {
     database
         .transaction(async move |connection| {
             if !record(connection, arrival).await? {

@@ -79,13 +79,13 @@ impl BillingSandbox {
                 self.hold_messages(false);
                 let held = self.take_held();
                 for payment in &held {
-                    self.tell(payment).await?;
+                    self.publish(payment).await?;
                 }
                 json!({ "items": held })
             }
             ("POST", ["messages", "raw"]) => {
                 let RawMessage { key, text } = call.read()?;
-                self.tell_raw(&key, &text).await?;
+                self.publish_raw(&key, &text).await?;
                 json!({})
             }
             _ => return Ok(None),

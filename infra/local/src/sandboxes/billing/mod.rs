@@ -128,7 +128,7 @@ impl BillingSandbox {
     /// A payment comes, and is told on the topic.
     pub async fn pay(&self, new: NewPayment) -> anyhow::Result<Payment> {
         let payment = self.book(new)?;
-        self.tell(&payment).await?;
+        self.publish(&payment).await?;
         Ok(payment)
     }
 
@@ -175,12 +175,12 @@ impl BillingSandbox {
             self.changed();
             reversal
         };
-        self.tell(&reversal).await?;
+        self.publish(&reversal).await?;
         Ok(reversal)
     }
 
     /// Tells a payment once more, or one that somebody has made up.
-    pub async fn tell(&self, payment: &Payment) -> anyhow::Result<()> {
+    pub async fn publish(&self, payment: &Payment) -> anyhow::Result<()> {
         let copies = {
             let mut state = self.lock();
             if state.holds_messages {
@@ -191,14 +191,14 @@ impl BillingSandbox {
             1 + state.repeats
         };
         for _ in 0..copies {
-            self.tell_raw(&payment.billing_client_id, &serde_json::to_string(payment)?)
+            self.publish_raw(&payment.billing_client_id, &serde_json::to_string(payment)?)
                 .await?;
         }
         Ok(())
     }
 
     /// Sends any text under a key to the topic.
-    pub async fn tell_raw(&self, key: &str, text: &str) -> anyhow::Result<()> {
+    pub async fn publish_raw(&self, key: &str, text: &str) -> anyhow::Result<()> {
         self.extra().sender.send(key, text).await
     }
 
