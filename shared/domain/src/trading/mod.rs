@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod balance;
+pub mod collection;
 pub mod kyc;
 pub mod money_flow;
 pub mod payment;

@@ -15,6 +15,8 @@ use crate::rate::{Weight, WeightError, normalise};
 const WEIGHT_TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 /// How far parts may miss their whole: one dollar.
 const VALUE_TOLERANCE: Decimal = Decimal::ONE;
+/// A value below zero by less than half a cent is what the broker's arithmetic left of zero.
+const NEARLY_ZERO: Decimal = Decimal::from_parts(5, 0, 0, true, 3);
 
 /// A portfolio as the broker tells it, not checked yet. Values are in dollars.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +104,8 @@ impl Portfolio {
     ///
     /// # Errors
     /// The first reason found not to trust it.
-    pub fn check(reading: BrokerPortfolio) -> Result<Portfolio, InvalidPortfolio> {
+    pub fn check(mut reading: BrokerPortfolio) -> Result<Portfolio, InvalidPortfolio> {
+        reading.take_nearly_zero_as_zero();
         let holdings: Vec<BrokerHolding> = std::iter::once(reading.cash)
             .chain(reading.funds.iter().map(|fund| fund.holding))
             .collect();
@@ -129,15 +132,27 @@ impl Portfolio {
         self.equity
     }
 
-    /// The targets which leave everything as it is: every target = its actual weight. New cash is not invested by
-    /// them, and what was withdrawn is not bought again.
+    /// Value of the cash in dollars, as the broker tells it.
+    pub fn exact_cash(&self) -> Decimal {
+        self.reading.cash.value
+    }
+
+    /// The funds with their values in dollars, as the broker tells them.
+    pub fn fund_values(&self) -> impl Iterator<Item = (&DriveWealthFundId, Decimal)> {
+        let funds = self.reading.funds.iter();
+        funds.map(|fund| (&fund.id, fund.holding.value))
+    }
+
+    /// The targets which leave everything as it is: every target = its actual part of the value. New cash is not
+    /// invested by them, and what was withdrawn is not bought again. The broker's own actual weights don't serve: they
+    /// are floored to four decimals, and bringing them to a sum of 1 would sell of the smaller part.
     ///
     /// # Errors
     /// When the weights can't be normalised.
     pub fn targets_as_they_are(&self) -> Result<Targets, WeightError> {
         let funds = &self.reading.funds;
-        let actuals: Vec<Decimal> = std::iter::once(self.reading.cash.actual)
-            .chain(funds.iter().map(|fund| fund.holding.actual))
+        let actuals: Vec<Decimal> = std::iter::once(self.exact_cash())
+            .chain(funds.iter().map(|fund| fund.holding.value))
             .collect();
         if actuals.iter().all(Decimal::is_zero) {
             let funds = funds.iter().map(|fund| (fund.id.clone(), Weight::ZERO)).collect();
@@ -155,9 +170,25 @@ impl Portfolio {
     }
 }
 
+impl BrokerPortfolio {
+    fn take_nearly_zero_as_zero(&mut self) {
+        let parts = self.funds.iter_mut().flat_map(|fund| {
+            fund.parts
+                .iter_mut()
+                .map(|part| &mut part.value)
+                .chain([&mut fund.holding.value])
+        });
+        for value in parts.chain([&mut self.equity, &mut self.cash.value]) {
+            if NEARLY_ZERO < *value && *value < Decimal::ZERO {
+                *value = Decimal::ZERO;
+            }
+        }
+    }
+}
+
 /// Checks a whole against its parts. An empty whole has no shares to sum up.
 fn check_parts(parts: &[BrokerHolding], whole: Decimal) -> Result<(), InvalidPortfolio> {
-    if whole.is_sign_negative() && !whole.is_zero() || parts.iter().any(|part| part.value < Decimal::ZERO) {
+    if whole < Decimal::ZERO || parts.iter().any(|part| part.value < Decimal::ZERO) {
         return Err(InvalidPortfolio::NegativeValue);
     }
     let outside = |weight: Decimal| weight < Decimal::ZERO || weight > Decimal::ONE;
@@ -267,6 +298,47 @@ mod tests {
             refused(|r| r.equity = Decimal::ONE_HUNDRED),
             InvalidPortfolio::PartsMissWhole { .. }
         ));
+    }
+
+    #[test]
+    fn a_value_that_is_nearly_zero_is_zero() {
+        let mut nearly = reading();
+        nearly.equity = decimal("666.60");
+        nearly.cash = holding("0.1", "0.3334", "-0.0000000000028");
+        let portfolio = Portfolio::check(nearly.clone()).unwrap();
+        assert_eq!(portfolio.exact_cash(), Decimal::ZERO);
+        nearly.cash.value = decimal("-0.01");
+        assert_eq!(Portfolio::check(nearly), Err(InvalidPortfolio::NegativeValue));
+    }
+
+    #[test]
+    fn targets_are_parts_of_the_value_and_not_the_floored_weights() {
+        let real = BrokerPortfolio {
+            equity: decimal("29946.88"),
+            cash: holding("0.9939", "0.9937", "29758.93"),
+            funds: vec![BrokerFund {
+                id: DriveWealthFundId::parse("fund_1").unwrap(),
+                holding: holding("0.0061", "0.0062", "187.95"),
+                parts: vec![holding("1", "1", "187.95")],
+            }],
+        };
+        let targets = Portfolio::check(real).unwrap().targets_as_they_are().unwrap();
+        assert_eq!(targets.cash.ten_thousandths(), 9_937);
+        assert_eq!(targets.funds[0].1.ten_thousandths(), 63);
+    }
+
+    #[test]
+    fn weights_may_miss_one_by_a_hundredth_and_no_more() {
+        let mut edge = reading();
+        for (actual, is_taken) in [
+            ("0.3232", false),
+            ("0.3233", true),
+            ("0.3433", true),
+            ("0.3434", false),
+        ] {
+            edge.cash.actual = decimal(actual);
+            assert_eq!(Portfolio::check(edge.clone()).is_ok(), is_taken, "{actual}");
+        }
     }
 
     #[test]
