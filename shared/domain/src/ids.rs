@@ -243,6 +243,10 @@ typed_id! {
     CollectionVersionId
 }
 typed_id! {
+    /// A run of the broker's autopilot for one account.
+    AutopilotRunId
+}
+typed_id! {
     /// A connection to a bank that a profile has made through Plaid.
     PlaidItemId
 }
@@ -369,6 +373,14 @@ outside_id! {
 outside_id! {
     /// A portfolio at DriveWealth.
     DriveWealthPortfolioId
+}
+outside_id! {
+    /// An instrument at DriveWealth: what is traded under a symbol.
+    DriveWealthInstrumentId
+}
+outside_id! {
+    /// An autopilot run at DriveWealth.
+    DriveWealthRunId
 }
 outside_id! {
     /// A fund of a portfolio at DriveWealth.

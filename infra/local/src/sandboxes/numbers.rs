@@ -57,30 +57,6 @@ fn units_in(raw: &RawValue, places: u32) -> Option<i64> {
     units.is_integer().then(|| units.to_i64()).flatten()
 }
 
-/// Shares of `whole`, in ten-thousandths, that sum to exactly one: the rest goes to the largest remainders.
-pub(super) fn shares(parts: &[i64], whole: i64) -> Vec<i64> {
-    if whole <= 0 {
-        return vec![0; parts.len()];
-    }
-    let exact = |part: &i64| i128::from(*part) * i128::from(ONE);
-    let floor = |part: &i64| i64::try_from(exact(part).div_euclid(i128::from(whole))).unwrap_or(ONE);
-    let mut shares: Vec<i64> = parts.iter().map(floor).collect();
-    let mut order: Vec<(i128, usize)> = parts
-        .iter()
-        .enumerate()
-        .map(|(index, part)| (exact(part).rem_euclid(i128::from(whole)), index))
-        .collect();
-    order.sort_by_key(|(remainder, index)| (std::cmp::Reverse(*remainder), *index));
-    let mut rest = ONE - shares.iter().sum::<i64>();
-    for (_, index) in order {
-        if let Some(share) = shares.get_mut(index).filter(|_| rest > 0) {
-            *share += 1;
-            rest -= 1;
-        }
-    }
-    shares
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +83,5 @@ mod tests {
         assert_eq!(cents_in(&raw("0.001")), None);
         assert_eq!(cents_in(&raw("\"ten\"")), None);
         assert_eq!(cents_in(&raw("null")), None);
-    }
-
-    #[test]
-    fn shares_sum_to_one() {
-        assert_eq!(shares(&[1, 1, 1], 3), [3_334, 3_333, 3_333]);
-        assert_eq!(shares(&[0, 0], 0), [0, 0]);
-        assert_eq!(shares(&[2_975_893, 18_795], 2_994_688).iter().sum::<i64>(), ONE);
     }
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use thiserror::Error;
 
 use crate::currency::Currency;
-use crate::ids::DriveWealthFundId;
+use crate::ids::{DriveWealthFundId, DriveWealthInstrumentId};
 use crate::money::{Money, MoneyError, Rounding};
 use crate::rate::{Weight, WeightError, normalise};
 
@@ -48,7 +48,18 @@ pub struct BrokerFund {
     /// The fund as a part of the portfolio.
     pub holding: BrokerHolding,
     /// The fund's own parts.
-    pub parts: Vec<BrokerHolding>,
+    pub parts: Vec<BrokerPart>,
+}
+
+/// An instrument in a fund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerPart {
+    /// The instrument.
+    pub instrument: DriveWealthInstrumentId,
+    /// Its symbol, as the broker writes it.
+    pub symbol: String,
+    /// The instrument as a part of the fund.
+    pub holding: BrokerHolding,
 }
 
 /// A portfolio whose answer holds together.
@@ -88,6 +99,14 @@ pub enum InvalidPortfolio {
         /// The whole, in dollars.
         whole: Decimal,
     },
+    /// Another cash than the account's.
+    #[error("the portfolio's cash is {portfolio}, the account's {account}")]
+    CashDiffers {
+        /// What the portfolio says, in dollars.
+        portfolio: Decimal,
+        /// What the account says, in dollars.
+        account: Decimal,
+    },
     /// A figure too large to count with.
     #[error("a figure is out of range")]
     OutOfRange,
@@ -111,7 +130,8 @@ impl Portfolio {
             .collect();
         check_parts(&holdings, reading.equity)?;
         for fund in &reading.funds {
-            check_parts(&fund.parts, fund.holding.value)?;
+            let parts: Vec<BrokerHolding> = fund.parts.iter().map(|part| part.holding).collect();
+            check_parts(&parts, fund.holding.value)?;
         }
         let dollars = |value| Money::from_decimal(value, Currency::USD, Rounding::HalfEven);
         let (cash_value, equity) = (dollars(reading.cash.value)?, dollars(reading.equity)?);
@@ -135,6 +155,31 @@ impl Portfolio {
     /// Value of the cash in dollars, as the broker tells it.
     pub fn exact_cash(&self) -> Decimal {
         self.reading.cash.value
+    }
+
+    /// The funds with their parts, as the broker tells them.
+    pub fn funds(&self) -> &[BrokerFund] {
+        &self.reading.funds
+    }
+
+    /// The target of the cash, as the broker tells it.
+    pub fn cash_target(&self) -> Decimal {
+        self.reading.cash.target
+    }
+
+    /// Whether the cash is what another answer says of the account's cash.
+    ///
+    /// # Errors
+    /// When they differ by more than a dollar.
+    pub fn agrees_with(&self, cash: Money) -> Result<(), InvalidPortfolio> {
+        let difference = self.exact_cash().checked_sub(cash.to_decimal());
+        if difference.ok_or(InvalidPortfolio::OutOfRange)?.abs() > VALUE_TOLERANCE {
+            return Err(InvalidPortfolio::CashDiffers {
+                portfolio: self.exact_cash(),
+                account: cash.to_decimal(),
+            });
+        }
+        Ok(())
     }
 
     /// The funds with their values in dollars, as the broker tells them.
@@ -175,7 +220,7 @@ impl BrokerPortfolio {
         let parts = self.funds.iter_mut().flat_map(|fund| {
             fund.parts
                 .iter_mut()
-                .map(|part| &mut part.value)
+                .map(|part| &mut part.holding.value)
                 .chain([&mut fund.holding.value])
         });
         for value in parts.chain([&mut self.equity, &mut self.cash.value]) {
@@ -233,6 +278,14 @@ mod tests {
         }
     }
 
+    fn part(symbol: &str, weight: &str, value: &str) -> BrokerPart {
+        BrokerPart {
+            instrument: DriveWealthInstrumentId::parse(symbol).unwrap(),
+            symbol: symbol.to_owned(),
+            holding: holding(weight, weight, value),
+        }
+    }
+
     fn reading() -> BrokerPortfolio {
         BrokerPortfolio {
             equity: decimal("1000.00"),
@@ -240,7 +293,7 @@ mod tests {
             funds: vec![BrokerFund {
                 id: DriveWealthFundId::parse("fund_1").unwrap(),
                 holding: holding("0.9", "0.6667", "666.60"),
-                parts: vec![holding("0.5", "0.5", "333.30"), holding("0.5", "0.5", "333.30")],
+                parts: vec![part("AAPL", "0.5", "333.30"), part("MSFT", "0.5", "333.30")],
             }],
         }
     }
@@ -291,7 +344,7 @@ mod tests {
             InvalidPortfolio::WeightsMissOne(_)
         ));
         assert!(matches!(
-            refused(|r| r.funds[0].parts[0].value = Decimal::ONE),
+            refused(|r| r.funds[0].parts[0].holding.value = Decimal::ONE),
             InvalidPortfolio::PartsMissWhole { .. }
         ));
         assert!(matches!(
@@ -319,7 +372,7 @@ mod tests {
             funds: vec![BrokerFund {
                 id: DriveWealthFundId::parse("fund_1").unwrap(),
                 holding: holding("0.0061", "0.0062", "187.95"),
-                parts: vec![holding("1", "1", "187.95")],
+                parts: vec![part("AAPL", "1", "187.95")],
             }],
         };
         let targets = Portfolio::check(real).unwrap().targets_as_they_are().unwrap();
@@ -339,6 +392,34 @@ mod tests {
             edge.cash.actual = decimal(actual);
             assert_eq!(Portfolio::check(edge.clone()).is_ok(), is_taken, "{actual}");
         }
+    }
+
+    #[test]
+    fn cash_may_differ_from_the_accounts_by_a_dollar() {
+        let portfolio = Portfolio::check(reading()).unwrap();
+        for (cents, agrees) in [(33_240, true), (33_440, true), (33_239, false), (33_441, false)] {
+            let cash = Money::new(cents, Currency::USD);
+            assert_eq!(portfolio.agrees_with(cash).is_ok(), agrees, "{cents}");
+        }
+    }
+
+    #[test]
+    fn a_fund_is_checked_against_its_parts() {
+        let with_parts = |values: [&str; 2], weights: [&str; 2]| {
+            let mut changed = reading();
+            let parts = values.iter().zip(weights);
+            changed.funds[0].parts = parts.map(|(value, weight)| part("AAPL", weight, value)).collect();
+            Portfolio::check(changed).is_ok()
+        };
+        assert!(with_parts(["333.30", "332.30"], ["0.5", "0.5"]));
+        assert!(!with_parts(["333.30", "332.29"], ["0.5", "0.5"]));
+        assert!(with_parts(["333.30", "333.30"], ["0.5", "0.49"]));
+        assert!(!with_parts(["333.30", "333.30"], ["0.5", "0.4899"]));
+        let mut empty = reading();
+        empty.funds[0].holding = holding("0", "0", "0");
+        empty.funds[0].parts = vec![part("AAPL", "0", "0")];
+        empty.cash = holding("1", "1", "1000");
+        assert!(Portfolio::check(empty).is_ok());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! DriveWealth, the broker: accounts, deposits and redemptions, portfolios.
+//! DriveWealth, the broker: accounts, deposits and redemptions, portfolios with their funds and autopilot runs, instruments.
 //!
 //! Every POST carries an `Idempotency-Key`; DriveWealth remembers it for 4 days and responds to a repetition
 //! with the identical first response, so a POST whose response was lost may be sent again. Paths, fields and statuses:
@@ -6,6 +6,7 @@
 
 mod account;
 mod call;
+mod managed;
 mod person;
 mod requests;
 pub mod session;
@@ -32,9 +33,10 @@ use crate::outcome::Decline;
 
 pub use account::{BrokerBankAccount, NewBankAccount, NewPortfolio};
 pub use call::DriveWealth;
+pub use managed::{Instrument, Instruments, NewFund, Run, Trade, instrument_of_event};
 pub use person::{BrokerDocument, BrokerKyc, BrokerUser, NewDocument, Person, user_of_event};
 pub use status::payment_status;
-pub use wire::{account_of_event, payment_of_event};
+pub use wire::{account_of_event, payment_of_event, stored_portfolio};
 
 /// How long DriveWealth remembers an idempotency key.
 pub const KEY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::days(4);

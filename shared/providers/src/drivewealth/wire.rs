@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::ids::{
-    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthFundId, DriveWealthPaymentId,
-    DriveWealthPortfolioId, DriveWealthUserId,
+    DriveWealthAccountId, DriveWealthAccountNo, DriveWealthFundId, DriveWealthInstrumentId,
+    DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId,
 };
 use domain::money::{Money, Rounding};
-use domain::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPortfolio};
+use domain::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPart, BrokerPortfolio};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -299,12 +299,24 @@ struct HoldingObject {
 
 #[derive(Deserialize)]
 struct PartObject {
+    #[serde(rename = "instrumentID")]
+    instrument: DriveWealthInstrumentId,
+    #[serde(default)]
+    symbol: String,
     #[serde(default, deserialize_with = "exact::decimal_or_zero")]
     target: Decimal,
     #[serde(default, deserialize_with = "exact::decimal_or_zero")]
     actual: Decimal,
     #[serde(default, deserialize_with = "exact::decimal_or_zero")]
     value: Decimal,
+}
+
+/// The portfolio of a response that was kept.
+///
+/// # Errors
+/// When it isn't one; says which part.
+pub fn stored_portfolio(raw: &RawValue) -> Result<BrokerPortfolio, String> {
+    Ok(portfolio(raw.get().as_bytes())?.portfolio)
 }
 
 pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioResponse, String> {
@@ -327,7 +339,11 @@ pub(super) fn portfolio(body: &[u8]) -> Result<PortfolioResponse, String> {
                     .holdings
                     .unwrap_or_default()
                     .into_iter()
-                    .map(|part| rounded(part.target, part.actual, part.value))
+                    .map(|part| BrokerPart {
+                        holding: rounded(part.target, part.actual, part.value),
+                        instrument: part.instrument,
+                        symbol: part.symbol,
+                    })
                     .collect(),
             }),
             other => return Err(format!("a holding of type {other}")),
@@ -470,7 +486,7 @@ mod tests {
     fn a_portfolio_without_cash_reserve_has_no_cash() {
         let body =
             br#"{"id":"portfolio_1","equity":100.00,"holdings":[{"id":"fund_1","type":"FUND","target":1,
-            "actual":1.0,"value":100.00,"holdings":[{"symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
+            "actual":1.0,"value":100.00,"holdings":[{"instrumentID":"i-1","symbol":"AAPL","target":1,"actual":1,"value":100}]}]}"#;
         let response = portfolio(body).unwrap();
         assert_eq!(response.portfolio.cash, BrokerHolding::default());
         assert_eq!(response.portfolio.funds.len(), 1);

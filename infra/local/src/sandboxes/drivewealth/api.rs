@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::payments::{self, NewPayment, status};
 use super::state::{Decline, Payment, PaymentKind, State, StoredReply, time};
-use super::{DriveWealthSandbox, Live, portfolio};
+use super::{DriveWealthSandbox, Live, managed, portfolio};
 use crate::keys;
 use crate::sandboxes::call::{Call, Reply};
 use crate::sandboxes::gate::{Party, PortfolioDefect};
@@ -81,6 +81,9 @@ impl DriveWealthSandbox {
                 "The session token is not valid or has expired",
             );
         }
+        if managed::proceed(&mut live.state, now) {
+            self.changed();
+        }
         match (call.method == Method::POST, call.header("idempotency-key")) {
             (true, Some(key)) => self.once(&mut live, call, key, now),
             _ => self.route(&mut live, call, now),
@@ -114,6 +117,9 @@ impl DriveWealthSandbox {
 
     fn route(&self, live: &mut Live, call: &Call, now: DateTime<Utc>) -> Reply {
         if let Some(reply) = self.opening(live, call, now) {
+            return reply;
+        }
+        if let Some(reply) = self.managed(live, call, now) {
             return reply;
         }
         let segments = call.segments();
@@ -182,16 +188,21 @@ impl DriveWealthSandbox {
     }
 
     fn set_targets(&self, live: &mut Live, call: &Call, id: &str, now: DateTime<Utc>) -> Reply {
+        let targets = match call.json() {
+            Ok(targets) => targets,
+            Err(message) => return error(400, BAD_BODY, &message),
+        };
+        let new = portfolio::new_funds(&live.state, &targets);
         let Some(account) = live.state.account_by_portfolio(id) else {
             return error(404, BAD_PATH, &format!("portfolio {id} not found"));
         };
-        let set = call
-            .json()
-            .and_then(|targets| portfolio::set_targets(account, &targets));
-        match set {
+        match portfolio::set_targets(account, &targets, &new) {
             Ok(()) => {
                 account.updated = now;
                 let definition = portfolio::definition(account);
+                for fund in &new {
+                    managed::attached(&mut live.state, &fund.id);
+                }
                 self.changed();
                 Reply::ok(&definition)
             }

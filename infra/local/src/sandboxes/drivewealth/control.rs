@@ -63,6 +63,9 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 }
 
 pub(super) async fn route(sandbox: &DriveWealthSandbox, call: &Call) -> anyhow::Result<Option<Value>> {
+    if let Some(body) = super::managed::control(sandbox, call)? {
+        return Ok(Some(body));
+    }
     let body = match (call.method.as_str(), call.segments().as_slice()) {
         ("GET", []) => overview(sandbox),
         ("GET", ["accounts"]) => json!({ "items": sandbox.accounts() }),

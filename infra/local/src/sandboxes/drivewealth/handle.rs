@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::managed::{self, Holding};
 use super::payments::{self, envelope, status};
 use super::state::{Account, Counters, Decline, Follows, Fund, Payment, PaymentKind};
 use super::{DeliveryModes, DriveWealthSandbox, portfolio};
@@ -83,6 +84,19 @@ pub struct FundState {
     pub target: i64,
     /// Its value.
     pub value_cents: i64,
+    /// What it consists of.
+    pub holdings: Vec<HoldingState>,
+}
+
+/// An instrument in a fund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HoldingState {
+    /// Its symbol.
+    pub symbol: String,
+    /// Its target weight in the fund, in ten-thousandths.
+    pub target: i64,
+    /// Its value.
+    pub value_cents: i64,
 }
 
 /// Accounts.
@@ -125,7 +139,9 @@ impl DriveWealthSandbox {
 
     /// The account as it is now.
     pub fn account(&self, account_id: &str) -> Option<AccountState> {
-        self.lock().state.accounts.get(account_id).map(account_state)
+        let mut live = self.lock();
+        managed::proceed(&mut live.state, self.time());
+        live.state.accounts.get(account_id).map(account_state)
     }
 
     /// The account's cash.
@@ -152,7 +168,7 @@ impl DriveWealthSandbox {
         self.edit(account_id, |account| {
             let fund = account.funds.iter_mut().find(|fund| fund.name == name);
             fund.with_context(|| format!("there is no fund {name}"))?
-                .value_cents = value_cents;
+                .set_value(value_cents);
             Ok(())
         })
     }
@@ -179,7 +195,7 @@ impl DriveWealthSandbox {
         Ok(())
     }
 
-    fn edit(
+    pub(super) fn edit(
         &self,
         account_id: &str,
         edit: impl FnOnce(&mut Account) -> anyhow::Result<()>,
@@ -385,6 +401,7 @@ fn new_account(seed: &SeedAccount, now: DateTime<Utc>) -> anyhow::Result<Account
             name: name.clone(),
             target: *weight,
             value_cents: fund_value(seed.cash_cents, cash_target, *weight)?,
+            holdings: Vec::new(),
         };
         account.funds.push(fund);
     }
@@ -401,11 +418,17 @@ fn fund_value(cash_cents: i64, cash_target: i64, weight: i64) -> anyhow::Result<
 }
 
 fn account_state(account: &Account) -> AccountState {
+    let holding = |holding: Holding| HoldingState {
+        symbol: holding.symbol,
+        target: holding.target,
+        value_cents: holding.value_cents,
+    };
     let fund = |fund: &Fund| FundState {
         id: fund.id.clone(),
         name: fund.name.clone(),
         target: fund.target,
         value_cents: fund.value_cents,
+        holdings: fund.holdings().into_iter().map(holding).collect(),
     };
     AccountState {
         id: account.id.clone(),

@@ -14,6 +14,10 @@
 //! | `POST accounts/{id}/funds` | `{"name":"…","value_cents":…}` | sets a fund's value |
 //! | `GET users`, `POST users/{id}/decide` | | users that were made, with their checks; lets a check come to its verdict |
 //! | `POST users/{id}/kyc` | `{"status":"KYC_DENIED","errors":["SSN_NOT_MATCH"]}` | puts a check into any state |
+//! | `POST accounts/{id}/holdings` | `{"fund":"fund_…","symbol":"AAPL","value_cents":…}` | a price moves: sets what an instrument in a fund is worth |
+//! | `POST instruments/{symbol}/status` | `{"status":"INACTIVE"}` | sets an instrument's state; sends `instruments.updated`, or `.created` |
+//! | `GET runs`, `POST runs/{id}/step` | | autopilot runs; takes a run's next state |
+//! | `POST autopilot` | `{"pace_ms":20,"end_with":null,"failing_accounts":[]}` | how runs go: null stops them; what they come to; for whom they fail |
 //! | `GET payments`, `GET payments/{id}`, `GET payments/{id}/events` | | payments and the events made for them |
 //! | `POST payments/{id}/advance` | `{"status":14,"comment":"…"}` | sets any status |
 //! | `POST payments/{id}/step` | | takes the next status |
@@ -37,6 +41,7 @@ mod api;
 mod control;
 mod events;
 mod handle;
+mod managed;
 mod opening;
 mod payments;
 mod people;
@@ -46,7 +51,8 @@ mod state;
 mod tests;
 
 pub use events::DeliveryModes;
-pub use handle::{AccountState, FundState, SeedAccount, SeededAccount};
+pub use handle::{AccountState, FundState, HoldingState, SeedAccount, SeededAccount};
+pub use managed::{RunState, Trade};
 pub use opening::{BankAccount, ManagedPortfolio};
 pub use payments::status;
 pub use people::{Upload, User};
@@ -63,6 +69,7 @@ use tokio::runtime::Handle;
 use super::EventSink;
 use super::sandbox::Sandbox;
 use crate::clock::LocalClock;
+use api::{BAD_BODY, BAD_PATH, error};
 use events::Outbox;
 use state::State;
 

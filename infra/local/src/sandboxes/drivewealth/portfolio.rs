@@ -3,18 +3,18 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::state::{Account, Fund, dollars, quantity, sums_to_one, time};
+use super::managed;
+use super::state::{Account, Fund, State, dollars, quantity, sums_to_one, time};
 use crate::sandboxes::gate::PortfolioDefect;
-use crate::sandboxes::numbers::{ONE, shares, weight, weight_in};
+use crate::sandboxes::numbers::{ONE, weight, weight_in};
 
 /// The status of the account's portfolio: `GET /accounts/{id}/portfolio`.
 pub(super) fn status(account: &Account) -> Value {
     let equity = account.equity_cents();
     let mut values = vec![account.cash_cents];
     values.extend(account.funds.iter().map(|fund| fund.value_cents));
-    let mut actuals = shares(&values, equity).into_iter();
+    let mut actuals = floored(&values, equity).into_iter();
     let cash_actual = actuals.next().unwrap_or_default();
     let mut drift = (cash_actual - account.cash_target).abs();
     let mut holdings = vec![cash_status(account, cash_actual)];
@@ -47,8 +47,35 @@ fn cash_status(account: &Account, actual: i64) -> Value {
     })
 }
 
+/// Shares as DriveWealth tells them: floored, so that they may miss their sum.
+fn floored(parts: &[i64], whole: i64) -> Vec<i64> {
+    let share = |part: &i64| {
+        let share = (i128::from(*part) * i128::from(ONE)).checked_div(i128::from(whole));
+        share
+            .and_then(|share| i64::try_from(share).ok())
+            .unwrap_or_default()
+    };
+    parts.iter().map(share).collect()
+}
+
 fn fund_status(fund: &Fund, actual: i64) -> Value {
-    let inner_actual = if fund.value_cents > 0 { ONE } else { 0 };
+    let holdings = fund.holdings();
+    let values: Vec<i64> = holdings.iter().map(|holding| holding.value_cents).collect();
+    let actuals = floored(&values, fund.value_cents);
+    let holdings: Vec<Value> = holdings
+        .iter()
+        .zip(actuals)
+        .map(|(holding, actual)| {
+            json!({
+                "instrumentID": holding.instrument_id,
+                "symbol": holding.symbol,
+                "target": weight(holding.target),
+                "actual": weight(actual),
+                "openQty": quantity(holding.value_cents),
+                "value": dollars(holding.value_cents),
+            })
+        })
+        .collect();
     json!({
         "id": fund.id,
         "type": "FUND",
@@ -57,24 +84,8 @@ fn fund_status(fund: &Fund, actual: i64) -> Value {
         "actual": weight(actual),
         "value": dollars(fund.value_cents),
         "rebalanceRequired": false,
-        "holdings": [{
-            "instrumentID": Uuid::new_v5(&Uuid::NAMESPACE_OID, fund.name.as_bytes()),
-            "symbol": symbol(&fund.name),
-            "target": 1,
-            "actual": weight(inner_actual),
-            "openQty": quantity(fund.value_cents),
-            "value": dollars(fund.value_cents),
-        }],
+        "holdings": holdings,
     })
-}
-
-/// A symbol for the one instrument that a fund holds here: the name's first letters.
-fn symbol(name: &str) -> String {
-    name.chars()
-        .filter(char::is_ascii_alphabetic)
-        .take(4)
-        .collect::<String>()
-        .to_ascii_uppercase()
 }
 
 /// The status with a defect, as DriveWealth sometimes gives it.
@@ -139,10 +150,17 @@ struct Target {
     target: Box<RawValue>,
 }
 
+/// The funds that the targets name and no portfolio has yet.
+pub(super) fn new_funds(state: &State, targets: &Targets) -> Vec<Fund> {
+    let named = targets.holdings.iter().filter_map(|target| target.id.as_deref());
+    named.filter_map(|id| managed::attach(state, id)).collect()
+}
+
 /// Replaces all targets; a fund that isn't named gets none. Says what is wrong if it can't.
-pub(super) fn set_targets(account: &mut Account, targets: &Targets) -> Result<(), String> {
+pub(super) fn set_targets(account: &mut Account, targets: &Targets, new: &[Fund]) -> Result<(), String> {
     let mut cash_target = 0;
     let mut funds = account.funds.clone();
+    funds.extend_from_slice(new);
     for fund in &mut funds {
         fund.target = 0;
     }

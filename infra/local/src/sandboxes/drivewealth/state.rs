@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::managed::{Holding, Managed};
 use super::opening::{BankAccount, ManagedPortfolio};
 use super::people::User;
 use crate::sandboxes::numbers::{ONE, number};
@@ -39,6 +40,7 @@ pub(super) struct State {
     /// Bank accounts that decline.
     pub(super) declines: BTreeMap<String, Decline>,
     pub(super) counters: Counters,
+    pub(super) managed: Managed,
 }
 
 /// An account with its cash and its portfolio.
@@ -82,6 +84,9 @@ pub(super) struct Fund {
     /// The wanted weight, in ten-thousandths.
     pub(super) target: i64,
     pub(super) value_cents: i64,
+    /// What it consists of; nothing for one that was given by its value alone.
+    #[serde(default)]
+    pub(super) holdings: Vec<Holding>,
 }
 
 /// Which way a payment goes.
@@ -241,6 +246,52 @@ impl State {
     }
 }
 
+impl Fund {
+    /// What the fund consists of: of one that was given by its value alone, one instrument that is named like it.
+    pub(super) fn holdings(&self) -> Vec<Holding> {
+        if !self.holdings.is_empty() {
+            return self.holdings.clone();
+        }
+        let letters = self.name.chars().filter(char::is_ascii_alphabetic).take(4);
+        vec![Holding {
+            instrument_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, self.name.as_bytes()).to_string(),
+            symbol: letters.collect::<String>().to_ascii_uppercase(),
+            target: ONE,
+            value_cents: self.value_cents,
+        }]
+    }
+
+    /// Buys or sells of an instrument.
+    pub(super) fn change(&mut self, instrument: &str, amount_cents: i64) {
+        let mut holdings = self.holdings();
+        for holding in holdings
+            .iter_mut()
+            .filter(|holding| holding.instrument_id == instrument)
+        {
+            holding.value_cents += amount_cents;
+        }
+        holdings.retain(|holding| holding.value_cents > 0 || holding.target > 0);
+        self.holdings = holdings;
+        self.value_cents += amount_cents;
+    }
+
+    /// Sets what all of it is worth, in the proportion of its parts.
+    pub(super) fn set_value(&mut self, value_cents: i64) {
+        let before = self.value_cents;
+        let mut rest = value_cents;
+        for holding in &mut self.holdings {
+            let part = i128::from(holding.value_cents) * i128::from(value_cents);
+            let value = part.checked_div(i128::from(before)).unwrap_or_default();
+            holding.value_cents = i64::try_from(value).unwrap_or_default();
+            rest -= holding.value_cents;
+        }
+        if let Some(first) = self.holdings.first_mut() {
+            first.value_cents += rest;
+        }
+        self.value_cents = value_cents;
+    }
+}
+
 impl Account {
     /// The id of the portfolio that the account follows.
     pub(super) fn portfolio_id(&self) -> Option<String> {
@@ -263,6 +314,29 @@ impl Account {
     /// The value of everything in the account.
     pub(super) fn equity_cents(&self) -> i64 {
         self.cash_cents + self.funds.iter().map(|fund| fund.value_cents).sum::<i64>()
+    }
+
+    /// What it holds of each symbol, in whatever funds.
+    fn positions(&self) -> Vec<Value> {
+        let mut by_symbol: BTreeMap<String, (String, i64)> = BTreeMap::new();
+        for holding in self
+            .funds
+            .iter()
+            .flat_map(Fund::holdings)
+            .filter(|holding| holding.value_cents > 0)
+        {
+            let (_, value) = by_symbol
+                .entry(holding.symbol)
+                .or_insert((holding.instrument_id, 0));
+            *value += holding.value_cents;
+        }
+        let position = |(symbol, (instrument, value)): (String, (String, i64))| {
+            json!({
+                "symbol": symbol, "instrumentID": instrument, "side": "B",
+                "openQty": quantity(value), "marketValue": dollars(value),
+            })
+        };
+        by_symbol.into_iter().map(position).collect()
     }
 
     fn positions_cents(&self) -> i64 {
@@ -315,7 +389,7 @@ impl Account {
         })
     }
 
-    /// Its holdings beside the cash as REST gives them, the single positions left out: they aren't used yet.
+    /// Its holdings beside the cash as REST gives them.
     pub(super) fn positions_json(&self, now: DateTime<Utc>) -> Value {
         json!({
             "accountID": self.id,
@@ -323,7 +397,7 @@ impl Account {
             "tradingType": "CASH",
             "updated": time(now),
             "equityValue": dollars(self.positions_cents()),
-            "equityPositions": [],
+            "equityPositions": self.positions(),
         })
     }
 }

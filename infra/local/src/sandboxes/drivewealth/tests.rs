@@ -449,3 +449,97 @@ async fn a_person_can_drive_it_by_http() {
     assert_eq!(answer(client().get(control("/nowhere"))).await.0, 404);
     caller.sandboxes.stop().await;
 }
+
+/// Makes a fund of two instruments, gives it a half of the account, and lets a run trade for it step by step.
+#[tokio::test]
+async fn a_run_brings_an_account_to_its_targets_through_drivewealths_states() {
+    let caller = Caller::new(sandboxes().await).await;
+    caller.drivewealth.run_pace(None);
+    let fund = |key: &'static str| {
+        let holding = |symbol, target| json!({ "instrumentID": caller.drivewealth.instrument_id(symbol), "target": target });
+        let body = json!({
+            "userID": RIA_USER_ID, "name": "Technology", "clientFundID": "1_1",
+            "holdings": [holding("AAPL", "0.6"), holding("MSFT", "0.4")],
+        });
+        let request = caller.request("POST", "/managed/funds");
+        answer(request.header("Idempotency-Key", key).json(&body))
+    };
+    let (status, made) = fund("fund-key-0000000001").await;
+    assert_eq!(status, 200, "{made}");
+    assert_eq!(fund("fund-key-0000000001").await.1, made);
+    assert_eq!(fund("fund-key-0000000002").await.0, 400);
+    let (_, funds) = caller.get(&format!("/users/{RIA_USER_ID}/managed/funds")).await;
+    let named = funds
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|fund| fund["clientFundID"] == "1_1");
+    assert_eq!(named.unwrap()["id"], made["id"]);
+
+    let account = caller.drivewealth.account(ACCOUNT).unwrap();
+    let targets = json!({ "holdings": [
+        { "type": "CASH_RESERVE", "target": "0.3" }, { "type": "FUND", "id": account.funds[0].id, "target": "0.2" },
+        { "type": "FUND", "id": made["id"], "target": "0.5" },
+    ] });
+    let path = format!("/managed/portfolios/{}", account.portfolio_id);
+    assert_eq!(answer(caller.request("PATCH", &path).json(&targets)).await.0, 200);
+    let body = json!({ "reviewOnly": false, "forceRebalance": true, "subAccounts": [ACCOUNT] });
+    let request = caller.request("POST", &format!("/managed/autopilot/{RIA_USER_ID}"));
+    let (_, run) = answer(
+        request
+            .header("Idempotency-Key", "run-key-00000000001")
+            .json(&body),
+    )
+    .await;
+    assert_eq!(run["status"], "REBALANCE_NOT_STARTED");
+    let run = run["id"].as_str().unwrap().to_owned();
+    while caller.drivewealth.step_run(&run).unwrap().status != "SUCCESS" {}
+    let (_, ended) = caller.get(&format!("/managed/autopilot/{run}")).await;
+    assert_eq!(
+        (&ended["status"], &ended["subAccounts"]["error"]),
+        (&json!("SUCCESS"), &json!(0))
+    );
+
+    // $1,000.00 of cash beside a fund of $250.00.
+    let (_, portfolio) = caller.get(&format!("/accounts/{ACCOUNT}/portfolio")).await;
+    let values = portfolio["holdings"].as_array().unwrap().iter();
+    let values: Vec<String> = values.map(|holding| holding["value"].to_string()).collect();
+    assert_eq!(values, ["375", "250", "625"]);
+    let trades = caller.drivewealth.trades_of(ACCOUNT);
+    let mut trades: Vec<_> = trades
+        .iter()
+        .map(|trade| (trade.symbol.as_str(), trade.amount_cents))
+        .collect();
+    trades.sort_unstable();
+    assert_eq!(trades, [("AAPL", 37_500), ("MSFT", 25_000)]);
+    let (_, positions) = caller
+        .get(&format!("/accounts/{ACCOUNT}/summary/positions"))
+        .await;
+    assert_eq!(positions["equityValue"].to_string(), "875");
+}
+
+#[tokio::test]
+async fn weights_are_floored_and_a_run_without_accounts_is_for_all_of_them() {
+    let caller = Caller::new(sandboxes().await).await;
+    caller.drivewealth.set_cash(ACCOUNT, 100_001, 0).unwrap();
+    caller
+        .drivewealth
+        .set_fund_value(ACCOUNT, "Clean energy", 200_000)
+        .unwrap();
+    let (_, portfolio) = caller.get(&format!("/accounts/{ACCOUNT}/portfolio")).await;
+    let actual = |index: usize| portfolio["holdings"][index]["actual"].to_string();
+    assert_eq!((actual(0), actual(1)), ("0.3333".to_owned(), "0.6666".to_owned()));
+    let body = json!({ "reviewOnly": false, "forceRebalance": true });
+    let request = caller.request("POST", &format!("/managed/autopilot/{RIA_USER_ID}"));
+    let (status, _) = answer(
+        request
+            .header("Idempotency-Key", "run-key-00000000002")
+            .json(&body),
+    )
+    .await;
+    assert_eq!(status, 200);
+    assert!(caller.drivewealth.runs().iter().all(|run| run.is_of_all));
+    let (_, listed) = caller.get("/instruments").await;
+    let states = listed.as_array().unwrap().iter();
+    assert!(states.into_iter().any(|one| one["status"] == "INACTIVE"));
+}

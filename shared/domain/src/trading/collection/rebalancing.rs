@@ -194,8 +194,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::DriveWealthInstrumentId;
     use crate::trading::collection::order::Percent;
-    use crate::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPortfolio};
+    use crate::trading::portfolio::{BrokerFund, BrokerHolding, BrokerPart, BrokerPortfolio};
 
     const A: &str = "fund_a";
     const B: &str = "fund_b";
@@ -239,10 +240,14 @@ mod tests {
         let funds = funds.iter().enumerate().map(|(index, (id, _))| BrokerFund {
             id: DriveWealthFundId::parse(id).unwrap(),
             holding: holding(index + 1),
-            parts: vec![BrokerHolding {
-                target: Decimal::ONE,
-                actual: Decimal::ONE,
-                value: values[index + 1],
+            parts: vec![BrokerPart {
+                instrument: DriveWealthInstrumentId::parse(id).unwrap(),
+                symbol: "AAPL".to_owned(),
+                holding: BrokerHolding {
+                    target: Decimal::ONE,
+                    actual: Decimal::ONE,
+                    value: values[index + 1],
+                },
             }],
         });
         let reading = BrokerPortfolio {

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::exact::parse_decimal;
 use crate::rate::{Weight, WeightError, normalise};
 use crate::trading::collection::symbol::Symbol;
 
@@ -12,6 +14,37 @@ use crate::trading::collection::symbol::Symbol;
 pub const WEIGHTS_TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 /// The most symbols of a collection.
 pub const MAX_SYMBOLS: usize = 500;
+
+/// A weight as somebody gave it: a plain decimal, in JSON a text. Together with others it becomes [`TargetWeights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GivenWeight(Decimal);
+
+/// Why a text isn't a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("has to be a decimal such as \"0.25\"")]
+pub struct MalformedWeight;
+
+impl GivenWeight {
+    /// The number.
+    pub const fn as_decimal(self) -> Decimal {
+        self.0
+    }
+}
+
+impl TryFrom<String> for GivenWeight {
+    type Error = MalformedWeight;
+
+    fn try_from(text: String) -> Result<GivenWeight, MalformedWeight> {
+        parse_decimal(&text).map(GivenWeight).ok_or(MalformedWeight)
+    }
+}
+
+impl From<GivenWeight> for String {
+    fn from(weight: GivenWeight) -> String {
+        weight.0.normalize().to_string()
+    }
+}
 
 /// The weights of a collection's symbols: each above zero, each symbol once, in sum exactly 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +82,18 @@ pub enum InvalidWeights {
     /// Figures too large to count with.
     #[error("are out of range")]
     OutOfRange,
+}
+
+impl InvalidWeights {
+    /// The position of the weight that is wrong, if one is.
+    pub const fn position(&self) -> Option<usize> {
+        match self {
+            InvalidWeights::NotPositive { position }
+            | InvalidWeights::Repeated { position, .. }
+            | InvalidWeights::TooSmall { position } => Some(*position),
+            InvalidWeights::Count | InvalidWeights::MissOne(_) | InvalidWeights::OutOfRange => None,
+        }
+    }
 }
 
 impl TargetWeights {
