@@ -66,6 +66,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
     traders(&fixture).await?;
     dealers(&fixture).await?;
     let linked = newcomer(&fixture).await?;
+    collections(&fixture, &customer).await?;
     let mut refused = Vec::new();
     let mut functions: Vec<_> = fixture.cloud.template().functions.iter().collect();
     functions.sort_by_key(|function| {
@@ -140,6 +141,18 @@ async fn newcomer(fixture: &Fixture) -> Result<Linked> {
         accounts: vec![checking("Plaid Checking", "0000", 100_000)],
     };
     fixture.cloud.plaid().visit_link(&token, &choice)
+}
+
+/// The collection of the files, and an order of it that can be taken back again and again.
+async fn collections(fixture: &Fixture, customer: &Tester) -> Result {
+    fixture.list_instruments().await?;
+    let service = fixture.api(Some(json!({ "scope": "internal" })))?;
+    let weights = json!([{ "symbol": "ENPH", "weight": "1" }]);
+    let body = json!({ "name": "Clean energy", "uniq_id": "ttf-clean-energy", "weights": weights });
+    service.put("/trading/collections/1", &body).await?.expect(201)?;
+    let order = fixture.ended_order(customer, 1, "cancelled").await?;
+    ensure_eq!(order, 1, "the id that the files speak of");
+    Ok(())
 }
 
 /// The cards and the invoice of the files; one card is deleted, and the other is chosen. Gives a session whose card has not

@@ -8,6 +8,7 @@
 mod api;
 pub mod billing;
 pub mod broker;
+pub mod collections;
 pub mod customers;
 mod database;
 pub mod dealers;

@@ -6,6 +6,11 @@ use domain::lane::{Class, Laned, Rejection};
 use domain::money::MoneyError;
 use domain::rate::WeightError;
 use domain::trading::balance::InvalidBalance;
+use domain::trading::collection::order::RefusedOrder;
+use domain::trading::collection::rebalancing::Uncountable;
+use domain::trading::collection::symbol::Symbol;
+use domain::trading::collection::version::CollectionVersionStatus;
+use domain::trading::collection::weights::InvalidWeights;
 use domain::trading::kyc::document::DocumentRefusal;
 use domain::trading::kyc::form::FieldProblem;
 use domain::trading::kyc::phone::Try;
@@ -144,6 +149,77 @@ pub enum Error {
     /// A webhook that can't be read.
     #[error("the webhook can't be read")]
     UnreadableWebhook,
+    /// There is no such collection.
+    #[error("there is no such collection")]
+    CollectionNotFound,
+    /// Another collection has the name.
+    #[error("another collection has this uniq_id")]
+    UniqIdTaken,
+    /// The profile has no such collection version.
+    #[error("there is no such collection version")]
+    CollectionVersionNotFound,
+    /// Only what is pending can be taken back.
+    #[error("the order is {status}; only a pending one can be cancelled")]
+    CollectionVersionNotPending {
+        /// The state it is in.
+        status: CollectionVersionStatus,
+    },
+    /// The account of an order is none of the profile's.
+    #[error("there is no such trading account")]
+    OrderAccountNotFound,
+    /// The account of an order isn't open.
+    #[error("the trading account is {status}; an order needs an open account")]
+    OrderAccountNotOpen {
+        /// The state it is in.
+        status: String,
+    },
+    /// An order that doesn't say what it asks for.
+    #[error("{field} {message}")]
+    InvalidOrder {
+        /// The field that is wrong.
+        field: &'static str,
+        /// What is wrong with it.
+        message: &'static str,
+    },
+    /// Weights that can't be taken.
+    #[error("the weights {reason}")]
+    InvalidWeights {
+        /// The field that is wrong.
+        field: String,
+        /// Why.
+        reason: InvalidWeights,
+    },
+    /// A symbol that can't be traded.
+    #[error("{symbol} can't be traded")]
+    NotTradable {
+        /// Where it stands.
+        field: String,
+        /// The symbol.
+        symbol: Symbol,
+    },
+    /// The order takes more than there is, or moves nothing.
+    #[error("{refused}")]
+    Order {
+        /// The field that asks for too much, or too little.
+        field: &'static str,
+        /// What is wrong.
+        refused: RefusedOrder,
+    },
+    /// The profile may not buy.
+    #[error("buying is suspended ({reason}); selling and withdrawing are possible")]
+    BuyingSuspended {
+        /// Why.
+        reason: &'static str,
+    },
+    /// The broker has no portfolio for the account, or none that can be changed.
+    #[error("the account has no portfolio at the broker, or is not open there")]
+    NoPortfolio,
+    /// Somebody else is changing the account.
+    #[error("the account is being changed by somebody else; this comes again")]
+    AccountBusy,
+    /// Figures that can't be counted with.
+    #[error(transparent)]
+    Uncountable(#[from] Uncountable),
     /// A provider refuses what it should accept, or doesn't respond.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -234,6 +310,19 @@ impl From<AmountRefusal> for Error {
     }
 }
 
+impl From<InvalidWeights> for Error {
+    fn from(reason: InvalidWeights) -> Self {
+        let field = match reason.position() {
+            Some(position) if matches!(reason, InvalidWeights::Repeated { .. }) => {
+                format!("weights[{position}].symbol")
+            }
+            Some(position) => format!("weights[{position}].weight"),
+            None => "weights".to_owned(),
+        };
+        Self::InvalidWeights { field, reason }
+    }
+}
+
 impl Laned for Error {
     fn class(&self) -> Class<'_> {
         use Rejection::{Conflict, NotFound, Unprocessable};
@@ -283,6 +372,26 @@ impl Laned for Error {
                 rejected(Rejection::Malformed, "invalid-signature").at("Plaid-Verification")
             }
             Self::UnreadableWebhook => rejected(Rejection::Malformed, "malformed-request").at("body"),
+            Self::CollectionNotFound => rejected(NotFound, "collection-not-found").at("collection_id"),
+            Self::UniqIdTaken => rejected(Conflict, "uniq-id-taken").at("uniq_id"),
+            Self::CollectionVersionNotFound => {
+                rejected(NotFound, "collection-version-not-found").at("version_id")
+            }
+            Self::CollectionVersionNotPending { .. } => {
+                rejected(Conflict, "collection-version-not-pending").at("version_id")
+            }
+            Self::OrderAccountNotFound => rejected(NotFound, "trading-account-not-found").at("account_id"),
+            Self::OrderAccountNotOpen { .. } => {
+                rejected(Conflict, "trading-account-not-open").at("account_id")
+            }
+            Self::InvalidOrder { field, .. } => rejected(Unprocessable, "invalid-order").at(field),
+            Self::InvalidWeights { field, .. } => rejected(Unprocessable, "invalid-weights").at(field),
+            Self::NotTradable { field, .. } => rejected(Unprocessable, "symbol-not-tradable").at(field),
+            Self::Order { field, refused } => order(refused).at(field),
+            Self::BuyingSuspended { .. } => rejected(Conflict, "buying-suspended"),
+            Self::NoPortfolio => rejected(Conflict, "no-portfolio"),
+            Self::AccountBusy => Class::transient("account-busy"),
+            Self::Uncountable(_) => Class::fatal("internal"),
             Self::Provider(error) => error.class(),
             Self::InvalidPortfolio(_) => Class::transient("invalid-portfolio"),
             Self::InvalidBalance(_) => Class::transient("invalid-balance"),
@@ -303,5 +412,15 @@ fn amount(refusal: &AmountRefusal) -> Class<'static> {
         AmountRefusal::AboveLimit { .. } => Class::rejected(Rejection::Unprocessable, "amount-above-limit"),
         AmountRefusal::NotEnough { .. } => Class::rejected(Rejection::Conflict, "insufficient-funds"),
         AmountRefusal::Money(_) => Class::fatal("internal"),
+    }
+}
+
+fn order(refused: &RefusedOrder) -> Class<'static> {
+    match refused {
+        RefusedOrder::NotEnoughCash { .. } | RefusedOrder::NotEnoughHeld { .. } => {
+            Class::rejected(Rejection::Conflict, "insufficient-funds")
+        }
+        RefusedOrder::TooSmall { .. } => Class::rejected(Rejection::Conflict, "order-too-small"),
+        RefusedOrder::OutOfRange(_) => Class::rejected(Rejection::Unprocessable, "invalid-order"),
     }
 }

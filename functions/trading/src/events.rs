@@ -1,7 +1,10 @@
 //! The events that trading publishes, in the transaction of the change that they are about.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{BankAccountId, DriveWealthAccountId, MoneyFlowId, ProfileId, TradingAccountId};
+use domain::ids::{
+    BankAccountId, CollectionId, CollectionVersionId, DriveWealthAccountId, MoneyFlowId, ProfileId,
+    TradingAccountId,
+};
 use domain::money::Money;
 use domain::trading::kyc::status::KycStatus;
 use domain::trading::money_flow::Direction;
@@ -31,6 +34,13 @@ pub const BANK_ACCOUNT_NEEDS_REAUTH: &str = "bank-account.needs-reauth";
 /// The cash of an account changed by a money flow: for `on_cash_changed` alone.
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
+/// A collection version was carried out.
+pub const COLLECTION_VERSION_COMPLETED: &str = "collection-version.completed";
+/// A collection version was not carried out.
+pub const COLLECTION_VERSION_FAILED: &str = "collection-version.failed";
+/// Something is to be done for an account's collection versions: for `apply_collection_version` alone.
+pub const COLLECTION_VERSIONS_DUE: &str = "collection-versions.due";
+
 /// Every subscriber of trading.
 const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Topic("trading.events"),
@@ -38,6 +48,9 @@ const ALL_SUBSCRIBERS: [Destination; 2] = [
 ];
 /// Changes of a portfolio, one account at a time.
 const PORTFOLIO_CHANGES: [Destination; 1] = [Destination::Queue("portfolio-changes")];
+
+/// Orders of an account, one account at a time.
+const COLLECTION_VERSIONS: [Destination; 1] = [Destination::Queue("collection-versions")];
 
 /// The end of a money flow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +78,34 @@ pub struct CashChanged {
     pub drivewealth_account_id: DriveWealthAccountId,
     /// The flow that changed it.
     pub money_flow_id: MoneyFlowId,
+    /// Whose it is.
+    pub profile_id: ProfileId,
+}
+
+/// The end of a collection version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CollectionVersionEnded {
+    /// The version.
+    pub collection_version_id: CollectionVersionId,
+    /// Whose it is.
+    pub profile_id: ProfileId,
+    /// The account it is carried out in.
+    pub trading_account_id: TradingAccountId,
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// What was traded for it in cents, below zero where it was sold; null when it failed.
+    pub actual_amount_cents: Option<i64>,
+    /// Why it failed, as a code; null when it was carried out.
+    pub reason: Option<String>,
+}
+
+/// An account for whose collection versions something is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountDue {
+    /// The account at DriveWealth.
+    pub drivewealth_account_id: DriveWealthAccountId,
+    /// The account.
+    pub trading_account_id: TradingAccountId,
     /// Whose it is.
     pub profile_id: ProfileId,
 }
@@ -221,6 +262,37 @@ pub(crate) async fn publish_deposits_resumed(
 ) -> Result<(), Error> {
     let event = Envelope::new(DEPOSITS_RESUMED, profile_key(resumed.profile_id), at, resumed);
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes the ends of versions, as [`COLLECTION_VERSION_COMPLETED`] or [`COLLECTION_VERSION_FAILED`].
+pub(crate) async fn publish_collection_versions_ended(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    ended: Vec<CollectionVersionEnded>,
+) -> Result<(), Error> {
+    let event = |ended: CollectionVersionEnded| {
+        let kind = match ended.reason {
+            None => COLLECTION_VERSION_COMPLETED,
+            Some(_) => COLLECTION_VERSION_FAILED,
+        };
+        Envelope::new(kind, profile_key(ended.profile_id), at, ended)
+    };
+    let events: Vec<_> = ended.into_iter().map(event).collect();
+    Ok(outbox::publish_all(connection, &events, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes accounts for whose collection versions something is to be done.
+pub(crate) async fn publish_accounts_due(
+    connection: &mut PgConnection,
+    at: DateTime<Utc>,
+    accounts: Vec<AccountDue>,
+) -> Result<(), Error> {
+    let event = |due: AccountDue| {
+        let key = due.drivewealth_account_id.as_str().to_owned();
+        Envelope::new(COLLECTION_VERSIONS_DUE, key, at, due)
+    };
+    let events: Vec<_> = accounts.into_iter().map(event).collect();
+    Ok(outbox::publish_all(connection, &events, &COLLECTION_VERSIONS).await?)
 }
 
 /// Publishes the opening of an account.

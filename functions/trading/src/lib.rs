@@ -1,5 +1,5 @@
-//! Trading: money between a customer's bank and trading account, and what the broker says of both. The rules are in this
-//! package's README.md.
+//! Trading: money between a customer's bank and trading account, thematic collections bought with it, and what the broker
+//! says of all that. The rules are in this package's README.md.
 //!
 //! | operation | concept | use case |
 //! |---|---|---|
@@ -24,6 +24,15 @@
 //! | `update_account_balances` | [`balance`] | [`balance::DailyBalances`] |
 //! | `update_account_balance` | [`balance`] | [`balance::AccountBalances`] |
 //! | `on_cash_changed` | [`portfolio`] | [`portfolio::CashChanges`] |
+//! | `put_collection`, `list_collections`, `list_recommended_weights` | [`collection`] | [`collection::Collections`] |
+//! | `refresh_instruments` | [`instrument`] | [`instrument::InstrumentRefresh`] |
+//! | `reconfigure_ttf_holdings` | [`collection_version`] | [`collection_version::Orders`] |
+//! | `cancel_collection_version` | [`collection_version`] | [`collection_version::Cancellations`] |
+//! | `list_rebalancing_history` | [`collection_version`] | [`collection_version::RebalancingHistory`] |
+//! | `get_actual_holdings` | [`holding`] | [`holding::ActualHoldings`] |
+//! | `apply_collection_version` | [`rebalancing`] | [`rebalancing::AccountWork`] |
+//! | `apply_pending_versions` | [`rebalancing`] | [`rebalancing::due::DueVersions`] |
+//! | `poll_autopilot_runs` | [`rebalancing`] | [`rebalancing::due::RunPolls`] |
 //! | `apply_drivewealth_event` | [`drivewealth_events`] | [`drivewealth_events::DriveWealthEvents`] |
 //! | `reconcile_trading` | [`reconciliation`] | [`reconciliation::Reconciler`] |
 //! | `apply_trading_review` | [`review_decision`] | [`review_decision::TradingReviewer`] |
@@ -34,13 +43,18 @@
 //! Time, says what that much of a difference can do.
 
 pub mod account;
+mod account_lease;
 pub mod balance;
 pub mod bank_account;
 pub mod bank_link;
 pub mod broker;
+pub mod collection;
+pub mod collection_version;
 pub mod drivewealth_events;
 pub mod error;
 pub mod events;
+pub mod holding;
+pub mod instrument;
 pub mod kyc_document;
 pub mod kyc_form;
 pub mod kyc_status;
@@ -51,6 +65,7 @@ pub mod phone_verification;
 pub mod plaid_webhook;
 pub mod portfolio;
 pub mod profile;
+pub mod rebalancing;
 pub mod reconciliation;
 pub mod review;
 pub mod review_decision;

@@ -17,10 +17,19 @@ pub(crate) struct Row {
 }
 
 /// Every route of a service has its row here; a test says which is missing.
-pub(crate) const ROWS: &[Row] = &[Row {
-    route: "PUT /profiles/{profile_id}",
-    body: || json!({ "email": "ada@example.com", "first_name": "Ada", "last_name": "Example" }),
-}];
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        route: "PUT /profiles/{profile_id}",
+        body: || json!({ "email": "ada@example.com", "first_name": "Ada", "last_name": "Example" }),
+    },
+    Row {
+        route: "PUT /trading/collections/{collection_id}",
+        body: || {
+            let weights = json!([{ "symbol": "AAPL", "weight": "1" }]);
+            json!({ "name": "Apples", "uniq_id": "ttf-apples", "weights": weights })
+        },
+    },
+];
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -34,7 +43,9 @@ impl Row {
     pub(crate) fn request(&self) -> Request {
         Request {
             route: self.route,
-            path: path_of(self.route).replace("{profile_id}", "900000001"),
+            path: path_of(self.route)
+                .replace("{profile_id}", "900000001")
+                .replace("{collection_id}", "900001"),
             body: Some((self.body)()),
         }
     }

@@ -25,6 +25,10 @@ pub(crate) async fn path_that_does_not_fit_is_not_found(fixture: Arc<Fixture>) -
                 .position(|segment| segment == format!("{{{name}}}"));
             let position = position.with_context(|| format!("{operation} has no {name}"))?;
             for value in values::of_path(&name, &schema)? {
+                // Whoever puts a profile or a collection gives it its id, and the largest is one too.
+                if operation.method == "PUT" && value == i64::MAX.to_string() {
+                    continue;
+                }
                 let mut segments: Vec<&str> = good.split('/').collect();
                 *segments.get_mut(position).context("the path is shorter")? = &value;
                 let query = operation.good_query();

@@ -17,10 +17,11 @@ use crate::values;
 
 pub(crate) const JSON: &str = "application/json";
 /// Fields that stand in the place of another, which a good body has.
-const INSTEAD: [(&str, &str); 3] = [
+const INSTEAD: [(&str, &str); 4] = [
     ("receiver_amount", "amount"),
     ("up_to", "ids"),
     ("deal_price", "amount"),
+    ("relative_amount_delta_percent", "absolute_amount_delta_cents"),
 ];
 
 /// An operation.
@@ -90,6 +91,8 @@ pub(crate) struct Caller {
     review: i64,
     dealer: Dealer,
     bill: i64,
+    collection: i64,
+    version: i64,
 }
 
 impl Caller {
@@ -120,7 +123,12 @@ impl Caller {
         fixture.cloud.stripe().complete_checkout(&session, VISA)?;
         let method = tester.add_method(&session).await?.expect(201)?.number("id")?;
         let invoice = fixture.invoice(&tester, 800).await?;
+        fixture.list_instruments().await?;
+        let collection = fixture.collection(&[("AAPL", 10_000)]).await?;
+        let version = fixture.ended_order(&tester, collection, "cancelled").await?;
         Ok(Self {
+            collection,
+            version,
             withdrawal: withdrawal.to_owned(),
             dealer,
             bill,
@@ -159,6 +167,13 @@ impl Caller {
             }),
             "send_phone_code" => json!({ "phone_number": self.phone() }),
             "verify_phone_code" => json!({ "phone_number": self.phone(), "code": "123456" }),
+            "reconfigure_ttf_holdings" => json!({
+                "weights": [{ "symbol": "AAPL", "weight": "1" }], "absolute_amount_delta_cents": 1_000,
+                "account_id": self.tester.customer.trading_account_id,
+            }),
+            "put_collection" => json!({
+                "name": "Good", "uniq_id": "ttf-good", "weights": [{ "symbol": "AAPL", "weight": "1" }],
+            }),
             "register_client" => json!({ "external_ref": "good", "currencies": ["USD"] }),
             "open_wallet" => json!({ "currency": "JPY" }),
             "recharge_wallet" | "withdraw_from_wallet" => json!({ "wallet_id": wallet, "amount": 100 }),
@@ -238,6 +253,8 @@ impl Caller {
                 &self.tester.customer.bank_account_id.to_string(),
             )
             .replace("{profile_id}", &self.tester.customer.profile_id.to_string())
+            .replace("{collection_id}", &self.collection.to_string())
+            .replace("{version_id}", &self.version.to_string())
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())

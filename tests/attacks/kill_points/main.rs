@@ -9,6 +9,7 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
+mod collections;
 mod commissions;
 mod dealers;
 mod funded_accounts;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         onboarding::killed_way_to_an_account_makes_one_of_each,
         onboarding::killed_link_makes_one_bank_account,
         onboarding::killed_submission_makes_one_user,
+        collections::killed_order_is_carried_out_once_when_its_message_comes_again,
         commissions::killed_charge_is_made_once_when_its_message_comes_again,
         dealers::killed_account_is_made_once_when_its_message_comes_again,
         dealers::killed_bill_is_made_once_when_its_message_comes_again,

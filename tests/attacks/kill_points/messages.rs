@@ -14,6 +14,7 @@ use local_cloud::sandboxes::drivewealth::status;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::collections::let_leases_end;
 use crate::sweep::{Start, sweep_all};
 use crate::{CENTS, Kind, events_of_success, soon};
 
@@ -124,6 +125,7 @@ pub(crate) async fn killed_change_of_targets_is_made_when_its_message_comes_agai
                 .await?;
             let id = event["id"].as_str().unwrap_or_default();
             soon("the targets follow the cash", async || {
+                let_leases_end(&fixture).await?;
                 let taken = fixture.database.inbox(id).await?;
                 ensure!(taken.is_some(), "the message is not taken");
                 let held = fixture.held_by("portfolio-changes.fifo").await?;

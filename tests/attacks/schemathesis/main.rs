@@ -103,7 +103,7 @@ fn scenarios() -> Vec<Scenario> {
 async fn api_of_the_app_answers_as_described(fixture: Arc<Fixture>) -> Result {
     let tester = fixture.customer().await?;
     let document = of_customer(&fixture, &tester).await?;
-    let claims = json!({ "profile_id": tester.customer.profile_id });
+    let claims = json!({ "profile_id": tester.customer.profile_id, "scope": "internal" });
     let visits = fixture.cloud.stripe().checkout_sessions().len();
     let report = run(&fixture, &document, claims, APP).await?;
     let made = tester.flows().await?.len();
@@ -301,6 +301,21 @@ fn shown(path: &Path) -> String {
 /// The description with the accounts and cursors of a customer in the place of all possible ones.
 async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
     let mut document = described(fixture).await?;
+    fixture.list_instruments().await?;
+    let collections = [
+        fixture.collection(&[("AAPL", 6_000), ("MSFT", 4_000)]).await?,
+        fixture.collection(&[("ENPH", 10_000)]).await?,
+    ];
+    let mut versions = Vec::new();
+    for collection in collections {
+        versions.push(fixture.ended_order(tester, collection, "complete").await?);
+    }
+    narrow(
+        &mut document,
+        "ReconfigureRequest",
+        "account_id",
+        json!([tester.customer.trading_account_id, null]),
+    )?;
     narrow(
         &mut document,
         "MoneyFlowRequest",
@@ -343,10 +358,14 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
             ("bank_account_id", json!([999_999])),
             ("payment_method_id", methods),
             ("invoice_id", invoices),
+            ("collection_id", json!(collections)),
+            ("version_id", json!(versions)),
         ],
     )?;
     for path in [
         "/trading/history/money-flow",
+        "/trading/history/rebalancings",
+        "/trading/collections",
         "/notifications",
         "/billing/invoices",
         "/billing/commissions",

@@ -1,7 +1,8 @@
 //! DriveWealth's events: delivered at least once, in no order.
 //!
 //! Each is recorded once, in the transaction of its effect. Deposits carry their state; an event of a redemption, an
-//! account, a user or a check is a hint, and its state is fetched. Types that nobody handles yet are recorded and counted.
+//! account, an instrument, a user or a check is a hint, and its state is fetched. Types that nobody handles yet are recorded
+//! and counted.
 
 use std::time::Duration;
 
@@ -13,14 +14,16 @@ use platform::deadline::Deadline;
 use platform::error::chain;
 use platform::messaging::inbox::{self, Arrival, Kept};
 use platform::observability::metrics;
-use providers::drivewealth::{Payment, account_of_event, payment_of_event, user_of_event};
+use providers::drivewealth::{
+    Payment, account_of_event, instrument_of_event, payment_of_event, user_of_event,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, PARTY};
 use crate::money_flow::PaymentRecorder;
 use crate::onboarding::Onboarding;
-use crate::{Error, account};
+use crate::{Error, account, instrument};
 
 /// The sender's name in the inbox.
 const SOURCE: &str = "drivewealth";
@@ -108,6 +111,9 @@ impl DriveWealthEvents {
                 self.take_on(event, deadline).await?;
                 inbox::once(&self.database, &arrival, async |_| Ok::<_, Error>(())).await?;
             }
+            "instruments.created" | "instruments.updated" => {
+                self.refresh_instrument(event, &arrival, deadline).await?;
+            }
             _ => self.record_unhandled(&arrival).await?,
         }
         Ok(())
@@ -166,6 +172,24 @@ impl DriveWealthEvents {
     async fn take_on(&self, event: &DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
         let user = user_of_event(&event.payload).map_err(|reason| unreadable(event, &reason))?;
         self.onboarding.advance(&user, deadline).await
+    }
+
+    async fn refresh_instrument(
+        &self,
+        event: &DriveWealthEvent,
+        arrival: &Arrival<'_>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let id = instrument_of_event(&event.payload).map_err(|reason| unreadable(event, &reason))?;
+        let as_of = self.clock.now();
+        let client = self.broker.client().await?;
+        let told = client.instrument(&id, deadline.instant()).await.done(PARTY)?;
+        let known: Vec<_> = instrument::known(told).into_iter().collect();
+        inbox::once(&self.database, arrival, async |connection| {
+            instrument::store::save_all(connection, &known, as_of).await
+        })
+        .await?;
+        Ok(())
     }
 
     async fn record_unhandled(&self, arrival: &Arrival<'_>) -> Result<(), Error> {

@@ -1,22 +1,27 @@
 //! Portfolios as DriveWealth has them, with the targets that we set.
 
 use chrono::{DateTime, Utc};
-use domain::ids::DriveWealthAccountId;
-use domain::trading::portfolio::{Portfolio, Targets};
-use providers::drivewealth::PortfolioResponse;
+use domain::ids::{DriveWealthAccountId, DriveWealthPortfolioId};
+use domain::trading::portfolio::{BrokerPortfolio, Portfolio};
+use providers::drivewealth::{PortfolioResponse, stored_portfolio};
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::Error;
 
-/// Saves the account's portfolio with the targets that were set, unless a newer one is known. An account has one; the
-/// broker may have made it anew under another id.
+/// Decimals of a weight.
+const WEIGHT_PLACES: u32 = 4;
+
+/// Saves the account's portfolio with the cash's target, unless a newer one is known. An account has one; the broker may
+/// have made it anew under another id.
 pub(crate) async fn upsert_newest(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
     response: &PortfolioResponse,
     portfolio: &Portfolio,
-    targets: &Targets,
+    cash_target: Decimal,
     as_of: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -30,8 +35,8 @@ pub(crate) async fn upsert_newest(
          WHERE known.as_of IS NULL OR known.as_of <= EXCLUDED.as_of",
         &response.id as _,
         account as _,
-        targets.cash.as_decimal(),
-        response.portfolio.cash.actual.round_dp(4),
+        cash_target.round_dp(WEIGHT_PLACES),
+        response.portfolio.cash.actual.round_dp(WEIGHT_PLACES),
         portfolio.cash_value().minor(),
         portfolio.equity().minor(),
         as_of,
@@ -40,4 +45,30 @@ pub(crate) async fn upsert_newest(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The account's kept portfolio with its time: newer than `since`, and than the last run that has ended.
+pub(crate) async fn load_kept(
+    connection: &mut PgConnection,
+    account: &DriveWealthAccountId,
+    since: DateTime<Utc>,
+) -> Result<Option<(DriveWealthPortfolioId, BrokerPortfolio, DateTime<Utc>)>, Error> {
+    let row = sqlx::query!(
+        r#"SELECT ref_id AS "ref_id: DriveWealthPortfolioId", raw_data AS "raw_data: Json<Box<RawValue>>",
+                  as_of AS "as_of!"
+           FROM drivewealth_portfolios
+           WHERE drivewealth_account_id = $1 AND as_of > $2
+             AND NOT EXISTS (SELECT FROM drivewealth_autopilot_runs AS run
+                             WHERE run.drivewealth_account_id = $1
+                               AND COALESCE(run.ended_at, run.updated_at) >= drivewealth_portfolios.as_of)"#,
+        account as _,
+        since,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.and_then(|row| {
+        // What can't be read any more is as good as none.
+        let portfolio = stored_portfolio(&row.raw_data.0).ok()?;
+        Some((row.ref_id, portfolio, row.as_of))
+    }))
 }

@@ -1,9 +1,8 @@
 //! The calls that Moneta makes.
 
-use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthPortfolioId, DriveWealthUserId};
-use domain::trading::portfolio::Targets;
+use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthUserId};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::call::{DriveWealth, Request};
@@ -130,32 +129,6 @@ impl<S: SessionStore> DriveWealth<S> {
             .await
             .read(|body| wire::portfolio(&body))
     }
-
-    /// Sets the targets of a portfolio. Setting them twice is the same as once.
-    pub async fn set_targets(
-        &self,
-        id: &DriveWealthPortfolioId,
-        targets: &Targets,
-        deadline: Instant,
-    ) -> Outcome<()> {
-        let path = format!("/managed/portfolios/{}", segment(id.as_str()));
-        let request = Request::change(path, json!({"holdings": holdings(targets)}));
-        self.call(request, deadline).await.read(|_| Ok(()))
-    }
-}
-
-/// Cash without a share is left out, as DriveWealth wants it; a fund without one stays in the portfolio.
-fn holdings(targets: &Targets) -> Vec<Value> {
-    let cash = json!({"type": "CASH_RESERVE", "target": targets.cash.as_decimal().to_string()});
-    let funds = targets
-        .funds
-        .iter()
-        .map(|(id, weight)| json!({"type": "FUND", "id": id, "target": weight.as_decimal().to_string()}));
-    (!targets.cash.is_zero())
-        .then_some(cash)
-        .into_iter()
-        .chain(funds)
-        .collect()
 }
 
 /// An id as a segment of a path: what isn't a letter, digit, `-`, `.` or `_` is escaped.

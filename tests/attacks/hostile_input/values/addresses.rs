@@ -113,8 +113,6 @@ pub(crate) fn of_path(name: &str, schema: &Value) -> Result<Vec<String>> {
         kind => anyhow::bail!("{name} of {kind:?} needs hostile values here"),
     };
     values.extend(more.iter().map(|value| (*value).to_owned()));
-    // Whoever puts a profile gives it its id, and the largest is one too.
-    values.retain(|value| name != "profile_id" || *value != i64::MAX.to_string());
     Ok(values)
 }
 

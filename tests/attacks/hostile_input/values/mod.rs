@@ -1,6 +1,7 @@
 //! Values that nobody should send, by the kind of the field that they are sent for.
 
 mod addresses;
+mod orders;
 mod requisite;
 mod texts;
 
@@ -55,7 +56,7 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
     let kind = kinds(schema).find(|kind| *kind != "null").unwrap_or_default();
     let texts = |texts: &[&str], statuses| quoted(texts, statuses);
     let no_texts = || plain(NO_TEXTS, &[400]);
-    if let Some(values) = requisite::hostile(field) {
+    if let Some(values) = requisite::hostile(field).or_else(|| orders::hostile(kind, field, schema)) {
         return Ok(values);
     }
     Ok(match (kind, field) {
