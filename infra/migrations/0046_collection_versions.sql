@@ -12,6 +12,7 @@ CREATE TABLE drivewealth_autopilot_runs (
     attempts                      INTEGER     NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     polled_at                     TIMESTAMPTZ,
     overdue_at                    TIMESTAMPTZ,
+    ruling                        TEXT        CHECK (ruling IN ('traded', 'not_traded')),
     ended_at                      TIMESTAMPTZ,
     raw_data                      JSONB       NOT NULL DEFAULT '{}',
     created_at                    TIMESTAMPTZ NOT NULL,
@@ -26,7 +27,8 @@ COMMENT ON COLUMN drivewealth_autopilot_runs.targets IS
 COMMENT ON COLUMN drivewealth_autopilot_runs.trading_collection_version_id IS 'The first of its versions.';
 COMMENT ON COLUMN drivewealth_autopilot_runs.status IS 'As DriveWealth wrote it.';
 COMMENT ON COLUMN drivewealth_autopilot_runs.attempts IS 'How often it was begun to be pushed.';
-COMMENT ON COLUMN drivewealth_autopilot_runs.overdue_at IS 'When it was reported to a person, because it has no end.';
+COMMENT ON COLUMN drivewealth_autopilot_runs.overdue_at IS 'When it was left to a person, because it has no end.';
+COMMENT ON COLUMN drivewealth_autopilot_runs.ruling IS 'What a person has found that it came to; the next message ends it so.';
 CREATE UNIQUE INDEX drivewealth_autopilot_runs_under_way ON drivewealth_autopilot_runs (drivewealth_account_id)
     WHERE ended_at IS NULL;
 CREATE INDEX drivewealth_autopilot_runs_ended ON drivewealth_autopilot_runs (drivewealth_account_id, ended_at DESC);

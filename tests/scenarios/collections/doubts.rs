@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use end_to_end::collections::Investor;
 use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::{Effect, Fault, PortfolioDefect};
 use serde_json::{Value, json};
+
+/// The review of a run without an end.
+const OVERDUE: &str = "autopilot-run-overdue";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -19,6 +22,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(order_that_the_broker_refuses_fails_and_leaves_things_as_they_are),
         alone(symbol_that_is_not_traded_any_more_is_dropped),
         alone(run_without_an_end_is_reported_once),
+        alone(overdue_run_ends_as_a_person_rules),
     ]
 }
 
@@ -299,12 +303,99 @@ async fn symbol_that_is_not_traded_any_more_is_dropped(fixture: Arc<Fixture>) ->
 async fn run_without_an_end_is_reported_once(fixture: Arc<Fixture>) -> Result {
     fixture.open_market().await?;
     let investor = fixture.investor().await?;
+    let order = overdue(&fixture, &investor).await?;
+    let sql = "SELECT count(*) FROM drivewealth_autopilot_runs WHERE overdue_at IS NOT NULL AND drivewealth_account_id = \
+               (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
+    ensure_eq!(
+        fixture
+            .database
+            .count(sql, investor.tester.customer.trading_account_id)
+            .await?,
+        1
+    );
+    let subject = subject_of(&fixture, &investor).await?;
+    let review = fixture.review_reaches(OVERDUE, &subject, "open").await?;
+    ensure_eq!(review["seen"], json!(1));
+    fixture
+        .cloud
+        .drivewealth()
+        .run_pace(Some(Duration::from_millis(20)));
+    settled(&fixture, &investor.tester, order, "complete").await?;
+    let review = fixture.review_reaches(OVERDUE, &subject, "applied").await?;
+    ensure!(
+        review["decided_by"].is_null(),
+        "it was settled by itself: {review}"
+    );
+    Ok(())
+}
+
+/// What the review of the investor's run is about.
+async fn subject_of(fixture: &Fixture, investor: &Investor) -> Result<String> {
+    let sql = "SELECT max(run.id) FROM drivewealth_autopilot_runs AS run JOIN drivewealth_accounts AS account \
+               ON account.ref_id = run.drivewealth_account_id WHERE trading_account_id = $1";
+    let run = fixture
+        .database
+        .count(sql, investor.tester.customer.trading_account_id)
+        .await?;
+    Ok(format!("autopilot-run-{run}"))
+}
+
+/// An operator has found out at the broker what became of a run of which we hear no end.
+async fn overdue_run_ends_as_a_person_rules(fixture: Arc<Fixture>) -> Result {
+    fixture.open_market().await?;
+    for (action, status, code, traded) in [
+        ("end-as-traded", "complete", Value::Null, json!(100_000)),
+        ("end-as-failed", "failed", json!("run-failed"), Value::Null),
+    ] {
+        let investor = fixture.investor().await?;
+        let order = overdue(&fixture, &investor).await?;
+        if !traded.is_null() {
+            until_traded(&fixture, &investor)?;
+        }
+        let subject = subject_of(&fixture, &investor).await?;
+        let review = fixture.review_reaches(OVERDUE, &subject, "open").await?;
+        fixture
+            .decide("ada", &review, action, json!({}))
+            .await?
+            .expect(202)?;
+        fixture.review_reaches(OVERDUE, &subject, "applied").await?;
+        let ended = settled(&fixture, &investor.tester, order, status).await?;
+        ensure_eq!(ended["failure_code"], code, "{action}: {ended}");
+        ensure_eq!(ended["actual_amount_cents"], traded, "{action}: {ended}");
+        // The account is worked on again.
+        fixture
+            .cloud
+            .drivewealth()
+            .run_pace(Some(Duration::from_millis(20)));
+        let next = investor.tester.order_amount(investor.second, 50_000).await?;
+        settled(&fixture, &investor.tester, next, "complete").await?;
+    }
+    Ok(())
+}
+
+/// Lets the investor's run trade, and no further.
+fn until_traded(fixture: &Fixture, investor: &Investor) -> Result {
+    let drivewealth = fixture.cloud.drivewealth();
+    let account = &investor.tester.customer.drivewealth_account_id;
+    let run = drivewealth
+        .runs_of(account)
+        .into_iter()
+        .next()
+        .context("no run")?;
+    while drivewealth.trades_of(account).is_empty() {
+        drivewealth.step_run(&run.id)?;
+    }
+    Ok(())
+}
+
+/// An order whose run stands still, and has no end for a day.
+async fn overdue(fixture: &Fixture, investor: &Investor) -> Result<i64> {
     fixture.cloud.drivewealth().run_pace(None);
     let order = investor.tester.order_amount(investor.first, 100_000).await?;
-    settled(&fixture, &investor.tester, order, "executing").await?;
+    settled(fixture, &investor.tester, order, "executing").await?;
     eventually("the run is open", async || {
         fixture.work_on(&investor.tester).await?;
-        ensure_eq!(runs(&fixture, &investor), 1);
+        ensure_eq!(runs(fixture, investor), 1);
         Ok(())
     })
     .await?;
@@ -317,26 +408,5 @@ async fn run_without_an_end_is_reported_once(fixture: Arc<Fixture>) -> Result {
     for _ in 0..2 {
         ensure_eq!(fixture.work_on(&investor.tester).await?, Vec::<usize>::new());
     }
-    let sql = "SELECT count(*) FROM drivewealth_autopilot_runs WHERE overdue_at IS NOT NULL AND drivewealth_account_id = \
-               (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
-    ensure_eq!(
-        fixture
-            .database
-            .count(sql, investor.tester.customer.trading_account_id)
-            .await?,
-        1
-    );
-    let logs = fixture.cloud.logs("apply_collection_version");
-    ensure_eq!(
-        logs.iter()
-            .filter(|line| line.contains("a run has no end"))
-            .count(),
-        1
-    );
-    fixture
-        .cloud
-        .drivewealth()
-        .run_pace(Some(Duration::from_millis(20)));
-    settled(&fixture, &investor.tester, order, "complete").await?;
-    Ok(())
+    Ok(order)
 }

@@ -12,6 +12,7 @@ mod ending;
 mod order;
 mod plan;
 mod push;
+mod ruling;
 mod store;
 mod targets;
 
@@ -27,6 +28,7 @@ use domain::trading::collection::version::{CollectionVersionEvent, CollectionVer
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
+use platform::error::PlatformError;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::{metrics, telemetry};
 use providers::drivewealth::Run;
@@ -36,6 +38,7 @@ use self::ending::{ACCOUNT_ERROR, ACCOUNT_NOT_OPEN, BUYING_SUSPENDED, End, REFUS
 use self::order::PendingOrder;
 use self::plan::{Planned, plan_orders};
 use self::push::{Pushed, Pusher};
+pub(crate) use self::ruling::{Ruling, rule};
 use self::store::runs::{self, NewRun, RunRow};
 use self::store::versions::{self, Executing};
 use crate::Error;
@@ -46,6 +49,7 @@ use crate::collection_version::store::{insert_contents, lock_account};
 use crate::events::{self, AccountDue, CollectionVersionEnded};
 use crate::portfolio::reading::{PortfolioReader, Reading};
 use crate::portfolio::targets::CashTargets;
+use crate::review::{self, OverdueRun};
 
 /// A run that has no end by then is for a person.
 const OVERDUE_AFTER: TimeDelta = TimeDelta::hours(24);
@@ -96,6 +100,7 @@ impl AccountWork {
             .with(async |connection| runs::under_way(connection, account).await)
             .await?;
         let run = match under_way {
+            Some(run) if run.ruling.is_some() => return self.end_by_ruling(lease, due, &run, deadline).await,
             Some(run) if run.ref_id.is_some() => return self.look_after(lease, due, &run, deadline).await,
             Some(run) => run,
             None => {
@@ -263,7 +268,7 @@ impl AccountWork {
                 };
                 self.end(lease, due, run, RunState::Failed, "", end).await
             }
-            Pushed::TooOld => self.report_overdue(run).await,
+            Pushed::TooOld => self.report_overdue(due, run, "").await,
         }
     }
 
@@ -280,9 +285,44 @@ impl AccountWork {
         let told = client.run(ref_id, deadline.instant()).await.done(PARTY)?;
         let state = RunState::of(&told.status);
         if !state.has_ended() {
-            return self.note(run, state, &told).await;
+            return self.note(due, run, state, &told).await;
         }
+        self.conclude(
+            lease,
+            due,
+            run,
+            (state, &told.status, told.accounts_with_errors),
+            deadline,
+        )
+        .await
+    }
+
+    /// Ends a run as a person has ruled.
+    async fn end_by_ruling(
+        &self,
+        lease: &Lease,
+        due: &AccountDue,
+        run: &RunRow,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let ruling = run.ruling.as_deref().and_then(Ruling::of);
+        let ruling = ruling.ok_or(PlatformError::Stored("drivewealth_autopilot_runs.ruling"))?;
+        let status = format!("ruled {}", ruling.name());
+        self.conclude(lease, due, run, (ruling.end(), &status, 0), deadline)
+            .await
+    }
+
+    /// Ends a run with what it has traded.
+    async fn conclude(
+        &self,
+        lease: &Lease,
+        due: &AccountDue,
+        run: &RunRow,
+        (state, status, accounts_with_errors): (RunState, &str, u64),
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let account = lease.account();
+        let client = self.broker.client().await?;
         let versions = self
             .database
             .with(async |connection| versions::executing(connection, run.id).await)
@@ -295,15 +335,14 @@ impl AccountWork {
                     .trades(account, period, deadline.instant())
                     .await
                     .done(PARTY)?;
-                if told.accounts_with_errors > 0 {
+                if accounts_with_errors > 0 {
                     // Its end says that an account has an error, so the account itself is looked at.
                     self.reader.read(account, deadline).await?;
                 }
-                if told.accounts_with_errors > 0 && trades.is_empty() {
-                    let reason = told.status.clone();
+                if accounts_with_errors > 0 && trades.is_empty() {
                     End::Failed {
                         code: ACCOUNT_ERROR,
-                        reason,
+                        reason: status.to_owned(),
                     }
                 } else {
                     End::of_trades(&run.targets, &versions, &trades)?
@@ -311,11 +350,11 @@ impl AccountWork {
             }
             _ => End::Failed {
                 code: RUN_FAILED,
-                reason: told.status.clone(),
+                reason: status.to_owned(),
             },
         };
         self.refresh_cash(lease, deadline).await?;
-        self.end(lease, due, run, state, &told.status, end).await
+        self.end(lease, due, run, state, status, end).await
     }
 
     /// The app shows the cash that the run has left.
@@ -331,7 +370,7 @@ impl AccountWork {
     }
 
     /// Notes where a run is that goes on.
-    async fn note(&self, run: &RunRow, state: RunState, told: &Run) -> Result<(), Error> {
+    async fn note(&self, due: &AccountDue, run: &RunRow, state: RunState, told: &Run) -> Result<(), Error> {
         if state == RunState::Unrecognised {
             tracing::error!(run_id = %run.id, status = told.status, "the broker tells a state of a run that nobody knows");
             metrics::count("UnknownRunStates", 1);
@@ -341,17 +380,30 @@ impl AccountWork {
             .with(async |connection| runs::note(connection, run.id, &told.status, now).await)
             .await?;
         if now - run.created_at >= OVERDUE_AFTER {
-            return self.report_overdue(run).await;
+            return self.report_overdue(due, run, &told.status).await;
         }
         Ok(())
     }
 
-    /// Reports a run that has no end, once: nothing is guessed, and a person has to look.
-    async fn report_overdue(&self, run: &RunRow) -> Result<(), Error> {
+    /// Leaves a run that has no end to a person, once: nothing is guessed.
+    async fn report_overdue(&self, due: &AccountDue, run: &RunRow, status: &str) -> Result<(), Error> {
         let now = self.clock.now();
+        let overdue = OverdueRun {
+            id: run.id,
+            profile: due.profile_id,
+            created_at: run.created_at,
+            ref_id: run.ref_id.as_ref(),
+            status,
+        };
         let is_new = self
             .database
-            .with(async |connection| runs::set_overdue(connection, run.id, now).await)
+            .transaction(async |connection| {
+                let is_new = runs::set_overdue(connection, run.id, now).await?;
+                if is_new {
+                    review::overdue_run(connection, &overdue, now).await?;
+                }
+                Ok::<_, Error>(is_new)
+            })
             .await?;
         if is_new {
             tracing::error!(run_id = %run.id, "a run has no end");
@@ -377,6 +429,7 @@ impl AccountWork {
                 if !runs::end(connection, run.id, state, status, now).await? {
                     return Ok(());
                 }
+                review::settle_overdue_run(connection, run.id, status, now).await?;
                 let executing = versions::executing(connection, run.id).await?;
                 let ended: Vec<_> = executing
                     .iter()

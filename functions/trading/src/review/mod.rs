@@ -2,7 +2,9 @@
 //! [`review_decision`](crate::review_decision).
 
 use chrono::{DateTime, Utc};
-use domain::ids::{DriveWealthPaymentId, DriveWealthUserId, MoneyFlowId, ProfileId};
+use domain::ids::{
+    AutopilotRunId, DriveWealthPaymentId, DriveWealthRunId, DriveWealthUserId, MoneyFlowId, ProfileId,
+};
 use domain::money::Money;
 use domain::trading::money_flow::Direction;
 use platform::review::{self, Action, Evidence, NewReview, Parameter, Subject};
@@ -22,6 +24,8 @@ pub(crate) const DEPOSITS_SUSPENDED: &str = "deposits-suspended";
 pub(crate) const KYC_SUBMISSION_IN_DOUBT: &str = "kyc-submission-in-doubt";
 /// The broker has two users of one profile.
 pub(crate) const SECOND_BROKER_USER: &str = "second-broker-user";
+/// An autopilot run has no end.
+pub(crate) const AUTOPILOT_RUN_OVERDUE: &str = "autopilot-run-overdue";
 
 /// The flow is a payment of the broker's.
 pub(crate) const LINK_PAYMENT: &str = "link-payment";
@@ -31,6 +35,10 @@ pub(crate) const RECORD_NOT_MADE: &str = "record-not-made";
 pub(crate) const KEEP_STATUS: &str = "keep-status";
 /// The profile may deposit again.
 pub(crate) const RESUME_DEPOSITS: &str = "resume-deposits";
+/// The run is over, and has traded.
+pub(crate) const END_AS_TRADED: &str = "end-as-traded";
+/// The run is over, and has traded nothing.
+pub(crate) const END_AS_FAILED: &str = "end-as-failed";
 /// The broker has no user of the person: the form is submitted anew.
 pub(crate) const SUBMIT_ANEW: &str = "submit-anew";
 /// The broker has the person's user.
@@ -82,6 +90,17 @@ const SECOND_USER_ACTIONS: &[Action] = &[Action::new(
     KEEP_USER,
     "DriveWealth has closed the other user: ours stays, and nothing changes here.",
 )];
+
+const RUN_ACTIONS: &[Action] = &[
+    Action::new(
+        END_AS_TRADED,
+        "DriveWealth confirms that the run is over: its orders are complete with what the account has traded since it began.",
+    ),
+    Action::new(
+        END_AS_FAILED,
+        "DriveWealth confirms that the run is over or was never made, and traded nothing: its orders have failed.",
+    ),
+];
 
 /// What a review says of a flow.
 #[derive(Debug)]
@@ -196,4 +215,59 @@ pub(crate) async fn second_broker_user(
         actions: SECOND_USER_ACTIONS,
     };
     Ok(review::open(connection, review, now).await?)
+}
+
+/// What a review says of a run.
+#[derive(Debug)]
+pub(crate) struct OverdueRun<'a> {
+    pub(crate) id: AutopilotRunId,
+    pub(crate) profile: ProfileId,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) ref_id: Option<&'a DriveWealthRunId>,
+    pub(crate) status: &'a str,
+}
+
+fn run_subject(run: AutopilotRunId) -> String {
+    format!("autopilot-run-{run}")
+}
+
+/// A run has no end.
+pub(crate) async fn overdue_run(
+    connection: &mut PgConnection,
+    run: &OverdueRun<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let review = NewReview {
+        area: AREA,
+        kind: AUTOPILOT_RUN_OVERDUE,
+        subject: run_subject(run.id),
+        about: Subject::profile(run.profile),
+        summary: "An autopilot run has no end; the orders of its account wait for it".to_owned(),
+        evidence: Evidence {
+            ours: json!({ "created_at": run.created_at }),
+            theirs: json!({ "run_id": run.ref_id, "status": run.status }),
+        },
+        actions: RUN_ACTIONS,
+    };
+    Ok(review::open(connection, review, now).await?)
+}
+
+/// The run has ended by itself.
+pub(crate) async fn settle_overdue_run(
+    connection: &mut PgConnection,
+    run: AutopilotRunId,
+    status: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let reason = format!("the run has ended: {status}");
+    review::settle(
+        connection,
+        AREA,
+        AUTOPILOT_RUN_OVERDUE,
+        &run_subject(run),
+        &reason,
+        now,
+    )
+    .await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `apply_trading_review`: what an operator has decided, through the same transitions as everything else.
 
-use domain::ids::{DriveWealthPaymentId, DriveWealthUserId, MoneyFlowId, ProfileId};
+use domain::ids::{AutopilotRunId, DriveWealthPaymentId, DriveWealthUserId, MoneyFlowId, ProfileId};
 use platform::clock::ClockHandle;
 use platform::review::{Decision, Reviewer, Verdict};
 use sqlx::PgConnection;
@@ -8,13 +8,13 @@ use sqlx::PgConnection;
 use crate::events::{self, DepositsResumed};
 use crate::money_flow::{Ruled, Ruling, rule};
 use crate::review::{
-    DEPOSITS_SUSPENDED, KEEP_STATUS, KEEP_USER, KYC_SUBMISSION_IN_DOUBT, LINK_PAYMENT, LINK_USER,
-    MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE, RESUME_DEPOSITS, SECOND_BROKER_USER, SUBMIT_ANEW,
-    USER_ID,
+    AUTOPILOT_RUN_OVERDUE, DEPOSITS_SUSPENDED, END_AS_FAILED, END_AS_TRADED, KEEP_STATUS, KEEP_USER,
+    KYC_SUBMISSION_IN_DOUBT, LINK_PAYMENT, LINK_USER, MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE,
+    RESUME_DEPOSITS, SECOND_BROKER_USER, SUBMIT_ANEW, USER_ID,
 };
-use crate::{Error, account, kyc_submission};
+use crate::{Error, account, kyc_submission, rebalancing};
 
-/// Applies decisions about money flows, suspensions and submissions of the identity check.
+/// Applies decisions about money flows, suspensions, submissions of the identity check and autopilot runs.
 #[derive(Debug)]
 pub struct TradingReviewer {
     clock: ClockHandle,
@@ -49,6 +49,14 @@ impl Reviewer for TradingReviewer {
             },
             (KYC_SUBMISSION_IN_DOUBT, SUBMIT_ANEW) => {
                 self.rule_submission(connection, decision, &kyc_submission::Ruling::NotMade)
+                    .await
+            }
+            (AUTOPILOT_RUN_OVERDUE, END_AS_TRADED) => {
+                self.rule_run(connection, decision, rebalancing::Ruling::Traded)
+                    .await
+            }
+            (AUTOPILOT_RUN_OVERDUE, END_AS_FAILED) => {
+                self.rule_run(connection, decision, rebalancing::Ruling::NotTraded)
                     .await
             }
             (SECOND_BROKER_USER, KEEP_USER) => Ok(Verdict::Applied),
@@ -98,6 +106,22 @@ impl TradingReviewer {
             kyc_submission::Ruled::UserOfAnother => {
                 Verdict::CantBeApplied("this user at DriveWealth is another profile's".to_owned())
             }
+        })
+    }
+
+    async fn rule_run(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+        ruling: rebalancing::Ruling,
+    ) -> Result<Verdict, Error> {
+        let Some(run) = decision.subject_id::<AutopilotRunId>("autopilot-run") else {
+            return Ok(Verdict::unknown_subject(decision));
+        };
+        let waits = rebalancing::rule(connection, run, ruling, self.clock.now()).await?;
+        Ok(match waits {
+            true => Verdict::Applied,
+            false => Verdict::Superseded("the run has ended".to_owned()),
         })
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct RunRow {
     /// The broker's id, once it has made the run.
     pub(crate) ref_id: Option<DriveWealthRunId>,
     pub(crate) targets: KeptTargets,
+    /// What a person has found that it came to.
+    pub(crate) ruling: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -53,6 +55,7 @@ pub(crate) async fn insert(
         id,
         ref_id: None,
         targets: run.targets.clone(),
+        ruling: None,
         created_at: now,
     })
 }
@@ -64,7 +67,7 @@ pub(crate) async fn under_way(
 ) -> Result<Option<RunRow>, Error> {
     let row = sqlx::query!(
         r#"SELECT id AS "id: AutopilotRunId", ref_id AS "ref_id: DriveWealthRunId",
-                  targets AS "targets: Json<KeptTargets>", created_at
+                  targets AS "targets: Json<KeptTargets>", ruling, created_at
            FROM drivewealth_autopilot_runs WHERE drivewealth_account_id = $1 AND ended_at IS NULL"#,
         account as _,
     )
@@ -74,6 +77,7 @@ pub(crate) async fn under_way(
         id: row.id,
         ref_id: row.ref_id,
         targets: row.targets.0,
+        ruling: row.ruling,
         created_at: row.created_at,
     }))
 }
@@ -147,6 +151,31 @@ pub(crate) async fn set_overdue(
     .execute(connection)
     .await?;
     Ok(set.rows_affected() == 1)
+}
+
+/// Notes what a person has found that an overdue run came to; gives its account, or `None` when it isn't overdue any more.
+pub(crate) async fn set_ruling(
+    connection: &mut PgConnection,
+    run: AutopilotRunId,
+    ruling: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<AccountDue>, Error> {
+    let due = sqlx::query_as!(
+        AccountDue,
+        r#"UPDATE drivewealth_autopilot_runs AS run SET ruling = $2, updated_at = $3
+           FROM drivewealth_accounts AS account
+           JOIN trading_accounts ON trading_accounts.id = account.trading_account_id
+           WHERE run.id = $1 AND run.ended_at IS NULL AND run.overdue_at IS NOT NULL
+             AND account.ref_id = run.drivewealth_account_id
+           RETURNING run.drivewealth_account_id AS "drivewealth_account_id: _",
+                     trading_accounts.id AS "trading_account_id: _", trading_accounts.profile_id AS "profile_id: _""#,
+        run as _,
+        ruling,
+        now,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(due)
 }
 
 /// Ends the run; says whether it hadn't ended before.
