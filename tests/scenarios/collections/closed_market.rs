@@ -15,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(orders_wait_for_the_next_trading_day_and_are_carried_out_together),
         alone(order_is_cancelled_once_and_never_carried_out),
+        alone(profile_counts_what_orders_under_way_will_take),
     ]
 }
 
@@ -189,5 +190,37 @@ async fn order_is_cancelled_once_and_never_carried_out(fixture: Arc<Fixture>) ->
         .get("/trading/history/rebalancings?status=open")
         .await?
         .expect(400)?;
+    Ok(())
+}
+
+/// What waits takes its part of the buying power, in the order in which it was asked for.
+async fn profile_counts_what_orders_under_way_will_take(fixture: Arc<Fixture>) -> Result {
+    close_market(&fixture).await?;
+    let investor = fixture.investor().await?;
+    let tester = &investor.tester;
+    let reported =
+        "UPDATE trading_accounts SET cash_balance_cents = 400000, balances_as_of = now() WHERE id = $1";
+    let account = tester.customer.trading_account_id;
+    fixture.database.change(reported, account).await?;
+    let seen = async || -> Result<(Value, Value)> {
+        let profile = tester.profile().await?;
+        Ok((
+            profile["pending_orders"].clone(),
+            profile["buying_power_cents"].clone(),
+        ))
+    };
+    ensure_eq!(seen().await?, (json!(0), json!(400_000)));
+    let first = tester.order_amount(investor.first, 100_000).await?;
+    ensure_eq!(seen().await?, (json!(1), json!(300_000)));
+    let half = json!({ "relative_amount_delta_percent": 50 });
+    tester.reconfigure(investor.second, &half).await?.expect(202)?;
+    tester.order_amount(investor.first, -50_000).await?;
+    ensure_eq!(
+        seen().await?,
+        (json!(3), json!(150_000)),
+        "a sale frees nothing yet"
+    );
+    tester.cancel_order(investor.first, first).await?.expect(200)?;
+    ensure_eq!(seen().await?, (json!(2), json!(200_000)));
     Ok(())
 }

@@ -228,6 +228,14 @@ pub(crate) struct ProfileRow {
     pub(crate) pending_withdrawals_cents: i64,
     pub(crate) deposits_suspended_reason: Option<String>,
     pub(crate) buying_suspended_since: Option<DateTime<Utc>>,
+    /// What is owed in commissions.
+    pub(crate) owed_cents: i64,
+    /// Orders of collections that haven't ended.
+    pub(crate) pending_orders: i64,
+    /// Those of them that put money in, by id: cents, or none for those that take a percentage.
+    pub(crate) pending_buys_cents: Vec<Option<i64>>,
+    /// The percentages of the same.
+    pub(crate) pending_buys_percent: Vec<Option<i64>>,
 }
 
 /// All that `get_trading_profile` shows, in one statement.
@@ -254,6 +262,19 @@ pub(crate) async fn load_profile(
                   buying_suspensions.suspended_at AS "buying_suspended_since?",
                   (SELECT kyc_statuses.status FROM kyc_statuses WHERE kyc_statuses.profile_id = profiles.id
                    ORDER BY kyc_statuses.as_of DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
+                  (SELECT COALESCE(SUM(amount_cents), 0)::BIGINT FROM open_invoices
+                   WHERE open_invoices.profile_id = profiles.id AND currency = 'USD') AS "owed_cents!",
+                  (SELECT count(*) FROM trading_collection_versions
+                   WHERE trading_account_id = trading_accounts.id AND status IN ('pending', 'executing'))
+                      AS "pending_orders!",
+                  ARRAY (SELECT COALESCE(planned_amount_cents, target_amount_cents) FROM trading_collection_versions
+                         WHERE trading_account_id = trading_accounts.id AND status IN ('pending', 'executing')
+                           AND COALESCE(planned_amount_cents, target_amount_cents, target_percent) > 0 ORDER BY id)
+                      AS "pending_buys_cents!: Vec<Option<i64>>",
+                  ARRAY (SELECT target_percent FROM trading_collection_versions
+                         WHERE trading_account_id = trading_accounts.id AND status IN ('pending', 'executing')
+                           AND COALESCE(planned_amount_cents, target_amount_cents, target_percent) > 0 ORDER BY id)
+                      AS "pending_buys_percent!: Vec<Option<i64>>",
                   COALESCE(open_flow.deposits, 0)::BIGINT AS "pending_deposits_cents!",
                   COALESCE(open_flow.withdrawals, 0)::BIGINT AS "pending_withdrawals_cents!"
            FROM profiles

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::ids::TradingAccountId;
 use domain::money::Money;
+use domain::trading::collection::order::{Delta, Percent, investable};
+use platform::error::PlatformError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,7 +35,11 @@ pub struct TradingProfileView {
     pub pending_cash_cents: i64,
     /// Withdrawals on their way.
     pub pending_withdrawals_cents: i64,
-    /// What can be invested: cash and deposits on their way, less withdrawals on their way; never below zero.
+    /// Orders of collections that haven't ended.
+    #[schema(minimum = 0)]
+    pub pending_orders: i64,
+    /// What an order may put in: cash, less withdrawals on their way, what is owed in commissions, and what orders that
+    /// haven't ended will take; never below zero. A deposit counts once it has arrived.
     pub buying_power_cents: Option<i64>,
     /// What can be withdrawn: cash available for it, less withdrawals on their way; never below zero.
     pub withdrawable_cash_cents: Option<i64>,
@@ -53,13 +59,12 @@ impl TryFrom<ProfileRow> for TradingProfileView {
 
     fn try_from(row: ProfileRow) -> Result<Self, Error> {
         let amount = |cents| Money::new(cents, row.currency);
-        let pending_deposits = amount(row.pending_deposits_cents);
         let pending_withdrawals = amount(row.pending_withdrawals_cents);
-        let buying_power = row.cash_cents.map(|cash| {
-            amount(cash)
-                .checked_add(pending_deposits)?
-                .checked_sub(pending_withdrawals)
-        });
+        let promised = pending_withdrawals.checked_add(amount(row.owed_cents))?;
+        let pending_buys = pending_buys(&row)?;
+        let buying_power = row
+            .cash_cents
+            .map(|cash| investable(amount(cash), promised, &pending_buys));
         let withdrawable = row
             .cash_available_for_withdrawal_cents
             .map(|cash| amount(cash).checked_sub(pending_withdrawals));
@@ -74,6 +79,7 @@ impl TryFrom<ProfileRow> for TradingProfileView {
             cash_cents: row.cash_cents,
             pending_cash_cents: row.pending_deposits_cents,
             pending_withdrawals_cents: row.pending_withdrawals_cents,
+            pending_orders: row.pending_orders,
             buying_power_cents: buying_power.transpose()?.map(cents_from_zero),
             withdrawable_cash_cents: withdrawable.transpose()?.map(cents_from_zero),
             balances_as_of: row.balances_as_of,
@@ -82,6 +88,22 @@ impl TryFrom<ProfileRow> for TradingProfileView {
             buying_suspended_since: row.buying_suspended_since,
         })
     }
+}
+
+/// What orders that haven't ended will put in, by id.
+fn pending_buys(row: &ProfileRow) -> Result<Vec<Delta>, Error> {
+    let buys = row.pending_buys_cents.iter().zip(&row.pending_buys_percent);
+    buys.map(|(cents, percent)| match (cents, percent) {
+        (Some(cents), _) => Ok(Delta::Amount(Money::new(*cents, row.currency))),
+        (None, percent) => {
+            let percent = Percent::try_from(percent.unwrap_or_default());
+            let stored = "trading_collection_versions.target_percent";
+            Ok(Delta::Relative(
+                percent.map_err(|_| PlatformError::Stored(stored))?,
+            ))
+        }
+    })
+    .collect()
 }
 
 /// The amount in cents; zero where it is below.
@@ -111,13 +133,18 @@ mod tests {
             pending_withdrawals_cents: 1_500,
             deposits_suspended_reason: None,
             buying_suspended_since: None,
+            owed_cents: 500,
+            pending_orders: 3,
+            pending_buys_cents: vec![Some(2_000), None],
+            pending_buys_percent: vec![None, Some(50)],
         }
     }
 
     #[test]
-    fn buying_power_counts_what_is_on_its_way() {
+    fn buying_power_is_what_nothing_else_takes() {
         let view = TradingProfileView::try_from(row()).unwrap();
-        assert_eq!(view.buying_power_cents, Some(11_000));
+        // 100.00 - 15.00 - 5.00 - 20.00, of which an order takes the half.
+        assert_eq!(view.buying_power_cents, Some(3_000));
         assert_eq!(view.withdrawable_cash_cents, Some(2_500));
     }
 

@@ -174,8 +174,7 @@ impl Available {
                 })
             };
         }
-        let unpromised = at_least_zero(self.cash.checked_sub(self.promised)?);
-        let available = after(unpromised, &self.pending_buys)?;
+        let available = investable(self.cash, self.promised, &self.pending_buys)?;
         let asked = delta.asked_of(available)?;
         if !available.is_positive() || asked.minor() > available.minor() {
             return Err(RefusedOrder::NotEnoughCash { available });
@@ -205,6 +204,16 @@ impl Available {
         }
         Ok(())
     }
+}
+
+/// What of the cash an order may put in: what is promised elsewhere, and what earlier orders will take, is left out. Never
+/// below zero.
+///
+/// # Errors
+/// When figures are out of range.
+pub fn investable(cash: Money, promised: Money, pending_buys: &[Delta]) -> Result<Money, MoneyError> {
+    let unpromised = at_least_zero(cash.checked_sub(promised)?);
+    after(unpromised, pending_buys)
 }
 
 /// What is left of an amount after orders that each take a sum or a part of the rest.
