@@ -23,7 +23,7 @@ customer: prerequisites ## Brings somebody in through the API of the local cloud
 	@$(BUILD)
 	@$(BINARIES)/customer $(NAME)
 
-demo: prerequisites ## Customers, deposits, payments, commissions, notifications and dealers, shown step by step and checked
+demo: prerequisites ## Customers, deposits, payments, commissions, notifications, dealers and portfolios, shown step by step and checked
 	@$(BUILD)
 	@$(BINARIES)/demo
 

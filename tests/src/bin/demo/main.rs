@@ -7,6 +7,7 @@
 )]
 
 mod checks;
+mod collections;
 mod commissions;
 mod dealers;
 mod declines;
@@ -78,5 +79,6 @@ async fn play(fixture: &Fixture) -> Result<bool> {
     notifications::play(fixture, &mut checks).await?;
     funded_accounts::play(fixture, &mut checks).await?;
     dealers::play(fixture, &mut checks).await?;
+    collections::play(fixture, &mut checks).await?;
     Ok(checks.conclude(&in_words(begun.elapsed())))
 }
