@@ -57,12 +57,13 @@ sam-invoke: prerequisites ## One function once in Lambda's container with events
 operation: prerequisites ## Files and entries of a new operation: AREA=trading NAME=list_holdings KIND=http-read
 	@infra/tools/new-operation.py $(AREA) $(NAME) $(KIND) $(and $(CONCEPT),--concept $(CONCEPT)) $(and $(ROUTE),--route "$(ROUTE)")
 
-lint: prerequisites ## Formatting, spelling, documents, dependencies, clippy, shell scripts, the template
+lint: prerequisites ## Formatting, spelling, documents, dependencies, clippy, shell scripts, the template, the resolver
 	@cargo fmt --all --check
 	@infra/tools/check-spelling.sh
 	@infra/tools/check-docs.py
 	@infra/tools/check-scripts.sh
 	@infra/tools/check-template.sh
+	@infra/tools/check-resolver.sh
 	@infra/tools/check-dependencies.sh policy
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 

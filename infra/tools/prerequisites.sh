@@ -12,6 +12,7 @@ main() {
   has curl || packages+=(curl)
   has jq || packages+=(jq)
   has git || packages+=(git)
+  has npm || packages+=(nodejs npm)
   [ ${#packages[@]} -eq 0 ] || install "${packages[@]}"
   curl --help all 2>/dev/null | grep -q -- --json || explain_curl
 }
