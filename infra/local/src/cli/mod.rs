@@ -3,6 +3,7 @@
 mod build;
 mod client;
 mod clock;
+mod graphql;
 mod inspect;
 mod invoke;
 mod openapi;
@@ -143,6 +144,12 @@ enum Command {
         #[arg(long)]
         no_build: bool,
     },
+    /// Write the app's API in GraphQL from infra/openapi.yaml: schema.graphql, the resolver's table, the template's lists.
+    Graphql {
+        /// Write nothing; fail when a file isn't up to date.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[derive(Args)]
@@ -272,6 +279,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<bool> {
         Command::Logs(arguments) => inspect::logs(&client()?, &arguments).await,
         Command::Trace { correlation_id, json } => inspect::trace(&client()?, &correlation_id, json).await,
         Command::Openapi { check, no_build } => openapi::run(&root, check, no_build).await,
+        Command::Graphql { check } => graphql::run(&root, check),
     }
 }
 
