@@ -8,6 +8,7 @@ pub mod cli;
 mod clock;
 mod cloud;
 mod gateway;
+mod graphql;
 mod guard;
 pub mod keys;
 mod options;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::{ClockMove, LocalClock},
+    graphql::Graphql,
     keys::{LocalIssuer, TokenOptions},
     options::Options,
     progress::Console,
@@ -30,6 +31,8 @@ pub(crate) struct Running {
     pub(crate) clock: LocalClock,
     pub(crate) template: Template,
     pub(crate) issuer: LocalIssuer,
+    /// The app's API, where the template has one.
+    pub(crate) graphql: Option<Graphql>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) queues: Queues,
     pub(crate) logs: Arc<Logs>,

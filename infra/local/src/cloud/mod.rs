@@ -21,6 +21,7 @@ use crate::{
     backends::{prerequisites, region},
     clock::{ClockMove, LocalClock, OFFSET_VARIABLE},
     gateway::Gateway,
+    graphql::Graphql,
     keys::{LocalIssuer, TokenOptions},
     options::Options,
     ports::Listeners,
@@ -68,6 +69,7 @@ impl LocalCloud {
         let issuer = LocalIssuer::load_or_create(&options.state, &url, clock.clone())?;
         let mut locals = locals(&options, &issuer)?;
         let template = Template::load(&options.template, &locals)?;
+        let graphql = template.app_api.as_ref().map(Graphql::load).transpose()?;
         progress.ready(
             begun,
             "template",
@@ -134,6 +136,7 @@ impl LocalCloud {
             clock,
             template,
             issuer,
+            graphql,
             runtime,
             queues,
             logs,

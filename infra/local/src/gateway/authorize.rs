@@ -51,7 +51,7 @@ pub(super) fn check(
 }
 
 /// The token with or without "Bearer" before it, both of which API Gateway takes.
-fn bearer(header: &str) -> &str {
+pub(super) fn bearer(header: &str) -> &str {
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => header,

@@ -1,10 +1,11 @@
 //! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own: those under `/local`, Lambda's
-//! for invocations, the documentation, and the issuer's keys.
+//! for invocations, the documentation, and the issuer's keys. Beside it, the app's API in GraphQL.
 
 mod authorize;
 mod discovery;
 mod docs;
 mod event;
+mod graphql;
 mod invoke;
 mod local;
 mod response;
@@ -62,8 +63,10 @@ impl Gateway {
             .merge(invoke::router())
             .merge(docs::router())
             .merge(discovery::router())
+            .merge(graphql::page())
             .layer(axum::middleware::from_fn(guard::layer));
         let router = own
+            .merge(graphql::router())
             .with_state(cloud)
             .fallback(axum::routing::any(serve).with_state(api))
             .layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES));

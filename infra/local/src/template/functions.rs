@@ -39,7 +39,7 @@ fn read_function(id: &str, function: &Node, routes: &[(String, HttpRoute)]) -> a
 }
 
 /// The last segment of the path, as in `../target/lambda/deposit_funds/`.
-fn binary(code: &Node) -> anyhow::Result<String> {
+pub(super) fn binary(code: &Node) -> anyhow::Result<String> {
     let path = code.text()?;
     let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if last.is_empty() || last == "." || last == ".." {

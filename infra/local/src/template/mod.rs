@@ -3,6 +3,7 @@
 //! kept as it stands, resolved; what it can't understand is an error that names the resource and the property.
 
 mod api;
+mod app_api;
 mod events;
 mod functions;
 mod intrinsics;
@@ -16,7 +17,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -66,6 +67,8 @@ pub struct Template {
     pub topics: Vec<TopicSpec>,
     /// The JWT authorizer of the HTTP API.
     pub authorizer: Option<Authorizer>,
+    /// The app's API in GraphQL.
+    pub app_api: Option<AppApi>,
     /// Every resource of every stack, those above included.
     pub resources: Vec<Resource>,
 }
@@ -232,6 +235,25 @@ pub struct Authorizer {
     pub audience: Vec<String>,
 }
 
+/// An API of AppSync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppApi {
+    /// The file of its schema.
+    pub schema: PathBuf,
+    /// The file of the resolver of all its fields.
+    pub resolver: PathBuf,
+    /// The binary behind each field that has a resolver, by type and field.
+    pub fields: BTreeMap<(String, String), String>,
+    /// Whether it tells its schema.
+    pub introspection: bool,
+    /// The most levels of a document.
+    pub max_depth: usize,
+    /// The most fields with a resolver in a document.
+    pub max_resolvers: usize,
+    /// The variables that resolvers see.
+    pub environment: BTreeMap<String, String>,
+}
+
 impl Template {
     /// Reads the template of a file, and the files of the stacks that it nests.
     ///
@@ -265,7 +287,15 @@ impl Template {
                     bail!("there is more than one authorizer: the local cloud serves one API");
                 }
             }
+            if let Some(api) = app_api::read(&stack)?
+                && template.app_api.replace(api).is_some()
+            {
+                bail!("there is more than one API of AppSync: the local cloud serves one");
+            }
             template.resources.extend(stack.resources);
+        }
+        if let Some(api) = &mut template.app_api {
+            app_api::find_binaries(api, &template.resources)?;
         }
         template
             .functions

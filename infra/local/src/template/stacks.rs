@@ -1,6 +1,6 @@
 //! The files of the template: a root and the stacks that it nests, each with its own parameters and outputs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use serde_json::Value;
@@ -17,6 +17,8 @@ const FUNCTION: &str = "AWS::Serverless::Function";
 
 /// One stack, with every intrinsic function resolved.
 pub(super) struct Stack {
+    /// The folder of its file, which paths in it begin at.
+    pub(super) folder: PathBuf,
     /// Its resources, without those whose condition is false.
     pub(super) resources: Vec<Resource>,
     /// Its section `Metadata`.
@@ -78,7 +80,11 @@ impl<'a> Reader<'a> {
             resources.push(resource);
         }
         let metadata = resolver.section("Metadata")?;
-        self.stacks.push(Stack { resources, metadata });
+        self.stacks.push(Stack {
+            folder: folder.map(Path::to_owned).unwrap_or_default(),
+            resources,
+            metadata,
+        });
         resolver.outputs()
     }
 

@@ -1,0 +1,212 @@
+//! A field of the root: its resolver's script makes the event, the function answers, the script makes the field's value.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context as _;
+use async_graphql::{
+    Error, ErrorExtensionValues, Value,
+    dynamic::{FieldValue, ResolverContext},
+    parser::types::{BaseType, Type},
+};
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    schema::Inputs,
+    script::{Outcome, ResolverError, Script},
+};
+use crate::{
+    clock::LocalClock,
+    runtime::{Runtime, Throttled, WhenBusy},
+};
+
+/// The name of an error's type among its extensions.
+pub(super) const ERROR_TYPE: &str = "errorType";
+/// The name of what else is said of an error among its extensions.
+pub(super) const ERROR_INFO: &str = "errorInfo";
+
+/// A field of Query or Mutation.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) parent: String,
+    pub(super) field: String,
+}
+
+/// How a field of the root is resolved.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    pub(super) root: Root,
+    /// The function of its data source.
+    pub(super) function: String,
+    pub(super) script: Script,
+    /// The API's variables.
+    pub(super) environment: BTreeMap<String, String>,
+    /// The types of its arguments.
+    pub(super) arguments: BTreeMap<String, Type>,
+    pub(super) inputs: Arc<Inputs>,
+}
+
+/// What all fields of a request share.
+pub(crate) struct Call {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) clock: LocalClock,
+    /// The token's claims.
+    pub(crate) claims: Json,
+    /// The request's headers, names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+impl Resolver {
+    /// The field's value; an error is told beside it.
+    pub(super) async fn resolve(&self, context: &ResolverContext<'_>) -> Option<FieldValue<'static>> {
+        let resolved = match self.arguments(context) {
+            Ok(arguments) => self.value(context, arguments).await,
+            Err(error) => Err(error),
+        };
+        match resolved {
+            Ok(Value::Null) => None,
+            Ok(value) => Some(FieldValue::value(value)),
+            Err(error) => {
+                let error = error.into_server_error(context.item.pos);
+                context.add_error(context.set_error_path(error));
+                None
+            }
+        }
+    }
+
+    fn arguments(&self, context: &ResolverContext<'_>) -> Result<Json, Error> {
+        let mut arguments = Map::new();
+        for (name, value) in context.args.iter() {
+            let value = value.as_value();
+            if *value == Value::Null && is_of_absent_variable(context, name.as_str()) {
+                continue;
+            }
+            if let Some(kind) = self.arguments.get(name.as_str())
+                && let Some(number) = self.beyond_int(kind, value)
+            {
+                let message = format!(
+                    "{name}: {number} is no Int, which ends at {} and {}",
+                    i32::MIN,
+                    i32::MAX
+                );
+                return Err(failure("ValidationError", message, Json::Null));
+            }
+            arguments.insert(name.to_string(), value.clone().into_json()?);
+        }
+        Ok(Json::Object(arguments))
+    }
+
+    /// A number in an argument that GraphQL's Int doesn't reach; the engine takes any of 64 bits.
+    fn beyond_int(&self, kind: &Type, value: &Value) -> Option<String> {
+        match (&kind.base, value) {
+            (BaseType::List(items), Value::List(values)) => {
+                values.iter().find_map(|value| self.beyond_int(items, value))
+            }
+            (BaseType::List(items), single) => self.beyond_int(items, single),
+            (BaseType::Named(name), Value::Number(number)) if name.as_str() == "Int" => {
+                let fits = number
+                    .as_i64()
+                    .is_some_and(|number| i32::try_from(number).is_ok());
+                (!fits).then(|| number.to_string())
+            }
+            (BaseType::Named(name), Value::Object(parts)) => {
+                let fields = self.inputs.get(name.as_str())?;
+                let mut parts = parts.iter();
+                parts.find_map(|(part, value)| self.beyond_int(fields.get(part.as_str())?, value))
+            }
+            _ => None,
+        }
+    }
+
+    async fn value(&self, context: &ResolverContext<'_>, arguments: Json) -> Result<Value, Error> {
+        let call = context.data::<Arc<Call>>()?;
+        match self.run(call, arguments).await {
+            Ok(Outcome::Value(value)) => Ok(Value::from_json(value)?),
+            Ok(Outcome::Error(error)) => Err(of_resolver(error)),
+            Err(error) => {
+                tracing::error!(
+                    field = self.root.field.as_str(),
+                    "resolving the field failed: {error:#}"
+                );
+                Err(failure("Code", "Runtime Error".to_owned(), Json::Null))
+            }
+        }
+    }
+
+    async fn run(&self, call: &Call, arguments: Json) -> anyhow::Result<Outcome> {
+        let mut context = self.context(call, arguments);
+        let now = call.clock.now();
+        let event = match self.script.run("request", &context, now).await? {
+            Outcome::Value(event) => event,
+            refused => return Ok(refused),
+        };
+        let event = event.get("payload").context("the request has no payload")?;
+        let invoked = call
+            .runtime
+            .invoke_when(&self.function, event, WhenBusy::Refuse)
+            .await;
+        let (result, error) = match invoked {
+            Ok(result) => match result.function_error {
+                None => (result.payload, Json::Null),
+                Some(message) => (
+                    Json::Null,
+                    json!({ "type": "Lambda:Unhandled", "message": message }),
+                ),
+            },
+            Err(error) if error.is::<Throttled>() => {
+                let message = "Rate Exceeded.";
+                (
+                    Json::Null,
+                    json!({ "type": "Lambda:TooManyRequestsException", "message": message }),
+                )
+            }
+            Err(error) => return Err(error),
+        };
+        crate::util::set(&mut context, "result", result);
+        if !error.is_null() {
+            crate::util::set(&mut context, "error", error);
+        }
+        self.script.run("response", &context, now).await
+    }
+
+    /// What the script is told, as AppSync writes it.
+    fn context(&self, call: &Call, arguments: Json) -> Json {
+        let claim = |name: &str| call.claims.get(name).cloned().unwrap_or(Json::Null);
+        json!({
+            "arguments": arguments.clone(),
+            "args": arguments,
+            "identity": { "sub": claim("sub"), "issuer": claim("iss"), "claims": call.claims },
+            "request": { "headers": call.headers, "domainName": null },
+            "info": { "fieldName": self.root.field, "parentTypeName": self.root.parent },
+            "env": self.environment,
+            "source": null,
+            "stash": {},
+        })
+    }
+}
+
+/// Whether an argument is a variable that the request doesn't give: then the argument isn't given either, while the engine
+/// makes it null.
+fn is_of_absent_variable(context: &ResolverContext<'_>, argument: &str) -> bool {
+    let given = context.item.node.get_argument(argument);
+    // A variable is written with a dollar sign, and a text in quotation marks.
+    let written = given.map(|value| value.node.to_string()).unwrap_or_default();
+    let variable = written.strip_prefix('$');
+    variable.is_some_and(|variable| !context.query_env.variables.contains_key(variable))
+}
+
+fn of_resolver(error: ResolverError) -> Error {
+    let kind = error.error_type.unwrap_or_else(|| "UnknownError".to_owned());
+    failure(&kind, error.message, error.error_info)
+}
+
+/// An error with what AppSync says beside its message.
+fn failure(kind: &str, message: String, info: Json) -> Error {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set(ERROR_TYPE, kind);
+    extensions.set(ERROR_INFO, Value::from_json(info).unwrap_or_default());
+    Error {
+        message,
+        source: None,
+        extensions: Some(extensions),
+    }
+}
