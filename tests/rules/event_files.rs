@@ -1,4 +1,5 @@
-//! `events/OPERATION.json` is what its function really gets: each is handed to the running function.
+//! `events/OPERATION.json` is what its function really gets: each is handed to the running function. What an app can ask for
+//! in GraphQL is then asked for again, there and over HTTP, and has the same answer.
 #![expect(
     clippy::indexing_slicing,
     reason = "a missing part of a JSON value is null, no panic"
@@ -12,7 +13,7 @@ use end_to_end::{
     Fixture, Result, Suite, Tester,
     billing::VISA,
     dealers::{Dealer, company, dealers_service},
-    ensure_eq,
+    ensure_eq, graphql,
     newcomer::whole_form,
     options, root, run_suites, scenarios,
 };
@@ -103,7 +104,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
         ) {
             *token = json!(fixture.cloud.plaid().sign(&body, chrono::Utc::now())?);
         }
-        let result = fixture.cloud.invoke(&function.binary, event).await?;
+        let result = fixture.cloud.invoke(&function.binary, event.clone()).await?;
         let status = result.payload["statusCode"].as_i64().unwrap_or(200);
         let failures = result.payload["batchItemFailures"].as_array().map_or(0, Vec::len);
         if result.function_error.is_some() || status >= 300 || failures > 0 {
@@ -112,6 +113,7 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
                 function.binary, result.function_error, result.payload
             ));
         }
+        refused.extend(graphql::difference(&fixture, &function.binary, &event).await?);
     }
     ensure!(
         refused.is_empty(),

@@ -15,6 +15,7 @@ pub mod dealers;
 mod eventually;
 mod fixture;
 pub mod funded;
+pub mod graphql;
 mod logs;
 mod messages;
 pub mod newcomer;
