@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up customer demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi graphql sqlx clean prerequisites
+.PHONY: help up customer demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -77,6 +77,9 @@ openapi: prerequisites ## infra/openapi.yaml from the operations' types
 graphql: prerequisites ## infra/schema.graphql, and the resolver's table and the template's lists, from infra/openapi.yaml
 	@$(BUILD)
 	@$(CLOUD) graphql
+
+clients: ## The TypeScript client from infra/openapi.yaml, compiled and tested; needs npm
+	@infra/tools/clients.sh
 
 sqlx: prerequisites ## .sqlx from the SQL in the code, against a database with all migrations
 	@infra/tools/sqlx-prepare.sh

@@ -6,6 +6,7 @@
 )]
 
 mod changing;
+mod clients;
 mod reading;
 mod refusals;
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let files = [
         reading::scenarios(),
         changing::scenarios(),
+        clients::scenarios(),
         refusals::scenarios(),
     ];
     run_suites([Suite::new("app_api", options(), files)])
