@@ -195,8 +195,8 @@ impl LocalIssuer {
         AUDIENCE
     }
 
-    /// Makes a token with the claims (a JSON object); `iss`, `aud`, `iat` and `exp` come from the options unless the
-    /// claims say otherwise.
+    /// Makes a token with the claims (a JSON object); `iss`, `aud`, `iat` and `exp` come from the options, and `sub` from the
+    /// claims, unless the claims say otherwise; one that is null there is left out.
     pub fn mint(&self, claims: Value, options: TokenOptions) -> anyhow::Result<String> {
         let Value::Object(given) = claims else {
             anyhow::bail!("the claims must be a JSON object");
@@ -216,7 +216,10 @@ impl LocalIssuer {
             now.min(now.saturating_add(options.expires_in_s)).into(),
         );
         claims.insert("exp".to_owned(), now.saturating_add(options.expires_in_s).into());
+        // Whoever asks for the same claims is the same caller, unless a subject is named.
+        claims.insert("sub".to_owned(), subject_of(&given).into());
         claims.extend(given);
+        claims.retain(|_, value| !value.is_null());
         let header = Header {
             kid: Some(KEY_ID.to_owned()),
             ..Header::new(Algorithm::RS256)
@@ -259,6 +262,15 @@ impl LocalIssuer {
     pub fn jwks(&self) -> &Value {
         &self.jwks
     }
+}
+
+/// A subject for these claims: `scope=wallets`, `profile_id=1`.
+fn subject_of(claims: &serde_json::Map<String, Value>) -> String {
+    let part = |(name, value): (&String, &Value)| match value.as_str() {
+        Some(text) => format!("{name}={text}"),
+        None => format!("{name}={value}"),
+    };
+    claims.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the token is meant for us. As API Gateway does it, `client_id` counts only where there is no `aud`.

@@ -33,7 +33,7 @@ impl IdempotencyKey {
     /// # Errors
     /// 400 naming the header when the key is missing, too long or not visible ASCII.
     pub fn parse(header: Option<&str>) -> Result<Self, Problem> {
-        Self::parse_field("Idempotency-Key", header.unwrap_or_default())
+        Self::parse_field("Idempotency-Key", once_of_lines(header.unwrap_or_default()))
     }
 
     /// Reads the key of a part of a request, which stands in a field of its own.
@@ -55,6 +55,17 @@ impl IdempotencyKey {
     /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// API Gateway joins the lines of a header with commas: the same key in several lines is that key. A key may hold commas
+/// itself, so that of different parts nothing is taken away.
+fn once_of_lines(header: &str) -> &str {
+    let mut parts = header.split(',').map(str::trim);
+    let first = parts.next().unwrap_or_default();
+    match !first.is_empty() && parts.all(|part| part == first) {
+        true => first,
+        false => header,
     }
 }
 
@@ -286,5 +297,25 @@ pub async fn store_response<T: Serialize>(
     match (row.response_status.map(u16::try_from), row.response_body) {
         (Some(Ok(status)), Some(body)) => Ok(StoredResponse { status, body }),
         _ => Err(PlatformError::Stored("idempotency_keys.response")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_key_in_several_header_lines_is_one_key() {
+        for header in ["K", " K ", "K,K", "K, K", "K , K,K"] {
+            assert_eq!(
+                IdempotencyKey::parse(Some(header)).unwrap().as_str(),
+                "K",
+                "{header}"
+            );
+        }
+        for header in ["K,L", "K,,K", ",", ",K"] {
+            assert_eq!(IdempotencyKey::parse(Some(header)).unwrap().as_str(), header);
+        }
+        assert!(IdempotencyKey::parse(Some("K, L")).is_err(), "two keys are none");
     }
 }

@@ -90,7 +90,7 @@ async fn whoever_is_no_operator_is_forbidden(fixture: Arc<Fixture>) -> Result {
     let claims = [
         json!({}),
         json!({ "sub": "ada" }),
-        json!({ "groups": ["admin"] }),
+        json!({ "groups": ["admin"], "sub": null }),
         json!({ "groups": ["admin"], "sub": "" }),
         json!({ "groups": ["admin"], "sub": "x".repeat(201) }),
         json!({ "groups": ["administrator"], "sub": "ada" }),

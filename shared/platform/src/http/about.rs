@@ -30,6 +30,7 @@ pub struct About {
     pub(super) headers: Vec<Value>,
     pub(super) file: Option<&'static str>,
     pub(crate) needs_idempotency_key: bool,
+    pub(crate) key_needed_when: Option<&'static str>,
 }
 
 impl About {
@@ -50,6 +51,7 @@ impl About {
             headers: Vec::new(),
             file: None,
             needs_idempotency_key: false,
+            key_needed_when: None,
         }
     }
 
@@ -128,6 +130,13 @@ impl About {
     #[must_use]
     pub fn problem(mut self, status: u16, when: &'static str) -> Self {
         self.problems.push((status, when));
+        self
+    }
+
+    /// The operation requires an `Idempotency-Key` at times, and ignores it at others.
+    #[must_use]
+    pub fn idempotent_when(mut self, when: &'static str) -> Self {
+        self.key_needed_when = Some(when);
         self
     }
 

@@ -84,6 +84,13 @@ fn describe<O: HttpOperation>() -> Value {
             "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[\\x21-\\x7E]+$"},
         }));
     }
+    if let Some(when) = about.key_needed_when {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": format!("A unique key of this request. {when}"),
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[\\x21-\\x7E]+$"},
+        }));
+    }
     if !about.takes_body() {
         parameters.extend(query_parameters(&to_json(&O::Input::schema())));
     }
@@ -105,7 +112,7 @@ fn responses<O: HttpOperation>(about: &About) -> Value {
     let mut responses = Map::new();
     for (status, when) in &about.responses {
         let mut answer = response(when, "application/json", reference::<O::Output>());
-        if about.needs_idempotency_key {
+        if about.needs_idempotency_key || about.key_needed_when.is_some() {
             add_header(&mut answer, "idempotency-replayed", replayed());
         }
         if let Some(file) = about.file.filter(|_| *status == 200) {

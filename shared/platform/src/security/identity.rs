@@ -7,6 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use domain::ids::{ClientId, ProfileId, UserId};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::config::{Environment, FromEnvironment};
 use crate::error::PlatformError;
@@ -100,6 +102,34 @@ impl Operator {
     }
 }
 
+/// Who calls, whatever the token may: the issuer and the subject, as a hash. Idempotency keys and references that a caller
+/// gives belong to it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Caller(Uuid);
+
+impl Caller {
+    /// The caller of an issuer's subject.
+    pub fn new(issuer: &str, subject: &str) -> Self {
+        let mut digest = Sha256::new();
+        // An address holds no line break, so that no two pairs are written the same.
+        digest.update(issuer.as_bytes());
+        digest.update(b"\n");
+        digest.update(subject.as_bytes());
+        let bytes = digest.finalize();
+        Self(Uuid::from_u128(
+            bytes
+                .iter()
+                .take(16)
+                .fold(0, |number, byte| number << 8 | u128::from(*byte)),
+        ))
+    }
+
+    /// The hash.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
 /// The identity behind a request. Ids in a path or body never override it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -107,6 +137,7 @@ pub struct Identity {
     user_id: Claim<UserId>,
     wallet_client_id: Claim<ClientId>,
     subject: Option<String>,
+    caller: Option<Caller>,
     groups: BTreeSet<String>,
     scopes: BTreeSet<String>,
 }
@@ -121,6 +152,7 @@ impl Identity {
             user_id: id(claims, &names.user_id),
             wallet_client_id: id(claims, &names.wallet_client_id),
             subject: claims.get("sub").filter(|subject| is_name(subject)).cloned(),
+            caller: caller_in(claims),
             groups: claims
                 .get(&names.groups)
                 .map(|groups| groups_in(groups))
@@ -168,6 +200,15 @@ impl Identity {
         }
     }
 
+    /// Who calls.
+    ///
+    /// # Errors
+    /// Denied (403) for a token that says nothing about who that is.
+    pub fn caller(&self) -> Result<Caller, PlatformError> {
+        self.caller
+            .ok_or(PlatformError::Denied("a token with the claims iss and sub"))
+    }
+
     /// Passes administrators only.
     ///
     /// # Errors
@@ -203,6 +244,11 @@ impl Identity {
             Err(PlatformError::Denied(scope))
         }
     }
+}
+
+fn caller_in(claims: &HashMap<String, String>) -> Option<Caller> {
+    let claim = |name| claims.get(name).filter(|text| !text.is_empty());
+    Some(Caller::new(claim("iss")?, claim("sub")?))
 }
 
 fn id<T: FromStr>(claims: &HashMap<String, String>, name: &str) -> Claim<T> {
@@ -325,6 +371,30 @@ mod tests {
         let client = identity(&[("wallet_client_id", "3")]).wallet_client().unwrap();
         assert_eq!(client.map(|client| client.get()), Some(3));
         assert!(identity(&[("user_id", "")]).user().is_err());
+    }
+
+    #[test]
+    fn caller_is_the_issuers_subject() {
+        let of = |claims: &[(&str, &str)]| identity(claims).caller();
+        let one = of(&[("iss", "https://a"), ("sub", "shop")]).unwrap();
+        assert_eq!(
+            of(&[("iss", "https://a"), ("sub", "shop"), ("scope", "x")]).unwrap(),
+            one
+        );
+        for other in [
+            ("https://a", "shops"),
+            ("https://b", "shop"),
+            ("https://as", "hop"),
+        ] {
+            assert_ne!(of(&[("iss", other.0), ("sub", other.1)]).unwrap(), one);
+        }
+        for missing in [
+            &[("iss", "https://a")][..],
+            &[("sub", "shop")],
+            &[("iss", ""), ("sub", "shop")],
+        ] {
+            assert!(of(missing).is_err(), "{missing:?}");
+        }
     }
 
     #[test]
