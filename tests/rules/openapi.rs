@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 17] = [
+const FOUND_AGAIN: [(&str, &str); 21] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
@@ -115,7 +115,6 @@ const FOUND_AGAIN: [(&str, &str); 17] = [
         "a code is good once",
     ),
     ("POST /notifications/read", "what is read stays read"),
-    ("POST /clients", "the client's external_ref"),
     ("POST /dealers", "the dealer's cme_client_id"),
     (
         "POST /dealers/{cme_client_id}/fast-buyout",

@@ -73,7 +73,9 @@ const FLOWS: &str = "SELECT id, amount_cents, status, provider_state, failure_co
 const OUTBOX_OF_FLOW: &str = "SELECT id, event_id, kind, ordering_key, COALESCE(payload, 'null') AS payload, destination, held, \
                               published_at FROM outbox_messages \
                               WHERE (payload #>> '{data,money_flow_id}')::BIGINT = $1 ORDER BY id";
-const OUTBOX_OF_KEY: &str = "SELECT id, event_id, kind, ordering_key, COALESCE(payload, 'null') AS payload, destination, held, \
+const OUTBOX_OF_KEY: &str = "SELECT id, event_id, kind, ordering_key, COALESCE(payload, \
+                                 (SELECT named.payload FROM outbox_events_of_source(source, ARRAY[source_key], ARRAY[source_id]) AS named), \
+                                 'null') AS payload, destination, held, \
                              published_at FROM outbox_messages WHERE ordering_key = $1 ORDER BY id";
 
 impl Database {

@@ -33,12 +33,13 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
          WHERE status = 'pending' \
      UNION ALL SELECT 'drivewealth_autopilot_runs', count(*) FROM drivewealth_autopilot_runs \
      UNION ALL SELECT 'clients', count(*) FROM clients \
-     UNION ALL SELECT 'client_references', count(*) FROM client_references \
+     UNION ALL SELECT 'client_names', count(*) FROM client_names \
      UNION ALL SELECT 'wallets', count(*) FROM wallets \
      UNION ALL SELECT 'balances', (COALESCE(sum(balance), 0) % 9223372036854775807)::BIGINT FROM wallets \
      UNION ALL SELECT 'payments', count(*) FROM payments \
      UNION ALL SELECT 'withdrawals that wait', count(*) FROM payments WHERE payment_status = 1 \
      UNION ALL SELECT 'payment_requests', count(*) FROM payment_requests \
+     UNION ALL SELECT 'batch_requests', count(*) FROM batch_requests \
      UNION ALL SELECT 'exchange_rates', count(*) FROM exchange_rates \
      UNION ALL SELECT 'held_exchange_rates', count(*) FROM held_exchange_rates \
      UNION ALL SELECT 'stripe_customers', count(*) FROM stripe_customers \

@@ -190,9 +190,6 @@ impl Laned for Error {
             Self::Conversion(ConversionRefusal::ConvertsToNothing) => {
                 Class::rejected(Unprocessable, "amount-converts-to-nothing").at("amount")
             }
-            Self::Conversion(ConversionRefusal::NotPayable) => {
-                Class::rejected(Unprocessable, "amount-not-payable").at("amount")
-            }
             Self::NoExchangeRate => {
                 Class::rejected(Unprocessable, "no-exchange-rate").at("receiver_currency")
             }

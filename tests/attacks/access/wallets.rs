@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use end_to_end::wallets::new_key;
 use end_to_end::{
     Api, Fixture, Result, Scenario, ensure_eq, scenarios,
     traces::{Traces, no_function_has_died, routes},
@@ -170,7 +171,7 @@ impl Owner {
 
 async fn new_client(service: &Api) -> Result<(i64, i64)> {
     let body = json!({ "currencies": ["USD"] });
-    let answer = service.post("/clients", "unused", &body).await?.expect(201)?;
+    let answer = service.post("/clients", &new_key(), &body).await?.expect(201)?;
     let wallet = answer.body["wallets"][0]["wallet_id"].as_i64();
     Ok((answer.number("client_id")?, wallet.context("no wallet")?))
 }

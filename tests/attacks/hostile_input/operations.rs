@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
+use end_to_end::wallets::new_key;
 use end_to_end::{
     Answer, Api, Fixture, Result, Tester,
     billing::{VISA, setup_request},
@@ -309,9 +310,18 @@ fn whole_kyc_form(phone: &str) -> Value {
 
 async fn new_client(service: &Api) -> Result<(i64, i64)> {
     let body = json!({ "currencies": ["USD"] });
-    let answer = service.post("/clients", "unused", &body).await?.expect(201)?;
+    let answer = service.post("/clients", &new_key(), &body).await?.expect(201)?;
     let wallet = answer.body["wallets"][0]["wallet_id"].as_i64();
     Ok((answer.number("client_id")?, wallet.context("no wallet")?))
+}
+
+/// Whether every request of the operation needs a key.
+fn needs_key(described: &Value) -> bool {
+    let parameters = described["parameters"].as_array();
+    parameters
+        .into_iter()
+        .flatten()
+        .any(|one| one["name"] == "Idempotency-Key" && one["required"] == true)
 }
 
 /// All operations, which with the webhooks are those of the template.
@@ -397,9 +407,7 @@ fn operation(
         parts: parameters(described, "path"),
         parameters: parameters(described, "query"),
         needed: caller.needed(described),
-        keyed: parameters(described, "header")
-            .iter()
-            .any(|(name, _)| name == "Idempotency-Key"),
+        keyed: needs_key(described),
         limit: limit.unwrap_or_default(),
         body,
         spots,

@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use chrono::Utc;
+use end_to_end::wallets::new_key;
 use end_to_end::{
     Api, Fixture, Result, Scenario, Suite, Tester,
     billing::VISA,
@@ -379,8 +380,8 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
 async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
     let mut document = described(fixture).await?;
     let body = json!({ "currencies": ["USD", "EUR"] });
-    let payer = service.post("/clients", "unused", &body).await?.expect(201)?;
-    let receiver = service.post("/clients", "unused", &body).await?.expect(201)?;
+    let payer = service.post("/clients", &new_key(), &body).await?.expect(201)?;
+    let receiver = service.post("/clients", &new_key(), &body).await?.expect(201)?;
     let (client, wallet) = (&payer.body["client_id"], &payer.body["wallets"][0]["wallet_id"]);
     let money = json!({ "wallet_id": wallet, "amount": 1_000_000 });
     let path = format!("/clients/{client}/recharges");
@@ -443,6 +444,15 @@ async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
             ("quote", json!(["EUR", "JPY"])),
         ],
     )?;
+    // With an external_ref the key is ignored, whatever it holds; a description can't say that of a header.
+    let headers = document["paths"]["/clients"]["post"]["parameters"].as_array_mut();
+    let key = headers.context("no key of a registration")?;
+    for header in key
+        .iter_mut()
+        .filter(|header| header["name"] == "Idempotency-Key")
+    {
+        header["schema"] = json!({ "type": "string" });
+    }
     let known = json!(["USD", "EUR", "JPY"]);
     in_query(
         &mut document,

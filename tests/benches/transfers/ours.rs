@@ -7,11 +7,14 @@ use anyhow::{Context, anyhow, ensure};
 use domain::ids::{ClientId, WalletId};
 use futures::future::try_join_all;
 use local_cloud::LocalCloud;
+use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::http::Object;
 use platform::idempotency::IdempotencyKey;
+use platform::security::identity::Caller;
 use serde_json::json;
 use uuid::Uuid;
+use wallets::client::access::Mover;
 use wallets::transfer::{BatchMode, BatchTransfer, TransferBatchRequest, TransferRequest, Transfers};
 
 use crate::load::{Load, Pairs, SECONDS};
@@ -56,7 +59,9 @@ pub(crate) async fn transfers(database_url: &str, load: Load) -> anyhow::Result<
             let pairs = Arc::clone(&pairs);
             async move {
                 let (client, transfer) = order(&pairs)?;
-                transfers.transfer(client, &key()?, transfer).await?;
+                transfers
+                    .transfer(Mover::service(caller(), client), &key()?, transfer)
+                    .await?;
                 Ok(())
             }
         },
@@ -89,9 +94,9 @@ pub(crate) async fn batches(database_url: &str, load: Load) -> anyhow::Result<Me
                     mode: BatchMode::Atomic,
                     transfers: items.collect::<anyhow::Result<_>>()?,
                 };
-                let made = transfers.batch(&key()?, batch).await?;
+                let made = transfers.batch(caller(), &key()?, batch).await?;
                 ensure!(
-                    made.iter().all(Result::is_ok),
+                    made.value.iter().all(Result::is_ok),
                     "a transfer of a batch was refused"
                 );
                 Ok(())
@@ -133,7 +138,12 @@ pub(crate) async fn requests(cloud: &LocalCloud, load: Load) -> anyhow::Result<M
 
 fn callers(database_url: &str, load: Load) -> anyhow::Result<Vec<Arc<Transfers>>> {
     (0..load.connections)
-        .map(|_| Ok(Arc::new(Transfers::at(Database::at(database_url)?))))
+        .map(|_| {
+            Ok(Arc::new(Transfers::at(
+                Database::at(database_url)?,
+                ClockHandle::system(),
+            )))
+        })
         .collect()
 }
 
@@ -184,6 +194,10 @@ fn order(pairs: &Pairs) -> anyhow::Result<(ClientId, TransferRequest)> {
         receiver_amount: None,
     };
     Ok((ClientId::new(payer.into()).context("no payer")?, transfer))
+}
+
+fn caller() -> Caller {
+    Caller::new("issuer", "bench")
 }
 
 fn key() -> anyhow::Result<IdempotencyKey> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
 use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -13,6 +14,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(atomic_batch_is_done_whole_or_not_at_all),
         same_key_twice_in_a_batch_pays_once,
         batch_and_its_transfers_share_their_keys,
+        key_of_a_batch_covers_all_of_it,
+        key_covers_a_batch_of_which_nothing_can_be_asked_for,
+        keys_of_a_batch_and_of_its_items_never_meet,
+        copies_of_a_batch_at_once_pay_once,
+        own_key_is_kept_by_the_item_that_is_made,
         batch_does_what_its_transfers_one_by_one_would,
         batch_beyond_its_limits_is_refused,
     ]
@@ -75,12 +81,14 @@ async fn each_transfer_of_a_batch_has_its_own_result(fixture: Arc<Fixture>) -> R
     ensure_eq!(answer.body["items"][2]["payment"]["partner_amount"], json!(2_100));
     ensure_eq!((alice.balance("BRL").await?, bob.balance("BRL").await?), (300, 0));
     ensure_eq!(clara.balance("MXN").await?, 2_450);
-    // Sent again, what was done is answered as it was; what was refused is tried again.
+    // Sent again, the whole is answered as it was, what was refused too.
+    ensure_eq!(answer.header("idempotency-replayed"), "");
     alice.recharge("BRL", 1_000).await?.expect(201)?;
     let again = send(&alice, &key, "each", &transfers).await?.expect(200)?;
+    ensure_eq!(again.header("idempotency-replayed"), "true");
     let expected_again = [
         "replayed",
-        "done",
+        "insufficient-funds",
         "replayed",
         "replayed",
         "same-wallet",
@@ -88,16 +96,164 @@ async fn each_transfer_of_a_batch_has_its_own_result(fixture: Arc<Fixture>) -> R
         "receiver-wallet-not-found",
     ];
     ensure_eq!(codes(&again)?, expected_again);
-    for position in [0, 2, 3] {
-        ensure_eq!(
-            again.body["items"][position]["payment"],
-            answer.body["items"][position]["payment"]
-        );
+    for position in 0..transfers.len() {
+        for part in ["payment", "problem"] {
+            ensure_eq!(
+                without_instance(&again.body["items"][position][part]),
+                without_instance(&answer.body["items"][position][part])
+            );
+        }
     }
     ensure_eq!(
         (alice.balance("BRL").await?, bob.balance("BRL").await?),
-        (700, 600)
+        (1_300, 0)
     );
+    // What was refused is tried again under a new key; what has a key of its own is made once under it all the same.
+    let own = new_key();
+    let mut mixed = [transfers[1].clone(), transfers[1].clone()];
+    mixed[0]["idempotency_key"] = json!(own);
+    for (codes_of_run, balance) in [
+        (["done", "done"], 1_200),
+        (["replayed", "insufficient-funds"], 1_200),
+    ] {
+        let answer = send(&alice, &new_key(), "each", &mixed).await?.expect(200)?;
+        ensure_eq!(codes(&answer)?, codes_of_run);
+        ensure_eq!(bob.balance("BRL").await?, balance);
+    }
+    Ok(())
+}
+
+fn without_instance(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("instance");
+        fields.remove("correlation_id");
+    }
+    value
+}
+
+/// Two payers' transfers under one key, in the other order or another mode: it is another batch.
+async fn key_of_a_batch_covers_all_of_it(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let clara = fixture.wallet_client(&[("USD", 0)]).await?;
+    let items = [
+        item(&alice, "USD", &clara, json!({ "amount": 10 }))?,
+        item(&bob, "USD", &clara, json!({ "amount": 10 }))?,
+    ];
+    for mode in ["atomic", "each"] {
+        let key = new_key();
+        let before = clara.balance("USD").await?;
+        let first = send(&alice, &key, mode, &items).await?.expect(200)?;
+        let others = [
+            (mode, vec![items[1].clone(), items[0].clone()]),
+            (if mode == "each" { "atomic" } else { "each" }, items.to_vec()),
+            (mode, vec![items[0].clone()]),
+        ];
+        for (mode, items) in others {
+            let refused = send(&alice, &key, mode, &items).await?;
+            refused.expect_problem(422, "idempotency-key-reused")?;
+        }
+        let again = send(&alice, &key, mode, &items).await?.expect(200)?;
+        ensure_eq!(again.header("idempotency-replayed"), "true");
+        ensure_eq!(
+            again.body["items"][0]["payment"],
+            first.body["items"][0]["payment"]
+        );
+        ensure_eq!(clara.balance("USD").await? - before, 20);
+    }
+    Ok(())
+}
+
+/// Each of its transfers is refused by its shape alone.
+async fn key_covers_a_batch_of_which_nothing_can_be_asked_for(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let shapeless = [item(&alice, "USD", &bob, json!({ "amount": 0 }))?];
+    let good = [item(&alice, "USD", &bob, json!({ "amount": 10 }))?];
+    for replayed in ["", "true"] {
+        let answer = send(&alice, &key, "each", &shapeless).await?.expect(200)?;
+        ensure_eq!(codes(&answer)?, ["amount-not-positive"]);
+        ensure_eq!(answer.header("idempotency-replayed"), replayed);
+    }
+    let other = send(&alice, &key, "each", &good).await?;
+    other.expect_problem(422, "idempotency-key-reused")?;
+    let key = new_key();
+    send(&alice, &key, "each", &good).await?.expect(200)?;
+    let other = send(&alice, &key, "each", &shapeless).await?;
+    other.expect_problem(422, "idempotency-key-reused")?;
+    ensure_eq!(bob.balance("USD").await?, 10);
+    Ok(())
+}
+
+/// Under the keys that were once derived from a batch's (K#0, K#1) something else may be paid.
+async fn keys_of_a_batch_and_of_its_items_never_meet(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let order = |amount: i64, own: Option<String>| {
+        item(
+            &alice,
+            "USD",
+            &bob,
+            json!({ "amount": amount, "idempotency_key": own }),
+        )
+    };
+    let batch = [
+        order(10, None)?,
+        order(10, None)?,
+        order(10, Some(format!("{key}#1")))?,
+    ];
+    let answer = send(&alice, &key, "each", &batch).await?.expect(200)?;
+    ensure_eq!(codes(&answer)?, ["done", "done", "done"]);
+    let body = alice.order("USD", &bob, json!({ "amount": 10 }))?;
+    for own in [format!("{key}#0"), key] {
+        let single = alice.service.post(&alice.path("transfers"), &own, &body).await?;
+        ensure_eq!(single.expect(201)?.header("idempotency-replayed"), "");
+    }
+    ensure_eq!(bob.balance("USD").await?, 50);
+    Ok(())
+}
+
+async fn copies_of_a_batch_at_once_pay_once(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let items = vec![item(&alice, "USD", &bob, json!({ "amount": 1 }))?; 20];
+    let answers = try_join_all((0..20).map(|_| send(&alice, &key, "each", &items))).await?;
+    ensure!(answers.iter().any(|answer| answer.status == 200), "none was done");
+    for answer in &answers {
+        let in_flight = answer.status == 409 && answer.body["code"] == "request-in-flight";
+        ensure!(answer.status == 200 || in_flight, "{}", answer.text);
+    }
+    ensure_eq!(
+        (alice.balance("USD").await?, bob.balance("USD").await?),
+        (980, 20)
+    );
+    Ok(())
+}
+
+/// An own key of a refused item is free for the next one, which keeps it.
+async fn own_key_is_kept_by_the_item_that_is_made(fixture: Arc<Fixture>) -> Result {
+    let alice = fixture.wallet_client(&[("USD", 100)]).await?;
+    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let key = new_key();
+    let order = |amount: i64| {
+        item(
+            &alice,
+            "USD",
+            &bob,
+            json!({ "amount": amount, "idempotency_key": key }),
+        )
+    };
+    let items = [order(500)?, order(60)?, order(60)?, order(30)?];
+    let answer = send(&alice, &new_key(), "each", &items).await?.expect(200)?;
+    ensure_eq!(
+        codes(&answer)?,
+        ["insufficient-funds", "done", "replayed", "idempotency-key-reused"]
+    );
+    ensure_eq!(bob.balance("USD").await?, 60);
     Ok(())
 }
 
@@ -124,6 +280,7 @@ async fn atomic_batch_is_done_whole_or_not_at_all(fixture: Arc<Fixture>) -> Resu
     let done = send(&alice, &key, "atomic", &good).await?.expect(200)?;
     ensure_eq!(codes(&done)?, ["done", "done"]);
     let again = send(&alice, &key, "atomic", &good).await?.expect(200)?;
+    ensure_eq!(again.header("idempotency-replayed"), "true");
     ensure_eq!(codes(&again)?, ["replayed", "replayed"]);
     ensure_eq!(
         (alice.balance("USD").await?, bob.balance("USD").await?),
@@ -192,10 +349,9 @@ async fn batch_and_its_transfers_share_their_keys(fixture: Arc<Fixture>) -> Resu
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
-    let single = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 10 }))
-        .await?
-        .expect(201)?;
+    let body = alice.order("USD", &bob, json!({ "amount": 10 }))?;
+    let single = alice.service.post(&alice.path("transfers"), &key, &body).await?;
+    let single = single.expect(201)?;
     let order = item(
         &alice,
         "USD",
@@ -245,9 +401,11 @@ async fn batch_does_what_its_transfers_one_by_one_would(fixture: Arc<Fixture>) -
     let singly = people().await?;
     let mut outcomes = Vec::new();
     for (payer, receiver, more) in &orders {
-        let answer = singly[*payer]
-            .pay(currencies[*payer], &singly[*receiver], more.clone())
-            .await?;
+        // By a service as the batch is, which is told why somebody can't be paid.
+        let payer_client = &singly[*payer];
+        let body = payer_client.order(currencies[*payer], &singly[*receiver], more.clone())?;
+        let path = payer_client.path("transfers");
+        let answer = payer_client.service.post(&path, &new_key(), &body).await?;
         outcomes.push(match answer.status {
             201 => essence(&answer.body),
             _ => answer.body["code"].clone(),

@@ -11,13 +11,16 @@ use end_to_end::points::seed;
 use end_to_end::wallets::{WalletClient, new_key};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, is_soak, scenarios};
 use futures::future::try_join_all;
+use platform::clock::ClockHandle;
 use platform::config::{Environment, FromEnvironment};
 use platform::database::Database;
 use platform::http::Object;
 use platform::idempotency::IdempotencyKey;
+use platform::security::identity::Caller;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use wallets::Error;
+use wallets::client::access::Mover;
 use wallets::movement::{MovementRequest, Movements, WithdrawalSettlementRequest};
 use wallets::payment::view::PaymentView;
 use wallets::transfer::{BatchMode, BatchTransfer, TransferBatchRequest, TransferRequest, Transfers};
@@ -68,7 +71,15 @@ fn wallet_id(client: &WalletClient, currency: &str) -> Result<WalletId> {
     WalletId::new(client.wallet(currency)?).context("no wallet")
 }
 
-/// A batch of these transfers of these payers, under keys that follow from the batch's.
+fn mover(client: &WalletClient) -> Result<Mover> {
+    Ok(Mover::service(caller(), client_id(client)?))
+}
+
+fn caller() -> Caller {
+    Caller::new("issuer", "crowd")
+}
+
+/// A batch of these transfers of these payers, without keys of their own.
 pub(crate) fn batch_of(mode: BatchMode, items: Vec<(ClientId, TransferRequest)>) -> TransferBatchRequest {
     let item = |(client_id, transfer): (ClientId, TransferRequest)| BatchTransfer {
         client_id,
@@ -92,7 +103,7 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
     let rounds = extent().rounds;
     let pay = async |number: usize| {
         // A connection of its own, as an instance has.
-        let transfers = Transfers::at(Database::at(fixture.cloud.database_url())?);
+        let transfers = Transfers::at(Database::at(fixture.cloud.database_url())?, ClockHandle::system());
         let (payer, receiver) = if number.is_multiple_of(2) {
             (&alice, &bob)
         } else {
@@ -110,13 +121,20 @@ async fn opposite_transfers_of_32_connections_never_deadlock(fixture: Arc<Fixtur
             // Every fourth sends batches, whose wallets are locked in the same order.
             if number.is_multiple_of(4) {
                 for answer in transfers
-                    .batch(&key()?, batch_of(BatchMode::Each, vec![(client, transfer); 3]))
+                    .batch(
+                        caller(),
+                        &key()?,
+                        batch_of(BatchMode::Each, vec![(client, transfer); 3]),
+                    )
                     .await?
+                    .value
                 {
                     answer?;
                 }
             } else {
-                transfers.transfer(client, &key()?, transfer).await?;
+                transfers
+                    .transfer(Mover::service(caller(), client), &key()?, transfer)
+                    .await?;
             }
         }
         Result::<()>::Ok(())
@@ -181,7 +199,7 @@ impl<'a> Worker<'a> {
         Ok(Self {
             clients,
             movements: Movements::read(&mut environment).context("the movements")?,
-            transfers: Transfers::at(Database::at(&url)?),
+            transfers: Transfers::at(Database::at(&url)?, ClockHandle::system()),
             random: StdRng::seed_from_u64(seed),
             ledger: Ledger::default(),
         })
@@ -223,9 +241,7 @@ impl<'a> Worker<'a> {
             wallet_id: wallet_id(client, currency)?,
             amount,
         };
-        self.movements
-            .recharge(client_id(client)?, &key()?, movement)
-            .await?;
+        self.movements.recharge(mover(client)?, &key()?, movement).await?;
         *self.ledger.recharged.entry(currency.parse()?).or_default() += amount;
         self.ledger.moved(client_id(client)?, movement.wallet_id, amount);
         Ok(())
@@ -238,7 +254,7 @@ impl<'a> Worker<'a> {
             wallet_id: wallet_id(client, currency)?,
             amount,
         };
-        let answer = match self.movements.withdraw(id, &key()?, movement).await {
+        let answer = match self.movements.withdraw(mover(client)?, &key()?, movement).await {
             Ok(answer) => answer,
             Err(error) => return self.refused(error),
         };
@@ -253,7 +269,7 @@ impl<'a> Worker<'a> {
         };
         self.movements
             .settle(
-                id,
+                mover(client)?,
                 answer.value.transaction_id,
                 &key()?,
                 WithdrawalSettlementRequest { outcome },
@@ -284,13 +300,14 @@ impl<'a> Worker<'a> {
     async fn transfer(&mut self) -> Result {
         let (payer, transfer) = self.order()?;
         let key = key()?;
-        let answer = match self.transfers.transfer(payer, &key, transfer).await {
+        let mover = Mover::service(caller(), payer);
+        let answer = match self.transfers.transfer(mover, &key, transfer).await {
             Ok(answer) => answer,
             Err(error) => return self.refused(error),
         };
         // One in ten is sent twice.
         if self.random.random_ratio(1, 10) {
-            let again = self.transfers.transfer(payer, &key, transfer).await?;
+            let again = self.transfers.transfer(mover, &key, transfer).await?;
             ensure!(again.replayed && again.value.id == answer.value.id, "paid twice");
         }
         self.transferred(&answer.value)
@@ -320,8 +337,9 @@ impl<'a> Worker<'a> {
         } else {
             BatchMode::Each
         };
-        let answers = match self.transfers.batch(&key()?, batch_of(mode, items)).await {
-            Ok(answers) => answers,
+        let batch = batch_of(mode, items);
+        let answers = match self.transfers.batch(caller(), &key()?, batch).await {
+            Ok(answers) => answers.value,
             Err(error) => return self.refused(error),
         };
         for answer in answers {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use domain::currency::Currency;
-use domain::rate::Rate;
-use domain::reference::conversion::convert;
 use domain::wallets::conversion::{ConversionRefusal, FixedAmount};
+use domain::wallets::quote::amounts;
+use domain::wallets::rates::ExchangeRate;
 use end_to_end::points::seed;
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use rand::rngs::StdRng;
@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         row_that_breaks_a_rule_is_refused_by_the_database,
-        one_sided_transfer_is_refused,
+        unsound_side_of_a_transfer_is_refused,
         database_knows_the_currencies_of_the_code,
         database_converts_as_the_code_does,
     ]
@@ -58,11 +58,6 @@ async fn row_that_breaks_a_rule_is_refused_by_the_database(fixture: Arc<Fixture>
         .await?
         .expect(200)?;
     let (client, wallet, pending) = (alice.id, alice.wallet("USD")?, pending.number("id")?);
-    let partition: String =
-        sqlx::query_scalar("SELECT tableoid::regclass::TEXT FROM payments WHERE client_id = $1 LIMIT 1")
-            .bind(client)
-            .fetch_one(fixture.database.pool())
-            .await?;
     let cases = [
         (
             format!("UPDATE wallets SET balance = -1 WHERE client_id = {client}"),
@@ -84,13 +79,9 @@ async fn row_that_breaks_a_rule_is_refused_by_the_database(fixture: Arc<Fixture>
             format!("INSERT INTO wallets (client_id, currency, balance) VALUES ({client}, 978, -1)"),
             CHECK,
         ),
-        // A payment never changes, is never deleted, and whoever names its partition gets no further.
+        // A payment never changes and is never deleted.
         (
             format!("UPDATE payments SET amount = amount + 1 WHERE client_id = {client}"),
-            RESTRICT,
-        ),
-        (
-            format!("UPDATE {partition} SET amount = amount + 1 WHERE client_id = {client}"),
             RESTRICT,
         ),
         (
@@ -119,18 +110,7 @@ async fn row_that_breaks_a_rule_is_refused_by_the_database(fixture: Arc<Fixture>
             format!("DELETE FROM payments WHERE client_id = {client}"),
             RESTRICT,
         ),
-        (
-            format!("DELETE FROM {partition} WHERE client_id = {client}"),
-            RESTRICT,
-        ),
         ("TRUNCATE payments".to_owned(), RESTRICT),
-        (format!("TRUNCATE {partition}"), RESTRICT),
-        (
-            format!(
-                "INSERT INTO {partition} SELECT * FROM payments WHERE client_id = {client} AND id = {pending}"
-            ),
-            RESTRICT,
-        ),
         // Signs, and what only a withdrawal may be.
         (recharge(client, wallet, "-5", "5", 2), CHECK),
         (recharge(client, wallet, "5", "5", 2), CHECK),
@@ -163,85 +143,31 @@ fn recharge(client: i64, wallet: i64, amount: &str, partner_amount: &str, status
     )
 }
 
-/// One side of a transfer as a row of VALUES.
-fn side(client: i64, wallet: i64, amount: i64, partner: (i64, i64, i64), rate: &str, id: i64) -> String {
-    format!(
-        "({client}, {id}, '018f0000-0000-7000-8000-000000000001'::UUID, 3, 2, {wallet}, 840, {amount}, {}, {}, 840, {}, \
-         {rate}, {id}, 5, now(), now())",
-        partner.0, partner.1, partner.2
-    )
-}
-
-async fn one_sided_transfer_is_refused(fixture: Arc<Fixture>) -> Result {
+/// Each side is checked by itself: the other may live on another node. The two are compared by the reconciliation (books.rs).
+async fn unsound_side_of_a_transfer_is_refused(fixture: Arc<Fixture>) -> Result {
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let (payer, receiver) = ((alice.id, alice.wallet("USD")?), (bob.id, bob.wallet("USD")?));
-    let insert = |sides: &[String]| {
+    let insert = |amount: i64, status: i16, partner: (i64, i64, i64), rate: &str| {
         format!(
             "INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount, \
              partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate, entry, balance_after, \
-             created_at, updated_at) VALUES {}",
-            sides.join(", ")
+             created_at, updated_at) VALUES ({}, 900000001, '018f0000-0000-7000-8000-000000000001', 3, {status}, {}, 840, \
+             {amount}, {}, {}, 840, {}, {rate}, 900000001, 5, now(), now())",
+            payer.0, payer.1, partner.0, partner.1, partner.2
         )
     };
-    let debit = side(
-        payer.0,
-        payer.1,
-        -100,
-        (receiver.0, receiver.1, 100),
-        "1",
-        900_000_001,
-    );
-    let credit = side(
-        receiver.0,
-        receiver.1,
-        100,
-        (payer.0, payer.1, -100),
-        "1",
-        900_000_002,
-    );
-    let less = side(
-        receiver.0,
-        receiver.1,
-        99,
-        (payer.0, payer.1, -100),
-        "1",
-        900_000_002,
-    );
-    let other_rate = side(
-        receiver.0,
-        receiver.1,
-        100,
-        (payer.0, payer.1, -100),
-        "2",
-        900_000_002,
-    );
-    let stranger = side(
-        receiver.0,
-        receiver.1,
-        100,
-        (payer.0, payer.1 + 1, -100),
-        "1",
-        900_000_002,
-    );
-    let second = side(
-        payer.0,
-        payer.1,
-        -100,
-        (receiver.0, receiver.1, 100),
-        "1",
-        900_000_003,
-    );
+    let to = |amount| (receiver.0, receiver.1, amount);
     let cases = [
-        (insert(&[debit.clone(), credit.clone()]), "accepted"),
-        (insert(std::slice::from_ref(&debit)), CHECK),
-        (insert(std::slice::from_ref(&credit)), CHECK),
-        (insert(&[debit.clone(), less]), CHECK),
-        (insert(&[debit.clone(), other_rate]), CHECK),
-        (insert(&[debit.clone(), stranger]), CHECK),
-        (insert(&[debit.clone(), second.clone()]), CHECK),
-        (insert(&[debit.clone(), credit.clone(), second]), CHECK),
-        (format!("{}; {}", insert(&[debit]), insert(&[credit])), CHECK),
+        (insert(-100, 2, to(100), "1"), "accepted"),
+        (insert(100, 2, to(-100), "1"), "accepted"),
+        (insert(-100, 2, to(-100), "1"), CHECK),
+        (insert(100, 2, to(100), "1"), CHECK),
+        (insert(0, 2, to(0), "1"), CHECK),
+        (insert(-100, 2, to(100), "0"), CHECK),
+        (insert(-100, 2, (0, 0, 100), "1"), CHECK),
+        (insert(-100, 1, to(100), "1"), CHECK),
+        (insert(-100, 3, to(100), "1"), CHECK),
     ];
     for (statement, expected) in cases {
         ensure_eq!(
@@ -283,12 +209,11 @@ async fn database_converts_as_the_code_does(fixture: Arc<Fixture>) -> Result {
     for _ in 0..4_000 {
         let payer = kinds[random.random_range(0..kinds.len())];
         let receiver = kinds[random.random_range(0..kinds.len())];
-        let digits: u32 = random.random_range(0..=20);
-        let number = Decimal::from_i128_with_scale(
-            random.random_range(1..=10_i128.pow(digits) * 9),
-            random.random_range(0..=12),
-        );
-        let rate = Rate::new(number)?;
+        // A rate that can be stored has at most 16 digits before the point.
+        let scale: u32 = random.random_range(0..=12);
+        let digits: u32 = random.random_range(0..=(15 + scale).min(20));
+        let number = Decimal::from_i128_with_scale(random.random_range(1..=10_i128.pow(digits) * 9), scale);
+        let rate = ExchangeRate::try_from(number)?;
         let size = random.random_range(0..=18);
         let amount = random.random_range(1..=10_i64.pow(size));
         let fixed = if random.random() {
@@ -302,7 +227,7 @@ async fn database_converts_as_the_code_does(fixture: Arc<Fixture>) -> Result {
         };
         let by_database: Converted =
             sqlx::query_as("SELECT refusal, paid, received FROM convert_payment($1, $2, $3, $4, $5)")
-                .bind(rate.as_decimal())
+                .bind(rate.rate().as_decimal())
                 .bind(i16::try_from(payer.exponent())?)
                 .bind(i16::try_from(receiver.exponent())?)
                 .bind(payer_amount)
@@ -310,7 +235,7 @@ async fn database_converts_as_the_code_does(fixture: Arc<Fixture>) -> Result {
                 .fetch_one(fixture.database.pool())
                 .await?;
         let context = format!("seed {seed}: {fixed:?} at {rate} from {payer} to {receiver}");
-        match (convert(fixed, rate, payer, receiver), by_database) {
+        match (amounts(fixed, rate, payer, receiver), by_database) {
             (Ok(converted), (None, Some(paid), Some(received))) => {
                 ensure_eq!(
                     (converted.paid.minor(), converted.received.minor()),
@@ -322,7 +247,6 @@ async fn database_converts_as_the_code_does(fixture: Arc<Fixture>) -> Result {
                 refusals += 1;
                 let expected = match refusal {
                     ConversionRefusal::ConvertsToNothing => "amount-converts-to-nothing",
-                    ConversionRefusal::NotPayable => "amount-not-payable",
                     ConversionRefusal::TooLarge => "amount-too-large",
                 };
                 ensure_eq!(code, expected, "{context}");

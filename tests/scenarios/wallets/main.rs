@@ -1,12 +1,14 @@
 //! Wallets from outside: payments in one and two currencies, batches, withdrawals, statements, rates, quotes, the books; and from
-//! within: what the database refuses, which partitions are touched, and what many at once do to money.
+//! within: what the database refuses, what makes it ready to be split, and what many at once do to money.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
 mod batches;
 mod books;
+mod conversions;
 mod crowd;
 mod database;
 mod jumps;
+mod keys;
 mod quotes;
 mod rates;
 mod split;
@@ -21,6 +23,8 @@ use end_to_end::{Suite, options, run_suites};
 fn main() -> ExitCode {
     let files = [
         transfers::scenarios(),
+        conversions::scenarios(),
+        keys::scenarios(),
         batches::scenarios(),
         withdrawals::scenarios(),
         statements::scenarios(),

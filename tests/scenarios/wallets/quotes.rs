@@ -45,6 +45,8 @@ async fn quote_is_what_the_transfer_then_does(fixture: Arc<Fixture>) -> Result {
         .expect(200)?;
     for (parameter, body) in [
         ("amount=49500", json!({ "amount": 49_500 })),
+        // 45.617 céntimos, which is 45.
+        ("amount=50000", json!({ "amount": 50_000 })),
         ("receiver_amount=55", json!({ "receiver_amount": 55 })),
     ] {
         let quoted = quote(&payer, "COP", "PEN", parameter).await?.expect(200)?.body;
@@ -109,6 +111,8 @@ async fn quote_of_one_currency_has_no_rate_to_wait_for(fixture: Arc<Fixture>) ->
 
 async fn quote_needs_a_rate_that_is_young_enough(fixture: Arc<Fixture>) -> Result {
     let client = fixture.wallet_client(&[("MKD", 1_000)]).await?;
+    let serb = fixture.wallet_client(&[("RSD", 0)]).await?;
+    let order = json!({ "amount": 100, "receiver_currency": "RSD" });
     quote(&client, "MKD", "RSD", "amount=100")
         .await?
         .expect_problem(422, "no-exchange-rate")?;
@@ -126,8 +130,12 @@ async fn quote_needs_a_rate_that_is_young_enough(fixture: Arc<Fixture>) -> Resul
         );
     }
     let as_of = (Utc::now() - TimeDelta::days(7) + TimeDelta::minutes(10)).to_rfc3339();
+    let as_a_transfer = client.pay("MKD", &serb, order.clone()).await?;
+    let as_a_transfer = as_a_transfer.expect_problem(422, "exchange-rate-too-old")?;
+    ensure_eq!(as_a_transfer.body["detail"], refused.body["detail"]);
     set(&fixture, "MKD/RSD", &json!({ "rate": "1.9", "as_of": as_of })).await?;
     quote(&client, "MKD", "RSD", "amount=100").await?.expect(200)?;
+    client.pay("MKD", &serb, order).await?.expect(201)?;
     Ok(())
 }
 

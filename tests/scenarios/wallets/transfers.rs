@@ -1,4 +1,4 @@
-//! Transfers: the signs of both sides, one and two currencies, the receiver's wallet, what is refused, and idempotency.
+//! Transfers: the signs of both sides, the receiver's wallet, what is refused, and idempotency.
 
 use std::sync::Arc;
 
@@ -11,21 +11,23 @@ use serde_json::{Value, json};
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         both_sides_of_a_transfer_mirror_each_other,
-        transfer_between_currencies_uses_the_rate_of_the_moment,
-        amounts_with_0_2_and_3_decimals_convert_and_halves_go_to_even,
-        receiver_amount_is_paid_exactly,
         receiving_wallet_is_found_by_the_rules,
+        refusal_tells_a_client_nothing_of_others,
         alone(refused_transfer_writes_nothing),
         transfer_repeated_under_its_key_gets_the_same_answer,
         alone(key_in_flight_is_reported),
         alone(forty_copies_at_once_pay_once),
-        transfer_is_published_on_the_topic,
+        transfer_is_published_for_payer_and_receiver,
         client_is_registered_once_per_reference,
     ]
 }
 
 /// The two payments of a transaction, the payer's first.
-async fn sides(payer: &WalletClient, receiver: &WalletClient, transaction: &Value) -> Result<(Value, Value)> {
+pub(crate) async fn sides(
+    payer: &WalletClient,
+    receiver: &WalletClient,
+    transaction: &Value,
+) -> Result<(Value, Value)> {
     let of = async |client: &WalletClient| {
         let payments = client.payments().await?;
         let found = payments
@@ -36,7 +38,7 @@ async fn sides(payer: &WalletClient, receiver: &WalletClient, transaction: &Valu
     Ok((of(payer).await?, of(receiver).await?))
 }
 
-fn mirrored(payer: &Value, receiver: &Value) -> Result {
+pub(crate) fn mirrored(payer: &Value, receiver: &Value) -> Result {
     for (one, other) in [(payer, receiver), (receiver, payer)] {
         ensure_eq!(one["client_id"], other["partner_client_id"]);
         ensure_eq!(one["wallet_id"], other["partner_wallet_id"]);
@@ -83,121 +85,6 @@ async fn both_sides_of_a_transfer_mirror_each_other(fixture: Arc<Fixture>) -> Re
     Ok(())
 }
 
-async fn transfer_between_currencies_uses_the_rate_of_the_moment(fixture: Arc<Fixture>) -> Result {
-    fixture.set_rate("CAD", "CHF", "0.6412").await?;
-    let alice = fixture.wallet_client(&[("CAD", 10_000)]).await?;
-    let clara = fixture.wallet_client(&[("CHF", 0)]).await?;
-    let answer = alice
-        .pay("CAD", &clara, json!({ "amount": 1_000 }))
-        .await?
-        .expect(201)?;
-    let (payer, receiver) = sides(&alice, &clara, &answer.body["transaction_id"]).await?;
-    mirrored(&payer, &receiver)?;
-    // 10.00 CAD × 0.6412 = 6.412 CHF, 641 rappen.
-    ensure_eq!(
-        (payer["amount"].clone(), receiver["amount"].clone()),
-        (json!(-1_000), json!(641))
-    );
-    ensure_eq!(receiver["exchange_rate"], json!("0.6412"));
-    // A newer rate counts from now on; what was paid keeps the rate it was paid at.
-    fixture.set_rate("CAD", "CHF", "0.7").await?;
-    let newer = alice
-        .pay("CAD", &clara, json!({ "amount": 1_000 }))
-        .await?
-        .expect(201)?;
-    ensure_eq!(newer.body["partner_amount"], json!(700));
-    let (before, _) = sides(&alice, &clara, &answer.body["transaction_id"]).await?;
-    ensure_eq!(before["exchange_rate"], json!("0.6412"));
-    ensure_eq!(clara.balance("CHF").await?, 1_341);
-    Ok(())
-}
-
-async fn amounts_with_0_2_and_3_decimals_convert_and_halves_go_to_even(fixture: Arc<Fixture>) -> Result {
-    let rates = [
-        ("USD", "JPY", "151.235"),
-        ("KWD", "USD", "3.2564"),
-        ("JPY", "KWD", "0.0020365"),
-        ("NZD", "AUD", "0.5"),
-    ];
-    for (base, quote, rate) in rates {
-        fixture.set_rate(base, quote, rate).await?;
-    }
-    // Each by hand: major units times the rate, in the receiver's minor units, halves to the even neighbour.
-    let cases = [
-        // 10.00 × 151.235 = 1512.35 yen.
-        ("USD", "JPY", 1_000, 1_512),
-        // 1.000 × 3.2564 = 3.2564 dollars, 325.64 cents.
-        ("KWD", "USD", 1_000, 326),
-        // 1000 × 0.0020365 = 2.0365 dinars, 2036.5 fils: to 2036.
-        ("JPY", "KWD", 1_000, 2_036),
-        // 3000 × 0.0020365 = 6.1095 dinars, 6109.5 fils: to 6110.
-        ("JPY", "KWD", 3_000, 6_110),
-        // 1.5 cents to 2, 2.5 to 2, 3.5 to 4.
-        ("NZD", "AUD", 3, 2),
-        ("NZD", "AUD", 5, 2),
-        ("NZD", "AUD", 7, 4),
-    ];
-    for (from, to, paid, received) in cases {
-        let payer = fixture.wallet_client(&[(from, 100_000)]).await?;
-        let receiver = fixture.wallet_client(&[(to, 0)]).await?;
-        let answer = payer
-            .pay(from, &receiver, json!({ "amount": paid }))
-            .await?
-            .expect(201)?;
-        ensure_eq!(
-            answer.body["partner_amount"],
-            json!(received),
-            "{paid} {from} in {to}"
-        );
-        ensure_eq!(receiver.balance(to).await?, received);
-        ensure_eq!(payer.balance(from).await?, 100_000 - paid);
-    }
-    // Half a cent is nothing.
-    let payer = fixture.wallet_client(&[("NZD", 100)]).await?;
-    let receiver = fixture.wallet_client(&[("AUD", 0)]).await?;
-    let answer = payer.pay("NZD", &receiver, json!({ "amount": 1 })).await?;
-    answer.expect_problem(422, "amount-converts-to-nothing")?;
-    Ok(())
-}
-
-async fn receiver_amount_is_paid_exactly(fixture: Arc<Fixture>) -> Result {
-    fixture.set_rate("SEK", "NOK", "0.9217").await?;
-    fixture.set_rate("SEK", "ISK", "13.5").await?;
-    let payer = fixture.wallet_client(&[("SEK", 100_000)]).await?;
-    let norwegian = fixture.wallet_client(&[("NOK", 0)]).await?;
-    let icelander = fixture.wallet_client(&[("ISK", 0)]).await?;
-    let answer = payer
-        .pay("SEK", &norwegian, json!({ "receiver_amount": 9_217 }))
-        .await?
-        .expect(201)?;
-    ensure_eq!(
-        (
-            answer.body["amount"].clone(),
-            answer.body["partner_amount"].clone()
-        ),
-        (json!(-10_000), json!(9_217))
-    );
-    // One krona more or less is 0.135 of an Icelandic one, so every whole one can be paid: 100 ISK is 7.41 SEK.
-    let answer = payer
-        .pay("SEK", &icelander, json!({ "receiver_amount": 100 }))
-        .await?
-        .expect(201)?;
-    ensure_eq!(answer.body["amount"], json!(-741));
-    // At a rate of 150 for a cent some amounts can't be given exactly, and none is made up.
-    fixture.set_rate("SEK", "HUF", "150").await?;
-    let hungarian = fixture.wallet_client(&[("HUF", 0)]).await?;
-    let answer = payer
-        .pay("SEK", &hungarian, json!({ "receiver_amount": 151 }))
-        .await?;
-    answer.expect_problem(422, "amount-not-payable")?;
-    let answer = payer
-        .pay("SEK", &hungarian, json!({ "receiver_amount": 15_000 }))
-        .await?
-        .expect(201)?;
-    ensure_eq!(answer.body["amount"], json!(-100));
-    Ok(())
-}
-
 async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("PLN", "CZK", "5.8").await?;
     let payer = fixture.wallet_client(&[("PLN", 10_000)]).await?;
@@ -221,17 +108,18 @@ async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result
         .await?
         .expect(201)?;
     ensure_eq!(only.balance("CZK").await?, 580);
-    // Several and none of the payer's currency: it has to be named, and to be there.
+    // Several and none of the payer's currency: it has to be named, and to be there. A service is told so.
     let several = fixture.wallet_client(&[("CZK", 0), ("RON", 0)]).await?;
-    let answer = payer.pay("PLN", &several, json!({ "amount": 100 })).await?;
+    let service_pays = async |more: Value| {
+        let body = payer.order("PLN", &several, more)?;
+        payer
+            .service
+            .post(&payer.path("transfers"), &new_key(), &body)
+            .await
+    };
+    let answer = service_pays(json!({ "amount": 100 })).await?;
     answer.expect_problem(422, "receiver-currency-needed")?;
-    let answer = payer
-        .pay(
-            "PLN",
-            &several,
-            json!({ "amount": 100, "receiver_currency": "PLN" }),
-        )
-        .await?;
+    let answer = service_pays(json!({ "amount": 100, "receiver_currency": "PLN" })).await?;
     answer.expect_problem(404, "receiver-wallet-not-found")?;
     // One's own other wallet.
     let own = fixture.wallet_client(&[("PLN", 1_000), ("CZK", 0)]).await?;
@@ -239,6 +127,43 @@ async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result
         .await?
         .expect(201)?;
     ensure_eq!((own.balance("PLN").await?, own.balance("CZK").await?), (900, 580));
+    Ok(())
+}
+
+/// Whatever a client asks of receivers that exist and that don't, it is refused alike.
+async fn refusal_tells_a_client_nothing_of_others(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("HKD", "PHP", "7.4").await?;
+    let payer = fixture.wallet_client(&[("HKD", 1_000)]).await?;
+    let several = fixture.wallet_client(&[("PHP", 0), ("IDR", 0)]).await?;
+    let foreign = fixture.wallet_client(&[("IDR", 0)]).await?;
+    let nobody = WalletClient {
+        id: 987_654_321,
+        ..foreign.clone()
+    };
+    let requests = [
+        json!({ "amount": 100 }),
+        json!({ "amount": 5_000 }),
+        json!({ "receiver_amount": 100 }),
+        json!({ "receiver_amount": 5_000 }),
+        json!({ "amount": 100, "receiver_currency": "EUR" }),
+        json!({ "amount": 100, "receiver_currency": "HKD" }),
+        json!({ "amount": 5_000, "receiver_currency": "HKD" }),
+    ];
+    for request in requests {
+        let mut seen = Vec::new();
+        for receiver in [&several, &foreign, &nobody] {
+            let answer = payer.pay("HKD", receiver, request.clone()).await?;
+            ensure!(answer.status >= 400, "{}", answer.text);
+            let mut body = answer.body.clone();
+            body["instance"] = Value::Null;
+            body["correlation_id"] = Value::Null;
+            seen.push((answer.status, body));
+        }
+        ensure!(
+            seen.iter().all(|one| *one == seen[2]),
+            "{request} tells who exists: {seen:?}"
+        );
+    }
     Ok(())
 }
 
@@ -268,11 +193,12 @@ async fn refused_transfer_writes_nothing(fixture: Arc<Fixture>) -> Result {
             422,
             "no-exchange-rate",
         ),
+        // No rate, whether bob has such a wallet or not.
         (
             &bob,
-            json!({ "amount": 1, "receiver_currency": "EUR" }),
-            404,
-            "receiver-wallet-not-found",
+            json!({ "amount": 1, "receiver_currency": "XCG" }),
+            422,
+            "no-exchange-rate",
         ),
         (&alice, json!({ "amount": 1 }), 422, "same-wallet"),
         (&empty, json!({ "amount": 1 }), 404, "receiver-not-found"),
@@ -441,36 +367,66 @@ async fn forty_copies_at_once_pay_once(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
-async fn transfer_is_published_on_the_topic(fixture: Arc<Fixture>) -> Result {
+async fn transfer_is_published_for_payer_and_receiver(fixture: Arc<Fixture>) -> Result {
+    fixture.set_rate("USD", "QAR", "3.641").await?;
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
-    let bob = fixture.wallet_client(&[("USD", 0)]).await?;
+    let bob = fixture.wallet_client(&[("QAR", 0)]).await?;
     let answer = alice
         .pay("USD", &bob, json!({ "amount": 300 }))
         .await?
         .expect(201)?;
-    let key = format!("client-{}", alice.id);
-    eventually("the transfer's event is published", async || {
+    let (_, received) = sides(&alice, &bob, &answer.body["transaction_id"]).await?;
+    let events = [
+        (
+            &alice,
+            "transfer.done",
+            &["recharge.done", "transfer.done"][..],
+            &answer.body,
+        ),
+        (&bob, "transfer.received", &["transfer.received"], &received),
+    ];
+    let mut ids = Vec::new();
+    for (client, kind, kinds, payment) in events {
+        let key = format!("client-{}", client.id);
+        eventually("the transfer's event is published", async || {
+            let rows = fixture.database.outbox_of_key(&key).await?;
+            let seen: Vec<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+            ensure_eq!(seen, kinds);
+            ensure!(
+                rows.iter().all(|row| row.published_at.is_some()),
+                "not published yet"
+            );
+            ensure!(
+                rows.iter().all(|row| row.destination == "wallets.events"),
+                "{rows:?}"
+            );
+            Ok(())
+        })
+        .await?;
         let rows = fixture.database.outbox_of_key(&key).await?;
-        let kinds: Vec<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
-        ensure_eq!(kinds, ["recharge.done", "transfer.done"]);
-        ensure!(
-            rows.iter().all(|row| row.published_at.is_some()),
-            "not published yet"
+        let row = rows.last().context("no event")?;
+        let event = &row.payload;
+        ensure_eq!(event["type"], json!(kind));
+        ensure_eq!(event["id"], json!(row.event_id.to_string()));
+        ensure_eq!(event["key"], json!(key));
+        ensure_eq!(
+            event["occurred_at"]
+                .as_str()
+                .map(|at| at.parse::<chrono::DateTime<chrono::Utc>>()),
+            payment["created_at"].as_str().map(str::parse)
         );
-        ensure!(
-            rows.iter().all(|row| row.destination == "wallets.events"),
-            "{rows:?}"
-        );
-        let event = &rows[1].payload;
-        ensure_eq!(event["data"]["transaction_id"], answer.body["transaction_id"]);
-        ensure_eq!(event["data"]["payer_amount"], json!(300));
-        ensure_eq!(event["data"]["payer_currency"], json!("USD"));
-        ensure_eq!(event["data"]["receiver_client_id"], json!(bob.id));
-        ensure_eq!(event["id"], json!(rows[1].event_id.to_string()));
         ensure_eq!(event["correlation_id"], json!(answer.header("x-correlation-id")));
-        Ok(())
-    })
-    .await
+        let expected = json!({
+            "transaction_id": answer.body["transaction_id"], "exchange_rate": "3.641",
+            "payer_client_id": alice.id, "payer_wallet_id": alice.wallet("USD")?, "payer_currency": "USD", "payer_amount": 300,
+            "receiver_client_id": bob.id, "receiver_wallet_id": bob.wallet("QAR")?, "receiver_currency": "QAR",
+            "receiver_amount": 1_092,
+        });
+        ensure_eq!(event["data"], expected);
+        ids.push(row.event_id);
+    }
+    ensure!(ids[0] != ids[1], "two events of one id");
+    Ok(())
 }
 
 async fn client_is_registered_once_per_reference(fixture: Arc<Fixture>) -> Result {

@@ -1,6 +1,8 @@
 //! The schema: SQL files in `infra/migrations`, applied in order, forward only; and the topics that our events go to.
 
 mod store;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use platform::config::Environment;

@@ -129,7 +129,7 @@ pub(super) async fn waiting(
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, event_id, kind, ordering_key, payload::TEXT, payload ->> 'correlation_id' AS correlation_id,
-               source, source_id, created_at, is_held AS "is_held!", false AS "has_failed!"
+               source, source_key, source_id, created_at, is_held AS "is_held!", false AS "has_failed!"
            FROM (
             SELECT message.*, held_key.ordering_key IS NOT NULL AS is_held,
                    sum(pg_column_size(payload)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -165,13 +165,13 @@ pub(super) async fn due_of_held_keys(
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT message.id, event_id, message.kind, message.ordering_key, payload::TEXT,
-               payload ->> 'correlation_id' AS correlation_id, source, source_id, created_at,
+               payload ->> 'correlation_id' AS correlation_id, source, source_key, source_id, created_at,
                false AS "is_held!", attempts > 0 AS "has_failed!"
            FROM (SELECT * FROM outbox_held_keys
                  WHERE destination_kind = $1 AND destination = $2 AND retry_at <= $3
                  ORDER BY retry_at LIMIT $4) AS held_key
            CROSS JOIN LATERAL
-               (SELECT id, event_id, kind, ordering_key, payload, source, source_id, created_at FROM outbox_messages
+               (SELECT id, event_id, kind, ordering_key, payload, source, source_key, source_id, created_at FROM outbox_messages
                 WHERE (destination_kind, destination, ordering_key)
                     = (held_key.destination_kind, held_key.destination, held_key.ordering_key)
                   AND published_at IS NULL AND held
@@ -342,6 +342,7 @@ struct Row {
     payload: Option<String>,
     correlation_id: Option<String>,
     source: Option<String>,
+    source_key: Option<i64>,
     source_id: Option<i64>,
     created_at: DateTime<Utc>,
     is_held: bool,
@@ -351,6 +352,7 @@ struct Row {
 /// An event that is read from where it stands, instead of being carried by the outbox.
 struct EventOfSource {
     source: String,
+    source_key: Option<i64>,
     source_id: i64,
     payload: String,
     correlation_id: Option<String>,
@@ -360,13 +362,13 @@ async fn with_events_of_sources(
     connection: &mut PgConnection,
     rows: Vec<Row>,
 ) -> Result<Vec<DueOfHeldKey>, Error> {
-    let named = |row: &Row| Some((row.source.clone()?, row.source_id?));
-    let (sources, ids): (Vec<String>, Vec<i64>) = rows.iter().filter_map(named).unzip();
+    let named = |row: &Row| Some((row.source.clone()?, row.source_key, row.source_id?));
+    let places: Vec<Place> = rows.iter().filter_map(named).collect();
     let mut events = BTreeMap::new();
-    if !sources.is_empty() {
-        for event in events_of_sources(connection, &sources, &ids).await? {
+    if !places.is_empty() {
+        for event in events_of_sources(connection, &places).await? {
             events.insert(
-                (event.source, event.source_id),
+                (event.source, event.source_key, event.source_id),
                 (event.payload, event.correlation_id),
             );
         }
@@ -381,21 +383,28 @@ async fn with_events_of_sources(
     Ok(rows.into_iter().map(complete).collect())
 }
 
+/// Where an event stands: its source, and the one or two numbers by which that has it.
+type Place = (String, Option<i64>, i64);
+
 async fn events_of_sources(
     connection: &mut PgConnection,
-    sources: &[String],
-    ids: &[i64],
+    places: &[Place],
 ) -> Result<Vec<EventOfSource>, Error> {
+    let sources: Vec<String> = places.iter().map(|(source, ..)| source.clone()).collect();
+    let keys: Vec<Option<i64>> = places.iter().map(|(_, key, _)| *key).collect();
+    let ids: Vec<i64> = places.iter().map(|(.., id)| *id).collect();
     let events = sqlx::query_as!(
         EventOfSource,
-        r#"SELECT named.source AS "source!", event.source_id AS "source_id!", event.payload::TEXT AS "payload!",
-                  event.payload ->> 'correlation_id' AS correlation_id
-           FROM (SELECT source, array_agg(id) AS ids FROM unnest($1::TEXT[], $2::BIGINT[]) AS named (source, id)
+        r#"SELECT named.source AS "source!", event.source_key, event.source_id AS "source_id!",
+                  event.payload::TEXT AS "payload!", event.payload ->> 'correlation_id' AS correlation_id
+           FROM (SELECT source, array_agg(key) AS keys, array_agg(id) AS ids
+                   FROM unnest($1::TEXT[], $2::BIGINT[], $3::BIGINT[]) AS named (source, key, id)
                  GROUP BY source) AS named
-           CROSS JOIN LATERAL outbox_events_of_source(named.source, named.ids) AS event
+           CROSS JOIN LATERAL outbox_events_of_source(named.source, named.keys, named.ids) AS event
            WHERE event.payload IS NOT NULL"#,
-        sources,
-        ids,
+        &sources,
+        &keys as _,
+        &ids,
     );
     Ok(events.fetch_all(connection).await?)
 }

@@ -295,6 +295,23 @@ async fn message_is_read_from_the_row_that_its_source_names() {
 }
 
 #[tokio::test]
+async fn message_is_read_by_both_numbers_where_its_source_has_two() {
+    let bench = Bench::new().await;
+    bench
+        .execute(
+            "CREATE VIEW probe_source AS SELECT key, id, jsonb_build_object('place', 10 * key + id) AS payload \
+             FROM generate_series(1, 2) AS key, generate_series(1, 2) AS id; \
+             INSERT INTO outbox_messages \
+                (event_id, kind, ordering_key, source, source_key, source_id, destination_kind, destination) \
+             VALUES (gen_random_uuid(), 'probe.happened', 'of-source', 'probe_source', 1, 2, 'topic', 'probe.events'), \
+                    (gen_random_uuid(), 'probe.happened', 'of-source', 'probe_source', 2, 1, 'topic', 'probe.events')",
+        )
+        .await;
+    assert_eq!(bench.run().await.published, 2);
+    assert_eq!(bench.on_the_topic().await["of-source"], [12, 21]);
+}
+
+#[tokio::test]
 async fn message_committed_after_younger_ones_were_published_is_published_too() {
     let bench = Bench::new().await;
     let mut late = bench.database.connection().await;

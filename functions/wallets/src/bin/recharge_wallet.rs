@@ -28,12 +28,10 @@ impl HttpOperation for RechargeWallet {
         movements: &Movements,
         call: Call<MovementRequest>,
     ) -> Result<Reply<PaymentView>, Problem> {
-        access::service(&call.identity)?;
-        let (client, key) = (call.path("client_id")?, call.idempotency_key()?);
-        movements
-            .recharge(client, &key, call.input)
-            .await?
-            .into_reply(201)
+        let caller = access::calling_service(&call.identity)?;
+        let mover = access::Mover::service(caller, call.path("client_id")?);
+        let key = call.idempotency_key()?;
+        movements.recharge(mover, &key, call.input).await?.into_reply(201)
     }
 }
 

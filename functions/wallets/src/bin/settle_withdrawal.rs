@@ -30,10 +30,11 @@ impl HttpOperation for SettleWithdrawal {
         movements: &Movements,
         call: Call<WithdrawalSettlementRequest>,
     ) -> Result<Reply<PaymentView>, Problem> {
-        access::service(&call.identity)?;
-        let (client, transaction) = (call.path("client_id")?, call.path("transaction_id")?);
+        let caller = access::calling_service(&call.identity)?;
+        let mover = access::Mover::service(caller, call.path("client_id")?);
+        let transaction = call.path("transaction_id")?;
         let key = call.idempotency_key()?;
-        let settled = movements.settle(client, transaction, &key, call.input).await?;
+        let settled = movements.settle(mover, transaction, &key, call.input).await?;
         settled.into_reply(200)
     }
 }

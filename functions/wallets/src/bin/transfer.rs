@@ -30,12 +30,9 @@ impl HttpOperation for Transfer {
         transfers: &Transfers,
         call: Call<TransferRequest>,
     ) -> Result<Reply<PaymentView>, Problem> {
-        let client = access::acting_for(&call.identity, call.path("client_id")?)?;
+        let mover = access::moving_for(&call.identity, call.path("client_id")?)?;
         let key = call.idempotency_key()?;
-        transfers
-            .transfer(client, &key, call.input)
-            .await?
-            .into_reply(201)
+        transfers.transfer(mover, &key, call.input).await?.into_reply(201)
     }
 }
 

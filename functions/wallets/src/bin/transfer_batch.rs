@@ -19,8 +19,8 @@ impl HttpOperation for TransferBatch {
         About::new(
             Method::Post,
             "Transfer in a batch",
-            "Makes up to 500 transfers in their order. Every transfer has a key of its own, so that a batch that is sent again \
-             does only what wasn't done.",
+            "Makes up to 500 transfers in their order. The key covers the whole batch: sent again, it is answered as it was. A \
+             transfer may have a key of its own as well, under which it is made once in whatever batch.",
         )
         .idempotent()
         .response(200, "What each transfer came to, in their order.")
@@ -32,9 +32,10 @@ impl HttpOperation for TransferBatch {
         transfers: &Transfers,
         call: Call<TransferBatchRequest>,
     ) -> Result<Reply<BatchView>, Problem> {
-        access::service(&call.identity)?;
+        let caller = access::calling_service(&call.identity)?;
         let key = call.idempotency_key()?;
-        Reply::ok(&BatchView::of(transfers.batch(&key, call.input).await?))
+        let results = transfers.batch(caller, &key, call.input).await?;
+        results.map(BatchView::of).into_reply(200)
     }
 }
 

@@ -29,12 +29,9 @@ impl HttpOperation for WithdrawFromWallet {
         movements: &Movements,
         call: Call<MovementRequest>,
     ) -> Result<Reply<PaymentView>, Problem> {
-        let client = access::acting_for(&call.identity, call.path("client_id")?)?;
+        let mover = access::moving_for(&call.identity, call.path("client_id")?)?;
         let key = call.idempotency_key()?;
-        movements
-            .withdraw(client, &key, call.input)
-            .await?
-            .into_reply(201)
+        movements.withdraw(mover, &key, call.input).await?.into_reply(201)
     }
 }
 

@@ -5,12 +5,55 @@
 
 use domain::ids::ClientId;
 use platform::error::PlatformError;
-use platform::security::identity::Identity;
+use platform::security::identity::{Caller, Identity};
 
 use crate::Error;
 
 /// The scope of services that work with wallets.
 pub const SCOPE: &str = "wallets";
+
+/// Who moves a client's money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mover {
+    /// Whose money it is.
+    pub client_id: ClientId,
+    /// Who calls: its keys are its own.
+    pub caller: Caller,
+    /// Whether it is a service, which may know of every client; a client isn't told who else there is.
+    pub is_service: bool,
+}
+
+impl Mover {
+    /// A service that acts for a client.
+    pub const fn service(caller: Caller, client_id: ClientId) -> Self {
+        Self {
+            client_id,
+            caller,
+            is_service: true,
+        }
+    }
+}
+
+/// Passes whoever may move the client's money.
+///
+/// # Errors
+/// As [`acting_for`]; denied (403) for a token that doesn't say who calls.
+pub fn moving_for(identity: &Identity, client: ClientId) -> Result<Mover, Error> {
+    Ok(Mover {
+        client_id: acting_for(identity, client)?,
+        caller: identity.caller()?,
+        is_service: identity.wallet_client()?.is_none(),
+    })
+}
+
+/// Passes services that move money of clients.
+///
+/// # Errors
+/// As [`service`]; denied (403) for a token that doesn't say who calls.
+pub fn calling_service(identity: &Identity) -> Result<Caller, Error> {
+    service(identity)?;
+    Ok(identity.caller()?)
+}
 
 /// Passes whoever may read and move the client's money.
 ///

@@ -8,13 +8,15 @@ use domain::currency::Currency;
 use domain::ids::ClientId;
 use platform::clock::ClockHandle;
 use platform::database::Database;
-use platform::idempotency::Replayable;
-use serde::Deserialize;
+use platform::idempotency::{IdempotencyKey, Replayable};
+use platform::security::identity::Caller;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::Error;
-use store::Client;
+use crate::payment_request::{digest_of, name_of_client};
+use store::{Client, ClientName};
 use view::{ClientView, WalletView};
 
 /// Most characters of a reference.
@@ -22,12 +24,21 @@ const MAX_REFERENCE_LENGTH: usize = 128;
 /// Most wallets that a client is registered with.
 const MAX_CURRENCIES: usize = 50;
 
+/// By what a registration is known when it is sent again.
+#[derive(Debug, Clone, Copy)]
+pub enum Registration<'a> {
+    /// The reference.
+    Named(&'a str),
+    /// The key, where there is no reference.
+    Keyed(&'a IdempotencyKey),
+}
+
 /// A client to register.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterClientRequest {
-    /// The service's own name of the client: 1 to 128 visible ASCII characters. One that is known leads to the client that
-    /// has it.
+    /// The caller's own name of the client: 1 to 128 visible ASCII characters. One that this caller has given before leads to
+    /// the client that has it; without one, the request needs an `Idempotency-Key`.
     #[schema(
         min_length = 1,
         max_length = 128,
@@ -60,17 +71,32 @@ pub struct Clients {
 platform::from_environment!(Clients { database, clock });
 
 impl Clients {
-    /// Registers a client with wallets in these currencies. A reference that is known leads to the client that has it
-    /// (`replayed`), and the wallets that it lacks are opened.
+    /// Registers a client with wallets in these currencies. A reference that the caller has given before leads to the client
+    /// that has it (`replayed`), and the wallets that it lacks are opened; without a reference the key does.
     ///
     /// # Errors
-    /// Rejected for a reference that isn't 1 to 128 visible ASCII characters, and for too many currencies.
-    pub async fn register(&self, request: &RegisterClientRequest) -> Result<Replayable<ClientView>, Error> {
+    /// Rejected for a reference that isn't 1 to 128 visible ASCII characters, for too many currencies, and for a key that
+    /// another registration came under.
+    pub async fn register(
+        &self,
+        caller: Caller,
+        registration: Registration<'_>,
+        request: &RegisterClientRequest,
+    ) -> Result<Replayable<ClientView>, Error> {
         request.check()?;
+        let name = match registration {
+            Registration::Named(external_ref) => ClientName {
+                id: name_of_client(caller, "reference", external_ref).id,
+                digest: None,
+            },
+            Registration::Keyed(key) => ClientName {
+                id: name_of_client(caller, "registration", key.as_str()).id,
+                digest: Some(digest_of(request)?),
+            },
+        };
         self.database
             .transaction(async |connection| {
-                let external_ref = request.external_ref.as_deref();
-                let client = self.find_or_insert(connection, external_ref).await?;
+                let client = self.find_or_insert(connection, caller, &name, request).await?;
                 let id = client.value.id;
                 store::open_wallets(connection, id, &request.currencies, self.clock.now()).await?;
                 let wallets = store::wallets(connection, id).await?;
@@ -82,21 +108,18 @@ impl Clients {
     async fn find_or_insert(
         &self,
         connection: &mut PgConnection,
-        external_ref: Option<&str>,
+        caller: Caller,
+        name: &ClientName,
+        request: &RegisterClientRequest,
     ) -> Result<Replayable<Client>, Error> {
-        let reserved = match external_ref {
-            None => None,
-            Some(external_ref) => match store::reserve_reference(connection, external_ref).await? {
-                None => {
-                    return Ok(Replayable::replayed(
-                        store::referred(connection, external_ref).await?,
-                    ));
-                }
-                reserved => reserved,
-            },
+        let external_ref = request.external_ref.as_deref();
+        let Some(id) = store::reserve_name(connection, name, external_ref).await? else {
+            return Ok(Replayable::replayed(store::named(connection, name).await?));
         };
-        let client = store::insert(connection, reserved, external_ref, self.clock.now()).await?;
-        Ok(Replayable::new(client))
+        match store::insert(connection, id, caller, external_ref, self.clock.now()).await? {
+            Some(client) => Ok(Replayable::new(client)),
+            None => Ok(Replayable::replayed(store::load(connection, id).await?)),
+        }
     }
 
     /// Opens a wallet, or gives the one there is in this currency (`replayed`).

@@ -1,10 +1,13 @@
-//! Clients and their wallets. Every statement about a client names it by the key of its partition.
+//! Clients and their wallets. Every statement about a client names it by the head of the key.
 
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::ids::{ClientId, WalletId};
 use domain::money::Money;
+use platform::error::PlatformError;
+use platform::security::identity::Caller;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
@@ -15,6 +18,14 @@ pub(crate) struct Client {
     pub(crate) id: ClientId,
     pub(crate) external_ref: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+/// What leads to a client: the hash of a caller and its reference, or of the key that it was registered under.
+#[derive(Debug)]
+pub(crate) struct ClientName {
+    pub(crate) id: Uuid,
+    /// Of a key: what it was registered as.
+    pub(crate) digest: Option<Uuid>,
 }
 
 /// A wallet as it is now.
@@ -40,49 +51,61 @@ impl Wallet {
     }
 }
 
-/// Reserves a reference for a new client and gives its id; `None` when the reference leads to a client already. Waits for
-/// a concurrent registration of the same reference.
-pub(crate) async fn reserve_reference(
+/// Reserves a name for a new client and gives its id; `None` when the name leads to a client already. Waits for a concurrent
+/// registration of the same name. A reference from before callers were kept leads to the client that has it.
+pub(crate) async fn reserve_name(
     connection: &mut PgConnection,
-    external_ref: &str,
+    name: &ClientName,
+    external_ref: Option<&str>,
 ) -> Result<Option<ClientId>, Error> {
     let reserved = sqlx::query_scalar!(
-        r#"INSERT INTO client_references (external_ref, client_id) VALUES ($1, nextval('client_ids'))
-           ON CONFLICT DO NOTHING RETURNING client_id AS "client_id: ClientId""#,
+        r#"INSERT INTO client_names (name, client_id, request_digest)
+           SELECT $1, COALESCE((SELECT client_id FROM client_references WHERE external_ref = $2), nextval('client_ids')), $3
+               ON CONFLICT DO NOTHING RETURNING client_id AS "client_id: ClientId""#,
+        name.id,
         external_ref,
+        name.digest,
     );
     Ok(reserved.fetch_optional(connection).await?)
 }
 
-/// The client that a reference leads to. The reference is stored apart from the client, so that each of the two statements
-/// names one node.
-pub(crate) async fn referred(connection: &mut PgConnection, external_ref: &str) -> Result<Client, Error> {
-    let client_id = sqlx::query_scalar!(
-        r#"SELECT client_id AS "client_id: ClientId" FROM client_references WHERE external_ref = $1"#,
-        external_ref,
+/// The client that a name leads to. The name is stored apart from the client, so that each of the two statements names one
+/// node.
+///
+/// # Errors
+/// When the name is a key that another registration came under.
+pub(crate) async fn named(connection: &mut PgConnection, name: &ClientName) -> Result<Client, Error> {
+    let known = sqlx::query!(
+        r#"SELECT client_id AS "client_id: ClientId", request_digest FROM client_names WHERE name = $1"#,
+        name.id,
     )
     .fetch_one(&mut *connection)
     .await?;
-    load(connection, client_id).await
+    if known.request_digest == name.digest {
+        load(connection, known.client_id).await
+    } else {
+        Err(PlatformError::KeyReused.into())
+    }
 }
 
-/// Writes a new client, under the id that is reserved with its reference, or under the next one.
+/// Writes a new client under the id that is reserved with its name; `None` where there is one.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    reserved: Option<ClientId>,
+    id: ClientId,
+    caller: Caller,
     external_ref: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<Client, Error> {
+) -> Result<Option<Client>, Error> {
     let client = sqlx::query_as!(
         Client,
-        r#"INSERT INTO clients (client_id, external_ref, created_at)
-           VALUES (COALESCE($1, nextval('client_ids')), $2, $3)
-           RETURNING client_id AS "id: _", external_ref, created_at"#,
-        reserved as _,
+        r#"INSERT INTO clients (client_id, caller, external_ref, created_at) VALUES ($1, $2, $3, $4)
+               ON CONFLICT DO NOTHING RETURNING client_id AS "id: _", external_ref, created_at"#,
+        id as _,
+        caller.as_uuid(),
         external_ref,
         now,
     );
-    Ok(client.fetch_one(connection).await?)
+    Ok(client.fetch_optional(connection).await?)
 }
 
 /// A client.
@@ -97,24 +120,25 @@ pub(crate) async fn load(connection: &mut PgConnection, client_id: ClientId) -> 
     .ok_or(Error::ClientNotFound)
 }
 
-/// Opens the client's wallets in these currencies, where there is none yet; gives the number of new ones.
+/// Opens the client's wallets in these currencies, where there is none yet; gives the number of new ones. In one order, so
+/// that two who open the same ones don't wait for each other in a circle.
 pub(crate) async fn open_wallets(
     connection: &mut PgConnection,
     client_id: ClientId,
     currencies: &[Currency],
     now: DateTime<Utc>,
-) -> Result<u64, Error> {
-    let numbers: Vec<i16> = currencies.iter().map(Currency::numeric).collect();
-    let opened = sqlx::query!(
+) -> Result<usize, Error> {
+    let mut numbers: Vec<i16> = currencies.iter().map(|currency| currency.numeric()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let opened = sqlx::query_scalar!(
         "INSERT INTO wallets (client_id, currency, created_at) SELECT $1, unnest($2::SMALLINT[]), $3
-         ON CONFLICT DO NOTHING",
+             ON CONFLICT DO NOTHING RETURNING id",
         client_id as _,
         &numbers,
         now,
-    )
-    .execute(connection)
-    .await?;
-    Ok(opened.rows_affected())
+    );
+    Ok(opened.fetch_all(connection).await?.len())
 }
 
 /// The client's wallets, in the order in which they were opened.

@@ -6,7 +6,7 @@
 
 mod store;
 
-use domain::ids::{ClientId, TransactionId, WalletId};
+use domain::ids::{TransactionId, WalletId};
 use domain::transition::Transition;
 use domain::wallets::payment::{PaymentStatus, PaymentType, WithdrawalOutcome};
 use platform::clock::ClockHandle;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+use crate::client::access::Mover;
 use crate::client::store::{self as clients, Wallet};
 use crate::payment::store::Payment;
 use crate::payment::view::PaymentView;
@@ -74,14 +75,15 @@ impl Movements {
     /// is written then.
     pub async fn recharge(
         &self,
-        client_id: ClientId,
+        mover: Mover,
         key: &IdempotencyKey,
         recharge: MovementRequest,
     ) -> Result<Replayable<PaymentView>, Error> {
         recharge.check()?;
-        let request = PaymentRequest::new(client_id, Operation::Recharge, key.as_str(), &recharge)?;
+        let now = self.clock.now();
+        let request = PaymentRequest::new(mover, Operation::Recharge, key.as_str(), &recharge, now)?;
         let made = once(&self.database, &self.relay, &request, async |connection| {
-            let wallet = clients::lock_wallet(connection, client_id, recharge.wallet_id).await?;
+            let wallet = clients::lock_wallet(connection, mover.client_id, recharge.wallet_id).await?;
             let movement = recharge.into_wallet(&wallet)?;
             let payment = store::insert(connection, &wallet, movement, self.clock.now()).await?;
             events::publish_movement(connection, events::RECHARGE_DONE, &payment).await?;
@@ -96,14 +98,15 @@ impl Movements {
     /// Not found for an unknown wallet, payment required when there isn't enough in it. Nothing is written then.
     pub async fn withdraw(
         &self,
-        client_id: ClientId,
+        mover: Mover,
         key: &IdempotencyKey,
         withdrawal: MovementRequest,
     ) -> Result<Replayable<PaymentView>, Error> {
         withdrawal.check()?;
-        let request = PaymentRequest::new(client_id, Operation::Withdraw, key.as_str(), &withdrawal)?;
+        let now = self.clock.now();
+        let request = PaymentRequest::new(mover, Operation::Withdraw, key.as_str(), &withdrawal, now)?;
         let made = once(&self.database, &self.relay, &request, async |connection| {
-            let wallet = clients::lock_wallet(connection, client_id, withdrawal.wallet_id).await?;
+            let wallet = clients::lock_wallet(connection, mover.client_id, withdrawal.wallet_id).await?;
             let movement = withdrawal.out_of_wallet(&wallet)?;
             let payment = store::insert(connection, &wallet, movement, self.clock.now()).await?;
             events::publish_movement(connection, events::WITHDRAWAL_REQUESTED, &payment).await?;
@@ -120,7 +123,7 @@ impl Movements {
     /// Not found for an unknown withdrawal; a conflict when it was settled in the opposite way.
     pub async fn settle(
         &self,
-        client_id: ClientId,
+        mover: Mover,
         transaction_id: TransactionId,
         key: &IdempotencyKey,
         settlement: WithdrawalSettlementRequest,
@@ -130,9 +133,10 @@ impl Movements {
             transaction_id,
             outcome,
         };
-        let request = PaymentRequest::new(client_id, Operation::Settle, key.as_str(), &input)?;
+        let now = self.clock.now();
+        let request = PaymentRequest::new(mover, Operation::Settle, key.as_str(), &input, now)?;
         let made = once(&self.database, &self.relay, &request, async |connection| {
-            let withdrawal = store::lock_withdrawal(connection, client_id, transaction_id).await?;
+            let withdrawal = store::lock_withdrawal(connection, mover.client_id, transaction_id).await?;
             let settled = match withdrawal.payment_status.after_settlement(outcome) {
                 Transition::AlreadyApplied => return Ok(withdrawal),
                 Transition::Rejected(_) => {

@@ -33,19 +33,16 @@ pub(super) async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Payment, Error> {
     let payment = query_payments!(
-        "WITH balance AS (
-             UPDATE wallets SET balance = $8, entries = $9 WHERE client_id = $1 AND id = $2
-         ), moment AS (
-             SELECT GREATEST($10::TIMESTAMPTZ,
-                 (SELECT created_at FROM payments WHERE client_id = $1 AND wallet_id = $2 AND entry = $9 - 1),
-                 (SELECT updated_at FROM payments WHERE client_id = $1 AND wallet_id = $2 AND return_entry = $9 - 1)) AS at
+        "WITH wallet AS (
+             UPDATE wallets SET balance = $8, entries = $9, moved_at = GREATEST(moved_at, $10)
+              WHERE client_id = $1 AND id = $2 RETURNING moved_at
          )
          INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount,
              partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate, entry, balance_after,
              created_at, updated_at)
          SELECT $1, nextval('payment_ids'), $3, $4, $5, $2, $6, $7::BIGINT, 0, 0, $6, -$7::BIGINT, 1, $9, $8,
-                moment.at, moment.at
-           FROM moment
+                wallet.moved_at, wallet.moved_at
+           FROM wallet
          RETURNING",
         "",
         wallet.client_id as _,
@@ -105,16 +102,13 @@ pub(super) async fn set_failed(
     now: DateTime<Utc>,
 ) -> Result<Payment, Error> {
     let payment = query_payments!(
-        "WITH balance AS (
-             UPDATE wallets SET balance = $4, entries = $5 WHERE client_id = $1 AND id = $3
-         ), moment AS (
-             SELECT GREATEST($6::TIMESTAMPTZ,
-                 (SELECT created_at FROM payments WHERE client_id = $1 AND wallet_id = $3 AND entry = $5 - 1),
-                 (SELECT updated_at FROM payments WHERE client_id = $1 AND wallet_id = $3 AND return_entry = $5 - 1)) AS at
+        "WITH wallet AS (
+             UPDATE wallets SET balance = $4, entries = $5, moved_at = GREATEST(moved_at, $6)
+              WHERE client_id = $1 AND id = $3 RETURNING moved_at
          )
-         UPDATE payments SET payment_status = 3, return_entry = $5, return_balance_after = $4, updated_at = moment.at
-           FROM moment
-          WHERE client_id = $1 AND id = $2 RETURNING",
+         UPDATE payments SET payment_status = 3, return_entry = $5, return_balance_after = $4, updated_at = wallet.moved_at
+           FROM wallet
+          WHERE client_id = $1 AND payments.id = $2 RETURNING",
         "",
         withdrawal.client_id as _,
         withdrawal.id as _,

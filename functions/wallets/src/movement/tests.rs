@@ -5,8 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::{Clock, ManualClock};
 use domain::currency::Currency;
+use domain::ids::ClientId;
 use local_cloud::backends::Postgres;
 use platform::config::{Environment, FromEnvironment};
+use platform::security::identity::Caller;
 use sqlx::Connection;
 
 use super::*;
@@ -75,9 +77,9 @@ impl Bench {
             .await
             .unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-24T10:00:00Z".parse().unwrap()));
-        let client = clients::insert(&mut connection, None, None, clock.now())
-            .await
-            .unwrap();
+        let client_id = ClientId::new(1).unwrap();
+        let client = clients::insert(&mut connection, client_id, caller(), None, clock.now());
+        let client = client.await.unwrap().unwrap();
         clients::open_wallets(&mut connection, client.id, &[Currency::USD], clock.now())
             .await
             .unwrap();
@@ -101,6 +103,10 @@ impl Bench {
         }
     }
 
+    fn mover(&self) -> Mover {
+        Mover::service(caller(), self.client_id)
+    }
+
     fn amount(&self, amount: i64) -> MovementRequest {
         MovementRequest {
             wallet_id: self.wallet_id,
@@ -110,13 +116,13 @@ impl Bench {
 
     async fn recharge(&self, text: &str, amount: i64) -> Replayable<PaymentView> {
         let key = key(text);
-        let made = self.movements.recharge(self.client_id, &key, self.amount(amount));
+        let made = self.movements.recharge(self.mover(), &key, self.amount(amount));
         made.await.unwrap()
     }
 
     async fn withdraw(&self, text: &str, amount: i64) -> Replayable<PaymentView> {
         let key = key(text);
-        let made = self.movements.withdraw(self.client_id, &key, self.amount(amount));
+        let made = self.movements.withdraw(self.mover(), &key, self.amount(amount));
         made.await.unwrap()
     }
 
@@ -128,7 +134,7 @@ impl Bench {
         let settlement = WithdrawalSettlementRequest { outcome };
         let transaction_id = withdrawal.transaction_id;
         self.movements
-            .settle(self.client_id, transaction_id, &key(outcome.name()), settlement)
+            .settle(self.mover(), transaction_id, &key(outcome.name()), settlement)
             .await
     }
 
@@ -143,6 +149,10 @@ impl Bench {
             .await
             .unwrap()
     }
+}
+
+fn caller() -> Caller {
+    Caller::new("issuer", "shop")
 }
 
 fn key(text: &str) -> IdempotencyKey {

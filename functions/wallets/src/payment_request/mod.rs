@@ -1,14 +1,19 @@
-//! Requests under an `Idempotency-Key`, stored with the payments they make. They stand in a table of their own and not in the
-//! platform's, because they are split by client as the payments are.
+//! Requests under an `Idempotency-Key`, stored with the payments they make. They stand in tables of their own and not in the
+//! platform's, because they are split by client as the payments are. A key belongs to its caller, the operation and the
+//! client whose money it moves; a transfer's stands in the payer's payment.
 
 mod store;
 
+use chrono::{DateTime, Utc};
 use domain::ids::ClientId;
 use platform::idempotency::request_hash;
+use platform::security::identity::Caller;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::Error;
+use crate::client::access::Mover;
 
 /// The operation of a request. The numbers are the stored ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +22,7 @@ pub(crate) enum Operation {
     Recharge,
     /// `withdraw_from_wallet`
     Withdraw,
-    /// `transfer` and each item of `transfer_batch`: they share their keys.
+    /// `transfer` and an item of `transfer_batch` with a key of its own: they share their keys.
     Transfer,
     /// `settle_withdrawal`
     Settle,
@@ -34,45 +39,99 @@ impl Operation {
     }
 }
 
+/// A key among all keys of all callers, as a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// What it is stored by.
+    pub(crate) id: Uuid,
+    /// The number of the lock that whoever works on its request holds, so that another copy learns at once that it is in
+    /// flight.
+    pub(crate) lock: i64,
+}
+
+impl Name {
+    fn of(scope: &str, caller: Caller, key: &str) -> Self {
+        let digest = Sha256::digest(format!("{scope}:{}:{key}", caller.as_uuid()).as_bytes());
+        let (lock, rest) = digest.split_at(8);
+        Self {
+            id: id_of(rest),
+            lock: lock
+                .iter()
+                .fold(0, |number: i64, byte| number.wrapping_shl(8) | i64::from(*byte)),
+        }
+    }
+}
+
+/// The first half of a hash.
+fn id_of(hash: &[u8]) -> Uuid {
+    let bytes = hash.iter().take(16);
+    Uuid::from_u128(bytes.fold(0, |number, byte| number << 8 | u128::from(*byte)))
+}
+
+/// What a client is known by to a caller: its reference, or the key that it was registered under.
+pub(crate) fn name_of_client(caller: Caller, kind: &str, text: &str) -> Name {
+    Name::of(kind, caller, text)
+}
+
+/// The digest of a request, by which another one under the same key is known.
+pub(crate) fn digest_of<T: Serialize>(input: &T) -> Result<Uuid, Error> {
+    Ok(id_of(&request_hash(input)?))
+}
+
+/// A batch of transfers under its key, which covers the whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchKey {
+    pub(crate) name: Name,
+    pub(crate) digest: Uuid,
+}
+
+impl BatchKey {
+    /// `input` is everything that the batch is about.
+    pub(crate) fn new<T: Serialize>(caller: Caller, key: &str, input: &T) -> Result<Self, Error> {
+        Ok(Self {
+            name: Name::of("transfer_batch", caller, key),
+            digest: digest_of(input)?,
+        })
+    }
+}
+
 /// A request of or for a client.
 #[derive(Debug, Clone)]
 pub(crate) struct PaymentRequest {
     pub(crate) client_id: ClientId,
+    caller: Caller,
     operation: Operation,
     pub(crate) key: String,
-    pub(crate) hash: Vec<u8>,
+    hash: Vec<u8>,
+    asked_at: DateTime<Utc>,
 }
 
 impl PaymentRequest {
     /// `input` is the validated input: what means the same hashes the same.
     pub(crate) fn new<T: Serialize>(
-        client_id: ClientId,
+        mover: Mover,
         operation: Operation,
         key: &str,
         input: &T,
+        asked_at: DateTime<Utc>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            client_id,
+            client_id: mover.client_id,
+            caller: mover.caller,
             operation,
             key: key.to_owned(),
             hash: request_hash(input)?,
+            asked_at,
         })
     }
 
-    /// The number of the lock that whoever works on this request holds, so that another copy of it learns at once that
-    /// it is in flight.
-    pub(crate) fn lock_number(&self) -> i64 {
-        let name = format!(
-            "payment_requests:{}:{}:{}",
-            self.client_id,
-            self.operation.number(),
-            self.key
-        );
-        let digest = Sha256::digest(name.as_bytes());
-        digest
-            .iter()
-            .take(8)
-            .fold(0_i64, |number, byte| number.wrapping_shl(8) | i64::from(*byte))
+    pub(crate) fn name(&self) -> Name {
+        let scope = format!("{}:{}", self.operation.number(), self.client_id);
+        Name::of(&scope, self.caller, &self.key)
+    }
+
+    pub(crate) fn digest(&self) -> Uuid {
+        id_of(&self.hash)
     }
 }
 
@@ -81,21 +140,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_request_has_a_lock_of_its_own() {
-        let request = |client, operation, key: &str| {
-            PaymentRequest::new(ClientId::new(client).unwrap(), operation, key, &()).unwrap()
+    fn every_request_has_a_name_of_its_own() {
+        let request = |subject, client, operation, key: &str| {
+            let mover = Mover::service(Caller::new("issuer", subject), ClientId::new(client).unwrap());
+            PaymentRequest::new(mover, operation, key, &(), DateTime::UNIX_EPOCH).unwrap()
         };
-        let one = request(1, Operation::Transfer, "key");
-        assert_eq!(
-            one.lock_number(),
-            request(1, Operation::Transfer, "key").lock_number()
-        );
+        let one = request("shop", 1, Operation::Transfer, "key").name();
+        assert_eq!(one, request("shop", 1, Operation::Transfer, "key").name());
         for other in [
-            request(2, Operation::Transfer, "key"),
-            request(1, Operation::Recharge, "key"),
-            request(1, Operation::Transfer, "yek"),
+            request("other", 1, Operation::Transfer, "key"),
+            request("shop", 2, Operation::Transfer, "key"),
+            request("shop", 1, Operation::Recharge, "key"),
+            request("shop", 1, Operation::Transfer, "yek"),
         ] {
-            assert_ne!(one.lock_number(), other.lock_number());
+            assert_ne!(one.id, other.name().id);
+            assert_ne!(one.lock, other.name().lock);
         }
     }
 }

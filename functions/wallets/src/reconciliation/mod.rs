@@ -1,13 +1,13 @@
-//! The daily comparison: every wallet's balance is the sum of its payments that count, every entry follows from the one
-//! before, every transfer has two sides that mirror each other at one rate. A difference becomes a row, an event and a
-//! metric, and is never repaired. See README, Reconciliation.
+//! The daily comparison: every wallet's balance is the sum of its entries, every entry follows from the one before, every
+//! transfer has two sides that mirror each other at one rate. A difference becomes a row, an event and a metric, and is never
+//! repaired. It goes on from checkpoints, in groups of so many entries. See README, Reconciliation.
 
 pub(crate) mod store;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use domain::ids::ClientId;
+use chrono::{DateTime, TimeDelta, Utc};
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -17,10 +17,14 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::{Error, events};
-use store::Difference;
+use store::{Bounds, Difference, Place, Residue, Span};
 
-/// Most clients that are compared by one statement.
-const MAX_GROUP_SIZE: i64 = 500;
+/// Most wallets of a group.
+const MAX_GROUP_WALLETS: i64 = 500;
+/// Most entries of a group.
+const MAX_GROUP_ENTRIES: i64 = 10_000;
+/// After how long a wallet is compared from its first entry on again.
+const ANEW_AFTER: TimeDelta = TimeDelta::days(30);
 /// Kept at the end of a run for counting the clients that there was no time for.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -29,12 +33,22 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 pub struct Report {
     /// Clients whose wallets were compared.
     pub clients: u64,
+    /// Entries that were compared.
+    pub entries: u64,
     /// Differences, those that were known before included.
     pub differences: u64,
     /// Differences that weren't known.
     pub new_differences: u64,
+    /// Wallets that could not be compared; the run went on behind them.
+    pub failed: Vec<String>,
     /// Clients that there was no time for; the next run begins with them.
     pub clients_left: u64,
+    /// What conversions have left to the house in all, by the receivers' currency, in its minor units; of those alone in which
+    /// this run has found more.
+    pub residues: BTreeMap<String, String>,
+    /// What this run has found of it, in whole minor units.
+    #[serde(skip)]
+    residue_units: BTreeMap<String, u64>,
 }
 
 /// Compares the books of the wallets.
@@ -51,23 +65,53 @@ platform::from_environment!(Reconciler {
     relay
 });
 
+/// A walk through all wallets, from the one that the last run stopped at to the end, and from the first one on to there.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    begun: DateTime<Utc>,
+    start: Place,
+    place: Place,
+    has_wrapped: bool,
+}
+
 impl Reconciler {
-    /// Compares the wallets of all clients, those first that were compared longest ago.
+    /// Compares the wallets of all clients, those first that the last run hadn't time for.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
-        let begun = self.clock.now();
         let enough = deadline.earlier_by(CLOSING_TIME);
+        let start = self
+            .database
+            .with(async |connection| store::cursor(connection).await);
+        let start = start.await?;
+        let mut walk = Walk {
+            begun: self.clock.now(),
+            start,
+            place: start,
+            has_wrapped: start.is_none(),
+        };
         let mut report = Report::default();
         loop {
             if enough.left().is_zero() {
-                report.clients_left = self.clients_left(begun).await?;
+                report.clients_left = self.clients_left(walk).await?;
                 break;
             }
-            if !self.compare_next(begun, &mut report).await? {
+            let spans = self.next_spans(&walk).await?;
+            if !spans.is_empty() {
+                self.compare_or_pass(&mut walk, &spans, &mut report).await?;
+            } else if walk.has_wrapped {
                 break;
+            } else {
+                walk.place = None;
+                walk.has_wrapped = true;
             }
+        }
+        if report.clients_left == 0 {
+            let end = self
+                .database
+                .with(async |connection| store::set_cursor(connection, None).await);
+            end.await?;
         }
         report.emit_metrics();
         if report.new_differences > 0 {
@@ -76,46 +120,120 @@ impl Reconciler {
         Ok(report)
     }
 
-    async fn clients_left(&self, begun: DateTime<Utc>) -> Result<u64, Error> {
-        let left = self
+    /// What comes next of the walk; nothing at its end.
+    async fn next_spans(&self, walk: &Walk) -> Result<Vec<Span>, Error> {
+        let bounds = Bounds {
+            begun: walk.begun,
+            anew_before: walk.begun - ANEW_AFTER,
+            wallets: MAX_GROUP_WALLETS,
+            entries: MAX_GROUP_ENTRIES,
+        };
+        let spans = self
             .database
-            .with(async |connection| store::clients_left(connection, begun).await);
+            .with(async |connection| store::next_spans(connection, walk.place, bounds).await);
+        let mut spans = spans.await?;
+        if walk.has_wrapped && walk.start.is_some() {
+            spans.retain(|span| Some((span.client_id, span.wallet_id)) <= walk.start);
+        }
+        Ok(spans)
+    }
+
+    async fn clients_left(&self, walk: Walk) -> Result<u64, Error> {
+        let left = self.database.with(async |connection| {
+            store::clients_left(connection, walk.place, walk.start, walk.begun).await
+        });
         Ok(u64::try_from(left.await?).unwrap_or_default())
     }
 
-    /// Compares the next group of clients; `false` when there is none.
-    async fn compare_next(&self, begun: DateTime<Utc>, report: &mut Report) -> Result<bool, Error> {
-        let group = self
+    /// Compares a group of wallets; one by one where that fails. A wallet that can't be compared is named, and the walk goes on
+    /// behind it.
+    async fn compare_or_pass(
+        &self,
+        walk: &mut Walk,
+        spans: &[Span],
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let Err(error) = self.compare_group(walk, spans, report).await else {
+            return Ok(());
+        };
+        tracing::warn!(%error, "a group of wallets could not be compared; trying them one by one");
+        for span in spans {
+            let Err(error) = self.compare_group(walk, std::slice::from_ref(span), report).await else {
+                continue;
+            };
+            let (client_id, wallet_id) = (span.client_id, span.wallet_id);
+            tracing::error!(%client_id, %wallet_id, %error, "a wallet could not be compared; the run goes on behind it");
+            report
+                .failed
+                .push(format!("wallet {wallet_id} of client {client_id}"));
+            walk.place = Some((client_id, wallet_id));
+            let place = walk.place;
+            let kept = self
+                .database
+                .with(async |connection| store::set_cursor(connection, place).await);
+            kept.await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_group(&self, walk: &mut Walk, spans: &[Span], report: &mut Report) -> Result<(), Error> {
+        // A wallet of which there is more to compare comes first in the next group.
+        let behind = spans.iter().rev().find(|span| !span.is_cut);
+        let behind = behind.map(|span| (span.client_id, span.wallet_id)).or(walk.place);
+        report.add(self.compare(behind, spans).await?);
+        walk.place = behind;
+        Ok(())
+    }
+
+    async fn compare(&self, behind: Place, spans: &[Span]) -> Result<Report, Error> {
+        let (sums, mut found, one_sided) = self
             .database
-            .transaction(async |connection| {
-                let clients = store::next_clients(connection, begun, MAX_GROUP_SIZE).await?;
-                if clients.is_empty() {
-                    return Ok(Report::default());
-                }
-                let found = differences(connection, &clients).await?;
-                let now = self.clock.now();
-                let new = record(connection, &found, now).await?;
-                store::set_reconciled(connection, &clients, now).await?;
-                Ok::<_, Error>(Report {
-                    clients: count(&clients),
-                    differences: count(&found),
-                    new_differences: count(&new),
-                    clients_left: 0,
-                })
-            })
+            .with(async |connection| look(connection, spans).await)
             .await?;
-        report.clients += group.clients;
-        report.differences += group.differences;
-        report.new_differences += group.new_differences;
-        Ok(group.clients > 0)
+        if !one_sided.is_empty() {
+            // The other side may just have been written; what isn't there at a second look is told.
+            let again = self
+                .database
+                .with(async |connection| store::wrong_sides(connection, spans).await);
+            let again = again.await?;
+            found.extend(one_sided.into_iter().filter(|one| again.contains(one)));
+        }
+        let now = self.clock.now();
+        self.database
+            .transaction(async |connection| {
+                let new = record(connection, &found, now).await?;
+                let residues = store::count_residues(connection, spans, now).await?;
+                store::set_checkpoints(connection, spans, &sums, now).await?;
+                store::set_cursor(connection, behind).await?;
+                Ok::<_, Error>(Report::of(spans, &found, &new, &residues))
+            })
+            .await
     }
 }
 
-async fn differences(connection: &mut PgConnection, clients: &[ClientId]) -> Result<Vec<Difference>, Error> {
-    let mut found = store::broken_entries(connection, clients).await?;
-    found.extend(store::wrong_balances(connection, clients).await?);
-    found.extend(store::wrong_sides(connection, clients).await?);
-    Ok(found)
+/// The sums of the spans, the differences in them, and the transfers that seem to have one side.
+async fn look(
+    connection: &mut PgConnection,
+    spans: &[Span],
+) -> Result<(Vec<store::Sum>, Vec<Difference>, Vec<Difference>), Error> {
+    let sums = store::sums(connection, spans).await?;
+    let mut found = store::broken_entries(connection, spans).await?;
+    found.extend(sums.iter().filter_map(wrong_balance));
+    let sides = store::wrong_sides(connection, spans).await?;
+    let (one_sided, other) = sides.into_iter().partition(|one| one.kind == "one-sided");
+    found.extend::<Vec<_>>(other);
+    Ok((sums, found, one_sided))
+}
+
+fn wrong_balance(sum: &store::Sum) -> Option<Difference> {
+    Some(Difference {
+        client_id: sum.client_id,
+        wallet_id: sum.wallet_id,
+        payment_id: sum.newest,
+        kind: "balance".to_owned(),
+        expected: sum.total.clone(),
+        found: sum.wrong_balance?.to_string(),
+    })
 }
 
 /// Writes the differences, and publishes and gives those that weren't known.
@@ -144,12 +262,56 @@ async fn record(
 }
 
 impl Report {
+    /// The report of a group.
+    fn of(spans: &[Span], found: &[Difference], new: &[Difference], residues: &[Residue]) -> Self {
+        let mut clients: Vec<_> = spans.iter().map(|span| span.client_id).collect();
+        clients.dedup();
+        let code = |residue: &Residue| residue.currency.0.code().to_owned();
+        let units = |residue: &Residue| u64::try_from(residue.whole_units).unwrap_or_default();
+        let entries = spans
+            .iter()
+            .map(|span| span.to.saturating_sub(span.after))
+            .sum::<i64>();
+        Self {
+            clients: count(&clients),
+            entries: u64::try_from(entries).unwrap_or_default(),
+            differences: count(found),
+            new_differences: count(new),
+            residues: residues
+                .iter()
+                .map(|residue| (code(residue), residue.total.clone()))
+                .collect(),
+            residue_units: residues
+                .iter()
+                .map(|residue| (code(residue), units(residue)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, group: Self) {
+        self.clients += group.clients;
+        self.entries += group.entries;
+        self.differences += group.differences;
+        self.new_differences += group.new_differences;
+        self.residues.extend(group.residues);
+        for (currency, units) in group.residue_units {
+            *self.residue_units.entry(currency).or_default() += units;
+        }
+    }
+
     fn emit_metrics(&self) {
         if self.differences > 0 {
             metrics::count("WalletDifferences", self.differences);
         }
-        if self.clients_left > 0 {
-            metrics::count("NotReconciled", self.clients_left);
+        let not_compared = self.clients_left + count(&self.failed);
+        if not_compared > 0 {
+            metrics::count("NotReconciled", not_compared);
+        }
+        for (currency, total) in &self.residues {
+            let units = self.residue_units.get(currency).copied().unwrap_or_default();
+            let properties = [("Currency", currency.as_str()), ("Total", total.as_str())];
+            metrics::count_with("ConversionResidue", units, &properties);
         }
     }
 }

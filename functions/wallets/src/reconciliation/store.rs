@@ -1,5 +1,5 @@
-//! What is compared: each wallet with its payments, and each side of a transfer with the other. Clients come in groups, so
-//! that time and memory of a statement have a limit.
+//! What is compared: each wallet with its payments, and each side of a transfer with the other. Entries come in groups, so
+//! that time and memory of a statement have a limit, however many a wallet or a client has.
 
 use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, PaymentId, WalletId};
@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::currency_number::CurrencyNumber;
 
 /// A difference that was found: a row of `wallet_differences`, and the payload of the event about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,101 +20,194 @@ pub(crate) struct Difference {
     pub(crate) found: String,
 }
 
-/// The clients that were reconciled longest ago, or never, of those that this run hasn't reached.
-pub(super) async fn next_clients(
-    connection: &mut PgConnection,
-    begun: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<ClientId>, Error> {
-    let clients = sqlx::query_scalar!(
-        r#"SELECT client_id AS "client_id: ClientId" FROM clients
-            WHERE created_at < $1 AND COALESCE(reconciled_at, '-infinity') < $1
-            ORDER BY COALESCE(reconciled_at, '-infinity'), client_id LIMIT $2"#,
-        begun,
-        limit,
+/// Of which wallets a group may be, and how much.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Those opened before.
+    pub(super) begun: DateTime<Utc>,
+    /// Those compared from their first entry on before this are so again.
+    pub(super) anew_before: DateTime<Utc>,
+    pub(super) wallets: i64,
+    pub(super) entries: i64,
+}
+
+/// A place among the wallets, in the order of clients and their wallets; none is before the first.
+pub(super) type Place = Option<(ClientId, WalletId)>;
+
+/// Entries of a wallet to compare: those behind `after`, up to `to` at most.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) client_id: ClientId,
+    pub(super) wallet_id: WalletId,
+    pub(super) after: i64,
+    pub(super) to: i64,
+    /// Whether the wallet has more.
+    pub(super) is_cut: bool,
+}
+
+/// Where the last run stopped.
+pub(super) async fn cursor(connection: &mut PgConnection) -> Result<Place, Error> {
+    let cursor = sqlx::query!(
+        r#"SELECT after_client AS "client: ClientId", after_wallet AS "wallet: WalletId" FROM reconciliation_cursor"#
     );
-    Ok(clients.fetch_all(connection).await?)
+    let cursor = cursor.fetch_optional(connection).await?;
+    Ok(cursor.map(|cursor| (cursor.client, cursor.wallet)))
 }
 
-/// How many clients this run hasn't reached.
-pub(super) async fn clients_left(connection: &mut PgConnection, begun: DateTime<Utc>) -> Result<i64, Error> {
-    let left = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "left!" FROM clients
-            WHERE created_at < $1 AND COALESCE(reconciled_at, '-infinity') < $1"#,
-        begun,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(left)
-}
-
-/// Records that the clients were compared.
-pub(super) async fn set_reconciled(
-    connection: &mut PgConnection,
-    clients: &[ClientId],
-    at: DateTime<Utc>,
-) -> Result<(), Error> {
+/// Keeps where this run is.
+pub(super) async fn set_cursor(connection: &mut PgConnection, place: Place) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE clients SET reconciled_at = $2 WHERE client_id = ANY ($1)",
-        clients as _,
-        at,
+        "WITH ended AS (DELETE FROM reconciliation_cursor WHERE $1::BIGINT IS NULL)
+         INSERT INTO reconciliation_cursor (after_client, after_wallet) SELECT $1, $2 WHERE $1 IS NOT NULL
+             ON CONFLICT (only_one) DO UPDATE SET after_client = EXCLUDED.after_client, after_wallet = EXCLUDED.after_wallet",
+        place.map(|(client, _)| client) as _,
+        place.map(|(_, wallet)| wallet) as _,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
+/// The next wallets behind a place with what there is to compare of them, at most so many entries; at least one wallet.
+pub(super) async fn next_spans(
+    connection: &mut PgConnection,
+    place: Place,
+    bounds: Bounds,
+) -> Result<Vec<Span>, Error> {
+    let spans = sqlx::query_as!(
+        Span,
+        r#"WITH next AS (
+               SELECT wallet.client_id, wallet.id, wallet.entries,
+                      CASE WHEN checkpoint.begun_at >= $4 AND NOT EXISTS (
+                                SELECT FROM wallet_differences AS difference
+                                 WHERE difference.client_id = wallet.client_id AND difference.wallet_id = wallet.id
+                                   AND difference.resolved_at > checkpoint.checked_at)
+                           THEN checkpoint.entry ELSE 0 END AS after
+                 FROM wallets AS wallet
+                 LEFT JOIN wallet_checkpoints AS checkpoint
+                   ON checkpoint.client_id = wallet.client_id AND checkpoint.wallet_id = wallet.id
+                WHERE (wallet.client_id, wallet.id) > ($1, $2) AND wallet.created_at < $3
+                ORDER BY wallet.client_id, wallet.id LIMIT $5
+           ), summed AS (
+               SELECT *, (sum(entries - after) OVER (ORDER BY client_id, id) - (entries - after))::BIGINT AS before FROM next
+           )
+           SELECT client_id AS "client_id!: _", id AS "wallet_id!: _", after AS "after!",
+                  LEAST(entries, after + $6 - before) AS "to!", entries > after + $6 - before AS "is_cut!"
+             FROM summed WHERE before < $6 OR before = 0 ORDER BY client_id, id"#,
+        place.map_or(0, |(client, _)| client.get()),
+        place.map_or(0, |(_, wallet)| wallet.get()),
+        bounds.begun,
+        bounds.anew_before,
+        bounds.wallets,
+        bounds.entries,
+    );
+    Ok(spans.fetch_all(connection).await?)
+}
+
+/// Of how many clients there are wallets that this run hasn't reached: behind a place, up to another one.
+pub(super) async fn clients_left(
+    connection: &mut PgConnection,
+    place: Place,
+    end: Place,
+    begun: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let left = sqlx::query_scalar!(
+        r#"SELECT count(DISTINCT client_id) AS "left!" FROM wallets
+            WHERE created_at < $5 AND CASE WHEN ($1::BIGINT, $2::BIGINT) < ($3::BIGINT, $4::BIGINT)
+                      THEN (client_id, id) > ($1, $2) AND (client_id, id) <= ($3, $4)
+                      ELSE (client_id, id) > ($1, $2) OR (client_id, id) <= ($3, $4) END"#,
+        place.map_or(0, |(client, _)| client.get()),
+        place.map_or(0, |(_, wallet)| wallet.get()),
+        end.map_or(0, |(client, _)| client.get()),
+        end.map_or(0, |(_, wallet)| wallet.get()),
+        begun,
+    );
+    Ok(left.fetch_one(connection).await?)
+}
+
+/// What a wallet's entries come to.
+#[derive(Debug)]
+pub(super) struct Sum {
+    pub(super) client_id: ClientId,
+    pub(super) wallet_id: WalletId,
+    /// Up to which entry.
+    pub(super) reached: i64,
+    /// The sum of all of them.
+    pub(super) total: String,
+    /// The balance, where that is another.
+    pub(super) wrong_balance: Option<i64>,
+    /// The payment of the newest entry.
+    pub(super) newest: Option<PaymentId>,
+}
+
+/// Adds up the entries of the spans. A wallet whose entries are all summed has its balance compared with them.
+pub(super) async fn sums(connection: &mut PgConnection, spans: &[Span]) -> Result<Vec<Sum>, Error> {
+    let sums = sqlx::query_as!(
+        Sum,
+        r#"SELECT span.client_id AS "client_id!: _", span.wallet_id AS "wallet_id!: _", span.reached AS "reached!",
+                  total.amount::TEXT AS "total!",
+                  CASE WHEN wallet.entries <= span.reached AND wallet.balance <> total.amount THEN wallet.balance END AS wrong_balance,
+                  (SELECT id FROM payments WHERE client_id = span.client_id AND wallet_id = span.wallet_id
+                      AND (entry = span.reached OR return_entry = span.reached) LIMIT 1) AS "newest: _"
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS span (client_id, wallet_id, after, reached)
+             JOIN wallets AS wallet ON wallet.client_id = span.client_id AND wallet.id = span.wallet_id
+             LEFT JOIN wallet_checkpoints AS checkpoint
+               ON checkpoint.client_id = span.client_id AND checkpoint.wallet_id = span.wallet_id
+            CROSS JOIN LATERAL (
+                  SELECT CASE WHEN span.after = 0 THEN 0 ELSE COALESCE(checkpoint.total, 0) END
+                         + COALESCE((SELECT sum(amount) FROM payments WHERE client_id = span.client_id
+                                        AND wallet_id = span.wallet_id AND entry > span.after AND entry <= span.reached), 0)
+                         - COALESCE((SELECT sum(amount) FROM payments WHERE client_id = span.client_id
+                                        AND wallet_id = span.wallet_id AND return_entry > span.after
+                                        AND return_entry <= span.reached), 0) AS amount
+                  ) AS total
+            WHERE span.client_id = ANY ($1)"#,
+        column(spans, |span| span.client_id) as _,
+        column(spans, |span| span.wallet_id) as _,
+        &column(spans, |span| span.after),
+        &column(spans, |span| span.to),
+    );
+    Ok(sums.fetch_all(connection).await?)
+}
+
 /// Entries that don't follow from the one before: a gap in the numbers, or a balance that isn't the one before plus the
 /// amount.
 pub(super) async fn broken_entries(
     connection: &mut PgConnection,
-    clients: &[ClientId],
+    spans: &[Span],
 ) -> Result<Vec<Difference>, Error> {
     let found = sqlx::query_as!(
         Difference,
-        r#"WITH entry AS (
-               SELECT client_id, wallet_id, entry AS number, id, amount, balance_after AS balance
-                 FROM payments WHERE client_id = ANY ($1)
+        r#"WITH span AS (
+               SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
+                          AS span (client_id, wallet_id, after, last)
+           ), entry AS (
+               -- The one before the first is there to be followed from.
+               SELECT client_id, wallet_id, span.after, entry AS number, id, amount, balance_after AS balance
+                 FROM span JOIN payments USING (client_id, wallet_id)
+                WHERE client_id = ANY ($1) AND entry >= span.after AND entry <= span.last
                 UNION ALL
-               SELECT client_id, wallet_id, return_entry, id, -amount, return_balance_after
-                 FROM payments WHERE client_id = ANY ($1) AND return_entry IS NOT NULL
+               SELECT client_id, wallet_id, span.after, return_entry, id, -amount, return_balance_after
+                 FROM span JOIN payments USING (client_id, wallet_id)
+                WHERE client_id = ANY ($1) AND return_entry >= span.after AND return_entry <= span.last
            ), chained AS (
-               SELECT *, lag(number, 1, 0::BIGINT) OVER wallet AS number_before,
-                      lag(balance, 1, 0::BIGINT) OVER wallet AS balance_before
+               SELECT *, lag(number, 1, after) OVER wallet AS number_before,
+                      lag(balance) OVER wallet AS balance_before
                  FROM entry WINDOW wallet AS (PARTITION BY client_id, wallet_id ORDER BY number)
            )
            SELECT client_id AS "client_id!: _", wallet_id AS "wallet_id!: _", id AS "payment_id: _",
                   CASE WHEN number <> number_before + 1 THEN 'missing-entry' ELSE 'balance-after' END AS "kind!",
                   CASE WHEN number <> number_before + 1 THEN 'entry ' || number_before + 1
-                       ELSE (balance_before::NUMERIC + amount)::TEXT END AS "expected!",
+                       ELSE (COALESCE(balance_before, 0)::NUMERIC + amount)::TEXT END AS "expected!",
                   CASE WHEN number <> number_before + 1 THEN 'entry ' || number ELSE balance::TEXT END AS "found!"
              FROM chained
-            WHERE number <> number_before + 1 OR balance::NUMERIC <> balance_before::NUMERIC + amount"#,
-        clients as _,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(found)
-}
-
-/// Wallets whose balance isn't the sum of their payments that count (those that are pending or done), with the payment of
-/// the newest entry.
-pub(super) async fn wrong_balances(
-    connection: &mut PgConnection,
-    clients: &[ClientId],
-) -> Result<Vec<Difference>, Error> {
-    let found = sqlx::query_as!(
-        Difference,
-        r#"SELECT wallet.client_id AS "client_id!: _", wallet.id AS "wallet_id!: _", booked.newest AS "payment_id: _",
-                  'balance' AS "kind!", booked.balance::TEXT AS "expected!", wallet.balance::TEXT AS "found!"
-             FROM wallets AS wallet
-            CROSS JOIN LATERAL (
-                  SELECT COALESCE(sum(amount) FILTER (WHERE payment_status <> 3), 0) AS balance,
-                         (array_agg(id ORDER BY GREATEST(entry, return_entry) DESC))[1] AS newest
-                    FROM payments
-                   WHERE client_id = wallet.client_id AND wallet_id = wallet.id) AS booked
-            WHERE wallet.client_id = ANY ($1) AND wallet.balance <> booked.balance"#,
-        clients as _,
+            WHERE number > after
+              AND (number <> number_before + 1
+                   OR balance::NUMERIC <> COALESCE(balance_before, 0)::NUMERIC + amount AND (balance_before IS NOT NULL OR after = 0))"#,
+        column(spans, |span| span.client_id) as _,
+        column(spans, |span| span.wallet_id) as _,
+        &column(spans, |span| span.after),
+        &column(spans, |span| span.to),
     )
     .fetch_all(connection)
     .await?;
@@ -123,13 +217,15 @@ pub(super) async fn wrong_balances(
 /// Transfers whose other side is missing or doesn't mirror this one, and amounts that don't follow from the rate.
 pub(super) async fn wrong_sides(
     connection: &mut PgConnection,
-    clients: &[ClientId],
+    spans: &[Span],
 ) -> Result<Vec<Difference>, Error> {
     let found = sqlx::query_as!(
         Difference,
         r#"SELECT own.client_id AS "client_id!: _", own.wallet_id AS "wallet_id!: _", own.id AS "payment_id: _",
                   compared.kind AS "kind!", compared.expected AS "expected!", compared.found AS "found!"
-             FROM payments AS own
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS span (client_id, wallet_id, after, last)
+             JOIN payments AS own ON own.client_id = span.client_id AND own.wallet_id = span.wallet_id
+                  AND own.entry > span.after AND own.entry <= span.last
              JOIN currencies AS iso ON iso.numeric_code = own.currency
              JOIN currencies AS partner_iso ON partner_iso.numeric_code = own.partner_currency
              -- The payer's payment has an odd id, the receiver's the next one.
@@ -143,20 +239,99 @@ pub(super) async fn wrong_sides(
                            IS DISTINCT FROM
                            (own.partner_wallet_id, own.partner_currency, own.partner_amount, own.client_id, own.wallet_id,
                             own.currency, own.amount, own.exchange_rate) THEN 'sides-differ'
-                      WHEN own.amount < 0 AND own.partner_amount <> divide_half_even(
-                           -own.amount * own.exchange_rate * ('1e' || 12 + partner_iso.exponent)::NUMERIC,
-                           ('1e' || 12 + iso.exponent)::NUMERIC) THEN 'conversion'
+                      WHEN own.amount < 0 AND NOT conversion_is_right(-own.amount, own.partner_amount, own.exchange_rate,
+                               iso.exponent, partner_iso.exponent, own.correlation_id IS NULL) THEN 'conversion'
                       END AS kind,
                       format('%s of payment %s', -own.partner_amount, own.id) AS expected,
                       CASE WHEN other.id IS NULL THEN 'nothing'
                            ELSE format('%s at %s', other.amount, trim_scale(other.exchange_rate)) END AS found
                   ) AS compared
             WHERE own.client_id = ANY ($1) AND own.payment_type = 3 AND compared.kind IS NOT NULL"#,
-        clients as _,
+        column(spans, |span| span.client_id) as _,
+        column(spans, |span| span.wallet_id) as _,
+        &column(spans, |span| span.after),
+        &column(spans, |span| span.to),
     )
     .fetch_all(connection)
     .await?;
     Ok(found)
+}
+
+/// What is left over by conversions, in minor units of the receivers' currency.
+#[derive(Debug)]
+pub(super) struct Residue {
+    pub(super) currency: CurrencyNumber,
+    /// Of this group.
+    pub(super) whole_units: i64,
+    /// Of all that were counted.
+    pub(super) total: String,
+}
+
+/// Counts what conversions that weren't counted yet have left over.
+pub(super) async fn count_residues(
+    connection: &mut PgConnection,
+    spans: &[Span],
+    at: DateTime<Utc>,
+) -> Result<Vec<Residue>, Error> {
+    let residues = sqlx::query_as!(
+        Residue,
+        r#"WITH counted AS (
+               SELECT own.partner_currency AS currency,
+                      sum(-own.amount * own.exchange_rate * ('1e' || partner_iso.exponent - iso.exponent)::NUMERIC
+                          - own.partner_amount) AS residue
+                 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS span (client_id, wallet_id, after, last)
+                 LEFT JOIN wallet_checkpoints AS checkpoint
+                   ON checkpoint.client_id = span.client_id AND checkpoint.wallet_id = span.wallet_id
+                 JOIN payments AS own ON own.client_id = span.client_id AND own.wallet_id = span.wallet_id
+                      AND own.entry > GREATEST(span.after, checkpoint.residue_entry) AND own.entry <= span.last
+                 JOIN currencies AS iso ON iso.numeric_code = own.currency
+                 JOIN currencies AS partner_iso ON partner_iso.numeric_code = own.partner_currency
+                WHERE own.client_id = ANY ($1) AND own.payment_type = 3 AND own.amount < 0 AND own.currency <> own.partner_currency
+                GROUP BY own.partner_currency
+           )
+           INSERT INTO conversion_residues AS kept (currency, residue, updated_at) SELECT currency, residue, $5 FROM counted
+               ON CONFLICT (currency) DO UPDATE SET residue = kept.residue + EXCLUDED.residue, updated_at = EXCLUDED.updated_at
+           RETURNING currency AS "currency: _", trim_scale(residue)::TEXT AS "total!",
+                     (SELECT LEAST(GREATEST(trunc(counted.residue), 0), 9223372036854775807)::BIGINT FROM counted
+                       WHERE counted.currency = kept.currency)
+                     AS "whole_units!""#,
+        column(spans, |span| span.client_id) as _,
+        column(spans, |span| span.wallet_id) as _,
+        &column(spans, |span| span.after),
+        &column(spans, |span| span.to),
+        at,
+    );
+    Ok(residues.fetch_all(connection).await?)
+}
+
+/// Records how far the wallets were compared.
+pub(super) async fn set_checkpoints(
+    connection: &mut PgConnection,
+    spans: &[Span],
+    sums: &[Sum],
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "INSERT INTO wallet_checkpoints AS kept (client_id, wallet_id, entry, total, residue_entry, begun_at, checked_at)
+         SELECT client_id, wallet_id, entry, total, entry, $5, $5
+           FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[]::NUMERIC[]) AS sum (client_id, wallet_id, entry, total)
+             ON CONFLICT (client_id, wallet_id) DO UPDATE
+            SET entry = EXCLUDED.entry, total = EXCLUDED.total,
+                residue_entry = GREATEST(kept.residue_entry, EXCLUDED.entry), checked_at = EXCLUDED.checked_at,
+                begun_at = CASE WHEN (kept.client_id, kept.wallet_id) IN
+                                (SELECT client_id, wallet_id FROM unnest($6::BIGINT[], $7::BIGINT[]) AS anew (client_id, wallet_id))
+                           THEN $5 ELSE kept.begun_at END",
+        column(sums, |sum| sum.client_id) as _,
+        column(sums, |sum| sum.wallet_id) as _,
+        &column(sums, |sum| sum.reached),
+        &column(sums, |sum| sum.total.clone()),
+        at,
+        anew(spans, |span| span.client_id) as _,
+        anew(spans, |span| span.wallet_id) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Writes differences, and gives those that weren't known.
@@ -188,6 +363,11 @@ pub(super) async fn insert_new(
     Ok(new.fetch_all(connection).await?)
 }
 
-fn column<T>(differences: &[Difference], value: impl Fn(&Difference) -> T) -> Vec<T> {
-    differences.iter().map(value).collect()
+/// Of the wallets that are compared from their first entry on.
+fn anew<T>(spans: &[Span], value: impl Fn(&Span) -> T) -> Vec<T> {
+    spans.iter().filter(|span| span.after == 0).map(value).collect()
+}
+
+fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }

@@ -59,7 +59,7 @@ pub struct TransferBatchRequest {
 }
 
 /// Whether the transfers of a batch depend on each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchMode {
     /// All or none.
@@ -90,7 +90,8 @@ pub struct BatchTransfer {
     /// What the receiver gets, in minor units of the receiver's currency; instead of `amount`.
     #[schema(minimum = 1)]
     pub receiver_amount: Option<i64>,
-    /// The transfer's own key, as if it were sent by itself; the batch's key and its position unless given.
+    /// The transfer's own key, as if it were sent by itself: it is made once under it, in whatever batch. The batch's key
+    /// covers it unless given.
     #[serde(default, deserialize_with = "optional_key")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, pattern = r"^[\x21-\x7E]+$")]
     pub idempotency_key: Option<IdempotencyKey>,

@@ -1,10 +1,11 @@
 //! Transfers: the two functions of the database that make them, each in one round trip.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{EventId, PaymentId, TransactionId, WalletId};
+use domain::ids::{PaymentId, TransactionId, WalletId};
 use domain::money::Money;
 use domain::wallets::conversion::ConversionRefusal;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
+use domain::wallets::rates::RateMaxAge;
 use platform::error::PlatformError;
 use platform::idempotency::Replayable;
 use rust_decimal::Decimal;
@@ -15,25 +16,45 @@ use super::TransferRequest;
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
 use crate::payment::store::Payment;
-use crate::payment_request::PaymentRequest;
+use crate::payment_request::{BatchKey, PaymentRequest};
 
-/// A checked transfer under its key, with the ids that it gets when it is made.
+/// A checked transfer, with the id that it gets when it is made.
 #[derive(Debug)]
 pub(super) struct Order {
+    /// The request that it is, under its own key; in a batch without one, under a key that was derived from the batch's before
+    /// keys of batches were kept.
     request: PaymentRequest,
+    has_own_key: bool,
     transfer: TransferRequest,
     transaction_id: TransactionId,
-    event_id: EventId,
+}
+
+/// When, and by which rates, transfers are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: DateTime<Utc>,
+    /// How old a rate may be that converts.
+    pub(super) max_age: RateMaxAge,
+}
+
+impl Moment {
+    fn oldest_rate(self) -> DateTime<Utc> {
+        self.max_age.oldest(self.now)
+    }
 }
 
 impl Order {
-    pub(super) fn new(request: PaymentRequest, transfer: TransferRequest) -> Self {
+    pub(super) fn new(request: PaymentRequest, has_own_key: bool, transfer: TransferRequest) -> Self {
         Self {
             request,
+            has_own_key,
             transfer,
             transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
-            event_id: EventId::from_uuid(Uuid::now_v7()),
         }
+    }
+
+    fn own_name(&self) -> Option<Uuid> {
+        self.has_own_key.then(|| self.request.name().id)
     }
 
     fn receiver_currency(&self) -> Option<i16> {
@@ -45,6 +66,8 @@ impl Order {
 #[derive(Debug)]
 pub(super) struct Outcome {
     outcome: String,
+    /// What whoever may not know of the receiver is told instead.
+    presumed: Option<String>,
     payment_id: Option<PaymentId>,
     transaction_id: Option<TransactionId>,
     currency: Option<CurrencyNumber>,
@@ -55,71 +78,137 @@ pub(super) struct Outcome {
     exchange_rate: Option<Decimal>,
     balance: Option<i64>,
     created_at: Option<DateTime<Utc>>,
+    rate_as_of: Option<DateTime<Utc>>,
 }
 
-/// Makes one transfer, with its event and its idempotency record.
+/// Makes one transfer, with its events and its idempotency record.
 pub(super) async fn transfer(
     connection: &mut PgConnection,
     order: &Order,
     correlation: &str,
+    moment: Moment,
 ) -> Result<Outcome, Error> {
+    let name = order.request.name();
     sqlx::query_as!(
         Outcome,
-        r#"SELECT outcome AS "outcome!", payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
+        r#"SELECT outcome AS "outcome!", presumed, payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
                   currency AS "currency: _", amount, partner_wallet_id AS "partner_wallet_id: _",
-                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at
-             FROM transfer_between_wallets($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
+                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at, rate_as_of
+             FROM transfer_between_wallets($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#,
         order.request.client_id as _,
         order.transfer.wallet_id as _,
         order.transfer.receiver_client_id as _,
         order.receiver_currency(),
         order.transfer.amount,
         order.transfer.receiver_amount,
+        name.id,
+        order.request.digest(),
+        name.lock,
         order.request.key,
-        order.request.hash,
-        order.request.lock_number(),
         order.transaction_id as _,
-        order.event_id as _,
         correlation,
+        moment.now,
+        moment.oldest_rate(),
     )
     .fetch_one(connection)
     .await
     .map_err(failed)
 }
 
-/// Makes many transfers, in their order; `all_or_none` of them or each that can be made.
+/// A batch under its key.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) key: BatchKey,
+    pub(super) orders: &'a [&'a Order],
+    /// All of them, or each that can be made.
+    pub(super) all_or_none: bool,
+}
+
+struct BatchRow {
+    whole: String,
+    outcome: Option<String>,
+    payment_id: Option<PaymentId>,
+    transaction_id: Option<TransactionId>,
+    currency: Option<CurrencyNumber>,
+    amount: Option<i64>,
+    partner_wallet_id: Option<WalletId>,
+    partner_currency: Option<CurrencyNumber>,
+    partner_amount: Option<i64>,
+    exchange_rate: Option<Decimal>,
+    balance: Option<i64>,
+    created_at: Option<DateTime<Utc>>,
+    rate_as_of: Option<DateTime<Utc>>,
+}
+
+/// Makes many transfers in their order, with their events and the batch's idempotency record.
+///
+/// # Errors
+/// When the batch's key is in flight or was used for another batch.
 pub(super) async fn transfer_batch(
     connection: &mut PgConnection,
-    orders: &[&Order],
+    batch: &Batch<'_>,
     correlation: &str,
-    all_or_none: bool,
-) -> Result<Vec<Outcome>, Error> {
-    let outcomes = sqlx::query_as!(
-        Outcome,
-        r#"SELECT outcome AS "outcome!", payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
+    moment: Moment,
+) -> Result<Replayable<Vec<Outcome>>, Error> {
+    let orders = batch.orders;
+    let rows = sqlx::query_as!(
+        BatchRow,
+        r#"SELECT whole AS "whole!", outcome, payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
                   currency AS "currency: _", amount, partner_wallet_id AS "partner_wallet_id: _",
-                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at
-             FROM transfer_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
+                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at, rate_as_of
+             FROM transfer_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"#,
         column(orders, |order| order.request.client_id) as _,
         column(orders, |order| order.transfer.wallet_id) as _,
         column(orders, |order| order.transfer.receiver_client_id) as _,
         column(orders, Order::receiver_currency) as _,
         column(orders, |order| order.transfer.amount) as _,
         column(orders, |order| order.transfer.receiver_amount) as _,
+        column(orders, Order::own_name) as _,
+        &column(orders, |order| order.request.digest()),
         &column(orders, |order| order.request.key.clone()),
-        &column(orders, |order| order.request.hash.clone()),
         column(orders, |order| order.transaction_id) as _,
-        column(orders, |order| order.event_id) as _,
+        batch.key.name.id,
+        batch.key.digest,
+        batch.key.name.lock,
         correlation,
-        all_or_none,
+        batch.all_or_none,
+        moment.now,
+        moment.oldest_rate(),
     )
     .fetch_all(connection)
     .await
     .map_err(failed)?;
-    if outcomes.len() == orders.len() {
-        Ok(outcomes)
-    } else {
-        Err(PlatformError::Stored("transfer_batch").into())
+    let replayed = match rows.first().map(|row| row.whole.as_str()) {
+        Some("request-in-flight") => return Err(PlatformError::InFlight.into()),
+        Some("idempotency-key-reused") => return Err(PlatformError::KeyReused.into()),
+        whole => whole == Some("replayed"),
+    };
+    // Of a batch without orders there is a row all the same, which says whether it is replayed.
+    let rows = rows.into_iter().take(orders.len());
+    let outcomes: Option<Vec<Outcome>> = rows.map(BatchRow::into_outcome).collect();
+    let value = outcomes
+        .filter(|outcomes| outcomes.len() == orders.len())
+        .ok_or(PlatformError::Stored("transfer_batch"))?;
+    Ok(Replayable { value, replayed })
+}
+
+impl BatchRow {
+    fn into_outcome(self) -> Option<Outcome> {
+        Some(Outcome {
+            outcome: self.outcome?,
+            presumed: None,
+            payment_id: self.payment_id,
+            transaction_id: self.transaction_id,
+            currency: self.currency,
+            amount: self.amount,
+            partner_wallet_id: self.partner_wallet_id,
+            partner_currency: self.partner_currency,
+            partner_amount: self.partner_amount,
+            exchange_rate: self.exchange_rate,
+            balance: self.balance,
+            created_at: self.created_at,
+            rate_as_of: self.rate_as_of,
+        })
     }
 }
 
@@ -127,8 +216,8 @@ fn column<T>(orders: &[&Order], value: impl Fn(&Order) -> T) -> Vec<T> {
     orders.iter().map(|order| value(order)).collect()
 }
 
-/// The balance is read before the wallet is locked: one that went down meanwhile breaks the wallet's constraint, a
-/// receiver's that went up beyond what a balance can be doesn't fit.
+/// The balance is read before the wallet is locked: one that went down meanwhile undoes everything, as does a key under
+/// which another transfer of the client's was made meanwhile. A receiver's balance beyond what a balance can be doesn't fit.
 fn failed(error: sqlx::Error) -> Error {
     let database = error.as_database_error();
     let is_of_wallets = || {
@@ -137,6 +226,7 @@ fn failed(error: sqlx::Error) -> Error {
     };
     match database.and_then(|error| error.code()).as_deref() {
         Some("23514") if is_of_wallets() => Error::Contended,
+        Some("23505") => Error::Contended,
         Some("22003") => Error::BalanceTooLarge,
         _ => error.into(),
     }
@@ -147,8 +237,8 @@ impl Outcome {
     ///
     /// # Errors
     /// The refusal.
-    pub(super) fn into_payment(self, order: &Order) -> Result<Replayable<Payment>, Error> {
-        if let Some(refusal) = self.refusal()? {
+    pub(super) fn into_payment(self, order: &Order, moment: Moment) -> Result<Replayable<Payment>, Error> {
+        if let Some(refusal) = self.refusal(moment)? {
             return Err(refusal);
         }
         let replayed = self.outcome == "replayed";
@@ -177,8 +267,16 @@ impl Outcome {
         })
     }
 
+    /// This outcome as it is told to whoever may not know of the receiver.
+    pub(super) fn presumed(mut self) -> Self {
+        if let Some(presumed) = self.presumed.take_if(|_| self.payment_id.is_none()) {
+            self.outcome = presumed;
+        }
+        self
+    }
+
     /// Why nothing was done; `None` where there is a payment, or where another order of the same batch was refused.
-    pub(super) fn refusal(&self) -> Result<Option<Error>, Error> {
+    pub(super) fn refusal(&self, moment: Moment) -> Result<Option<Error>, Error> {
         Ok(Some(match self.outcome.as_str() {
             "done" | "replayed" | "not-done" => return Ok(None),
             "request-in-flight" => PlatformError::InFlight.into(),
@@ -190,7 +288,7 @@ impl Outcome {
             "same-wallet" => Error::SameWallet,
             "no-exchange-rate" => Error::NoExchangeRate,
             "amount-converts-to-nothing" => Error::Conversion(ConversionRefusal::ConvertsToNothing),
-            "amount-not-payable" => Error::Conversion(ConversionRefusal::NotPayable),
+            "exchange-rate-too-old" => self.rate_too_old(moment)?,
             "amount-too-large" => Error::Conversion(ConversionRefusal::TooLarge),
             "insufficient-funds" => {
                 let balance = self.balance.zip(self.currency);
@@ -201,5 +299,18 @@ impl Outcome {
             }
             _ => return Err(PlatformError::Stored("transfer outcome").into()),
         }))
+    }
+
+    fn rate_too_old(&self, moment: Moment) -> Result<Error, Error> {
+        let pair = self.currency.zip(self.partner_currency);
+        let ((base, quote), as_of) = pair
+            .zip(self.rate_as_of)
+            .ok_or(PlatformError::Stored("transfer"))?;
+        Ok(Error::RateTooOld {
+            base: base.0,
+            quote: quote.0,
+            as_of,
+            max_age_days: moment.max_age.days(),
+        })
     }
 }

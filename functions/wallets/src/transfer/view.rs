@@ -5,6 +5,7 @@ use platform::idempotency::Replayable;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::batch::Results;
 use crate::Error;
 use crate::payment::view::PaymentView;
 
@@ -28,7 +29,7 @@ pub struct BatchItemView {
 
 impl BatchView {
     /// The view of what was done and refused.
-    pub fn of(outcomes: Vec<Result<Replayable<PaymentView>, Error>>) -> Self {
+    pub fn of(outcomes: Results) -> Self {
         Self {
             items: outcomes.into_iter().map(BatchItemView::of).collect(),
         }

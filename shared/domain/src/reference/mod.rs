@@ -2,4 +2,3 @@
 //! calls what is here, so a change here alone changes nothing; it belongs beside a migration.
 
 pub mod commission;
-pub mod conversion;

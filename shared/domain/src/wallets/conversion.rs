@@ -17,12 +17,9 @@ pub enum FixedAmount {
 /// Why two currencies can't meet in an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ConversionRefusal {
-    /// One of the amounts would be less than half a minor unit.
+    /// What is received would be less than a minor unit.
     #[error("it is too small: nothing is left of it in the other currency")]
     ConvertsToNothing,
-    /// No amount of the payer's gives exactly what the receiver should get.
-    #[error("no amount of the payer's currency gives exactly this; fix the payer's amount instead")]
-    NotPayable,
     /// One of the amounts is larger than an amount can be.
     #[error("it is too large for the other currency")]
     TooLarge,

@@ -1,4 +1,5 @@
-//! What a transfer between two currencies pays and brings at a rate.
+//! What a transfer between two currencies pays and brings at a rate: what a quote says. A transfer itself is computed in the
+//! database, by `convert_payment`, which a test holds against this.
 
 use super::conversion::{ConversionRefusal, FixedAmount};
 use super::rates::ExchangeRate;
@@ -66,6 +67,13 @@ mod tests {
 
     #[test]
     fn what_is_received_is_rounded_down() {
+        for (paid, received) in [(2, 1), (3, 1), (5, 2), (7, 3)] {
+            // Half a cent for each cent.
+            assert_eq!(quoted(Payer(paid), "0.5", C::USD, C::EUR), Ok((paid, received)));
+        }
+        assert_eq!(quoted(Payer(5), "0.799999999999", C::USD, C::EUR), Ok((5, 3)));
+        // 1 KWD at 3.2564 is 3.2564 USD: 325 cents.
+        assert_eq!(quoted(Payer(1_000), "3.2564", C::KWD, C::USD), Ok((1_000, 325)));
         // 10.00 USD at 151.239 is 1512.39 yen, at 151.299 it is 1512.99.
         assert_eq!(
             quoted(Payer(1_000), "151.239", C::USD, C::JPY),
@@ -106,6 +114,10 @@ mod tests {
         assert_eq!(
             quoted(Payer(i64::MAX), "1", C::USD, C::EUR),
             Ok((i64::MAX, i64::MAX))
+        );
+        assert_eq!(
+            quoted(Payer(1), "0.001", C::JPY, C::USD),
+            Err(ConversionRefusal::ConvertsToNothing)
         );
         for nothing in [Payer(0), Receiver(0), Payer(-1), Receiver(-1)] {
             assert_eq!(

@@ -128,9 +128,18 @@ pub struct InvalidLimit {
 impl RateMaxAge {
     const MAX_DAYS: u16 = 3_660;
 
+    /// A week.
+    pub const WEEK: RateMaxAge = RateMaxAge { days: 7 };
+
     /// The limit in days.
     pub const fn days(&self) -> u16 {
         self.days
+    }
+
+    /// As of when a rate is at least that still converts. The beginning of the calendar is never reached.
+    pub fn oldest(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let oldest = now.checked_sub_signed(TimeDelta::days(i64::from(self.days)));
+        oldest.unwrap_or(DateTime::<Utc>::MIN_UTC)
     }
 
     /// Until when a rate as of a time converts, that moment among it. The end of the calendar is never reached.
@@ -253,6 +262,8 @@ mod tests {
         let at = |time: &str| week.allows(as_of, time.parse().unwrap());
         assert!(at("2026-11-20T13:10:00Z") && at("2026-11-27T13:10:00Z"));
         assert!(!at("2026-11-27T13:10:00.000001Z"));
+        assert_eq!(week.oldest(week.valid_until(as_of)), as_of);
+        assert_eq!(week, RateMaxAge::WEEK);
         assert!(week.allows(DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC));
     }
 
