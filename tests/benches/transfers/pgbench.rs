@@ -20,6 +20,8 @@ pub(crate) enum Script {
     RowLock,
     /// The same on tables as narrow as they can be.
     NarrowRowLock,
+    /// A ledger with text ids, numeric amounts and versioned accounts.
+    Ledger,
 }
 
 impl Script {
@@ -29,6 +31,7 @@ impl Script {
             Self::NarrowMinimum => include_str!("narrow_minimum.sql"),
             Self::RowLock => include_str!("row_lock.sql"),
             Self::NarrowRowLock => include_str!("narrow_row_lock.sql"),
+            Self::Ledger => include_str!("ledger.sql"),
         }
     }
 }

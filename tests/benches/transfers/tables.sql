@@ -1,24 +1,11 @@
 -- What the transfers are measured against: the wallets' tables without idempotency, events, rules and triggers, once of
 -- the same shape and once as narrow as they can be; and a transfer that locks the rows of both wallets.
 
-CREATE TABLE bare_wallets (LIKE wallets INCLUDING DEFAULTS) PARTITION BY HASH (client_id);
-ALTER TABLE bare_wallets ADD PRIMARY KEY (client_id, id), ADD UNIQUE (client_id, currency);
-CREATE TABLE bare_payments (LIKE payments) PARTITION BY HASH (client_id);
-ALTER TABLE bare_payments ADD PRIMARY KEY (client_id, id), ADD UNIQUE (client_id, wallet_id, entry);
+CREATE TABLE bare_wallets (LIKE wallets INCLUDING DEFAULTS, PRIMARY KEY (client_id, id), UNIQUE (client_id, currency))
+    WITH (fillfactor = 50);
+CREATE TABLE bare_payments (LIKE payments, PRIMARY KEY (client_id, id), UNIQUE (client_id, wallet_id, entry));
 CREATE INDEX ON bare_payments (client_id, transaction_id) WHERE payment_type = 2;
 CREATE UNIQUE INDEX ON bare_payments (client_id, wallet_id, return_entry) WHERE return_entry IS NOT NULL;
-DO $$
-DECLARE
-    partitions CONSTANT INT := (SELECT count(*) FROM pg_inherits WHERE inhparent = 'wallets'::REGCLASS);
-BEGIN
-    FOR remainder IN 0 .. partitions - 1 LOOP
-        EXECUTE format('CREATE TABLE bare_wallets_%s PARTITION OF bare_wallets '
-                       'FOR VALUES WITH (MODULUS %s, REMAINDER %1$s) WITH (fillfactor = 50)', remainder, partitions);
-        EXECUTE format('CREATE TABLE bare_payments_%s PARTITION OF bare_payments '
-                       'FOR VALUES WITH (MODULUS %s, REMAINDER %1$s)', remainder, partitions);
-    END LOOP;
-END
-$$;
 CREATE SEQUENCE bare_payment_ids;
 
 CREATE TABLE narrow_wallets (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL) WITH (fillfactor = 50);
@@ -74,3 +61,5 @@ INSERT INTO clients (client_id) SELECT n FROM generate_series(1, 100000) AS n;
 INSERT INTO wallets (client_id, id, currency, balance) SELECT n, n, 840, 1000000000000 FROM generate_series(1, 100000) AS n;
 INSERT INTO bare_wallets SELECT * FROM wallets;
 INSERT INTO narrow_wallets SELECT id, balance FROM wallets;
+INSERT INTO ledger_accounts (id, name, currency, balance, allow_negative_balance)
+SELECT 'acct_' || n, n::TEXT, 'USD', 1000000000000, FALSE FROM generate_series(1, 100000) AS n;

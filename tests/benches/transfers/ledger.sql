@@ -1,0 +1,1 @@
+SELECT ledger_transfer('acct_' || :payer, 'acct_' || :receiver, 10);
