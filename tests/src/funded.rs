@@ -62,6 +62,97 @@ pub fn open(account: i64, sequence: i64, balance: i64, unrealized: i64) -> Value
     snapshot
 }
 
+/// Sends records, each with its key, to a topic, in their order.
+///
+/// # Errors
+/// When the broker doesn't take one.
+pub async fn send_records(brokers: &str, topic: &str, records: &[(String, String)]) -> Result {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .create()?;
+    for (key, value) in records {
+        let record = FutureRecord::to(topic).key(key).payload(value);
+        let sent = producer.send(record, Duration::from_secs(10)).await;
+        sent.map_err(|(error, _)| error)?;
+    }
+    Ok(())
+}
+
+/// What an engine makes of an account: a price that wanders, a position that is opened and closed, a snapshot a tick. The
+/// same account always has the same day.
+#[derive(Debug)]
+pub struct Market {
+    account: i64,
+    seed: u64,
+    epoch: i64,
+    sequence: i64,
+    balance: i64,
+    /// What the open position has gained so far.
+    open: Option<i64>,
+    held_back: Option<Value>,
+}
+
+/// Snapshots of an epoch.
+const EPOCH: i64 = 120;
+/// The most that a tick moves, in cents.
+const MAX_MOVE: i64 = 60_000;
+
+impl Market {
+    /// A flat account of $100,000.
+    pub fn of(account: i64) -> Self {
+        Self {
+            account,
+            seed: account.unsigned_abs(),
+            epoch: 0,
+            sequence: 0,
+            balance: 10_000_000,
+            open: None,
+            held_back: None,
+        }
+    }
+
+    /// A number below `end`, by a generator of Knuth's.
+    fn below(&mut self, end: i64) -> i64 {
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from(self.seed >> 33).unwrap_or_default().rem_euclid(end)
+    }
+
+    /// The snapshots of a tick, as the network delivers them: mostly one, and now and then one twice or the one before late.
+    pub fn tick(&mut self) -> Vec<Value> {
+        self.sequence += 1;
+        if self.sequence > EPOCH {
+            (self.epoch, self.sequence) = (self.epoch + 1, 0);
+        }
+        let moved = self.below(2 * MAX_MOVE + 1) - MAX_MOVE;
+        self.open = match (self.open, self.below(5)) {
+            (None, 0..=2) => Some(0),
+            (Some(profit), 0) => {
+                self.balance += profit;
+                None
+            }
+            (Some(profit), _) => Some(profit + moved),
+            (None, _) => None,
+        };
+        let mut snapshot = match self.open {
+            Some(profit) => open(self.account, self.sequence, self.balance, profit),
+            None => flat(self.account, self.sequence, self.balance),
+        };
+        snapshot["epoch"] = json!(self.epoch);
+        match (self.held_back.take(), self.below(10)) {
+            (None, 0) => {
+                self.held_back = Some(snapshot);
+                Vec::new()
+            }
+            (None, 1) => vec![snapshot.clone(), snapshot],
+            (late, _) => std::iter::once(snapshot).chain(late).collect(),
+        }
+    }
+}
+
 impl Fixture {
     /// Puts a tier.
     ///
@@ -77,16 +168,7 @@ impl Fixture {
     /// # Errors
     /// When the broker doesn't take one.
     pub async fn send_records(&self, topic: &str, records: &[(String, String)]) -> Result {
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", self.cloud.kafka_brokers())
-            .set("enable.idempotence", "true")
-            .create()?;
-        for (key, value) in records {
-            let record = FutureRecord::to(topic).key(key).payload(value);
-            let sent = producer.send(record, Duration::from_secs(10)).await;
-            sent.map_err(|(error, _)| error)?;
-        }
-        Ok(())
+        send_records(self.cloud.kafka_brokers(), topic, records).await
     }
 
     /// Sends what the trading engine says of accounts.
