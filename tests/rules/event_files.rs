@@ -96,7 +96,11 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
             event["body"].as_str().map(str::to_owned),
             event.pointer_mut("/headers/stripe-signature"),
         ) {
-            *signature = json!(fixture.cloud.stripe().sign_now(&body));
+            let stripe = fixture.cloud.stripe();
+            *signature = json!(match function.binary.as_str() {
+                "stripe_connect_webhook" => stripe.sign_now_for_connect(&body),
+                _ => stripe.sign_now(&body),
+            });
         }
         if let (Some(body), Some(token)) = (
             event["body"].as_str().map(str::to_owned),

@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 21] = [
+const FOUND_AGAIN: [(&str, &str); 19] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
@@ -113,6 +113,11 @@ const FOUND_AGAIN: [(&str, &str); 21] = [
     (
         "POST /trading/kyc/phone-codes/verifications",
         "a code is good once",
+    ),
+    ("POST /webhooks/stripe/connect", "the event's id"),
+    (
+        "POST /payout-account/link",
+        "the account is made once; a link is kept by nobody",
     ),
     ("POST /notifications/read", "what is read stays read"),
     ("POST /dealers", "the dealer's cme_client_id"),

@@ -4,6 +4,7 @@ use domain::funded::live::StillViolated;
 use domain::funded::snapshot::SnapshotRefused;
 use domain::lane::{Class, Laned, Rejection};
 use platform::error::PlatformError;
+use providers::outcome::ProviderError;
 
 /// A failure of funded accounts.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,21 @@ pub enum Error {
     /// An item doesn't have the shape it was written in.
     #[error("a stored item can't be read: {0}")]
     UnreadableItem(String),
+    /// Whom we don't know can't be paid.
+    #[error("you have not taken an assessment")]
+    TraderNotFound,
+    /// Stripe pays nobody there.
+    #[error("payouts to your country ({0}) are not possible")]
+    CountryNotSupported(String),
+    /// A webhook that isn't signed by Stripe, or not now.
+    #[error("the signature is missing, wrong or too old")]
+    InvalidSignature,
+    /// An event of Stripe's can't be read.
+    #[error("{0}")]
+    UnreadableEvent(String),
+    /// Stripe gives no usable response.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -68,7 +84,7 @@ impl Error {
 
 impl Laned for Error {
     fn class(&self) -> Class<'_> {
-        use Rejection::{Conflict, NotFound, Unprocessable};
+        use Rejection::{Conflict, Malformed, NotFound, Unprocessable};
         match self {
             Self::AccountNotFound => {
                 Class::rejected(NotFound, "funded-account-not-found").at("funded_account_id")
@@ -93,6 +109,11 @@ impl Laned for Error {
             Self::Snapshot(_) => Class::rejected(Unprocessable, "snapshot-invalid"),
             Self::NotClosed => Class::rejected(Conflict, "funded-account-not-closed"),
             Self::StillViolated(_) => Class::rejected(Conflict, "rule-still-violated").at("sequences"),
+            Self::TraderNotFound => Class::rejected(NotFound, "trader-not-found"),
+            Self::CountryNotSupported(_) => Class::rejected(Conflict, "payout-country-not-supported"),
+            Self::InvalidSignature => Class::rejected(Malformed, "invalid-signature").at("Stripe-Signature"),
+            Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
+            Self::Provider(error) => error.class(),
             Self::Contended => Class::transient("unavailable"),
             Self::UnreadableItem(_) => Class::fatal("unreadable-item"),
             Self::Platform(error) => error.class(),

@@ -11,6 +11,8 @@
 //! | `list_funded_accounts`, `get_funded_account` | [`account`] |
 //! | `get_equity_history` | [`equity`] |
 //! | `restore_funded_account` | [`restoration`] |
+//! | `get_payout_account`, `create_payout_account_link` | [`payee`] |
+//! | `stripe_connect_webhook` | [`stripe_events`] |
 //!
 //! The live state is one DynamoDB item an account, which `live` alone writes; its stream feeds `record` and `consequence`,
 //! and the sweep makes up for what they miss. `saga` finishes or undoes work of several steps.
@@ -22,9 +24,12 @@ pub mod equity;
 pub mod error;
 pub mod events;
 pub mod live;
+pub mod payee;
+mod processor;
 pub mod record;
 pub mod restoration;
 mod saga;
+pub mod stripe_events;
 pub mod sweep;
 pub mod tier;
 

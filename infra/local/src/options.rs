@@ -137,7 +137,7 @@ impl Options {
 }
 
 /// Variables of the outside parties that the caller's own environment may replace, to talk to their real test systems.
-const REPLACEABLE: [&str; 17] = [
+const REPLACEABLE: [&str; 18] = [
     "DRIVEWEALTH_API_BASE",
     "DRIVEWEALTH_RIA_USER_ID",
     "DRIVEWEALTH_SECRET",
@@ -147,6 +147,7 @@ const REPLACEABLE: [&str; 17] = [
     "FIREBASE_PROJECT_ID",
     "FIREBASE_SECRET",
     "STRIPE_API_BASE",
+    "STRIPE_CONNECT_SECRET",
     "STRIPE_SECRET",
     "RATES_FEED_URL",
     "SMTP_HOST",

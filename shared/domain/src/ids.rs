@@ -427,6 +427,14 @@ outside_id! {
     StripePayoutId
 }
 outside_id! {
+    /// An account at Stripe that is connected to ours: a person's whom we pay (`acct_`).
+    StripeAccountId
+}
+outside_id! {
+    /// A person's account at a bank, as Stripe knows it (`ba_`).
+    StripeBankAccountId
+}
+outside_id! {
     /// An event that Stripe tells; a repeated one has the same (`evt_`).
     StripeEventId
 }

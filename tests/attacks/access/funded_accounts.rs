@@ -61,6 +61,16 @@ pub(crate) const ROWS: &[Row] = &[
         body: None,
     },
     Row {
+        route: "GET /payout-account",
+        who: Who::Traders,
+        body: None,
+    },
+    Row {
+        route: "POST /payout-account/link",
+        who: Who::Traders,
+        body: Some(|| json!({})),
+    },
+    Row {
         route: "POST /admin/funded-accounts/{funded_account_id}/restore",
         who: Who::Administrators,
         body: Some(|| json!({ "reason": "A price of another symbol" })),

@@ -16,8 +16,13 @@ use serde_json::json;
 use crate::{Request, app, path_of};
 
 /// The only routes without the authorizer.
-pub(crate) const ROUTES: [&str; 2] = ["POST /webhooks/plaid", "POST /webhooks/stripe"];
+pub(crate) const ROUTES: [&str; 3] = [
+    "POST /webhooks/plaid",
+    "POST /webhooks/stripe",
+    "POST /webhooks/stripe/connect",
+];
 const STRIPE: &str = "POST /webhooks/stripe";
+const CONNECT: &str = "POST /webhooks/stripe/connect";
 const PLAID: &str = "POST /webhooks/plaid";
 
 /// Seconds after which Stripe's signature is too old, or before which it is too young.
@@ -27,6 +32,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(webhook_is_accepted_for_its_signature_only),
         alone(plaid_webhook_is_accepted_for_its_signature_only),
+        alone(webhook_of_connected_accounts_has_a_secret_of_its_own),
     ]
 }
 
@@ -178,5 +184,34 @@ async fn plaid_webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>)
     }
     let looked_up = plaid.calls().len();
     anyhow::ensure!(looked_up <= 3, "{looked_up} keys were looked up");
+    no_function_has_died(&fixture).await
+}
+
+async fn webhook_of_connected_accounts_has_a_secret_of_its_own(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let event = json!({
+        "id": "evt_of_nobody", "object": "event", "account": "acct_of_nobody", "api_version": "2026-09-30.endive",
+        "created": chrono::Utc::now().timestamp(), "livemode": false, "pending_webhooks": 1, "type": "account.updated",
+        "data": { "object": { "id": "acct_of_nobody", "object": "account" } },
+    })
+    .to_string();
+    let send = async |route: &'static str, signature: &str| {
+        let api = fixture.api(None)?;
+        let request = api
+            .request(Method::POST, path_of(route))
+            .header("Content-Type", "application/json")
+            .header("Stripe-Signature", signature);
+        api.send(request.body(event.clone())).await
+    };
+    let (ours, of_accounts) = (stripe.sign_now(&event), stripe.sign_now_for_connect(&event));
+    let before = Traces::take(&fixture).await?;
+    for (route, others) in [(STRIPE, &of_accounts), (CONNECT, &ours)] {
+        send(route, others)
+            .await?
+            .expect_problem(400, "invalid-signature")
+            .with_context(|| route)?;
+    }
+    before.still(&fixture).await?;
+    send(CONNECT, &of_accounts).await?.expect(200)?;
     no_function_has_died(&fixture).await
 }

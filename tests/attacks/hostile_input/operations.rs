@@ -194,7 +194,7 @@ impl Caller {
                 body
             }
             "add_payment_method" => json!({ "stripe_session_id": self.session }),
-            "set_active_payment_method" => json!({}),
+            "set_active_payment_method" | "create_payout_account_link" => json!({}),
             "mark_notifications_read" => json!({ "ids": ["01ARZ3NDEKTSV4RRFFQ69G5FAV"] }),
             "register_device" => json!({ "platform": "ios" }),
             "set_notification_preferences" => json!({ "items": [{

@@ -123,3 +123,32 @@ pub(crate) async fn killed_closure_is_told_once_when_its_record_comes_again(fixt
     }
     Ok(())
 }
+
+/// A request for a link that dies at any point leaves one account at Stripe, which its repetition finds.
+pub(crate) async fn killed_payout_account_is_made_once_by_its_repetition(fixture: Arc<Fixture>) -> Result {
+    let traders = sweep_all(
+        &fixture,
+        "create_payout_account_link",
+        Start::Cold,
+        &["DATABASE_URL", "STRIPE_API_BASE"],
+        async || fixture.trader().await,
+        async |trader: &Trader| {
+            soon("there is a link", async || {
+                let asked = trader
+                    .api
+                    .post("/payout-account/link", "unused", &json!({}))
+                    .await?;
+                ensure!(asked.status == 201, "{} {}", asked.status, asked.text);
+                Ok(())
+            })
+            .await
+        },
+    );
+    for trader in traders.await? {
+        let user = trader.user_id.to_string();
+        let made = fixture.cloud.stripe().connected_accounts().into_iter();
+        let theirs = made.filter(|account| account.metadata.get("user_id") == Some(&user));
+        ensure_eq!(theirs.count(), 1, "accounts of trader {user}");
+    }
+    Ok(())
+}

@@ -83,7 +83,12 @@ def filter_case(context, case):
 /// Where the paths of each scenario begin.
 const OPERATORS: &[&str] = &["admin/reviews"];
 const DEALERS: &[&str] = &["dealers"];
-const TRADERS: &[&str] = &["tiers", "funded-accounts", "admin/funded-accounts"];
+const TRADERS: &[&str] = &[
+    "tiers",
+    "funded-accounts",
+    "payout-account",
+    "admin/funded-accounts",
+];
 const APP: &[&str] = &["trading", "notifications", "billing", "profile/"];
 const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates", "profiles"];
 

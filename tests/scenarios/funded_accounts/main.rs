@@ -1,9 +1,10 @@
-//! Funded accounts from outside: tiers, activation, live state and rules, closure, history, restoration.
+//! Funded accounts from outside: tiers, activation, live state and rules, closure, history, restoration, payees.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
 mod activation;
 mod history;
 mod live;
+mod payees;
 mod restoration;
 mod rules;
 mod tiers;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         rules::scenarios(),
         history::scenarios(),
         restoration::scenarios(),
+        payees::scenarios(),
     ];
     run_suites([Suite::new("funded_accounts", options(), files)])
 }

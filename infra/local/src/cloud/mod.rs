@@ -195,6 +195,8 @@ impl LocalCloud {
         self.sandboxes
             .plaid()
             .set_webhook_endpoint(&format!("{}/webhooks/plaid", running.url));
+        let of_accounts = format!("{webhooks}/connect");
+        self.sandboxes.stripe().set_connect_webhook_endpoint(&of_accounts);
         running.issuer.announce(&running.options.state)?;
         self.state
             .announce(&running.url, &self.connections.database_url)?;

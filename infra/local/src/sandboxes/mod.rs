@@ -210,6 +210,7 @@ impl Sandboxes {
             ("FIREBASE_SECRET", self.firebase_secret.clone()),
             ("STRIPE_API_BASE", format!("{}/stripe", self.url)),
             ("STRIPE_SECRET", self.parties.stripe.secret()),
+            ("STRIPE_CONNECT_SECRET", self.parties.stripe.connect_secret()),
             ("BILLING_API_BASE", format!("{}/billing", self.url)),
             ("BILLING_SECRET", BillingSandbox::secret()),
             ("RATES_FEED_URL", format!("{}/ecb{}", self.url, ecb::FEED_PATH)),

@@ -11,9 +11,11 @@
 //! | [`rules`] | the rules: a value, its threshold, and what that means |
 //! | [`live`] | the live state: how a snapshot changes it, in whatever order snapshots come |
 //! | [`withdrawable`] | what of the profit can be withdrawn |
+//! | [`payee`] | whether a trader can be paid |
 //! | [`saga`] | work of several steps that is finished or undone |
 
 pub mod live;
+pub mod payee;
 pub mod rules;
 pub mod saga;
 pub mod share;

@@ -298,6 +298,10 @@ fn classify(response: Response) -> Attempt {
 
 fn refused(status: u16, error: ErrorObject, is_replayed: bool, wait: Option<Duration>) -> Attempt {
     match status {
+        // Not our key is refused, but its access to an account that was ours.
+        403 if error.code.as_deref() == Some(super::connect::ACCOUNT_INVALID) => {
+            declined(status, error, is_replayed)
+        }
         401 | 403 => {
             tracing::error!(status, "Stripe refuses our key: check it and what it may do");
             Attempt::NotAllowed(format!("the API key was refused with status {status}"))
@@ -305,20 +309,22 @@ fn refused(status: u16, error: ErrorObject, is_replayed: bool, wait: Option<Dura
         408 | 424 => Attempt::Doubtful(format!("status {status}")),
         409 => Attempt::UnderWay("a request with the same idempotency key is under way".to_owned()),
         429 => Attempt::NotDone("too many requests".to_owned(), wait),
-        _ => {
-            let is_customers = decline::is_customers(&error.kind, error.code.as_deref().unwrap_or_default());
-            let decline = Decline {
-                code: error.decline_code.or(error.code).unwrap_or(error.kind),
-                message: error.message.unwrap_or_default(),
-                status,
-                field: error.param,
-                is_customers,
-            };
-            Attempt::Declined(Box::new(Refusal {
-                decline,
-                intent: error.payment_intent,
-                is_replayed,
-            }))
-        }
+        _ => declined(status, error, is_replayed),
     }
+}
+
+fn declined(status: u16, error: ErrorObject, is_replayed: bool) -> Attempt {
+    let is_customers = decline::is_customers(&error.kind, error.code.as_deref().unwrap_or_default());
+    let decline = Decline {
+        code: error.decline_code.or(error.code).unwrap_or(error.kind),
+        message: error.message.unwrap_or_default(),
+        status,
+        field: error.param,
+        is_customers,
+    };
+    Attempt::Declined(Box::new(Refusal {
+        decline,
+        intent: error.payment_intent,
+        is_replayed,
+    }))
 }

@@ -6,6 +6,7 @@
 //! anew then, while events carry it as it was.
 
 mod call;
+pub mod connect;
 mod objects;
 mod requests;
 mod signature;

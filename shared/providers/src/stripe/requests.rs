@@ -36,11 +36,11 @@ use super::{CURRENCY_NOT_SUPPORTED, RESOURCE_MISSING, Stripe, wire};
 use crate::outcome::{Outcome, Reason};
 
 /// Objects of a page; Stripe gives no more.
-const PAGE: i64 = 100;
+pub(super) const PAGE: i64 = 100;
 /// Pages that are read of one list.
-const MAX_PAGES: usize = 10;
+pub(super) const MAX_PAGES: usize = 10;
 /// How far our clock and Stripe's may be apart.
-const CLOCK_MARGIN: TimeDelta = TimeDelta::minutes(5);
+pub(super) const CLOCK_MARGIN: TimeDelta = TimeDelta::minutes(5);
 /// Which cards the payment page offers to save: those that can pay commissions.
 const SETUP_CURRENCY: Currency = Currency::USD;
 
@@ -404,7 +404,7 @@ fn of_profile(profile_id: ProfileId) -> HashMap<String, String> {
 
 /// An id as a segment of a path. Stripe's are letters, digits and `_`; what is none of them is no object of Stripe's, and
 /// might lead to another one.
-fn path_id(id: &str) -> Result<String, Failure> {
+pub(super) fn path_id(id: &str) -> Result<String, Failure> {
     if id
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -415,7 +415,7 @@ fn path_id(id: &str) -> Result<String, Failure> {
     Err(Failure::declined(RESOURCE_MISSING, message, 404))
 }
 
-fn read<T, U>(
+pub(super) fn read<T, U>(
     response: Result<Received<T>, Failure>,
     read: impl FnOnce(Received<T>) -> Result<U, String>,
 ) -> Outcome<U> {
@@ -425,11 +425,11 @@ fn read<T, U>(
     }
 }
 
-fn unreadable<T>(reason: &str) -> Outcome<T> {
+pub(super) fn unreadable<T>(reason: &str) -> Outcome<T> {
     Outcome::Unknown(Reason(format!("the response can't be read: {reason}")))
 }
 
-fn too_many<T>(what: &str) -> Outcome<T> {
+pub(super) fn too_many<T>(what: &str) -> Outcome<T> {
     Outcome::Unknown(Reason(format!("there are more than {MAX_PAGES} pages of {what}")))
 }
 

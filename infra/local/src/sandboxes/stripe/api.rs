@@ -61,7 +61,13 @@ impl StripeSandbox {
             Ok(params) => params,
             Err(error) => return refuse(error),
         };
-        let request = format!("{} {} {}", call.method, call.path, params.fingerprint());
+        let request = format!(
+            "{} {} {} {}",
+            call.method,
+            call.path,
+            call.header("stripe-account").unwrap_or_default(),
+            params.fingerprint()
+        );
         let key = call
             .header("idempotency-key")
             .filter(|_| call.method == Method::POST)
@@ -146,7 +152,11 @@ impl StripeSandbox {
             work.forced_decline = forced_decline.map(str::to_owned);
             operate(work, call)
         });
-        done.map_or_else(ApiError::into_reply, |body| Reply::ok(&body))
+        let reply = done.map_or_else(ApiError::into_reply, |body| Reply::ok(&body));
+        if reply.status < 300 && call.path.ends_with("/v1/payouts") && call.method == Method::POST {
+            self.send_to_the_bank();
+        }
+        reply
     }
 }
 
@@ -209,6 +219,7 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
     };
     let id = id.as_str();
     let mut params = Params::of(call)?;
+    work.account = on_behalf_of(work, operation, call)?;
     let expand = params.list("expand");
     if let Some(deep) = expand
         .iter()
@@ -241,13 +252,30 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
             retrieve(work, "payment_intent", id, params)
         }
         "cancel_payment_intent" => work.cancel_payment_intent(id, params),
-        _ => work.create_refund(params),
+        "create_refund" => work.create_refund(params),
+        _ => work.connect(operation, id, params),
     }?;
     for path in &expand {
         let steps: Vec<&str> = path.split('.').collect();
         expand_path(work, &mut answer, &steps, path)?;
     }
     Ok(answer)
+}
+
+/// The connected account that the call is made for; none where it is for our own.
+fn on_behalf_of(work: &Work<'_>, operation: &str, call: &Call) -> ApiResult<Option<String>> {
+    let Some(account) = call.header("stripe-account") else {
+        return Ok(None);
+    };
+    let known = work.state.connect.accounts.get(account);
+    if known.is_none_or(|known| known.is_revoked) {
+        return Err(ApiError::account_invalid(account));
+    }
+    if !operations::is_of_an_account(operation) {
+        let message = format!("This sandbox has no {operation} on behalf of a connected account.");
+        return Err(ApiError::invalid(None, message));
+    }
+    Ok(Some(account.to_owned()))
 }
 
 /// The object with the id, of this kind and no other.

@@ -95,6 +95,9 @@ pub(super) async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Resul
         }
         ("POST", ["intents", id, change]) => return change_intent(sandbox, call, id, change),
         ("POST", ["methods", id, change]) => return change_method(sandbox, call, id, change),
+        ("POST", ["accounts" | "payouts" | "balance" | "connect", ..]) => {
+            return super::connect::route(sandbox, call);
+        }
         ("DELETE", ["idempotency-keys", key]) => json!({ "known": sandbox.forget_idempotency_key(key) }),
         ("POST", ["webhooks"]) => {
             change_modes(sandbox, call.read()?);
@@ -181,6 +184,7 @@ fn overview(sandbox: &StripeSandbox) -> Value {
         "charges": state.charges,
         "refunds": state.refunds,
         "disputes": state.disputes,
+        "connect": state.connect,
         "events": state.events,
         "webhooks": sandbox.webhook_modes(),
         "operations": operations::names(),

@@ -50,6 +50,15 @@ impl ApiError {
             .with("param", json!(param))
     }
 
+    /// An account that isn't connected to ours, or not any more.
+    pub(super) fn account_invalid(account: &str) -> Self {
+        let message = format!(
+            "The provided key does not have access to account '{account}' (or that account does not exist). \
+             Application access may have been revoked."
+        );
+        Self::new(403, "invalid_request_error", Some("account_invalid"), message)
+    }
+
     /// A declined card.
     pub(super) fn declined(decline: &Decline) -> Self {
         let mut properties = failure(decline);

@@ -286,6 +286,17 @@ impl StripeSandbox {
     pub fn set_webhook_endpoint(&self, url: &str) {
         self.webhooks()
             .change_modes(|modes| modes.endpoint = Some(url.to_owned()));
+        self.send_waiting();
+    }
+
+    /// Where the events of connected accounts go; like [`set_webhook_endpoint`](Self::set_webhook_endpoint).
+    pub fn set_connect_webhook_endpoint(&self, url: &str) {
+        self.webhooks()
+            .change_modes(|modes| modes.connect_endpoint = Some(url.to_owned()));
+        self.send_waiting();
+    }
+
+    fn send_waiting(&self) {
         let held = self.webhooks().held();
         self.work(|work| {
             let waits =

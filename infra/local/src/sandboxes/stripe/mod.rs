@@ -1,7 +1,7 @@
 //! A sandbox of Stripe: customers, checkout sessions with a page, saved cards, payment intents, refunds, and
 //! signed webhooks about all of them. The API is below `/stripe/v1`, of the version that async-stripe speaks; the
 //! page of a checkout session is `/stripe/pay/{session}`, that of a payment to authenticate
-//! `/stripe/authenticate/{intent}`.
+//! `/stripe/authenticate/{intent}`, and that of an account link `/stripe/onboarding/{token}`.
 //!
 //! Stripe's own test cards and `pm_card_…` payment methods decide what happens (<https://docs.stripe.com/testing>).
 //! Operations that Moneta doesn't call and parameters that the sandbox doesn't know are refused.
@@ -32,6 +32,13 @@
 //! | `POST methods/{id}/processing` | `{"on":true}` | every charge is `processing` first |
 //! | `POST methods/{id}/expiry` | `{"exp_month":4,"exp_year":2030}` | the bank has renewed the card |
 //! | `POST methods/{id}/detach` | | the card is removed in Stripe's dashboard |
+//! | `POST accounts/{id}/onboard` | `{"number":"000123456789"}` | the person sends the onboarding's page with this bank account |
+//! | `POST accounts/{id}/restrict` | `{"disabled_reason":"under_review","currently_due":["…"]}` | Stripe wants something more, or stops the account; null and none heal it |
+//! | `POST accounts/{id}/revoke` | | the person disconnects the account from ours |
+//! | `POST payouts/{id}/fail` | `{"failure_code":"account_closed"}` | the bank gives a payout back, also days after it was paid |
+//! | `POST payouts/{id}/advance` | | a payout that is held goes one step on: `in_transit`, then its end |
+//! | `POST balance` | `{"available":0}` | what we have at Stripe, in cents of USD |
+//! | `POST connect` | `{"hold_payouts":true,"transfers_arrive_after_s":60}` | payouts wait for `advance`; transfers become available later |
 //! | `DELETE idempotency-keys/{key}` | | the key is forgotten, as after 24 hours |
 //! | `POST webhooks` | `{"endpoint":"http://…","wanted":["charge.refunded"],"repeat":1,"delay_ms":0,"hold":true}` | changes what is given |
 //! | `GET webhooks/held` | | the events held back |
@@ -47,6 +54,7 @@
 mod api;
 mod cards;
 mod checkout;
+mod connect;
 mod control;
 mod customers;
 mod defaults;
@@ -65,6 +73,9 @@ mod webhooks;
 mod work;
 
 pub use cards::Decline;
+pub use connect::{
+    BankAccount, ConnectedAccount, OnboardingLink, Payout, PayoutStatus, Transfer, TransferReversal,
+};
 pub use state::{
     Charge, ChargeStatus, CheckoutSession, Customer, DeliveryStatus, Dispute, Event, FailedTry, IntentStatus,
     Metadata, Overrides, PaymentIntent, PaymentMethod, Price, Refund, SessionMode, SessionStatus,
@@ -118,9 +129,17 @@ impl StripeSandbox {
         json!({ "api_key": keys::STRIPE_API_KEY, "webhook_secrets": self.webhook_secrets() }).to_string()
     }
 
+    /// The secret of the functions that pay connected accounts: the API key and what signs the events of those accounts.
+    pub(super) fn connect_secret(&self) -> String {
+        json!({ "api_key": keys::STRIPE_API_KEY, "webhook_secrets": [connect::WEBHOOK_SECRET] }).to_string()
+    }
+
     /// Sends no more webhooks, and keeps the last state.
     pub(super) fn stop(&self) {
-        self.webhooks().change_modes(|modes| modes.endpoint = None);
+        self.webhooks().change_modes(|modes| {
+            modes.endpoint = None;
+            modes.connect_endpoint = None;
+        });
         self.close();
     }
 
@@ -142,6 +161,7 @@ impl StripeSandbox {
             now: self.now(),
             request_id: None,
             idempotency_key: None,
+            account: None,
             forced_decline: None,
             events: Vec::new(),
         };

@@ -26,6 +26,8 @@ pub(super) fn answer(sandbox: &StripeSandbox, call: &Call) -> Option<Reply> {
             None => message_page(404, "There is no such payment."),
         },
         (&Method::POST, ["authenticate", id]) => authenticate(sandbox, id, &form(call)),
+        (&Method::GET, ["onboarding", token]) => onboarding(sandbox, token),
+        (&Method::POST, ["onboarding", token]) => onboard(sandbox, token, field(&form(call), "number")),
         _ => return None,
     };
     Some(reply)
@@ -68,6 +70,38 @@ fn pay(sandbox: &StripeSandbox, id: &str, form: &Form) -> Reply {
         Ok(PageStep::Authenticate) => authentication_step(form),
         Ok(PageStep::Declined(error)) => checkout_page(402, &session, &error.message()),
         Err(error) => message_page(400, &error.message()),
+    }
+}
+
+/// Where Stripe collects who the person is, and where to pay.
+fn onboarding(sandbox: &StripeSandbox, token: &str) -> Reply {
+    match sandbox.work(|work| work.use_link(token)) {
+        Ok(_) => onboarding_page(200, ""),
+        Err(refresh_url) => {
+            refresh_url.map_or_else(|| message_page(404, "There is no such link."), see_other)
+        }
+    }
+}
+
+fn onboarding_page(status: u16, problem: &str) -> Reply {
+    page(
+        status,
+        "Where shall we send your money?",
+        &format!(
+            "{}<form method=\"post\">\
+             <p><label>Account number <input name=\"number\" value=\"000123456789\" autocomplete=\"off\"></label></p>\
+             <p><small>Stripe's test accounts: 000123456789 is paid, 000111111116 doesn't exist, 000111111113 is closed, \
+             000222222227 lacks funds, 000333333335 doesn't authorize, 000444444440 has another currency.</small></p>\
+             <p><button>Save</button></p></form>",
+            alert(problem)
+        ),
+    )
+}
+
+fn onboard(sandbox: &StripeSandbox, token: &str, number: &str) -> Reply {
+    match sandbox.work(|work| work.submit_link(token, number)) {
+        Ok(return_url) => see_other(return_url),
+        Err(error) => onboarding_page(400, &error.message()),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cards::{self, Decline};
+use super::connect;
 use super::defaults::{charge_defaults, payment_intent_defaults, session_defaults, with_defaults};
 use super::errors::failure;
 use super::state::{
@@ -38,6 +39,7 @@ impl Renderer<'_> {
             "re" => state.refunds.get(id).map(refund),
             "du" => state.disputes.get(id).map(|dispute| self.dispute(dispute)),
             "evt" => state.events.get(id).map(event),
+            "acct" | "tr" | "trr" | "po" | "ba" => connect::object(&state.connect, id),
             _ => None,
         }
     }
@@ -478,7 +480,7 @@ pub(super) fn event(event: &Event) -> Value {
         crate::util::set(&mut data, "previous_attributes", previous.clone());
     }
     let pending = event.delivery == super::state::DeliveryStatus::Pending;
-    json!({
+    let mut rendered = json!({
         "id": event.id,
         "object": "event",
         "api_version": API_VERSION,
@@ -488,5 +490,9 @@ pub(super) fn event(event: &Event) -> Value {
         "pending_webhooks": i32::from(pending),
         "request": { "id": event.request, "idempotency_key": event.idempotency_key },
         "type": event.kind,
-    })
+    });
+    if let Some(account) = &event.account {
+        crate::util::set(&mut rendered, "account", json!(account));
+    }
+    rendered
 }

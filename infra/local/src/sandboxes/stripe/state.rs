@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::cards::Decline;
+use super::connect::Connect;
 
 /// Metadata of an object.
 pub type Metadata = BTreeMap<String, String>;
@@ -38,6 +39,7 @@ pub(super) struct State {
     /// Idempotency keys and the first reply under each.
     pub(super) keys: BTreeMap<String, StoredReply>,
     pub(super) secrets: Vec<SigningSecret>,
+    pub(super) connect: Connect,
 }
 
 impl Default for State {
@@ -68,6 +70,7 @@ impl Default for State {
             events: BTreeMap::new(),
             keys: BTreeMap::new(),
             secrets: vec![secret],
+            connect: Connect::default(),
         }
     }
 }
@@ -423,6 +426,9 @@ pub struct Event {
     pub request: Option<String>,
     /// That request's idempotency key.
     pub idempotency_key: Option<String>,
+    /// The connected account that it is about; none for our own.
+    #[serde(default)]
+    pub account: Option<String>,
     /// How far its delivery is.
     pub delivery: DeliveryStatus,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-use super::state::{DeliveryStatus, State};
+use super::state::{DeliveryStatus, Event, State};
 use super::{Live, Outside, StripeSandbox, render};
 use crate::sandboxes::sandbox::WeakSandbox;
 use crate::util::lock;
@@ -66,6 +66,8 @@ pub struct WebhookDelivery {
 pub struct WebhookModes {
     /// Where they go; nowhere as long as it is missing.
     pub endpoint: Option<String>,
+    /// Where those of connected accounts go.
+    pub connect_endpoint: Option<String>,
     /// The kinds that the endpoint wants; all when missing.
     pub wanted: Option<Vec<String>>,
     /// Whether events are held back.
@@ -74,6 +76,16 @@ pub struct WebhookModes {
     pub repeat: u32,
     /// How late each is, in milliseconds.
     pub delay_ms: u64,
+}
+
+impl WebhookModes {
+    /// Where an event goes.
+    fn endpoint_of(&self, event: &Event) -> Option<&String> {
+        match event.account {
+            None => self.endpoint.as_ref(),
+            Some(_) => self.connect_endpoint.as_ref(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -153,7 +165,7 @@ impl Webhooks {
                 event.delivery = DeliveryStatus::Unwanted;
             } else if sending.modes.hold {
                 sending.held.push(id.clone());
-            } else if sending.modes.endpoint.is_some() {
+            } else if sending.modes.endpoint_of(event).is_some() {
                 self.spawn(sandbox.clone(), id.clone(), &sending.modes);
             }
         }
@@ -253,7 +265,8 @@ async fn deliver(sandbox: &Weak, id: &str, permits: &Semaphore) {
         let Some(alive) = sandbox.upgrade() else {
             return;
         };
-        if alive.webhooks().modes().endpoint.is_none() {
+        let modes = alive.webhooks().modes();
+        if modes.endpoint.is_none() && modes.connect_endpoint.is_none() {
             return;
         }
         let permit = permits.acquire().await;
@@ -275,20 +288,24 @@ async fn deliver(sandbox: &Weak, id: &str, permits: &Semaphore) {
 
 /// Sends an event and gives the status of the response.
 pub(super) async fn send_once(sandbox: &StripeSandbox, id: &str) -> Option<u16> {
-    let endpoint = sandbox.webhooks().modes().endpoint?;
+    let modes = sandbox.webhooks().modes();
     let now = sandbox.time();
-    let (kind, body, header) = {
+    let (endpoint, kind, body, header) = {
         let live = sandbox.lock();
         let event = live.state.events.get(id)?;
+        let endpoint = modes.endpoint_of(event)?.clone();
         // As it is while it is sent, also when it is sent again.
-        let pending = super::state::Event {
+        let pending = Event {
             delivery: DeliveryStatus::Pending,
             ..event.clone()
         };
         let body = render::event(&pending).to_string();
-        let secrets = live.state.signing_secrets(now.timestamp());
+        let secrets = match event.account {
+            None => live.state.signing_secrets(now.timestamp()),
+            Some(_) => vec![super::connect::WEBHOOK_SECRET.to_owned()],
+        };
         let header = signature_header(&body, &secrets, now.timestamp());
-        (event.kind.clone(), body, header)
+        (endpoint, event.kind.clone(), body, header)
     };
     let sent = sandbox
         .webhooks()

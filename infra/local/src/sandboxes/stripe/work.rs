@@ -21,6 +21,8 @@ pub(super) struct Work<'a> {
     /// The request's id, if it is one of the API.
     pub(super) request_id: Option<String>,
     pub(super) idempotency_key: Option<String>,
+    /// The connected account that the request is made for.
+    pub(super) account: Option<String>,
     /// The reason why a charge is declined, whatever the card.
     pub(super) forced_decline: Option<String>,
     /// The events made, in order.
@@ -55,6 +57,7 @@ impl Work<'_> {
             previous_attributes,
             request: self.request_id.clone(),
             idempotency_key: self.idempotency_key.clone(),
+            account: self.account.clone(),
             delivery: DeliveryStatus::Pending,
         };
         self.events.push(event.id.clone());

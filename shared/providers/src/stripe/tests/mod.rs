@@ -2,6 +2,7 @@
 
 mod calls;
 mod charges;
+mod connect;
 mod events;
 mod objects;
 mod server;

@@ -2,6 +2,7 @@
 
 mod charging;
 mod checkout;
+mod connect;
 mod control;
 mod faults;
 mod idempotency;

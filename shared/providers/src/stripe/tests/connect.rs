@@ -1,0 +1,154 @@
+//! Connected accounts: what is sent, and how the answers are read.
+
+use domain::funded::payee::Payability;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::server::{Reply, Server, soon};
+use super::{error, list, with};
+use crate::outcome::Outcome;
+use crate::stripe::connect::webhook::{ConnectChange, parse};
+use crate::stripe::connect::{ACCOUNT_INVALID, NewPayee, OnboardingPages};
+
+fn account(fields: Value) -> Value {
+    let account = json!({
+        "id": "acct_1", "object": "account", "capabilities": {"transfers": "active"}, "country": "US",
+        "created": 1_790_000_000, "details_submitted": true, "metadata": {"user_id": "7"}, "payouts_enabled": true,
+        "requirements": {"currently_due": [], "disabled_reason": null},
+        "external_accounts": {"object": "list", "has_more": false, "url": "/v1/accounts/acct_1/external_accounts", "data": [
+            {"id": "ba_1", "object": "bank_account", "country": "US", "currency": "usd", "last4": "1113", "status": "errored"},
+            {"id": "ba_2", "object": "bank_account", "country": "US", "currency": "usd", "default_for_currency": true,
+             "last4": "6789", "status": "new"},
+        ]},
+        "settings": {"branding": {}, "card_payments": {}, "dashboard": {}, "payments": {},
+            "payouts": {"debit_negative_balances": true, "schedule": {"delay_days": 2, "interval": "manual"}}},
+        "type": "none",
+    });
+    with(account, fields)
+}
+
+#[tokio::test]
+async fn an_account_is_made_with_payouts_by_hand_and_read_whole() {
+    let server = Server::start(vec![Reply::Json(200, account(json!({})))]).await;
+    let new = NewPayee {
+        user_id: "7".parse().unwrap(),
+        country: "US".to_owned(),
+    };
+    let made = server.stripe.create_payee(&new, "payee-7-1-0", soon()).await;
+    let Outcome::Done(payee) = made else {
+        panic!("{made:?}");
+    };
+    assert!(payee.payability.is_ready(), "{payee:?}");
+    assert_eq!(payee.user_id, Some("7".parse().unwrap()));
+    assert_eq!(payee.bank.unwrap().last4, "6789", "the one that is paid");
+    let sent = server.requests().remove(0);
+    for part in [
+        "POST /v1/accounts",
+        "idempotency-key: payee-7-1-0",
+        "settings[payouts][schedule][interval]=manual",
+        "controller[losses][payments]=application",
+        "controller[stripe_dashboard][type]=express",
+        "capabilities[transfers][requested]=true",
+        "metadata[user_id]=7",
+    ] {
+        assert!(sent.contains(part), "no {part} in {sent}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_account_lacks_is_read() {
+    let lacking = [
+        json!({"capabilities": {"transfers": "pending"}}),
+        json!({"payouts_enabled": false}),
+        json!({"requirements": {"currently_due": ["external_account"], "disabled_reason": "requirements.past_due"}}),
+        json!({"external_accounts": null}),
+        json!({"settings": null}),
+    ];
+    for fields in lacking {
+        let server = Server::start(vec![Reply::Json(200, account(fields.clone()))]).await;
+        let payee = server.stripe.payee(&"acct_1".parse().unwrap(), soon()).await;
+        let Outcome::Done(payee) = payee else {
+            panic!("{payee:?}");
+        };
+        assert!(!payee.payability.is_ready(), "{fields}");
+        let reason = fields["requirements"]["disabled_reason"].as_str();
+        let Payability { disabled_reason, .. } = payee.payability;
+        assert_eq!(disabled_reason.as_deref(), reason);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_ours_no_more_is_declined_and_our_key_is_not_blamed() {
+    let refused = error("invalid_request_error", Some(ACCOUNT_INVALID));
+    let server = Server::start(vec![Reply::Json(403, refused)]).await;
+    let payee = server.stripe.payee(&"acct_1".parse().unwrap(), soon()).await;
+    assert!(matches!(payee, Outcome::Declined(decline) if decline.code == ACCOUNT_INVALID));
+}
+
+#[tokio::test]
+async fn an_account_is_found_by_its_user_over_pages() {
+    let others = account(json!({"metadata": {"user_id": "8"}, "id": "acct_2"}));
+    let pages = vec![
+        Reply::Json(200, list(vec![others.clone()], true)),
+        Reply::Json(200, list(vec![account(json!({}))], false)),
+        Reply::Json(200, list(vec![others], false)),
+    ];
+    let server = Server::start(pages).await;
+    let since = "2026-11-02T14:00:00Z".parse().unwrap();
+    let find = async || {
+        server
+            .stripe
+            .find_payee("7".parse().unwrap(), since, soon())
+            .await
+    };
+    assert!(matches!(find().await, Outcome::Done(Some(payee)) if payee.id.as_str() == "acct_1"));
+    assert!(matches!(find().await, Outcome::Done(None)));
+    assert!(server.requests()[1].contains("starting_after=acct_2"));
+}
+
+#[tokio::test]
+async fn the_way_to_the_onboarding_is_a_secret() {
+    let link = json!({"object": "account_link", "created": 1_790_000_000, "expires_at": 1_790_000_300,
+        "url": "https://connect.example.com/setup/s3cret"});
+    let server = Server::start(vec![Reply::Json(200, link)]).await;
+    let pages = OnboardingPages {
+        return_url: "https://app.example.com/back",
+        refresh_url: "https://app.example.com/again",
+    };
+    let link = server
+        .stripe
+        .onboarding_link(&"acct_1".parse().unwrap(), pages, "k", soon())
+        .await;
+    let Outcome::Done(link) = link else {
+        panic!("{link:?}");
+    };
+    assert_eq!(
+        link.url.expose_secret(),
+        "https://connect.example.com/setup/s3cret"
+    );
+    assert!(!format!("{link:?}").contains("s3cret"));
+    assert_eq!(link.expires_at.timestamp(), 1_790_000_300);
+}
+
+#[test]
+fn an_event_of_an_account_says_whose_it_is() {
+    let event = |kind: &str, account: Option<&str>| {
+        let event = json!({"id": "evt_1", "type": kind, "created": 1_790_000_000, "livemode": true, "account": account,
+            "data": {"object": {}}});
+        parse(event.to_string().as_bytes()).unwrap()
+    };
+    for kind in [
+        "account.updated",
+        "account.external_account.updated",
+        "account.application.deauthorized",
+        "capability.updated",
+    ] {
+        let event = event(kind, Some("acct_1"));
+        assert_eq!(event.change, ConnectChange::Account, "{kind}");
+        assert_eq!(event.account.unwrap().as_str(), "acct_1");
+        assert!(event.livemode);
+    }
+    assert_eq!(event("topup.created", None).change, ConnectChange::Other);
+    assert_eq!(event("topup.created", None).account, None);
+    assert!(parse(b"{}").is_err());
+}
