@@ -178,7 +178,7 @@ async fn billing(fixture: &Fixture, customer: &Tester) -> Result<String> {
     Ok(session)
 }
 
-/// The accounts of the files: one that is traded, and one that a rule has closed.
+/// The accounts of the files: one that is traded, with a withdrawal, and one that a rule has closed.
 async fn traders(fixture: &Fixture) -> Result {
     let trader = fixture.trader().await?;
     let closed = fixture.trader().await?;
@@ -186,6 +186,15 @@ async fn traders(fixture: &Fixture) -> Result {
         (trader.user_id, trader.account, closed.account),
         (1, 1, 2),
         "the ids that the files speak of"
+    );
+    fixture.earn(&trader, 1, 100_000).await?;
+    fixture
+        .can_be_paid(&trader, end_to_end::withdrawals::PAYS)
+        .await?;
+    ensure_eq!(
+        trader.withdrawal(10_000).await?,
+        1,
+        "the withdrawal that the files speak of"
     );
     fixture
         .engine_says(&[end_to_end::funded::flat(closed.account, 1, 100)])

@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 19] = [
+const FOUND_AGAIN: [(&str, &str); 20] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
@@ -118,6 +118,10 @@ const FOUND_AGAIN: [(&str, &str); 19] = [
     (
         "POST /payout-account/link",
         "the account is made once; a link is kept by nobody",
+    ),
+    (
+        "POST /withdrawals/{withdrawal_id}/cancel",
+        "a canceled withdrawal stays so",
     ),
     ("POST /notifications/read", "what is read stays read"),
     ("POST /dealers", "the dealer's cme_client_id"),

@@ -29,6 +29,8 @@ pub struct Trader {
     pub api: Api,
     /// The newest account.
     pub account: i64,
+    /// The newest withdrawal; 0 before the first.
+    pub withdrawal: i64,
 }
 
 /// A user whom nobody knows yet.
@@ -218,6 +220,7 @@ impl Fixture {
             user_id,
             api,
             account,
+            withdrawal: 0,
         })
     }
 }

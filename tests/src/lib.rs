@@ -30,6 +30,7 @@ mod tester;
 pub mod traces;
 pub mod wallets;
 pub mod wire;
+pub mod withdrawals;
 
 pub use api::{Answer, Api};
 pub use database::{Database, FlowRow, InboxRow, OutboxRow};

@@ -2,6 +2,7 @@
 
 use domain::funded::live::StillViolated;
 use domain::funded::snapshot::SnapshotRefused;
+use domain::funded::withdrawal::{NotAllowed, WithdrawalStatus};
 use domain::lane::{Class, Laned, Rejection};
 use platform::error::PlatformError;
 use providers::outcome::ProviderError;
@@ -50,6 +51,27 @@ pub enum Error {
     /// Stripe pays nobody there.
     #[error("payouts to your country ({0}) are not possible")]
     CountryNotSupported(String),
+    /// What is open isn't known.
+    #[error("the account's live state isn't there")]
+    LiveStateUnknown,
+    /// A withdrawal isn't allowed, for every one of these reasons.
+    #[error("the withdrawal is not possible: {}", listed(.0))]
+    NotAllowed(Vec<NotAllowed>),
+    /// No such withdrawal, or another trader's.
+    #[error("there is no such withdrawal")]
+    WithdrawalNotFound,
+    /// It can't be called back any more.
+    #[error("the withdrawal is {0}: only a pending one can be canceled")]
+    WithdrawalNotPending(WithdrawalStatus),
+    /// It goes on by itself, later.
+    #[error("the withdrawal waits: {0}")]
+    WithdrawalWaits(String),
+    /// Stripe can't pay the trader, who alone can do something about it.
+    #[error("Stripe refuses the withdrawal with {0}")]
+    Unpayable(String),
+    /// Stripe refuses what it should accept: a person has to look, and nothing is undone meanwhile.
+    #[error("Stripe refuses with {0} what it should accept")]
+    RefusedByStripe(String),
     /// A webhook that isn't signed by Stripe, or not now.
     #[error("the signature is missing, wrong or too old")]
     InvalidSignature,
@@ -114,9 +136,22 @@ impl Laned for Error {
             Self::InvalidSignature => Class::rejected(Malformed, "invalid-signature").at("Stripe-Signature"),
             Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
             Self::Provider(error) => error.class(),
+            Self::LiveStateUnknown => Class::transient("live-state-unknown"),
+            Self::NotAllowed(_) => Class::rejected(Conflict, "withdrawal-not-allowed"),
+            Self::WithdrawalNotFound => Class::rejected(NotFound, "withdrawal-not-found").at("withdrawal_id"),
+            Self::WithdrawalNotPending(_) => Class::rejected(Conflict, "withdrawal-not-pending"),
+            Self::WithdrawalWaits(_) => Class::transient("withdrawal-waits"),
+            Self::Unpayable(_) => Class::rejected(Unprocessable, "payout-refused"),
+            // Transient, so that a saga leaves everything as it is.
+            Self::RefusedByStripe(_) => Class::transient("payout-refused-by-stripe"),
             Self::Contended => Class::transient("unavailable"),
             Self::UnreadableItem(_) => Class::fatal("unreadable-item"),
             Self::Platform(error) => error.class(),
         }
     }
+}
+
+fn listed(reasons: &[NotAllowed]) -> String {
+    let all: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    all.join("; ")
 }

@@ -4,19 +4,30 @@
 use chrono::{DateTime, Utc};
 use domain::funded::live::Breach;
 use domain::funded::rules::{Rule, RuleEvaluation, RuleStatus};
-use domain::ids::{AssessmentId, FundedAccountId, ProfileId, TierId, UserId};
+use domain::ids::{AssessmentId, FundedAccountId, ProfileId, TierId, UserId, WithdrawalId};
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
 use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::withdrawal::row::Withdrawal;
 
 const CREATED: &str = "funded-account.created";
 const ACTIVATED: &str = "funded-account.activated";
 const WARNED: &str = "funded-account.warned";
 const CLOSED: &str = "funded-account.closed";
 const VIOLATION: &str = "rules.violation-detected";
+pub(crate) const WITHDRAWAL_REQUESTED: &str = "withdrawal.requested";
+pub(crate) const WITHDRAWAL_APPROVED: &str = "withdrawal.approved";
+pub(crate) const WITHDRAWAL_COMPLETED: &str = "withdrawal.completed";
+pub(crate) const WITHDRAWAL_REJECTED: &str = "withdrawal.rejected";
+pub(crate) const WITHDRAWAL_FAILED: &str = "withdrawal.failed";
+pub(crate) const WITHDRAWAL_CANCELED: &str = "withdrawal.canceled";
+/// What a trader's feed doesn't tell: he did it himself a moment ago.
+const NOT_FOR_FEED: [&str; 2] = [WITHDRAWAL_REQUESTED, WITHDRAWAL_CANCELED];
+const STEP_DUE: &str = "withdrawal.step-due";
+const STEPS: Destination = Destination::Queue("withdrawal-steps");
 const FEED: Destination = Destination::Queue("domain-events");
 
 /// Whose account it is.
@@ -76,6 +87,23 @@ struct ClosurePayload<'a> {
     epoch: i64,
     sequence: i64,
     at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct WithdrawalPayload {
+    #[serde(flatten)]
+    owner: Owner,
+    withdrawal_id: WithdrawalId,
+    amount_cents: i64,
+    gross_cents: i64,
+    currency: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepPayload {
+    withdrawal_id: WithdrawalId,
 }
 
 /// Tells of an account that has begun.
@@ -145,6 +173,69 @@ pub(crate) async fn publish_closures<'a>(
     };
     publish(connection, VIOLATION, Destination::Topic(VIOLATION), false, all()).await?;
     publish(connection, CLOSED, Destination::Topic(CLOSED), true, all()).await
+}
+
+/// Tells of a withdrawal.
+pub(crate) async fn publish_withdrawal(
+    connection: &mut PgConnection,
+    kind: &'static str,
+    withdrawal: &Withdrawal,
+    reason: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    publish_withdrawals(connection, kind, std::slice::from_ref(withdrawal), reason, now).await
+}
+
+/// Tells the same of withdrawals.
+pub(crate) async fn publish_withdrawals(
+    connection: &mut PgConnection,
+    kind: &'static str,
+    withdrawals: &[Withdrawal],
+    reason: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let payload = |withdrawal: &Withdrawal| WithdrawalPayload {
+        owner: Owner {
+            funded_account_id: withdrawal.funded_account_id,
+            user_id: withdrawal.user_id,
+            profile_id: withdrawal.profile_id,
+        },
+        withdrawal_id: withdrawal.id,
+        amount_cents: withdrawal.amount_cents,
+        gross_cents: withdrawal.gross_cents,
+        currency: "USD",
+        reason: reason.map(str::to_owned),
+    };
+    let payloads: Vec<_> = withdrawals.iter().map(payload).collect();
+    let all = payloads.iter().map(|payload| (&payload.owner, now, payload));
+    let is_for_feed = !NOT_FOR_FEED.contains(&kind);
+    publish(connection, kind, Destination::Topic(kind), is_for_feed, all).await
+}
+
+/// The next step of a withdrawal is due.
+pub(crate) async fn publish_step(
+    connection: &mut PgConnection,
+    withdrawal: &Withdrawal,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    publish_steps(connection, &[withdrawal.id], now).await
+}
+
+/// The next steps of withdrawals are due.
+pub(crate) async fn publish_steps(
+    connection: &mut PgConnection,
+    withdrawals: &[WithdrawalId],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if withdrawals.is_empty() {
+        return Ok(());
+    }
+    let step = |id: &WithdrawalId| {
+        let due = StepPayload { withdrawal_id: *id };
+        Envelope::new(STEP_DUE, format!("withdrawal-{id}"), now, due)
+    };
+    let steps: Vec<_> = withdrawals.iter().map(step).collect();
+    Ok(outbox::publish_all(connection, &steps, &[STEPS]).await?)
 }
 
 /// Publishes events of many accounts on their topic and, those of a profile, to its feed: two statements at the most.

@@ -11,6 +11,10 @@
 //! | `list_funded_accounts`, `get_funded_account` | [`account`] |
 //! | `get_equity_history` | [`equity`] |
 //! | `restore_funded_account` | [`restoration`] |
+//! | `request_withdrawal`, `cancel_withdrawal`, `list_withdrawals` | [`withdrawal`] |
+//! | `process_withdrawal` | [`payment`] |
+//! | `apply_funded_accounts_review` | [`review_decision`] |
+//! | `reconcile_payouts` | [`payout_reconciliation`] |
 //! | `get_payout_account`, `create_payout_account_link` | [`payee`] |
 //! | `stripe_connect_webhook` | [`stripe_events`] |
 //!
@@ -25,12 +29,17 @@ pub mod error;
 pub mod events;
 pub mod live;
 pub mod payee;
+pub mod payment;
+pub mod payout_reconciliation;
 mod processor;
 pub mod record;
 pub mod restoration;
+mod review;
+pub mod review_decision;
 mod saga;
 pub mod stripe_events;
 pub mod sweep;
 pub mod tier;
+pub mod withdrawal;
 
 pub use error::Error;

@@ -304,6 +304,11 @@ typed_id! {
     FundedAccountId
 }
 
+typed_id! {
+    /// A withdrawal of a trader's share of the profit of a funded account.
+    WithdrawalId
+}
+
 outside_id! {
     /// A kind of funded account that is offered.
     TierId
@@ -423,12 +428,20 @@ outside_id! {
     StripeDisputeId
 }
 outside_id! {
-    /// A payout of our balance at Stripe to our bank (`po_`).
+    /// A payout of a balance at Stripe, ours or a connected account's, to a bank (`po_`).
     StripePayoutId
 }
 outside_id! {
     /// An account at Stripe that is connected to ours: a person's whom we pay (`acct_`).
     StripeAccountId
+}
+outside_id! {
+    /// Money that was moved from our balance at Stripe to a connected account's (`tr_`).
+    StripeTransferId
+}
+outside_id! {
+    /// Money of a transfer that was taken back (`trr_`).
+    StripeTransferReversalId
 }
 outside_id! {
     /// A person's account at a bank, as Stripe knows it (`ba_`).

@@ -9,7 +9,7 @@
 //!   response belongs to a request that is being worked on, or whose process died; the use case goes on from its own record
 //!   (the resource) and finds out.
 
-use domain::ids::ProfileId;
+use domain::ids::{ProfileId, UserId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -98,8 +98,30 @@ impl KeyedRequest {
         key: IdempotencyKey,
         request: &T,
     ) -> Result<Self, PlatformError> {
+        Self::of(format!("profile:{profile}"), operation, key, request)
+    }
+
+    /// The request of a trader; see [`request_hash`].
+    ///
+    /// # Errors
+    /// When the request can't be written as JSON.
+    pub fn of_user<T: Serialize>(
+        user: UserId,
+        operation: &'static str,
+        key: IdempotencyKey,
+        request: &T,
+    ) -> Result<Self, PlatformError> {
+        Self::of(format!("user:{user}"), operation, key, request)
+    }
+
+    fn of<T: Serialize>(
+        owner: String,
+        operation: &'static str,
+        key: IdempotencyKey,
+        request: &T,
+    ) -> Result<Self, PlatformError> {
         Ok(Self {
-            owner: format!("profile:{profile}"),
+            owner,
             operation,
             key,
             request_hash: request_hash(request)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use end_to_end::funded::{TIER, Trader, flat, tier};
+use end_to_end::withdrawals::PAYS;
 use end_to_end::{
     Fixture, Result, Scenario, ensure_eq, scenarios,
     traces::{Traces, no_function_has_died, routes},
@@ -71,6 +72,21 @@ pub(crate) const ROWS: &[Row] = &[
         body: Some(|| json!({})),
     },
     Row {
+        route: "POST /funded-accounts/{funded_account_id}/withdraw",
+        who: Who::TheTrader,
+        body: Some(|| json!({ "amount_cents": 10_000 })),
+    },
+    Row {
+        route: "GET /funded-accounts/{funded_account_id}/withdrawals",
+        who: Who::TheTrader,
+        body: None,
+    },
+    Row {
+        route: "POST /withdrawals/{withdrawal_id}/cancel",
+        who: Who::TheTrader,
+        body: Some(|| json!({})),
+    },
+    Row {
         route: "POST /admin/funded-accounts/{funded_account_id}/restore",
         who: Who::Administrators,
         body: Some(|| json!({ "reason": "A price of another symbol" })),
@@ -92,12 +108,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// A trader whose account a rule has closed.
+/// A trader with a withdrawal, whose account a rule has closed.
 pub(crate) async fn owner(fixture: &Fixture) -> Result<Trader> {
-    let trader = fixture.trader().await?;
-    fixture
-        .engine_says(&[flat(trader.account, 1, 10_000_000), flat(trader.account, 2, 100)])
-        .await?;
+    let mut trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    trader.withdrawal = trader.withdrawal(10_000).await?;
+    fixture.engine_says(&[flat(trader.account, 2, 100)]).await?;
     trader
         .is_recorded("the record is closed", |record| record["status"] == "closed")
         .await?;
@@ -109,7 +124,8 @@ impl Row {
     pub(crate) fn request(&self, owner: &Trader) -> Request {
         let path = path_of(self.route)
             .replace("{tier_id}", TIER)
-            .replace("{funded_account_id}", &owner.account.to_string());
+            .replace("{funded_account_id}", &owner.account.to_string())
+            .replace("{withdrawal_id}", &owner.withdrawal.to_string());
         Request {
             route: self.route,
             path,
@@ -147,7 +163,9 @@ async fn permitted_callers_get_through_to_funded_accounts(fixture: Arc<Fixture>)
     for row in ROWS {
         for claims in row.callers(&owner) {
             let answer = row.request(&owner).send_as(&fixture, &claims).await?;
-            let passes = [200, 201].contains(&answer.status);
+            // Of a closed account nothing can be withdrawn, nor called back.
+            let is_closed = answer.status == 409 && row.route.contains("withdraw");
+            let passes = [200, 201].contains(&answer.status) || is_closed;
             ensure!(
                 passes,
                 "{} with {claims}: {} {}",
@@ -194,10 +212,15 @@ async fn another_traders_account_is_not_found(fixture: Arc<Fixture>) -> Result {
         let others = row.request(&owner).send_as(&fixture, &claims).await?;
         let none = Trader {
             account: 999_999_999,
+            withdrawal: 999_999_999,
             ..owner.clone()
         };
         let none = row.request(&none).send_as(&fixture, &claims).await?;
-        let others = others.expect_problem(404, "funded-account-not-found")?;
+        let code = match row.route.contains("{withdrawal_id}") {
+            true => "withdrawal-not-found",
+            false => "funded-account-not-found",
+        };
+        let others = others.expect_problem(404, code)?;
         ensure_eq!(others.text, none.text, "{}: as if it weren't there", row.route);
     }
     let list = stranger.api.get("/funded-accounts").await?.expect(200)?;

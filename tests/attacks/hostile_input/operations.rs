@@ -213,6 +213,8 @@ impl Caller {
                 "daily_reset_zone": "America/New_York", "payout_cycle_days": 14, "payout_cap_cents": 5_000_000,
                 "min_winning_days": 5, "winning_day_min_profit_cents": 15_000, "max_best_day_share": "0.3",
             }),
+            "cancel_withdrawal" => json!({}),
+            "request_withdrawal" => json!({ "amount_cents": 10_000 }),
             "restore_funded_account" => json!({ "reason": "Good", "sequences": [1] }),
             _ => anyhow::bail!("{operation} needs a good body of its own here"),
         })
@@ -259,6 +261,7 @@ impl Caller {
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())
+            .replace("{withdrawal_id}", "1")
             .replace("{base}", "USD")
             .replace("{quote}", "EUR")
     }

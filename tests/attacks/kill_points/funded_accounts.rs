@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use end_to_end::funded::{TIER, Trader, flat, next_user, passed, tier};
+use end_to_end::withdrawals::PAYS;
 use end_to_end::{Fixture, Result, ensure_eq};
 use serde_json::json;
 
@@ -61,6 +62,7 @@ pub(crate) async fn killed_activation_makes_one_account_when_its_record_comes_ag
             user_id: user,
             api: fixture.api(Some(json!({ "user_id": user })))?,
             account,
+            withdrawal: 0,
         };
         ensure_eq!(trader.see().await?["source"], "live");
     }
@@ -149,6 +151,54 @@ pub(crate) async fn killed_payout_account_is_made_once_by_its_repetition(fixture
         let made = fixture.cloud.stripe().connected_accounts().into_iter();
         let theirs = made.filter(|account| account.metadata.get("user_id") == Some(&user));
         ensure_eq!(theirs.count(), 1, "accounts of trader {user}");
+    }
+    Ok(())
+}
+
+/// A withdrawal whose worker dies at any point is paid once. Its lease has passed by then, which nobody waits for here.
+pub(crate) async fn killed_withdrawal_is_paid_once_when_it_goes_on(fixture: Arc<Fixture>) -> Result {
+    let traders = sweep_all(
+        &fixture,
+        "process_withdrawal",
+        Start::Cold,
+        &[
+            "DATABASE_URL",
+            "STRIPE_API_BASE",
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            "AWS_ENDPOINT_URL_SQS",
+        ],
+        async || {
+            let mut trader = fixture.trader_with_profit(100_000, PAYS).await?;
+            trader.withdrawal = trader.withdrawal(80_000).await?;
+            Ok(trader)
+        },
+        async |trader: &Trader| {
+            fixture.decide_withdrawal(trader.withdrawal, "approve").await?;
+            let over = "UPDATE withdrawals SET leased_until = NULL WHERE id = $1 AND leased_until < now() + interval '50 seconds'";
+            let is_paid = "SELECT count(*) FROM withdrawals WHERE id = $1 AND status = 'completed'";
+            soon("the withdrawal is completed", async || {
+                if fixture.database.count(is_paid, trader.withdrawal).await? == 1 {
+                    return Ok(());
+                }
+                fixture.database.change(over, trader.withdrawal).await?;
+                let due = "UPDATE withdrawals SET next_step_at = requested_at WHERE id = $1 AND leased_until IS NULL AND status = 'approved'";
+                if fixture.database.change(due, trader.withdrawal).await? == 1 {
+                    fixture.run("sweep_funded_accounts", json!({})).await?;
+                }
+                anyhow::bail!("it isn't completed")
+            })
+            .await
+        },
+    );
+    for trader in traders.await? {
+        trader.is_paid(trader.withdrawal).await?;
+        ensure_eq!(fixture.sent_for(trader.withdrawal), (80_000, 80_000));
+        let completed = told(&fixture, trader.account).await?;
+        let times = completed
+            .iter()
+            .filter(|kind| *kind == "withdrawal.completed")
+            .count();
+        ensure_eq!(times, 1, "{completed:?}");
     }
     Ok(())
 }

@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         wallets::killed_payment_between_wallets_is_done_once_by_its_repetition,
         notifications::killed_notification_is_recorded_once_when_its_message_comes_again,
         notifications::killed_mail_is_sent_under_one_id_when_its_record_comes_again,
+        funded_accounts::killed_withdrawal_is_paid_once_when_it_goes_on,
         funded_accounts::killed_payout_account_is_made_once_by_its_repetition,
         funded_accounts::killed_activation_makes_one_account_when_its_record_comes_again,
         funded_accounts::killed_closure_is_told_once_when_its_record_comes_again,

@@ -87,6 +87,7 @@ const TRADERS: &[&str] = &[
     "tiers",
     "funded-accounts",
     "payout-account",
+    "withdrawals",
     "admin/funded-accounts",
 ];
 const APP: &[&str] = &["trading", "notifications", "billing", "profile/"];
@@ -147,7 +148,10 @@ async fn api_of_the_wallets_answers_as_described(fixture: Arc<Fixture>) -> Resul
 }
 
 async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> Result {
-    let trader = fixture.trader().await?;
+    let trader = fixture
+        .trader_with_profit(10_000_000, end_to_end::withdrawals::PAYS)
+        .await?;
+    let withdrawal = trader.withdrawal(10_000).await?;
     fixture
         .put_tier("behind-the-first", &end_to_end::funded::tier())
         .await?;
@@ -158,6 +162,7 @@ async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> R
         &[
             ("tier_id", json!(["made-by-schemathesis", "another"])),
             ("funded_account_id", json!([trader.account])),
+            ("withdrawal_id", json!([withdrawal, withdrawal + 1])),
         ],
     )?;
     narrow(

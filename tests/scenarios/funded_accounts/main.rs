@@ -1,13 +1,15 @@
-//! Funded accounts from outside: tiers, activation, live state and rules, closure, history, restoration, payees.
+//! Funded accounts from outside: tiers, activation, live state and rules, closure, history, restoration, payees, withdrawals.
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
 mod activation;
 mod history;
 mod live;
 mod payees;
+mod payouts;
 mod restoration;
 mod rules;
 mod tiers;
+mod withdrawals;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ fn main() -> ExitCode {
         history::scenarios(),
         restoration::scenarios(),
         payees::scenarios(),
+        withdrawals::scenarios(),
+        payouts::scenarios(),
     ];
     run_suites([Suite::new("funded_accounts", options(), files)])
 }

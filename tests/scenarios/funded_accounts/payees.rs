@@ -153,7 +153,8 @@ async fn link_to_stripes_page_opens_once_and_stays_out_of_logs_and_database(fixt
 
 async fn user_who_never_took_an_assessment_has_no_payout_account(fixture: Arc<Fixture>) -> Result {
     let stranger = fixture.api(Some(json!({ "user_id": 987_654_321 })))?;
-    let asked = stranger.post("/payout-account/link", "unused", &json!({}));
+    let nothing = json!({});
+    let asked = stranger.post("/payout-account/link", "unused", &nothing);
     asked.await?.expect_problem(404, "trader-not-found")?;
     let status = stranger.get("/payout-account").await?.expect(200)?;
     ensure_eq!(status.body["status"], "not-started");

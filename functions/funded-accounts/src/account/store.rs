@@ -32,6 +32,8 @@ pub(crate) struct Account {
     pub(crate) realized_pnl_cents: i64,
     pub(crate) unrealized_pnl_cents: i64,
     pub(crate) total_withdrawals_cents: i64,
+    /// What withdrawals use up, those on their way included.
+    pub(crate) used_up_cents: i64,
     pub(crate) evaluations: Json<Vec<RuleEvaluation>>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -50,12 +52,14 @@ macro_rules! query_accounts {
             Account,
             r#"SELECT account.id AS "id: _", assessment_id AS "assessment_id: _", tier_id AS "tier_id: _",
                 tiers.name AS tier_name, account.profit_split AS "profit_split: _",
-                status AS "status: _", activated_at AS "activated_at!", closed_at,
+                account.status AS "status: _", activated_at AS "activated_at!", closed_at,
                 closure_reason AS "closure_reason: _", breach AS "breach: _", record.starting_balance_cents,
                 current_balance_cents, peak_balance_cents, realized_pnl_cents, unrealized_pnl_cents,
-                total_withdrawals_cents, evaluations AS "evaluations: _", record.updated_at
+                total_withdrawals_cents, (SELECT COALESCE(SUM(gross_cents), 0)::BIGINT FROM withdrawals
+                    WHERE funded_account_id = account.id AND withdrawals.status IN ('pending', 'approved', 'completed'))
+                    AS "used_up_cents!", evaluations AS "evaluations: _", record.updated_at
              FROM funded_accounts AS account JOIN funded_virtual_accounts AS record ON funded_account_id = account.id
-             JOIN tiers ON tiers.id = tier_id WHERE activated_at IS NOT NULL AND user_id = $1 "# + $behind,
+             JOIN tiers ON tiers.id = tier_id WHERE activated_at IS NOT NULL AND account.user_id = $1 "# + $behind,
             $($value),+
         )
     };

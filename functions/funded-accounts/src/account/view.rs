@@ -56,7 +56,7 @@ pub struct FundedAccountView {
     pub realized_pnl_cents: i64,
     /// The profit and loss of open positions.
     pub unrealized_pnl_cents: i64,
-    /// The profit that withdrawals have used up.
+    /// The profit that withdrawals have used up which the bank has, or is getting.
     #[schema(minimum = 0)]
     pub total_withdrawals_cents: i64,
     /// When this was (RFC 3339, UTC).
@@ -75,7 +75,7 @@ pub struct LiveFundedAccountView {
     pub positions: Option<Vec<PositionView>>,
     /// What each rule says.
     pub rules: Vec<RuleView>,
-    /// What the trader could withdraw of the profit, in cents.
+    /// What the trader could withdraw of the profit, in cents, beside the withdrawals that are there.
     #[schema(minimum = 0)]
     pub withdrawable_cents: i64,
     /// Why a rule closed it.
@@ -220,7 +220,7 @@ fn withdrawable(account: &Account, view: &FundedAccountView) -> i64 {
             account.profit_split,
             view.current_balance_cents,
             account.starting_balance_cents,
-            account.total_withdrawals_cents,
+            account.used_up_cents,
         ),
     }
 }

@@ -16,6 +16,7 @@ use platform::messaging::relay_waker::RelayWaker;
 
 use crate::Error;
 use crate::live::store::LiveSummary;
+use crate::withdrawal::outcome;
 
 /// Carries out what follows from live states.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ impl Consequences {
                 // In the order in which it happened: ids of events, and with them a feed, keep it.
                 let warnings = store::warn(connection, &findings.warnings).await?;
                 let closures = store::close(connection, &breaches, now).await?;
+                let ids: Vec<i64> = breaches.iter().map(|(id, _)| id.get()).collect();
+                outcome::accounts_closed(connection, &ids, now).await?;
                 Ok::<_, Error>(Done { warnings, closures })
             })
             .await?;

@@ -1,5 +1,5 @@
-//! Events of traders' accounts at Stripe. A delivery is trusted for its signature alone. What an event says of an account may
-//! be old by the time it comes: the account is asked for anew.
+//! Events of traders' accounts at Stripe. A delivery is trusted for its signature alone. What an event says of an account or a
+//! payout may be old by the time it comes: it is asked for anew. A payout of our own balance is none of this area's.
 
 use platform::clock::ClockHandle;
 use platform::config::Environment;
@@ -15,6 +15,7 @@ use serde_json::value::to_raw_value;
 
 use crate::Error;
 use crate::payee::{Payees, store};
+use crate::payment::PayoutReports;
 use crate::processor::Processor;
 
 /// The sender in the inbox.
@@ -26,6 +27,7 @@ pub struct ConnectEvents {
     database: Database,
     processor: Processor,
     payees: Payees,
+    payouts: PayoutReports,
     clock: ClockHandle,
     livemode: bool,
 }
@@ -34,6 +36,7 @@ platform::from_environment!(ConnectEvents {
     database,
     processor,
     payees,
+    payouts,
     clock,
     livemode: |environment: &mut Environment| environment.required("STRIPE_LIVEMODE"),
 });
@@ -72,6 +75,11 @@ impl ConnectEvents {
                 match is_known {
                     true => self.payees.refresh(account, deadline).await?,
                     false => ignore(&event),
+                }
+            }
+            (ConnectChange::Payout { id }, Some(account)) => {
+                if !self.payouts.look(account, id, deadline).await? {
+                    ignore(&event);
                 }
             }
             _ => ignore(&event),

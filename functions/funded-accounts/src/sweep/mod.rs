@@ -1,22 +1,29 @@
 //! The sweep: every active account whose record or rules lag behind its live state, because a record of the stream was lost
-//! or a threshold was changed. So many statements as one, however many accounts.
+//! or a threshold was changed; and withdrawals whose next step is due. So many statements as one, however many accounts.
 
 pub(crate) mod store;
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use domain::funded::thresholds::Thresholds;
 use domain::ids::FundedAccountId;
+use platform::clock::ClockHandle;
 use platform::config::{Environment, FromEnvironment};
 use platform::database::Database;
+use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
 use serde::Serialize;
 
-use crate::Error;
 use crate::consequence::Consequences;
 use crate::live::store::{LiveAccount, LiveSummary, LiveTable};
+use crate::payment::{WAITS_FOR_BANK, store as payments};
 use crate::record::store as records;
+use crate::{Error, events};
 use store::ActiveAccount;
+
+/// How long a withdrawal may be on its way before somebody has to look.
+const STUCK_AFTER: TimeDelta = TimeDelta::hours(24);
 
 /// What a sweep did.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +38,8 @@ pub struct Report {
     pub closures: usize,
     /// Accounts that are held to other thresholds now.
     pub thresholds: usize,
+    /// Withdrawals whose next step was due.
+    pub steps: usize,
     /// Active accounts without a live state: a person restores the table.
     pub missing: usize,
 }
@@ -41,6 +50,8 @@ pub struct Sweep {
     database: Database,
     table: LiveTable,
     consequences: Consequences,
+    relay: RelayWaker,
+    clock: ClockHandle,
 }
 
 impl FromEnvironment for Sweep {
@@ -48,10 +59,14 @@ impl FromEnvironment for Sweep {
         let database = Database::read(environment);
         let table = LiveTable::read(environment);
         let consequences = Consequences::read(environment);
+        let relay = RelayWaker::read(environment);
+        let clock = ClockHandle::read(environment);
         Some(Self {
             database: database?,
             table: table?,
             consequences: consequences?,
+            relay: relay?,
+            clock: clock?,
         })
     }
 }
@@ -62,6 +77,7 @@ impl Sweep {
     /// # Errors
     /// Transient when the database or DynamoDB fails; the next run makes up for it.
     pub async fn run(&self) -> Result<Report, Error> {
+        let steps = self.withdrawals().await?;
         let live = self.table.all().await?;
         let active = self
             .database
@@ -85,8 +101,31 @@ impl Sweep {
             warnings: done.warnings,
             closures: done.closures,
             thresholds: found.otherwise_held.len(),
+            steps,
             missing: found.missing,
         })
+    }
+
+    /// Has withdrawals go on whose next step is due, for whatever reason it wasn't taken.
+    async fn withdrawals(&self) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let (steps, stuck) = self
+            .database
+            .transaction(async |connection| {
+                let due = payments::take_due(connection, now - WAITS_FOR_BANK, now).await?;
+                events::publish_steps(connection, &due, now).await?;
+                let stuck = payments::stuck(connection, now - STUCK_AFTER).await?;
+                Ok::<_, Error>((due.len(), stuck))
+            })
+            .await?;
+        if stuck > 0 {
+            tracing::error!(stuck, "withdrawals are on their way for longer than a day");
+            metrics::count("StuckWithdrawals", u64::try_from(stuck).unwrap_or_default());
+        }
+        if steps > 0 {
+            self.relay.wake().await;
+        }
+        Ok(steps)
     }
 
     async fn record(&self, behind: &[LiveSummary]) -> Result<u64, Error> {

@@ -49,8 +49,11 @@ fn limit(node: &Node, default: usize) -> anyhow::Result<usize> {
         .unwrap_or(default))
 }
 
+/// The function behind each field, which is named by its type and its own name.
+type Fields = BTreeMap<(String, String), String>;
+
 /// The function behind each field, and the one file of all resolvers.
-fn resolvers(stack: &Stack) -> anyhow::Result<(BTreeMap<(String, String), String>, PathBuf)> {
+fn resolvers(stack: &Stack) -> anyhow::Result<(Fields, PathBuf)> {
     let sources = stack.of_kind("AWS::AppSync::DataSource");
     let mut functions = BTreeMap::new();
     for (id, source) in &sources {

@@ -12,6 +12,7 @@
 //! | [`live`] | the live state: how a snapshot changes it, in whatever order snapshots come |
 //! | [`withdrawable`] | what of the profit can be withdrawn |
 //! | [`payee`] | whether a trader can be paid |
+//! | [`withdrawal`] | a withdrawal's life, when it is allowed, and who approves it |
 //! | [`saga`] | work of several steps that is finished or undone |
 
 pub mod live;
@@ -22,6 +23,7 @@ pub mod share;
 pub mod snapshot;
 pub mod thresholds;
 pub mod withdrawable;
+pub mod withdrawal;
 
 use crate::stored::{named_enum, stored_as_text};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::commissions::decline;
+use domain::ids::StripeAccountId;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use stripe_client_core::{
     CustomizableStripeRequest, CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient,
     StripeClientErr, StripeMethod, StripeRequest, VERSION,
 };
+use stripe_shared::AccountId;
 use tokio::time::Instant;
 
 use super::Stripe;
@@ -24,6 +26,8 @@ const SPACING: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
+/// The account isn't connected to ours, or not any more.
+pub const ACCOUNT_INVALID: &str = "account_invalid";
 /// Longest wait for one response. A charge waits for the bank of its card.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -101,6 +105,22 @@ impl Stripe {
         self.send(request.customize(), deadline).await
     }
 
+    /// Reads something on behalf of a connected account.
+    pub(super) async fn read_for<R>(
+        &self,
+        request: &R,
+        account: &StripeAccountId,
+        deadline: Instant,
+    ) -> Result<Received<R::Output>, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        let request = request.customize();
+        self.send(request.account_id(account.as_str().into()), deadline)
+            .await
+    }
+
     /// Has something done, once for a key.
     pub(super) async fn write<R>(
         &self,
@@ -112,19 +132,25 @@ impl Stripe {
         R: StripeRequest,
         R::Output: miniserde::Deserialize,
     {
-        let key = IdempotencyKey::new(key)
-            .ok()
-            .filter(|key| key.as_str().bytes().all(|byte| byte.is_ascii_graphic()))
-            .ok_or_else(|| {
-                let message = "the idempotency key must be 1 to 255 visible ASCII characters";
-                Failure::declined("idempotency_key_invalid", message, 0)
-            })?;
-        let request = request.customize();
-        self.send(
-            request.request_strategy(RequestStrategy::Idempotent(key)),
-            deadline,
-        )
-        .await
+        let request = keyed(request, key)?;
+        self.send(request, deadline).await
+    }
+
+    /// Has something done on behalf of a connected account, once for a key.
+    pub(super) async fn write_for<R>(
+        &self,
+        request: &R,
+        key: &str,
+        account: &StripeAccountId,
+        deadline: Instant,
+    ) -> Result<Received<R::Output>, Failure>
+    where
+        R: StripeRequest,
+        R::Output: miniserde::Deserialize,
+    {
+        let request = keyed(request, key)?;
+        self.send(request.account_id(account.as_str().into()), deadline)
+            .await
     }
 
     async fn send<T>(
@@ -150,6 +176,23 @@ impl Stripe {
     }
 }
 
+/// The request under an idempotency key.
+fn keyed<R>(request: &R, key: &str) -> Result<CustomizableStripeRequest<R::Output>, Failure>
+where
+    R: StripeRequest,
+    R::Output: miniserde::Deserialize,
+{
+    let key = IdempotencyKey::new(key)
+        .ok()
+        .filter(|key| key.as_str().bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| {
+            let message = "the idempotency key must be 1 to 255 visible ASCII characters";
+            Failure::declined("idempotency_key_invalid", message, 0)
+        })?;
+    let request = request.customize();
+    Ok(request.request_strategy(RequestStrategy::Idempotent(key)))
+}
+
 /// What one attempt has shown.
 enum Attempt {
     Received(Bytes, bool),
@@ -170,11 +213,12 @@ impl StripeClient for Call<'_> {
     async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, Failure> {
         let (request, overrides) = request.into_pieces();
         let key = overrides.request_strategy.and_then(|strategy| strategy.get_key());
+        let account = overrides.account_id;
         let reads_only = matches!(request.method, StripeMethod::Get);
         let mut attempts = Attempts::new(&SPACING, self.deadline);
         let mut doubt = None;
         let last = loop {
-            let (reason, wait) = match self.attempt(&request, key.as_ref()).await {
+            let (reason, wait) = match self.attempt(&request, key.as_ref(), account.as_ref()).await {
                 Attempt::Received(body, is_replayed) => {
                     // Set once: nothing follows a response.
                     self.response.get_or_init(|| (body.clone(), is_replayed));
@@ -207,8 +251,9 @@ impl Call<'_> {
         &self,
         request: &stripe_client_core::RequestBuilder,
         key: Option<&IdempotencyKey>,
+        account: Option<&AccountId>,
     ) -> Attempt {
-        match exchange_within(self.prepare(request, key), TIMEOUT, self.deadline).await {
+        match exchange_within(self.prepare(request, key, account), TIMEOUT, self.deadline).await {
             Ok(response) => classify(response),
             Err(NoResponse::NotSent(reason)) => Attempt::NotDone(reason, None),
             Err(NoResponse::Lost(reason)) => Attempt::Doubtful(reason),
@@ -219,6 +264,7 @@ impl Call<'_> {
         &self,
         request: &stripe_client_core::RequestBuilder,
         key: Option<&IdempotencyKey>,
+        account: Option<&AccountId>,
     ) -> RequestBuilder {
         let mut address = format!("{}/v1{}", self.stripe.base, request.path);
         if let Some(query) = request.query.as_deref().filter(|query| !query.is_empty()) {
@@ -237,6 +283,9 @@ impl Call<'_> {
             .header("Stripe-Version", VERSION.as_str());
         if let Some(key) = key {
             sending = sending.header("Idempotency-Key", key.as_str());
+        }
+        if let Some(account) = account {
+            sending = sending.header("Stripe-Account", account.as_str());
         }
         if let Some(body) = &request.body {
             sending = sending
@@ -299,9 +348,7 @@ fn classify(response: Response) -> Attempt {
 fn refused(status: u16, error: ErrorObject, is_replayed: bool, wait: Option<Duration>) -> Attempt {
     match status {
         // Not our key is refused, but its access to an account that was ours.
-        403 if error.code.as_deref() == Some(super::connect::ACCOUNT_INVALID) => {
-            declined(status, error, is_replayed)
-        }
+        403 if error.code.as_deref() == Some(ACCOUNT_INVALID) => declined(status, error, is_replayed),
         401 | 403 => {
             tracing::error!(status, "Stripe refuses our key: check it and what it may do");
             Attempt::NotAllowed(format!("the API key was refused with status {status}"))

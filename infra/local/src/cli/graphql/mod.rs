@@ -46,9 +46,9 @@ pub(super) fn run(root: &Path, check: bool) -> anyhow::Result<bool> {
     let operations = Operations::read(&document)?;
     let outputs = outputs(root, &document, &operations)?;
     if check {
-        return Ok(outputs
-            .iter()
-            .fold(true, |current, output| is_current(output) && current));
+        // Each is looked at, so that all that differ are named.
+        let stale = outputs.iter().filter(|output| !is_current(output)).count();
+        return Ok(stale == 0);
     }
     for output in &outputs {
         std::fs::write(&output.path, &output.text)

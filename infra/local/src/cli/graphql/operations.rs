@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::scope;
 
 /// All operations.
+#[derive(Debug)]
 pub(super) struct Operations {
     /// Those with a field, by name.
     pub(super) with_field: Vec<Operation>,
@@ -14,6 +15,7 @@ pub(super) struct Operations {
 }
 
 /// An operation that an app calls.
+#[derive(Debug)]
 pub(super) struct Operation {
     /// Its name, which is the field's.
     pub(super) name: String,
@@ -32,6 +34,7 @@ pub(super) struct Operation {
 }
 
 /// A part of the path or a parameter of the query.
+#[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) description: String,

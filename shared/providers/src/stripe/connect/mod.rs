@@ -2,12 +2,18 @@
 //! its own; we keep none of it.
 
 mod account;
+mod money;
 mod objects;
 pub mod webhook;
 
-pub use objects::{NewPayee, OnboardingLink, OnboardingPages, Payee, PayeeBank};
+pub use super::call::ACCOUNT_INVALID;
+pub use money::OnBehalf;
+pub use objects::{
+    NewPayee, NewPayout, NewTransfer, OnboardingLink, OnboardingPages, Payee, PayeeBank, Payout, PayoutState,
+    Transfer,
+};
 
-/// The account isn't connected to ours, or not any more.
-pub const ACCOUNT_INVALID: &str = "account_invalid";
+/// A balance holds too little: ours for a transfer, or what has arrived at a person's account for a payout.
+pub const BALANCE_INSUFFICIENT: &str = "balance_insufficient";
 /// Stripe pays nobody in the country.
 pub const COUNTRY_UNSUPPORTED: &str = "country_unsupported";

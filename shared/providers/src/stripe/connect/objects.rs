@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::funded::payee::Payability;
-use domain::ids::{StripeAccountId, StripeBankAccountId, UserId};
+use domain::ids::{
+    StripeAccountId, StripeBankAccountId, StripePayoutId, StripeTransferId, UserId, WithdrawalId,
+};
+use domain::money::Money;
 use secrecy::SecretString;
 
 /// A person whose account is to be made.
@@ -54,4 +57,88 @@ pub struct OnboardingLink {
     pub url: SecretString,
     /// When it is no good any more.
     pub expires_at: DateTime<Utc>,
+}
+
+/// Money to be moved to a person's account.
+#[derive(Debug, Clone)]
+pub struct NewTransfer {
+    /// What it is for.
+    pub withdrawal: WithdrawalId,
+    /// Which of its attempts this is.
+    pub attempt: i64,
+    /// How much.
+    pub amount: Money,
+    /// The account.
+    pub destination: StripeAccountId,
+}
+
+/// Money that was moved to a person's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its id.
+    pub id: StripeTransferId,
+    /// How much.
+    pub amount: Money,
+    /// How much of it was taken back.
+    pub amount_reversed: Money,
+    /// Whether that is all of it.
+    pub is_reversed: bool,
+    /// The account.
+    pub destination: Option<StripeAccountId>,
+    /// What it is for, by its metadata.
+    pub withdrawal: Option<WithdrawalId>,
+    /// Which attempt it was.
+    pub attempt: Option<i64>,
+}
+
+/// Money to be paid to a person's bank.
+#[derive(Debug, Clone)]
+pub struct NewPayout {
+    /// What it is for.
+    pub withdrawal: WithdrawalId,
+    /// Which of its attempts this is.
+    pub attempt: i64,
+    /// How much.
+    pub amount: Money,
+    /// The bank account.
+    pub destination: StripeBankAccountId,
+}
+
+/// Money on its way to a person's bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payout {
+    /// Its id.
+    pub id: StripePayoutId,
+    /// How much.
+    pub amount: Money,
+    /// How far it is.
+    pub state: PayoutState,
+    /// Why it came back.
+    pub failure_code: Option<String>,
+    /// What it is for, by its metadata.
+    pub withdrawal: Option<WithdrawalId>,
+    /// Which attempt it was.
+    pub attempt: Option<i64>,
+    /// When the bank is expected to have it.
+    pub arrives_at: DateTime<Utc>,
+}
+
+/// How far a payout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayoutState {
+    /// It is on its way.
+    OnItsWay,
+    /// The bank has it, as far as Stripe knows: it may still come back, for days.
+    Paid,
+    /// It came back; the money is in the person's account.
+    Failed,
+    /// It was called back; the money is in the person's account.
+    Canceled,
+}
+
+impl PayoutState {
+    /// Whether the money is in the person's account again.
+    pub const fn has_come_back(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled)
+    }
 }

@@ -1,7 +1,7 @@
 //! Events of connected accounts. They come to an endpoint of their own, signed with a secret of its own.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{StripeAccountId, StripeEventId};
+use domain::ids::{StripeAccountId, StripeEventId, StripePayoutId};
 use serde::Deserialize;
 
 use crate::stripe::webhook::Unreadable;
@@ -32,6 +32,11 @@ pub enum ConnectChange {
     /// The account may stand otherwise than before; how, is asked: events come late, and in any order (`account.updated`,
     /// `account.external_account.…`, `account.application.deauthorized`, `capability.updated`).
     Account,
+    /// A payout may stand otherwise than before; how, is asked (`payout.…`).
+    Payout {
+        /// The payout.
+        id: StripePayoutId,
+    },
     /// Nothing of ours.
     Other,
 }
@@ -47,6 +52,18 @@ struct Envelope {
     livemode: bool,
     #[serde(default)]
     account: Option<String>,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    id: Option<String>,
 }
 
 /// Reads an event whose signature was checked.
@@ -66,18 +83,18 @@ pub fn parse(body: &[u8]) -> Result<ConnectEvent, Unreadable> {
 }
 
 fn read(envelope: Envelope) -> Result<ConnectEvent, String> {
-    let is_of_account = envelope.kind.starts_with("account.") || envelope.kind == "capability.updated";
+    let change = match (envelope.kind.split('.').next(), &envelope.data.object.id) {
+        (Some("account" | "capability"), _) => ConnectChange::Account,
+        (Some("payout"), Some(id)) => ConnectChange::Payout { id: wire::id(id)? },
+        _ => ConnectChange::Other,
+    };
     Ok(ConnectEvent {
         id: wire::id(&envelope.id)?,
         created_at: wire::time(envelope.created)?,
         api_version: envelope.api_version,
         livemode: envelope.livemode,
         account: envelope.account.as_deref().map(wire::id).transpose()?,
-        change: if is_of_account {
-            ConnectChange::Account
-        } else {
-            ConnectChange::Other
-        },
+        change,
         kind: envelope.kind,
     })
 }

@@ -1,6 +1,8 @@
 //! Connected accounts: what is sent, and how the answers are read.
 
+use domain::currency::Currency;
 use domain::funded::payee::Payability;
+use domain::money::Money;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -8,7 +10,9 @@ use super::server::{Reply, Server, soon};
 use super::{error, list, with};
 use crate::outcome::Outcome;
 use crate::stripe::connect::webhook::{ConnectChange, parse};
-use crate::stripe::connect::{ACCOUNT_INVALID, NewPayee, OnboardingPages};
+use crate::stripe::connect::{
+    ACCOUNT_INVALID, BALANCE_INSUFFICIENT, NewPayee, NewPayout, NewTransfer, OnboardingPages, PayoutState,
+};
 
 fn account(fields: Value) -> Value {
     let account = json!({
@@ -151,4 +155,122 @@ fn an_event_of_an_account_says_whose_it_is() {
     assert_eq!(event("topup.created", None).change, ConnectChange::Other);
     assert_eq!(event("topup.created", None).account, None);
     assert!(parse(b"{}").is_err());
+}
+
+fn transfer(reversed: bool) -> Value {
+    json!({
+        "id": "tr_1", "object": "transfer", "amount": 48_000, "amount_reversed": if reversed { 48_000 } else { 0 },
+        "created": 1_790_000_000, "currency": "usd", "destination": "acct_1", "livemode": false,
+        "metadata": {"withdrawal_id": "7", "attempt": "2"}, "reversed": reversed, "transfer_group": "withdrawal-7",
+        "reversals": {"object": "list", "data": [], "has_more": false, "url": "/v1/transfers/tr_1/reversals"},
+    })
+}
+
+fn payout(status: &str) -> Value {
+    json!({
+        "id": "po_1", "object": "payout", "amount": 48_000, "arrival_date": 1_790_200_000, "automatic": false,
+        "created": 1_790_000_000, "currency": "usd", "destination": "ba_2", "failure_code": null, "livemode": false,
+        "metadata": {"withdrawal_id": "7", "attempt": "1"}, "method": "standard", "reconciliation_status": "in_progress",
+        "source_type": "card", "status": status, "type": "bank_account",
+    })
+}
+
+fn usd(cents: i64) -> Money {
+    Money::new(cents, Currency::USD)
+}
+
+#[tokio::test]
+async fn money_is_moved_from_our_balance_and_found_by_its_withdrawal() {
+    let reversal = json!({"id": "trr_1", "object": "transfer_reversal", "amount": 48_000, "created": 1_790_000_000,
+        "currency": "usd", "transfer": "tr_1"});
+    let replies = vec![
+        Reply::Json(200, transfer(false)),
+        Reply::Json(200, list(vec![transfer(true)], false)),
+        Reply::Json(200, reversal),
+        Reply::Json(400, error("invalid_request_error", Some(BALANCE_INSUFFICIENT))),
+    ];
+    let server = Server::start(replies).await;
+    let withdrawal = "7".parse().unwrap();
+    let new = NewTransfer {
+        withdrawal,
+        attempt: 2,
+        amount: usd(48_000),
+        destination: "acct_1".parse().unwrap(),
+    };
+    let moved = server
+        .stripe
+        .transfer(&new, "withdrawal-7-transfer-2", soon())
+        .await;
+    let Outcome::Done(moved) = moved else {
+        panic!("{moved:?}");
+    };
+    assert_eq!(
+        (moved.amount, moved.withdrawal, moved.attempt),
+        (usd(48_000), Some(withdrawal), Some(2))
+    );
+    let found = server.stripe.transfers_of(withdrawal, soon()).await;
+    assert!(matches!(found, Outcome::Done(found) if found.len() == 1 && found[0].is_reversed));
+    let reversed = server
+        .stripe
+        .reverse_transfer(&moved.id, "withdrawal-7-reversal-2", soon())
+        .await;
+    assert!(matches!(reversed, Outcome::Done(id) if id.as_str() == "trr_1"));
+    let short = server
+        .stripe
+        .transfer(&new, "withdrawal-7-transfer-3", soon())
+        .await;
+    assert!(matches!(short, Outcome::Declined(decline) if decline.code == BALANCE_INSUFFICIENT));
+    let requests = server.requests();
+    assert!(
+        requests[0].contains("transfer_group=withdrawal-7") && requests[0].contains("destination=acct_1")
+    );
+    assert!(requests[1].contains("transfer_group=withdrawal-7"));
+    assert!(
+        requests.iter().all(|request| !request.contains("stripe-account")),
+        "transfers are ours"
+    );
+}
+
+#[tokio::test]
+async fn whatever_pays_a_person_names_the_account_that_it_is_of() {
+    let balance = json!({"object": "balance", "livemode": false, "pending": [],
+        "available": [{"amount": 48_000, "currency": "usd"}, {"amount": 5, "currency": "eur"}]});
+    let replies = vec![
+        Reply::Json(200, balance),
+        Reply::Json(200, payout("pending")),
+        Reply::Json(200, payout("failed")),
+        Reply::Json(200, list(vec![payout("in_transit"), payout("paid")], false)),
+        Reply::Json(200, payout("canceled")),
+    ];
+    let server = Server::start(replies).await;
+    let account = "acct_1".parse().unwrap();
+    let theirs = server.stripe.on_behalf_of(&account);
+    assert_eq!(
+        theirs.available(Currency::USD, soon()).await,
+        Outcome::Done(usd(48_000))
+    );
+    let new = NewPayout {
+        withdrawal: "7".parse().unwrap(),
+        attempt: 1,
+        amount: usd(48_000),
+        destination: "ba_2".parse().unwrap(),
+    };
+    let made = theirs.pay_out(&new, "withdrawal-7-payout-1", soon()).await;
+    let Outcome::Done(made) = made else {
+        panic!("{made:?}");
+    };
+    assert_eq!(made.state, PayoutState::OnItsWay);
+    assert_eq!(made.withdrawal, Some("7".parse().unwrap()));
+    let failed = theirs.payout(&made.id, soon()).await;
+    assert!(matches!(failed, Outcome::Done(payout) if payout.state.has_come_back()));
+    let all = theirs.payouts_since(made.arrives_at, soon()).await;
+    assert!(matches!(all, Outcome::Done(all) if all.len() == 2 && all[1].state == PayoutState::Paid));
+    let canceled = theirs
+        .cancel_payout(&made.id, "withdrawal-7-cancel-1", soon())
+        .await;
+    assert!(matches!(canceled, Outcome::Done(payout) if payout.state == PayoutState::Canceled));
+    for request in server.requests() {
+        assert!(request.contains("stripe-account: acct_1"), "{request}");
+    }
+    assert!(server.requests()[1].contains("idempotency-key: withdrawal-7-payout-1"));
 }

@@ -88,6 +88,39 @@ impl StripeSandbox {
         self.work(|work| work.state.connect.transfers_arrive_after_s = seconds);
     }
 
+    /// What was transferred can be paid out now, however late it would be.
+    pub fn transfers_have_arrived(&self) {
+        self.work(|work| {
+            let now = work.now;
+            for account in work.state.connect.accounts.values_mut() {
+                for (at, _) in &mut account.arrivals {
+                    *at = now.min(*at);
+                }
+            }
+        });
+    }
+
+    /// Somebody pays out of an account by hand, with this metadata; the payout's id. It is taken from what isn't there.
+    ///
+    /// # Errors
+    /// When there is no such account, or it has no bank account.
+    pub fn pay_out_outside(
+        &self,
+        account: &str,
+        amount: i64,
+        metadata: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let metadata = metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let payout = self
+            .work(|work| work.pay_out_by_hand(account, amount, metadata))
+            .map_err(refused)?;
+        self.send_to_the_bank();
+        Ok(payout)
+    }
+
     /// What we have at Stripe, in cents of USD.
     pub fn available(&self) -> i64 {
         self.lock().state.connect.available

@@ -6,7 +6,7 @@ use super::bank;
 use super::state::{ConnectedAccount, Payout, PayoutStatus, Transfer, TransferReversal};
 use crate::sandboxes::stripe::errors::{ApiError, ApiResult};
 use crate::sandboxes::stripe::params::Params;
-use crate::sandboxes::stripe::state::new_id;
+use crate::sandboxes::stripe::state::{Metadata, new_id};
 use crate::sandboxes::stripe::work::{Page, Work};
 
 impl Work<'_> {
@@ -144,6 +144,32 @@ impl Work<'_> {
         self.state.connect.payouts.insert(id.clone(), payout);
         self.emit("payout.created", &id);
         Ok(self.render(&id))
+    }
+
+    /// A payout that somebody makes in Stripe's dashboard; its id.
+    pub(super) fn pay_out_by_hand(
+        &mut self,
+        account: &str,
+        amount: i64,
+        metadata: Metadata,
+    ) -> ApiResult<String> {
+        let known = self.connected(account)?;
+        known.taken = known.taken.saturating_add(amount);
+        let destination = known.bank.as_ref().map(|bank| bank.id.clone());
+        let payout = Payout {
+            id: new_id("po"),
+            created: self.now,
+            amount,
+            account: Some(account.to_owned()),
+            destination,
+            status: PayoutStatus::Pending,
+            failure_code: None,
+            metadata,
+        };
+        let id = payout.id.clone();
+        self.state.connect.payouts.insert(id.clone(), payout);
+        self.emit_of(account, "payout.created", &id);
+        Ok(id)
     }
 
     pub(super) fn list_payouts(&mut self, mut params: Params) -> ApiResult<Value> {

@@ -1,0 +1,110 @@
+//! `reconcile_payouts`, every day: each completed withdrawal has exactly one transfer that wasn't taken back and one payout, of
+//! its amount, and everything that Stripe has sent belongs to one. What differs waits for a person; nothing is changed.
+
+mod compare;
+mod store;
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use domain::ids::StripeAccountId;
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use platform::deadline::Deadline;
+use platform::observability::metrics;
+use providers::outcome::Outcome;
+use providers::stripe::connect::Payout;
+use serde::Serialize;
+
+use crate::processor::{Processor, STRIPE};
+use crate::{Error, review};
+use compare::compare;
+
+/// How far back it looks: longer than a payout can come back, and a review may take.
+const LOOKS_BACK: TimeDelta = TimeDelta::days(45);
+
+/// The report of a run.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Withdrawals that were compared.
+    pub withdrawals: usize,
+    /// Transfers that Stripe has.
+    pub transfers: usize,
+    /// Payouts that Stripe has.
+    pub payouts: usize,
+    /// What differs.
+    pub differences: usize,
+}
+
+/// Compares withdrawals with Stripe.
+#[derive(Debug)]
+pub struct PayoutReconciliation {
+    database: Database,
+    processor: Processor,
+    clock: ClockHandle,
+}
+
+platform::from_environment!(PayoutReconciliation {
+    database,
+    processor,
+    clock,
+});
+
+impl PayoutReconciliation {
+    /// Compares what was sent within the last weeks.
+    ///
+    /// # Errors
+    /// When the database or Stripe can't be reached; the next run makes up for it.
+    pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
+        let now = self.clock.now();
+        let since = now - LOOKS_BACK;
+        // Stripe first: what is sent meanwhile isn't missed here, but there.
+        let connected = self.processor.connect().await?;
+        let transfers = connected.client.transfers_since(since, deadline.instant()).await;
+        let transfers = transfers.done(STRIPE)?;
+        let accounts: BTreeSet<StripeAccountId> = transfers
+            .iter()
+            .filter_map(|transfer| transfer.destination.clone())
+            .collect();
+        let mut payouts: Vec<(StripeAccountId, Payout)> = Vec::new();
+        for account in accounts {
+            let theirs = connected.client.on_behalf_of(&account);
+            match theirs.payouts_since(since, deadline.instant()).await {
+                // One that isn't connected any more shows nothing, and holds nobody else up.
+                Outcome::Declined(decline) => {
+                    tracing::warn!(%account, code = decline.code, "an account shows no payouts")
+                }
+                other => payouts.extend(
+                    other
+                        .done(STRIPE)?
+                        .into_iter()
+                        .map(|payout| (account.clone(), payout)),
+                ),
+            }
+        }
+        let of_transfers = transfers.iter().filter_map(|transfer| transfer.withdrawal);
+        let of_payouts = payouts.iter().filter_map(|(_, payout)| payout.withdrawal);
+        let named: Vec<i64> = of_transfers.chain(of_payouts).map(|id| id.get()).collect();
+        let expected = self
+            .database
+            .with(async |connection| store::since(connection, since, &named).await)
+            .await?;
+        let found = compare(&expected, &transfers, &payouts);
+        let report = Report {
+            withdrawals: expected.len(),
+            transfers: transfers.len(),
+            payouts: payouts.len(),
+            differences: found.len(),
+        };
+        if !found.is_empty() {
+            metrics::count(
+                "PayoutDifferences",
+                u64::try_from(found.len()).unwrap_or_default(),
+            );
+            self.database
+                .transaction(async |connection| review::discrepancies(connection, found, now).await)
+                .await?;
+        }
+        Ok(report)
+    }
+}

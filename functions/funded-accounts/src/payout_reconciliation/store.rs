@@ -1,0 +1,36 @@
+//! The withdrawals whose money should be at Stripe, or with a bank.
+
+use chrono::{DateTime, Utc};
+use domain::funded::withdrawal::WithdrawalStatus;
+use domain::ids::{StripeAccountId, StripePayoutId, StripeTransferId, WithdrawalId};
+use sqlx::PgConnection;
+
+use crate::Error;
+
+/// A withdrawal as Stripe should know it.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    pub(super) id: WithdrawalId,
+    pub(super) status: WithdrawalStatus,
+    pub(super) amount_cents: i64,
+    pub(super) account: Option<StripeAccountId>,
+    pub(super) transfer: Option<StripeTransferId>,
+    pub(super) payout: Option<StripePayoutId>,
+}
+
+/// The withdrawals that were asked for since a time, and those of these ids.
+pub(super) async fn since(
+    connection: &mut PgConnection,
+    since: DateTime<Utc>,
+    named: &[i64],
+) -> Result<Vec<Expected>, Error> {
+    let all = sqlx::query_as!(
+        Expected,
+        r#"SELECT id AS "id: _", status AS "status: _", amount_cents, stripe_account_id AS "account: _",
+               stripe_transfer_id AS "transfer: _", stripe_payout_id AS "payout: _"
+           FROM withdrawals WHERE requested_at >= $1 OR id = ANY($2)"#,
+        since,
+        named,
+    );
+    Ok(all.fetch_all(connection).await?)
+}

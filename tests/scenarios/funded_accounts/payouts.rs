@@ -1,0 +1,327 @@
+//! What becomes of a withdrawal's money: what banks give back, what Stripe refuses or loses, what is reconciled.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use end_to_end::funded::Trader;
+use end_to_end::withdrawals::{CLOSED_BANK, PAYS};
+use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, new_domain_event, scenarios};
+use local_cloud::sandboxes::Effect;
+use serde_json::{Value, json};
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    scenarios![
+        payout_that_comes_back_is_paid_to_another_bank_account,
+        payout_that_stays_back_is_taken_back_after_two_weeks,
+        payout_that_comes_back_days_later_keeps_its_profit_reserved,
+        payout_of_another_amount_or_account_changes_nothing,
+        alone(withdrawal_waits_for_our_balance_and_is_sent_once),
+        alone(withdrawal_waits_until_its_money_has_arrived),
+        alone(lost_answers_and_refusals_end_in_one_payment_or_none),
+        alone(refusal_that_is_ours_waits_for_a_person),
+        alone(difference_of_a_cent_is_found),
+    ]
+}
+
+/// What was told of the account last.
+async fn last_told(fixture: &Fixture, trader: &Trader) -> Result<Option<String>> {
+    let key = format!("funded-account-{}", trader.account);
+    let rows = fixture.database.outbox_of_key(&key).await?;
+    Ok(rows.into_iter().map(|row| row.kind).next_back())
+}
+
+/// A withdrawal that its bank has given back.
+async fn returned(fixture: &Fixture) -> Result<(Trader, i64)> {
+    let trader = fixture.trader_with_profit(100_000, CLOSED_BANK).await?;
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    let is_back = |one: &Value| one["status"] == "approved" && one["failure_code"] == "account_closed";
+    trader.withdrawal_is(id, "back from the bank", is_back).await?;
+    Ok((trader, id))
+}
+
+async fn payout_that_comes_back_is_paid_to_another_bank_account(fixture: Arc<Fixture>) -> Result {
+    let (trader, id) = returned(&fixture).await?;
+    ensure_eq!(
+        fixture.sent_for(id),
+        (80_000, 0),
+        "the money is with the trader's account"
+    );
+    ensure_eq!(
+        trader.see().await?["withdrawable_cents"],
+        0,
+        "and its profit reserved"
+    );
+    // The same bank account isn't tried again.
+    fixture.run("sweep_funded_accounts", json!({})).await?;
+    fixture.can_be_paid(&trader, PAYS).await?;
+    fixture.run("sweep_funded_accounts", json!({})).await?;
+    let paid = trader.is_paid(id).await?;
+    ensure!(paid["failure_code"].is_null(), "{paid}");
+    ensure_eq!(fixture.sent_for(id), (80_000, 80_000));
+    let transfers = fixture.cloud.stripe().transfers().into_iter();
+    let of_it = transfers.filter(|one| one.metadata.get("withdrawal_id") == Some(&id.to_string()));
+    ensure_eq!(of_it.count(), 1, "of the same transfer");
+    Ok(())
+}
+
+async fn payout_that_stays_back_is_taken_back_after_two_weeks(fixture: Arc<Fixture>) -> Result {
+    let (trader, id) = returned(&fixture).await?;
+    let ours = fixture.sent_for(id);
+    ensure_eq!(ours, (80_000, 0));
+    let later = "UPDATE withdrawals SET returned_at = returned_at - interval '14 days', next_step_at = returned_at WHERE id = $1";
+    fixture.database.change(later, id).await?;
+    fixture.run("sweep_funded_accounts", json!({})).await?;
+    let failed = trader
+        .withdrawal_is(id, "failed", |one| one["status"] == "failed")
+        .await?;
+    ensure_eq!(failed["failure_code"], "account_closed");
+    ensure_eq!(fixture.sent_for(id), (0, 0));
+    ensure_eq!(trader.see().await?["withdrawable_cents"], 80_000);
+    ensure_eq!(
+        last_told(&fixture, &trader).await?.as_deref(),
+        Some("withdrawal.failed")
+    );
+    Ok(())
+}
+
+async fn payout_that_comes_back_days_later_keeps_its_profit_reserved(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    trader.is_paid(id).await?;
+    let stripe = fixture.cloud.stripe();
+    let payouts = stripe.payouts();
+    let mut of_it = payouts
+        .iter()
+        .filter(|one| one.metadata.get("withdrawal_id") == Some(&id.to_string()));
+    let payout = of_it.next().context("no payout")?;
+    stripe.fail_payout(&payout.id, "account_frozen")?;
+    let is_back = |one: &Value| one["status"] == "approved" && one["failure_code"] == "account_frozen";
+    trader.withdrawal_is(id, "back from the bank", is_back).await?;
+    trader
+        .is_recorded("it isn't counted as paid", |record| {
+            record["total_withdrawals_cents"] == 0
+        })
+        .await?;
+    ensure_eq!(trader.see().await?["withdrawable_cents"], 0);
+    // The events of before come once more: it stays back.
+    let events = stripe.events();
+    let about = events
+        .iter()
+        .filter(|event| event.object["id"] == payout.id.as_str());
+    for event in about {
+        ensure_eq!(stripe.redeliver(&event.id).await?, 200);
+    }
+    trader.withdrawal_is(id, "still back", is_back).await?;
+    Ok(())
+}
+
+async fn payout_of_another_amount_or_account_changes_nothing(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let id = trader.withdrawal(80_000).await?;
+    let stripe = fixture.cloud.stripe();
+    let stranger = fixture.trader_with_profit(100_000, PAYS).await?;
+    let others = fixture.payee_of(&stranger)?;
+    // Somebody pays by hand out of another account, and names the withdrawal.
+    let payout = stripe.pay_out_outside(
+        &others,
+        80_000,
+        &[("withdrawal_id", &id.to_string()), ("attempt", "1")],
+    )?;
+    let subject = format!("payout {payout}");
+    fixture
+        .review_reaches("payout-discrepancy", &subject, "open")
+        .await?;
+    trader
+        .withdrawal_is(id, "pending", |one| {
+            one["status"] == "pending" && one["paid_at"].is_null()
+        })
+        .await?;
+    Ok(())
+}
+
+async fn withdrawal_waits_for_our_balance_and_is_sent_once(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let stripe = fixture.cloud.stripe();
+    let ours = stripe.available();
+    stripe.set_available(0);
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    for _ in 0..3 {
+        due(&fixture, id).await?;
+    }
+    let waits = trader
+        .withdrawal_is(id, "waiting", |one| one["status"] == "approved")
+        .await;
+    stripe.set_available(ours);
+    waits?;
+    ensure_eq!(fixture.sent_for(id), (0, 0));
+    due(&fixture, id).await?;
+    trader.is_paid(id).await?;
+    ensure_eq!(fixture.sent_for(id), (80_000, 80_000));
+    ensure_eq!(stripe.available(), ours - 80_000);
+    Ok(())
+}
+
+/// The withdrawal goes on now, once nobody else works on it.
+async fn due(fixture: &Fixture, id: i64) -> Result {
+    eventually("nobody works on it", async || {
+        let at_work = "SELECT count(*) FROM withdrawals WHERE id = $1 AND leased_until IS NOT NULL";
+        ensure_eq!(fixture.database.count(at_work, id).await?, 0);
+        Ok(())
+    })
+    .await?;
+    let step = new_domain_event(
+        "withdrawal.step-due",
+        &format!("withdrawal-{id}"),
+        json!({ "withdrawal_id": id }),
+    );
+    let failed = fixture.deliver("process_withdrawal", &[step]).await?;
+    ensure!(failed.is_empty(), "the step failed");
+    Ok(())
+}
+
+async fn withdrawal_waits_until_its_money_has_arrived(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let stripe = fixture.cloud.stripe();
+    stripe.transfers_arrive_after(3_600);
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    let moved = eventually("the money is moved", async || {
+        ensure_eq!(fixture.sent_for(id), (80_000, 0));
+        Ok(())
+    })
+    .await;
+    stripe.transfers_arrive_after(0);
+    moved?;
+    due(&fixture, id).await?;
+    ensure_eq!(fixture.sent_for(id), (80_000, 0));
+    stripe.transfers_have_arrived();
+    due(&fixture, id).await?;
+    trader.is_paid(id).await?;
+    ensure_eq!(fixture.sent_for(id), (80_000, 80_000));
+    Ok(())
+}
+
+/// Every call of Stripe's, in every way of failing: one payment in the end, or none and its profit free.
+async fn lost_answers_and_refusals_end_in_one_payment_or_none(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let effects = [
+        Effect::Reset { after_doing: false },
+        Effect::Reset { after_doing: true },
+        Effect::FailAfter { status: 500 },
+        Effect::Gateway {
+            status: 502,
+            after_doing: true,
+        },
+        Effect::Truncate,
+    ];
+    for call in ["create_transfer", "create_payout"] {
+        for effect in &effects {
+            for is_a_day_later in [false, true] {
+                let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+                stripe.fail_operation(call, effect.clone(), 1)?;
+                let id = trader.withdrawal(80_000).await?;
+                fixture.decide_withdrawal(id, "approve").await?;
+                let called = eventually("it is called", async || {
+                    let calls = stripe.calls_of(call);
+                    ensure!(!calls.is_empty(), "nobody has called");
+                    Ok(())
+                })
+                .await;
+                called?;
+                if is_a_day_later {
+                    for attempt in 1..=2 {
+                        stripe.forget_idempotency_key(&format!("withdrawal-{id}-transfer-{attempt}"));
+                        stripe.forget_idempotency_key(&format!("withdrawal-{id}-payout-{attempt}"));
+                    }
+                }
+                due(&fixture, id).await?;
+                due(&fixture, id).await?;
+                trader
+                    .is_paid(id)
+                    .await
+                    .with_context(|| format!("{call} {effect:?} a day later: {is_a_day_later}"))?;
+                ensure_eq!(fixture.sent_for(id), (80_000, 80_000), "{call} {effect:?}");
+                stripe.clear_calls();
+            }
+        }
+        // What the trader alone can mend.
+        let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+        let refusal = Effect::Refuse {
+            status: 400,
+            error_code: "payouts_not_allowed".to_owned(),
+            message: "No.".to_owned(),
+        };
+        stripe.fail_operation(call, refusal, 1)?;
+        let id = trader.withdrawal(80_000).await?;
+        fixture.decide_withdrawal(id, "approve").await?;
+        let failed = trader
+            .withdrawal_is(id, "failed", |one| one["status"] == "failed")
+            .await?;
+        ensure_eq!(failed["failure_code"], "payouts_not_allowed");
+        ensure_eq!(fixture.sent_for(id), (0, 0), "{call} is refused");
+        ensure_eq!(trader.see().await?["withdrawable_cents"], 80_000);
+        stripe.clear_calls();
+    }
+    Ok(())
+}
+
+async fn refusal_that_is_ours_waits_for_a_person(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    for (action, status) in [("try-again", "completed"), ("give-up", "failed")] {
+        let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+        let refusal = Effect::Refuse {
+            status: 400,
+            error_code: "something_new".to_owned(),
+            message: "Nobody has seen this before.".to_owned(),
+        };
+        stripe.fail_operation("create_payout", refusal, 1)?;
+        let id = trader.withdrawal(80_000).await?;
+        fixture.decide_withdrawal(id, "approve").await?;
+        let subject = format!("withdrawal-{id}");
+        let review = fixture
+            .review_reaches("withdrawal-refused", &subject, "open")
+            .await?;
+        ensure_eq!(review["evidence"]["theirs"]["code"], "something_new");
+        ensure_eq!(fixture.sent_for(id), (80_000, 0), "nothing is undone blindly");
+        fixture
+            .decide("operator", &review, action, json!({}))
+            .await?
+            .expect(200)?;
+        trader
+            .withdrawal_is(id, status, |one| one["status"] == status)
+            .await?;
+        let sent = if status == "completed" {
+            (80_000, 80_000)
+        } else {
+            (0, 0)
+        };
+        ensure_eq!(fixture.sent_for(id), sent, "{action}");
+    }
+    Ok(())
+}
+
+async fn difference_of_a_cent_is_found(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    trader.is_paid(id).await?;
+    let before = fixture.run("reconcile_payouts", json!({})).await?.payload;
+    ensure!(
+        before["withdrawals"].as_i64() >= Some(1) && before["transfers"].as_i64() >= Some(1),
+        "{before}"
+    );
+    let cent = "UPDATE withdrawals SET amount_cents = amount_cents - 1 WHERE id = $1";
+    fixture.database.change(cent, id).await?;
+    let after = fixture.run("reconcile_payouts", json!({})).await?.payload;
+    let back = "UPDATE withdrawals SET amount_cents = amount_cents + 1 WHERE id = $1";
+    fixture.database.change(back, id).await?;
+    let found = |report: &Value| report["differences"].as_i64().unwrap_or_default();
+    ensure_eq!(found(&after), found(&before) + 1, "{after}");
+    fixture
+        .review_reaches("payout-discrepancy", &format!("withdrawal-{id}"), "open")
+        .await?;
+    Ok(())
+}
