@@ -44,7 +44,10 @@ def local_variables(operation: str) -> dict[str, str]:
         sys.exit(f"sam-local: the local cloud answers {error.read().decode() or error}")
     # Over HTTP it comes without its password.
     if "DATABASE_URL" in variables:
-        variables["DATABASE_URL"] = pathlib.Path(".local/cloud/database-url").read_text().strip()
+        # Every user has the owner's password.
+        owner = pathlib.Path(".local/cloud/database-url").read_text().strip()
+        user = variables["DATABASE_URL"].split("://")[1].split("@")[0]
+        variables["DATABASE_URL"] = re.sub(r"://[^:@]*", f"://{user}", owner, count=1)
     return variables
 
 

@@ -114,13 +114,14 @@ impl Wire {
         let mut proxies = JoinSet::new();
         let mut backends = Vec::new();
         for variable in variables {
-            // The status doesn't show the database's password.
+            // The status doesn't show the database's password, and each area signs in as itself.
             let url = match *variable {
-                DATABASE => Some(fixture.cloud.database_url()),
-                _ => status.body["addresses"][variable].as_str(),
+                DATABASE => fixture.cloud.function_variable(function, DATABASE)?,
+                _ => status.body["addresses"][variable].as_str().map(str::to_owned),
             };
             let url =
                 url.with_context(|| format!("the local cloud has no address {variable}: {}", status.text))?;
+            let url = url.as_str();
             let server = address_in(url).with_context(|| format!("{variable}={url} has no address"))?;
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let proxy = listener.local_addr()?.to_string();

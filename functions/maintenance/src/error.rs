@@ -9,6 +9,12 @@ pub enum Error {
     /// A migration failed, or one that was applied before has been changed since.
     #[error("applying the migrations failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The areas' users can't be made, or not given their rights.
+    #[error("giving the areas' users their rights failed: the database's owner needs CREATEROLE")]
+    Rights(#[source] sqlx::Error),
+    /// The owner's name can't begin the areas' users' names.
+    #[error("the database's owner is named {0}: take lower case letters, digits and _")]
+    OwnersName(String),
     /// A client of Kafka can't be made, or Kafka can't be asked.
     #[error("reaching Kafka failed: {0}")]
     Kafka(String),
@@ -50,6 +56,7 @@ impl Laned for Error {
     fn class(&self) -> Class<'_> {
         match self {
             Self::Migration(_) => Class::fatal("migration-failed"),
+            Self::Rights(_) | Self::OwnersName(_) => Class::fatal("rights-not-given"),
             Self::Topics(_) => Class::fatal("topics-not-created"),
             Self::Kafka(_) => Class::transient("unavailable"),
             Self::ReviewNotFound => Class::rejected(Rejection::NotFound, "review-not-found").at("review_id"),

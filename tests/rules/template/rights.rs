@@ -168,3 +168,30 @@ fn functions_with_a_database_are_in_its_network() {
     }
     nothing_wrong(&wrong);
 }
+
+/// Least privilege ends at the database's door: only migrations sign in as its owner.
+#[test]
+fn functions_sign_in_as_the_user_of_their_area() {
+    let rights = read("infra/rights.sql");
+    let mut wrong = Vec::new();
+    for function in Template::load().functions() {
+        let Some(user) = function.variables().remove("DATABASE_USER") else {
+            continue;
+        };
+        let expected = match function.name.as_str() {
+            "Migrate" => "database-user".to_owned(),
+            _ => format!("database-user_{}", snake_case(&function.stack)),
+        };
+        if user != expected {
+            wrong.push(format!(
+                "{}: it signs in as {user}, not as {expected}",
+                function.name
+            ));
+        }
+        let area = user.trim_start_matches("database-user_");
+        if function.name != "Migrate" && !rights.contains(&format!("'{area}'")) {
+            wrong.push(format!("infra/rights.sql makes no user for {area}"));
+        }
+    }
+    nothing_wrong(&wrong);
+}

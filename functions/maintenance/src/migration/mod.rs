@@ -1,4 +1,5 @@
-//! The schema: SQL files in `infra/migrations`, applied in order, forward only; and the topics that our events go to.
+//! The schema: SQL files in `infra/migrations`, applied in order, forward only; who may do what with it, `infra/rights.sql`;
+//! and the topics that our events go to.
 
 mod store;
 #[cfg(test)]
@@ -41,15 +42,17 @@ platform::from_environment!(Migrations {
 });
 
 impl Migrations {
-    /// Applies the migrations that are missing, then creates the topics that are. Two runs at once wait for each other.
+    /// Applies the migrations that are missing, gives each area's user its rights, and creates the topics that are missing.
+    /// Two runs at once wait for each other.
     ///
     /// # Errors
-    /// Fatal when a migration fails, one that was applied has been changed since, or a topic can't be created; transient
-    /// when the database or Kafka can't be reached.
+    /// Fatal when a migration fails, one that was applied has been changed since, the owner may not make the areas' users,
+    /// or a topic can't be created; transient when the database or Kafka can't be reached.
     pub async fn apply(&self) -> Result<Report, Error> {
         // A session of its own: its settings must not reach anybody else's statements.
         let mut connection = self.database.dedicated().await?;
         store::apply(&mut connection).await?;
+        store::give_rights(&mut connection).await?;
         drop(connection);
         let topics_created = match &self.kafka {
             Some(kafka) => topics::ensure(kafka, OUTGOING).await?,

@@ -1,12 +1,15 @@
 //! Running the SQL files, which are compiled into the function.
 
 use sqlx::migrate::Migrator;
-use sqlx::{Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::Error;
 
 /// The migrations that there are.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../../infra/migrations");
+/// The rights of each area's user; the owner's name is to be put in.
+const RIGHTS: &str = include_str!("../../../../infra/rights.sql");
+const OWNER: &str = "{owner}";
 
 /// Applies the migrations that are missing, in a session that ends with them: RDS Proxy pins a session that says SET.
 pub(super) async fn apply(connection: &mut PgConnection) -> Result<(), Error> {
@@ -15,6 +18,28 @@ pub(super) async fn apply(connection: &mut PgConnection) -> Result<(), Error> {
         .execute("SET statement_timeout = 0; SET lock_timeout = '60s'")
         .await?;
     Ok(MIGRATIONS.run(connection).await?)
+}
+
+/// Gives each area's user its rights, and takes away what is none of them, at once. Makes the users that aren't there.
+pub(super) async fn give_rights(connection: &mut PgConnection) -> Result<(), Error> {
+    let mut transaction = connection.begin().await?;
+    // Of two runs at once, one would find the rights changed under its hands.
+    let owner = sqlx::query_scalar!(
+        r#"SELECT current_user::TEXT AS "owner!" FROM (SELECT pg_advisory_xact_lock(hashtext('rights'))) AS alone"#
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    let is_plain = owner
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !is_plain {
+        return Err(Error::OwnersName(owner));
+    }
+    sqlx::raw_sql(AssertSqlSafe(RIGHTS.replace(OWNER, &owner)))
+        .execute(&mut *transaction)
+        .await
+        .map_err(Error::Rights)?;
+    Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]

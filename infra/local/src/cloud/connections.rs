@@ -22,6 +22,8 @@ const DRIVEWEALTH_EVENTS: &str = "drivewealth-events";
 const BILLING_PAYMENTS: &str = "billing.payments";
 /// The variable of the database's address.
 pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
+/// The variable of the user as whom a function signs in.
+pub(super) const DATABASE_USER: &str = "DATABASE_USER";
 
 /// The backends with their addresses and clients.
 pub(super) struct Connections {
@@ -79,7 +81,7 @@ impl Connections {
         progress: Progress,
     ) -> anyhow::Result<Self> {
         let ((database_url, postgres), tables, queues, (kafka_brokers, kafka)) = tokio::try_join!(
-            database(options, ports.postgres, progress),
+            database(options, template, ports.postgres, progress),
             tables(options, template, ports.dynamodb, progress),
             queues(options, template, ports.sqs, progress),
             brokers(options, template, progress),
@@ -133,6 +135,11 @@ impl Connections {
         }
     }
 
+    /// Whether the database has the users that the template names; one that runs elsewhere has whom its address names.
+    pub(super) fn has_database_users(&self) -> bool {
+        self.local.postgres.is_some()
+    }
+
     /// Stops the backends that run here, all at the same time.
     pub(super) async fn stop(self) {
         let Self {
@@ -179,6 +186,7 @@ impl Connections {
 
 async fn database(
     options: &Options,
+    template: &Template,
     port: Option<u16>,
     progress: Progress,
 ) -> anyhow::Result<(String, Option<Postgres>)> {
@@ -189,6 +197,11 @@ async fn database(
     }
     let started = Postgres::start_with(&options.state, port, options.durable_database).await;
     let postgres = started.context("PostgreSQL doesn't start")?;
+    let users = template
+        .functions
+        .iter()
+        .filter_map(|function| function.environment.get(DATABASE_USER));
+    postgres.create_users(&users.cloned().collect()).await?;
     let url = postgres.url().to_owned();
     progress.ready(
         begun,
@@ -286,7 +299,7 @@ async fn queues(
 }
 
 /// The URL of a database as everybody may see it.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let parts = url.split_once("://").and_then(|(scheme, rest)| {
         let (credentials, place) = rest.split_once('@')?;
         let (user, _) = credentials.split_once(':')?;

@@ -5,22 +5,25 @@
 
 use std::collections::BTreeMap;
 
-use super::connections::Connections;
+use super::connections::{Connections, DATABASE_URL, DATABASE_USER};
 use crate::{keys, options::Options, template::Template};
 
 type Variables = BTreeMap<String, String>;
 
 /// The variables that sign in to the database with IAM; locally a URL says it all.
-const DATABASE: [&str; 4] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER"];
+const DATABASE: [&str; 4] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", DATABASE_USER];
 const KAFKA_BROKERS: &str = "KAFKA_BROKERS";
 const KAFKA_SECURITY_PROTOCOL: &str = "KAFKA_SECURITY_PROTOCOL";
 const KAFKA_SECRET_ARN: &str = "KAFKA_SECRET_ARN";
+const GRAPHQL_URL: &str = "GRAPHQL_URL";
 const SECRET: &str = "_SECRET";
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 
 /// The local values.
 pub(super) struct Replacements {
     database_url: String,
+    /// Whether the database has the users that the template names.
+    has_database_users: bool,
     kafka_brokers: String,
     endpoints: Variables,
     /// Variables and secrets of the sandboxes, by name.
@@ -28,19 +31,21 @@ pub(super) struct Replacements {
 }
 
 impl Replacements {
-    pub(super) fn new(connections: &Connections, sandboxes: Variables) -> Self {
+    pub(super) fn new(connections: &Connections, sandboxes: Variables, url: &str) -> Self {
         // The AWS SDKs find a service by such a variable, which no template has.
         let (of_aws, named_by_template): (Variables, Variables) = sandboxes
             .into_iter()
             .partition(|(name, _)| name.starts_with(ENDPOINT));
         let mut named = keys::local_secrets();
         named.extend(named_by_template);
+        named.insert(GRAPHQL_URL.to_owned(), format!("{url}/graphql"));
         let endpoints = [
             ("AWS_ENDPOINT_URL_SQS", &connections.sqs_endpoint),
             ("AWS_ENDPOINT_URL_DYNAMODB", &connections.dynamodb_endpoint),
         ];
         Self {
             database_url: connections.database_url.clone(),
+            has_database_users: connections.has_database_users(),
             kafka_brokers: connections.kafka_brokers.clone(),
             endpoints: endpoints
                 .map(|(name, endpoint)| (name.to_owned(), endpoint.clone()))
@@ -51,12 +56,19 @@ impl Replacements {
         }
     }
 
+    fn database_url_for(&self, user: Option<&String>) -> String {
+        user.filter(|_| self.has_database_users)
+            .and_then(|user| as_user(&self.database_url, user))
+            .unwrap_or_else(|| self.database_url.clone())
+    }
+
     fn apply(&self, variables: &mut Variables) {
-        if DATABASE.iter().any(|name| variables.remove(*name).is_some()) {
+        if DATABASE.iter().any(|name| variables.contains_key(*name)) {
+            let url = self.database_url_for(variables.get(DATABASE_USER));
             for name in DATABASE {
                 variables.remove(name);
             }
-            variables.insert("DATABASE_URL".to_owned(), self.database_url.clone());
+            variables.insert(DATABASE_URL.to_owned(), url);
         }
         if let Some(brokers) = variables.get_mut(KAFKA_BROKERS) {
             brokers.clone_from(&self.kafka_brokers);
@@ -72,6 +84,17 @@ impl Replacements {
         }
         variables.extend(self.endpoints.clone());
     }
+}
+
+/// This address for somebody else with the same password.
+fn as_user(url: &str, user: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (credentials, place) = rest.split_once('@')?;
+    let password = credentials.split_once(':').map(|(_, password)| password);
+    Some(match password {
+        Some(password) => format!("{scheme}://{user}:{password}@{place}"),
+        None => format!("{scheme}://{user}@{place}"),
+    })
 }
 
 /// The variables of every function, by binary.
@@ -104,7 +127,8 @@ mod tests {
     fn only_variables_of_the_template_are_replaced() {
         let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let replacements = Replacements {
-            database_url: "postgres://local".to_owned(),
+            database_url: "postgres://moneta:secret@local/moneta".to_owned(),
+            has_database_users: true,
             kafka_brokers: "127.0.0.1:9".to_owned(),
             endpoints: [text(("AWS_ENDPOINT_URL_SQS", "http://sqs"))].into(),
             named: [
@@ -118,6 +142,7 @@ mod tests {
         let mut variables: Variables = [
             ("DATABASE_HOST", "proxy"),
             ("DATABASE_PORT", "5432"),
+            ("DATABASE_USER", "moneta_trading"),
             ("PLAID_API_BASE", "https://plaid"),
             ("PLAID_SECRET_ARN", "arn"),
             ("STAGE", "local"),
@@ -127,7 +152,7 @@ mod tests {
         replacements.apply(&mut variables);
         let expected: Variables = [
             ("AWS_ENDPOINT_URL_SQS", "http://sqs"),
-            ("DATABASE_URL", "postgres://local"),
+            ("DATABASE_URL", "postgres://moneta_trading:secret@local/moneta"),
             ("PLAID_API_BASE", "http://plaid"),
             ("PLAID_SECRET", "{}"),
             ("STAGE", "local"),

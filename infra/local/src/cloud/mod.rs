@@ -41,7 +41,10 @@ use crate::{
     template::{Locals, NAME_PREFIX, Template},
 };
 
-pub(crate) use self::{connections::DATABASE_URL, state::URL_FILE};
+pub(crate) use self::{
+    connections::{DATABASE_URL, without_password},
+    state::URL_FILE,
+};
 
 /// What is said after a kill.
 const LOST_BY_KILL: &str = "The last local cloud was killed: what was in its queues and topics is lost, also what the \
@@ -100,7 +103,7 @@ impl LocalCloud {
         let begun = Instant::now();
         let console = Console::new(options.progress);
         let logs = Arc::new(Logs::new(options.state.join("logs"), console));
-        let replacements = environment::Replacements::new(&connections, sandboxes.environment());
+        let replacements = environment::Replacements::new(&connections, sandboxes.environment(), &url);
         let settings = Settings {
             binaries: options.binaries.clone(),
             region: locals.region.clone(),
@@ -363,6 +366,14 @@ impl LocalCloud {
     /// Sets a variable for the processes of a function that start from now on; running ones take no new invocation.
     pub fn set_function_environment(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
         self.running.runtime.set_environment(function, name, value)
+    }
+
+    /// A variable of a function, with what stands in it here.
+    ///
+    /// # Errors
+    /// When there is no such function.
+    pub fn function_variable(&self, function: &str, name: &str) -> anyhow::Result<Option<String>> {
+        Ok(self.running.runtime.environment(function)?.remove(name))
     }
 
     /// Holds back, or lets through, what a queue or a table has for its functions. When it returns, nothing more is

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::ClockView,
-    cloud::DATABASE_URL,
+    cloud::{DATABASE_URL, without_password},
     running::Running,
     runtime::LogFilter,
     sources::{playing::ClockMoved, queues::QueueStatus},
@@ -82,11 +82,8 @@ async fn invoke(State(cloud): Cloud, Path(function): Path<String>, body: Bytes) 
 /// the database's password has to come from the state.
 async fn environment(State(cloud): Cloud, Path(function): Path<String>) -> Reply<BTreeMap<String, String>> {
     let mut environment = cloud.runtime.environment(&function).map_err(not_found)?;
-    if let (Some(url), Some(shown)) = (
-        environment.get_mut(DATABASE_URL),
-        cloud.addresses.get(DATABASE_URL),
-    ) {
-        url.clone_from(shown);
+    if let Some(url) = environment.get_mut(DATABASE_URL) {
+        *url = without_password(url);
     }
     Ok(Json(environment))
 }

@@ -8,10 +8,12 @@
 //! Both roles sign in with a password of their own, which the state directory keeps for its owner: other users of the
 //! machine reach the port too.
 
+mod roles;
 mod scram;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
@@ -102,8 +104,16 @@ impl Postgres {
             _lock: lock,
         };
         let administration = format!("postgres://{SUPERUSER}:{superuser}@{address}/postgres");
-        create_database(&administration, owner).await?;
+        roles::create_database(&administration, owner).await?;
         Ok(postgres)
+    }
+
+    /// Makes users who may sign in, with the owner's password, and nothing else: their rights are for migrations to give.
+    ///
+    /// # Errors
+    /// When the server refuses one.
+    pub async fn create_users(&self, users: &BTreeSet<String>) -> anyhow::Result<()> {
+        roles::create_users(&self.superuser_url, users).await
     }
 
     /// The URL of the database for the role that owns it.
@@ -559,33 +569,4 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 fn options(url: &str) -> anyhow::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?.disable_statement_logging())
-}
-
-async fn create_database(superuser_url: &str, password: &str) -> anyhow::Result<()> {
-    let mut connection = options(superuser_url)?.connect().await?;
-    let role: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = 'moneta')")
-        .fetch_one(&mut connection)
-        .await?;
-    if !role {
-        sqlx::query("create role moneta login")
-            .execute(&mut connection)
-            .await?;
-    }
-    // A statement that defines a role takes no parameters; there is nothing to quote in a verifier.
-    let verifier = scram::verifier(password)?;
-    sqlx::query(sqlx::AssertSqlSafe(format!(
-        "alter role moneta password '{verifier}'"
-    )))
-    .execute(&mut connection)
-    .await?;
-    let database: bool =
-        sqlx::query_scalar("select exists (select from pg_database where datname = 'moneta')")
-            .fetch_one(&mut connection)
-            .await?;
-    if !database {
-        sqlx::query("create database moneta owner moneta")
-            .execute(&mut connection)
-            .await?;
-    }
-    Ok(connection.close().await?)
 }

@@ -1,5 +1,7 @@
 //! Migrations of a database that holds rows of the releases before.
 
+mod rights;
+
 use std::ops::RangeInclusive;
 
 use local_cloud::backends::Postgres;
