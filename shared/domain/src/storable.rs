@@ -23,6 +23,13 @@ pub fn storable(document: &RawValue) -> Cow<'_, RawValue> {
     }
 }
 
+/// The same of a body whose JSON is yet to be read: half of a surrogate pair can't be read into a text at all, and a NUL in
+/// one can't be stored. What isn't UTF-8 stays as it is.
+pub fn storable_body(body: &[u8]) -> Cow<'_, [u8]> {
+    let replaced = std::str::from_utf8(body).ok().and_then(replaced);
+    replaced.map_or(Cow::Borrowed(body), |text| Cow::Owned(text.into_bytes()))
+}
+
 /// The text with its unstorable escapes replaced; none when it has none.
 fn replaced(text: &str) -> Option<String> {
     let mut result = String::new();
@@ -70,6 +77,16 @@ mod tests {
         assert_eq!(stored(r#""\ud83d""#), r#""\ufffd""#);
         assert_eq!(stored(r#""\ude00x\uD83D\u0041""#), r#""\ufffdx\ufffd\u0041""#);
         assert_eq!(stored(r#""\ud83d\ud83d\ude00""#), r#""\ufffd\ud83d\ude00""#);
+    }
+
+    #[test]
+    fn a_body_is_read_and_stored_whatever_it_escapes() {
+        let body = br#"{"name":"A\u0000da \ud83d"}"#;
+        let read: serde_json::Value = serde_json::from_slice(&storable_body(body)).unwrap();
+        assert_eq!(read["name"], "A\u{fffd}da \u{fffd}");
+        for body in [&b"%PDF \xff\\u0000"[..], b"{}", b"\\", b"\\u00"] {
+            assert_eq!(&*storable_body(body), body);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::storable::storable_body;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
@@ -93,7 +94,7 @@ async fn send(request: RequestBuilder) -> Result<Response, NoResponse> {
                 return Ok(Response {
                     status,
                     headers,
-                    body,
+                    body: storable_body(&body).into_owned(),
                 });
             }
             Err(_) => return Err(NoResponse::Lost("the response broke off".to_owned())),

@@ -6,6 +6,7 @@ mod store;
 
 use chrono::{DateTime, Utc};
 use domain::ids::ProfileId;
+use domain::storable::storable_body;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -57,6 +58,7 @@ impl PlaidWebhooks {
             metrics::count("ForgedWebhooks", 1);
             return Err(Error::InvalidSignature);
         };
+        let body = &*storable_body(body);
         let webhook: PlaidWebhook = serde_json::from_slice(body).map_err(|_| Error::UnreadableWebhook)?;
         let payload: &RawValue = serde_json::from_slice(body).map_err(|_| Error::UnreadableWebhook)?;
         let kind = format!("{}.{}", webhook.kind, webhook.code);

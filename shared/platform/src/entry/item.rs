@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use domain::ids::CorrelationId;
 use domain::lane::{Lane, Laned};
+use domain::storable::storable_body;
 use futures::FutureExt;
 use lambda_runtime::Context;
 use serde::de::DeserializeOwned;
@@ -105,7 +106,8 @@ impl Item {
 
 fn decode<T: DeserializeOwned>(text: Option<&str>) -> Result<T, ItemFailed> {
     let text = text.ok_or_else(|| unreadable("", "no text"))?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let text = storable_body(text.as_bytes());
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // Only where and what kind: the value itself may be somebody's data.
         let category = format!("{:?}", error.inner().classify());

@@ -5,6 +5,7 @@ use domain::ids::{
     StripeDisputeId, StripeEventId, StripePaymentIntentId, StripePaymentMethodId, StripePayoutId,
 };
 use domain::money::Money;
+use domain::storable::storable_body;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -132,7 +133,8 @@ struct Data<'a> {
 /// # Errors
 /// When it isn't an event, or is of a type that concerns us and its object can't be read.
 pub fn parse(body: &[u8]) -> Result<StripeEvent, Unreadable> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| Unreadable {
+    let body = storable_body(body);
+    let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|error| Unreadable {
         kind: None,
         what: wire::position(&error),
     })?;

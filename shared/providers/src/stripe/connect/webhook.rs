@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::ids::{StripeAccountId, StripeEventId, StripePayoutId};
+use domain::storable::storable_body;
 use serde::Deserialize;
 
 use crate::stripe::webhook::Unreadable;
@@ -71,7 +72,8 @@ struct Object {
 /// # Errors
 /// When it isn't an event.
 pub fn parse(body: &[u8]) -> Result<ConnectEvent, Unreadable> {
-    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| Unreadable {
+    let body = storable_body(body);
+    let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| Unreadable {
         kind: None,
         what: wire::position(&error),
     })?;

@@ -227,3 +227,24 @@ fn truncated_and_deeply_nested_bodies_are_refused() {
     }
     assert!(parse(&[b"\xff", whole.as_bytes()].concat()).is_err());
 }
+
+/// JSON allows a NUL and half of a surrogate pair, which no text of ours can hold.
+#[test]
+fn an_event_with_escapes_that_no_text_holds_is_read() {
+    let mut object = charge();
+    object["description"] = json!("HALF");
+    object["billing_details"] = json!({ "name": "NUL" });
+    let body = json!({
+        "id": "evt_1", "object": "event", "api_version": "2026-09-30.endive", "created": 1_790_000_000,
+        "data": {"object": object}, "livemode": false, "pending_webhooks": 1, "request": null,
+        "type": "charge.refunded",
+    });
+    let body = body
+        .to_string()
+        .replace("HALF", r"x\ud83d")
+        .replace("NUL", r"A\u0000da");
+    assert!(matches!(
+        parse(body.as_bytes()).unwrap().change,
+        Change::ChargeRefunded { .. }
+    ));
+}
