@@ -151,7 +151,9 @@ pub(crate) async fn cursor_of_another_list_is_refused(fixture: Arc<Fixture>) -> 
         check(&format!("{of_history}{of_history}"), "twice").await?;
         // Where a list's cursor is an id too, there is no telling; all that it says is where to go on.
         if ![
+            "/trading/collections",
             "/trading/history/money-flow",
+            "/trading/history/rebalancings",
             "/billing/invoices",
             "/billing/commissions",
             "/clients/{client_id}/payments",

@@ -17,6 +17,7 @@ impl HttpOperation for MarkNotificationsRead {
             "Marks up to 100 of the caller's notifications, or one and all older ones. One that is read already stays so, \
              and ids that aren't the caller's are ignored, so that the request can be repeated.",
         )
+        .one_of("MarkReadRequest", &["ids", "up_to"])
         .response(200, "How many are left unread.")
         .problem(422, "Neither ids nor up_to is given, or both, or too many ids.")
     }

@@ -21,6 +21,7 @@ impl HttpOperation for Transfer {
         )
         .path_id("client_id", "The client who pays.")
         .idempotent()
+        .one_of("TransferRequest", &["amount", "receiver_amount"])
         .response(201, "The transfer is done; this is the payer's side of it.")
         .problem(402, "There is not enough in the wallet; the detail has the balance.")
         .problem(404, "The payer has no such wallet, or there is no such receiver.")

@@ -23,6 +23,7 @@ impl HttpOperation for TransferBatch {
              transfer may have a key of its own as well, under which it is made once in whatever batch.",
         )
         .idempotent()
+        .one_of("BatchTransfer", &["amount", "receiver_amount"])
         .response(200, "What each transfer came to, in their order.")
         .problem(402, "In mode atomic: a transfer lacks money, and none was made.")
         .problem(404, "In mode atomic: a wallet or receiver doesn't exist, and none was made.")

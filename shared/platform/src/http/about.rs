@@ -31,6 +31,7 @@ pub struct About {
     pub(super) file: Option<&'static str>,
     pub(crate) needs_idempotency_key: bool,
     pub(crate) key_needed_when: Option<&'static str>,
+    pub(super) exclusive: Vec<(&'static str, &'static [&'static str])>,
 }
 
 impl About {
@@ -52,6 +53,7 @@ impl About {
             file: None,
             needs_idempotency_key: false,
             key_needed_when: None,
+            exclusive: Vec::new(),
         }
     }
 
@@ -152,6 +154,13 @@ impl About {
             422,
             "The request is understood and refused, or its key was used for another body.",
         )
+    }
+
+    /// Of these fields of a schema exactly one is given.
+    #[must_use]
+    pub fn one_of(mut self, schema: &'static str, fields: &'static [&'static str]) -> Self {
+        self.exclusive.push((schema, fields));
+        self
     }
 
     /// Whether the input is a body.

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use domain::currency::Currency;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -199,11 +200,72 @@ fn schemas<O: HttpOperation>(about: &About) -> Value {
     }
     O::Output::schemas(&mut all);
     Problem::schemas(&mut all);
-    Value::Object(
-        all.iter()
-            .map(|(name, schema)| (name.clone(), to_json(schema)))
-            .collect(),
-    )
+    let described = all.iter().map(|(name, schema)| {
+        let mut schema = to_json(schema);
+        let exclusive = about.exclusive.iter().filter(|(of, _)| of == name);
+        for (_, fields) in exclusive {
+            choose_one(&mut schema, fields);
+        }
+        (name.clone(), schema)
+    });
+    Value::Object(described.collect())
+}
+
+/// Says that exactly one of these fields is given; the others are null or left out.
+fn choose_one(schema: &mut Value, fields: &[&str]) {
+    let choice = |given: &&str| {
+        let of_field = |name: &&str| {
+            let kinds = schema.pointer(&format!("/properties/{name}/type"));
+            let mut kind = json!({ "type": kinds });
+            drop_null(&mut kind);
+            match name == given {
+                true => ((*name).to_owned(), kind),
+                false => ((*name).to_owned(), json!({"type": "null"})),
+            }
+        };
+        let properties: Map<String, Value> = fields.iter().map(of_field).collect();
+        json!({"required": [given], "properties": properties})
+    };
+    let choices: Vec<Value> = fields.iter().map(choice).collect();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("oneOf".to_owned(), json!(choices));
+    }
+}
+
+/// A field that holds a currency's code has one of those that there are.
+fn name_currencies(schema: &mut Value) {
+    match schema {
+        Value::Object(parts) => {
+            if let Some(Value::Object(properties)) = parts.get_mut("properties") {
+                let of_currencies = properties
+                    .iter_mut()
+                    .filter(|(name, _)| *name == "currency" || name.ends_with("_currency"));
+                for (_, field) in of_currencies {
+                    list_codes(field);
+                }
+            }
+            parts.values_mut().for_each(name_currencies);
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_currencies),
+        _ => {}
+    }
+}
+
+fn list_codes(field: &mut Value) {
+    let (is_text, is_nullable) = match field.get("type") {
+        Some(Value::Array(kinds)) => (kinds.contains(&json!("string")), kinds.contains(&json!("null"))),
+        kind => (kind == Some(&json!("string")), false),
+    };
+    let Some(field) = field
+        .as_object_mut()
+        .filter(|field| is_text && !field.contains_key("enum"))
+    else {
+        return;
+    };
+    let codes = Currency::KNOWN.iter().map(|currency| json!(currency.code()));
+    let codes: Vec<Value> = codes.chain(is_nullable.then_some(Value::Null)).collect();
+    field.insert("enum".to_owned(), json!(codes));
+    field.remove("pattern");
 }
 
 /// The fields of the input, as parameters of the query.
@@ -246,7 +308,9 @@ fn reference<T: ToSchema>() -> Value {
 }
 
 fn to_json(schema: &RefOr<Schema>) -> Value {
-    serde_json::to_value(schema).unwrap_or_default()
+    let mut schema = serde_json::to_value(schema).unwrap_or_default();
+    name_currencies(&mut schema);
+    schema
 }
 
 #[cfg(test)]
@@ -284,6 +348,39 @@ mod tests {
         async fn handle((): &(), _: Call<Period>) -> Result<Reply<String>, Problem> {
             Ok(Reply::csv("statement.csv", String::new()))
         }
+    }
+
+    #[derive(Debug, Deserialize, ToSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Exchange {
+        currency: String,
+        receiver_currency: Option<String>,
+        /// What is paid.
+        amount: Option<i64>,
+        /// What arrives.
+        receiver_amount: Option<i64>,
+    }
+
+    #[test]
+    fn fields_that_exclude_each_other_are_a_choice() {
+        let mut schema = to_json(&Exchange::schema());
+        choose_one(&mut schema, &["amount", "receiver_amount"]);
+        let expected = json!([
+            {"required": ["amount"],
+             "properties": {"amount": {"type": "integer"}, "receiver_amount": {"type": "null"}}},
+            {"required": ["receiver_amount"],
+             "properties": {"amount": {"type": "null"}, "receiver_amount": {"type": "integer"}}},
+        ]);
+        assert_eq!(schema["oneOf"], expected);
+    }
+
+    #[test]
+    fn currencies_are_the_codes_that_there_are() {
+        let schema = to_json(&Exchange::schema());
+        let codes = |field: &str| schema["properties"][field]["enum"].as_array().unwrap();
+        assert!(codes("currency").contains(&json!("JPY")) && !codes("currency").contains(&json!("XXX")));
+        assert!(codes("receiver_currency").contains(&Value::Null));
+        assert!(schema["properties"]["amount"].get("enum").is_none());
     }
 
     struct Upload;

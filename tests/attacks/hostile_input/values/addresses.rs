@@ -123,6 +123,7 @@ pub(crate) fn good_in_query(schema: &Value) -> &str {
         Some("integer") => "1",
         _ if schema["format"] == "date-time" => "2026-01-01T00:00:00Z",
         _ if words == "^[A-Z]{3}$" => "USD",
+        _ if takes(schema, "USD") => "USD",
         _ if words.contains('|') => words
             .trim_start_matches("^(")
             .split('|')
@@ -130,6 +131,12 @@ pub(crate) fn good_in_query(schema: &Value) -> &str {
             .unwrap_or_default(),
         _ => "true",
     }
+}
+
+fn takes(schema: &Value, word: &str) -> bool {
+    schema["enum"]
+        .as_array()
+        .is_some_and(|words| words.iter().any(|one| one == word))
 }
 
 /// The text as it stands in a query; escapes of JSON stand for what they mean.

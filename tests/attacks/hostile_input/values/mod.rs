@@ -265,7 +265,9 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
             texts(&["9999-12-31T23:59:59Z", "2999-01-01T00:00:00+14:00"], &[422]),
         ]
         .concat_all(),
-        ("string", _) if schema["pattern"].is_string() => [no_texts(), texts(NO_WORDS, &[400])].concat_all(),
+        ("string", _) if schema["pattern"].is_string() || schema["enum"].is_array() => {
+            [no_texts(), texts(NO_WORDS, &[400])].concat_all()
+        }
         // What such a text says is refused once the form isn't locked; tests/scenarios/trading/kyc has it.
         ("string", field) if is_of_kyc(field) => no_texts(),
         _ => anyhow::bail!("{field} of {schema} needs hostile values of its kind here"),

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use super::scope;
 
+/// The longest list of a value's words that is shown.
+const MAX_WORDS: usize = 20;
+
 /// The schemas of the HTTP API by name.
 pub(super) struct Schemas<'a>(pub(super) Option<&'a Map<String, Value>>);
 
@@ -68,6 +71,12 @@ impl<'a> Schemas<'a> {
         Ok(Kind { shape, nullable })
     }
 
+    /// The schema of this name.
+    pub(super) fn named(&self, name: &str) -> anyhow::Result<&'a Value> {
+        let found = self.0.and_then(|schemas| schemas.get(name));
+        found.with_context(|| format!("the HTTP API has no schema {name}"))
+    }
+
     /// The object that a reference leads to.
     pub(super) fn object(&self, schema: &'a Value) -> anyhow::Result<(String, &'a Value)> {
         match self.kind(schema, "body")?.shape {
@@ -121,8 +130,9 @@ pub(super) fn description(schema: &Value, kind: &Kind<'_>) -> String {
         .flatten()
         .find_map(|choice| choice.get("description")?.as_str());
     let mut sentences: Vec<String> = own.or(of_choice).map(sentence).into_iter().collect();
+    // A list of all currencies would say less than the field's own words.
     let words = schema.get("enum").and_then(Value::as_array);
-    if let Some(words) = words {
+    if let Some(words) = words.filter(|words| words.len() <= MAX_WORDS) {
         let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
         sentences.push(format!("One of {}.", words.join(", ")));
     }
