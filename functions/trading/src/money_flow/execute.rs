@@ -273,13 +273,19 @@ fn idempotency_key(flow: MoneyFlowId) -> Uuid {
 }
 
 /// After an attempt of which nothing is known only a payment is an outcome: a refusal may be about that attempt, and one
-/// that was not made says nothing about it.
+/// that was not made says nothing about it. A refusal that isn't the customer's fault leaves the flow open for a person.
 fn downgrade_if_unknown(lease: &Lease, outcome: Outcome<Payment>) -> Outcome<Payment> {
     match outcome {
         Outcome::Declined(decline) if lease.previous_attempt_unknown => Outcome::Unknown(Reason(format!(
             "an earlier attempt may have gone through; this one was refused with code {} (status {})",
             decline.code, decline.status
         ))),
+        Outcome::Declined(decline) if !failure::is_about_the_customer(&decline) => {
+            Outcome::Unknown(Reason(format!(
+                "refused with code {} (status {}), which is no fault of the customer's",
+                decline.code, decline.status
+            )))
+        }
         Outcome::Retryable(reason) if lease.previous_attempt_unknown => Outcome::Unknown(reason),
         outcome => outcome,
     }

@@ -15,6 +15,12 @@ pub(super) const NEEDS_SIGN_IN: &str = "bank-account-needs-reauth";
 const DAILY_LIMIT: &str = "daily-deposit-limit";
 const NOT_OPEN: &str = "trading-account-not-open";
 
+/// Whether a refusal is about the customer, the account or the bank. Any other is a fault of ours or new to us: it is no
+/// word about the money that its owner should hear.
+pub(super) fn is_about_the_customer(decline: &Decline) -> bool {
+    code_of(decline) != DECLINED
+}
+
 /// The code of the broker's refusal.
 pub(super) fn code_of(decline: &Decline) -> &'static str {
     if decline.message.contains(DAILY_LIMIT_MESSAGE) {
@@ -72,6 +78,12 @@ mod tests {
         assert_eq!(code("E032", "sub-account 7 is not open"), NOT_OPEN);
         assert_eq!(code(BANK_TOKEN_INVALID, "invalid token"), NEEDS_SIGN_IN);
         assert_eq!(code("E999", "no"), DECLINED);
+        assert!(is_about_the_customer(&Decline::new(
+            "E030",
+            "sub-account 7 is not open",
+            400
+        )));
+        assert!(!is_about_the_customer(&Decline::new("E999", "no", 400)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use sqlx::PgConnection;
 use super::failure;
 use super::store::payment::{self, KnownPayment};
 use super::store::{self, Flow};
-use crate::events::{self, CashChanged, DepositsSuspended, MoneyFlowEnded};
+use crate::events::{self, CashChanged, DepositsSuspended, MoneyFlowChanged, MoneyFlowEnded};
 use crate::review::{self, ReviewedFlow};
 use crate::{Error, account, bank_account};
 
@@ -202,7 +202,30 @@ async fn follow_up(
     if consequences.suspend_deposits {
         suspend_deposits(connection, flow, now).await?;
     }
-    Ok(())
+    publish_changed(connection, flow, now).await
+}
+
+/// Publishes what its owner sees of a flow now.
+async fn publish_changed(
+    connection: &mut PgConnection,
+    flow: &Flow,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let changed = MoneyFlowChanged {
+        profile_id: flow.profile_id,
+        id: flow.id,
+        direction: flow.direction,
+        trading_account_id: flow.trading_account_id,
+        bank_account_id: flow.bank_account_id,
+        amount_cents: flow.amount_cents,
+        currency: flow.currency.code(),
+        status: flow.status,
+        failure_code: flow.failure_code.clone(),
+        under_review: flow.provider_state == ProviderState::Parked,
+        created_at: flow.created_at,
+        updated_at: now,
+    };
+    events::publish_money_flow_changed(connection, changed).await
 }
 
 async fn suspend_deposits(
@@ -270,9 +293,12 @@ pub(crate) async fn rule(
     match ruling {
         Ruling::IsPayment(_) if flow.status.is_open() => {
             store::take_up(connection, id, Some(now), now).await?;
+            flow.provider_state = ProviderState::Accepted;
+            publish_changed(connection, &flow, now).await?;
         }
         Ruling::NotMade if flow.status.is_open() => {
             store::rule_out(connection, id, failure::DECLINED, now).await?;
+            flow.provider_state = ProviderState::Declined;
             flow.status = MoneyFlowStatus::Failed;
             flow.failure_code = Some(failure::DECLINED.to_owned());
             let failed = Consequences {
@@ -283,6 +309,8 @@ pub(crate) async fn rule(
         }
         Ruling::Settled if !flow.status.is_open() => {
             store::take_up(connection, id, None, now).await?;
+            flow.provider_state = ProviderState::Accepted;
+            publish_changed(connection, &flow, now).await?;
         }
         _ => return Ok(Ruled::DoesNotFit),
     }
@@ -395,5 +423,5 @@ async fn put_into_review(
     flow.next_lookup_at = None;
     flow.lease_until = None;
     flow.updated_at = now;
-    Ok(())
+    publish_changed(connection, flow, now).await
 }

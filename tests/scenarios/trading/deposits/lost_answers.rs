@@ -20,6 +20,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(repeated_request_finds_the_outcome_of_the_deposit),
         alone(refusal_that_may_concern_an_earlier_attempt_declines_nothing),
         alone(refusal_after_the_first_process_died_declines_nothing),
+        alone(refusal_that_is_no_fault_of_the_customer_declines_nothing),
         alone(requests_at_once_ask_the_broker_one_at_a_time),
         alone(payment_of_a_declined_deposit_needs_review),
         alone(reconciler_finds_the_outcome_of_the_deposit),
@@ -118,6 +119,15 @@ fn refusal(status: u16) -> Effect {
     }
 }
 
+/// One that is about the customer.
+fn over_the_limit() -> Effect {
+    Effect::Refuse {
+        status: 400,
+        error_code: "E032".to_owned(),
+        message: "Deposit transaction exceeds maximum daily ACH deposit transaction limit".to_owned(),
+    }
+}
+
 /// Ends unknown, though the last that was heard is a refusal; asked again, the broker tells what it has.
 async fn stays_unknown(fixture: &Fixture, effects: Vec<Effect>, is_made: bool) -> Result<(Tester, i64)> {
     let tester = fixture.customer().await?;
@@ -186,7 +196,7 @@ async fn intended(fixture: &Fixture) -> Result<(Tester, i64)> {
 
 async fn refusal_after_the_first_process_died_declines_nothing(fixture: Arc<Fixture>) -> Result {
     let refuse = || {
-        let fault = Fault::new("POST", AT_THE_BROKER, refusal(400));
+        let fault = Fault::new("POST", AT_THE_BROKER, over_the_limit());
         fixture.cloud.drivewealth().fault(fault);
     };
     let (tester, id) = intended(&fixture).await?;
@@ -202,9 +212,24 @@ async fn refusal_after_the_first_process_died_declines_nothing(fixture: Arc<Fixt
     let (tester, id) = intended(&fixture).await?;
     refuse();
     let answer = tester.deposit_under("key", 5_300).await?;
-    answer.expect_problem(422, "declined-by-bank-or-broker")?;
+    answer.expect_problem(422, "daily-deposit-limit")?;
     ensure_eq!(fixture.database.flow(id).await?.provider_state, "declined");
     Ok(())
+}
+
+/// A wrong parameter, or a code that is new to us: nobody is told that the bank declined.
+async fn refusal_that_is_no_fault_of_the_customer_declines_nothing(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let refuse = Fault::new("POST", AT_THE_BROKER, refusal(400));
+    fixture.cloud.drivewealth().fault(refuse);
+    let answer = tester.deposit_under("key", 5_400).await?.expect(202)?;
+    let id = answer.number("id")?;
+    ensure_eq!(fixture.database.flow(id).await?.provider_state, "unknown");
+    ensure_eq!(fixture.database.outbox_of_flow(id).await?.len(), 0);
+    // Once the fault is mended, the same request goes through.
+    fixture.cloud.drivewealth().clear_faults();
+    tester.deposit_under("key", 5_400).await?.expect(201)?;
+    arrived_once(&fixture, &tester, id, 5_400).await
 }
 
 async fn requests_at_once_ask_the_broker_one_at_a_time(fixture: Arc<Fixture>) -> Result {
