@@ -28,6 +28,9 @@
 //! | `refresh_instruments` | [`instrument`] | [`instrument::InstrumentRefresh`] |
 //! | `reconfigure_ttf_holdings` | [`collection_version`] | [`collection_version::Orders`] |
 //! | `cancel_collection_version` | [`collection_version`] | [`collection_version::Cancellations`] |
+//! | `get_trading_history` | [`history`] | [`history::TradingHistory`] |
+//! | `list_statements` | [`statement`] | [`statement::Statements`] |
+//! | `get_statement_document` | [`statement`] | [`statement::StatementDocuments`] |
 //! | `list_rebalancing_history` | [`collection_version`] | [`collection_version::RebalancingHistory`] |
 //! | `get_actual_holdings` | [`holding`] | [`holding::ActualHoldings`] |
 //! | `apply_collection_version` | [`rebalancing`] | [`rebalancing::AccountWork`] |
@@ -53,6 +56,8 @@ pub mod collection_version;
 pub mod drivewealth_events;
 pub mod error;
 pub mod events;
+mod foreign_payment;
+pub mod history;
 pub mod holding;
 pub mod instrument;
 pub mod kyc_document;
@@ -61,6 +66,7 @@ pub mod kyc_status;
 pub mod kyc_submission;
 pub mod money_flow;
 pub mod onboarding;
+mod paid_call;
 pub mod phone_verification;
 pub mod plaid_webhook;
 pub mod portfolio;
@@ -69,5 +75,6 @@ pub mod rebalancing;
 pub mod reconciliation;
 pub mod review;
 pub mod review_decision;
+pub mod statement;
 
 pub use error::Error;

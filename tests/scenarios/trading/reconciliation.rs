@@ -13,6 +13,7 @@ use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const RECONCILER: &str = "reconcile_trading";
+const FOREIGN: &str = "foreign-payment";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     // Each run looks at everybody, so that the scenarios run one after the other.
@@ -315,6 +316,16 @@ async fn payment_that_no_flow_made_is_reported(fixture: Arc<Fixture>) -> Result 
         ensure_eq!(report["foreign"], json!(before + 2), "{report}");
         ensure_eq!(report["differences"], json!(0), "{report}");
     }
+    let subject = format!("payment-{deposit}");
+    let review = fixture.review_of(FOREIGN, &subject).await?;
+    ensure_eq!((&review["state"], &review["seen"]), (&json!("open"), &json!(2)), "{review}");
+    fixture
+        .decide("operator", &review, "keep-payment", json!({}))
+        .await?
+        .expect(202)?;
+    fixture.review_reaches(FOREIGN, &subject, "applied").await?;
+    let report = reconcile(&fixture, "all").await?;
+    ensure_eq!(report["foreign"], json!(before + 1), "{report}");
     let redemption = fixture
         .cloud
         .drivewealth()

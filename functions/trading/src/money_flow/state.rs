@@ -286,6 +286,9 @@ pub(crate) async fn rule(
     {
         return Ok(Ruled::NoSuchPayment);
     }
+    if let Ruling::IsPayment(payment) = ruling {
+        review::settle_foreign_payment(connection, payment, id, now).await?;
+    }
     let mut flow = store::lock(connection, id).await?;
     if flow.provider_state != ProviderState::Parked {
         return Ok(Ruled::NotInReview);

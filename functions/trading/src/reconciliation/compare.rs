@@ -1,17 +1,17 @@
 //! Comparing a user's payments and account with the broker's.
 
 use chrono::{DateTime, Utc};
-use domain::ids::DriveWealthUserId;
+use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId, DriveWealthUserId};
 use domain::trading::money_flow::{Direction, MoneyFlowStatus, ProviderState};
 use platform::deadline::Deadline;
 use platform::error::chain;
-use providers::drivewealth::{Listed, Payment};
+use providers::drivewealth::{Listed, Payment, StatementKind};
 
 use super::store::{self, StoredPayment};
 use super::{Reconciler, Report};
 use crate::broker::PARTY;
 use crate::money_flow::Recorded;
-use crate::{Error, account};
+use crate::{Error, account, foreign_payment, statement};
 
 impl Reconciler {
     pub(super) async fn compare_user(
@@ -22,7 +22,8 @@ impl Reconciler {
     ) -> Result<(), Error> {
         for direction in Direction::ALL {
             let both = self.fetch_both(direction, user, deadline).await?;
-            self.compare(both, report, deadline).await;
+            let foreign = self.compare(both, report, deadline).await;
+            self.report_foreign(user, &foreign, report).await?;
         }
         self.compare_account(user, report, deadline).await
     }
@@ -59,9 +60,36 @@ impl Reconciler {
         })
     }
 
+    /// Payments that no flow of ours made wait for a person.
+    async fn report_foreign(
+        &self,
+        user: &DriveWealthUserId,
+        payments: &[DriveWealthPaymentId],
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        if payments.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let waiting = self
+            .database
+            .transaction(async |connection| foreign_payment::report(connection, user, payments, now).await)
+            .await?;
+        report.foreign = report
+            .foreign
+            .saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
     /// Applies payments that stand otherwise at the broker than here, each by itself, and reports what is there on one
-    /// side alone.
-    async fn compare(&self, both: BothSides, report: &mut Report, deadline: Deadline) {
+    /// side alone. Gives the broker's payments that no flow of ours made.
+    async fn compare(
+        &self,
+        both: BothSides,
+        report: &mut Report,
+        deadline: Deadline,
+    ) -> Vec<DriveWealthPaymentId> {
+        let mut foreign = Vec::new();
         for reason in &both.listed.unreadable {
             tracing::error!(reason, "reading a payment of the broker's list failed");
             report.not_compared += 1;
@@ -78,8 +106,7 @@ impl Reconciler {
             let payment_id = payment.id.as_str();
             let stored = both.stored(payment);
             if stored.is_none_or(|stored| stored.flow().is_none()) {
-                tracing::error!(payment_id, "the broker has a payment that no flow of ours made");
-                report.foreign += 1;
+                foreign.push(payment.id.clone());
             }
             if stored.is_some_and(|stored| agrees(stored, payment)) {
                 continue;
@@ -97,6 +124,7 @@ impl Reconciler {
                 }
             }
         }
+        foreign
     }
 
     async fn apply(
@@ -142,6 +170,32 @@ impl Reconciler {
         if saved.is_some_and(|saved| saved.has_changed) {
             report.differences += 1;
             tracing::error!(drivewealth_account_id = %id, status = %state.status, "applied a difference to the broker's account");
+        }
+        self.compare_statements(&id, report, deadline).await
+    }
+
+    /// Saves documents of the account that no event has told of.
+    async fn compare_statements(
+        &self,
+        account: &DriveWealthAccountId,
+        report: &mut Report,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let client = self.broker.client().await?;
+        let mut listed = Vec::new();
+        for kind in StatementKind::ALL {
+            let since = (self.returnable_since(), now);
+            let of_kind = client.statements(account, kind, since, deadline.instant()).await;
+            listed.extend(of_kind.done(PARTY)?);
+        }
+        let missed = self
+            .database
+            .with(async |connection| statement::store::save_all(connection, account, &listed, now).await)
+            .await?;
+        if missed > 0 {
+            report.differences += u32::try_from(missed).unwrap_or(u32::MAX);
+            tracing::error!(drivewealth_account_id = %account, missed, "saved documents that no event has told of");
         }
         Ok(())
     }

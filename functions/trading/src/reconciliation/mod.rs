@@ -1,7 +1,7 @@
 //! The reconciler: finishes flows whose outcome isn't known, and finds what no event has reported.
 //!
 //! `due` looks up flows whose look-up is due (5 minutes, 1 hour, 1 day after they were requested); `all` compares the
-//! deposits, redemptions and accounts of every user with open or lately settled flows. Differences go through the same
+//! deposits, redemptions, accounts and documents of every user with open or lately settled flows. Differences go through the same
 //! transitions as events, and are reported.
 
 mod compare;
@@ -67,7 +67,7 @@ pub struct Report {
     pub compared: u32,
     /// Differences that were found and applied.
     pub differences: u32,
-    /// Payments at the broker that belong to no flow of ours.
+    /// Payments at the broker that belong to no flow of ours, and that nobody has accounted for.
     pub foreign: u32,
     /// Payments of ours that the broker doesn't list.
     pub missing: u32,

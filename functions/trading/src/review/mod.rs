@@ -2,6 +2,7 @@
 //! [`review_decision`](crate::review_decision).
 
 use chrono::{DateTime, Utc};
+use domain::currency::Currency;
 use domain::ids::{
     AutopilotRunId, DriveWealthPaymentId, DriveWealthRunId, DriveWealthUserId, MoneyFlowId, ProfileId,
 };
@@ -27,6 +28,11 @@ pub(crate) const SECOND_BROKER_USER: &str = "second-broker-user";
 /// An autopilot run has no end.
 pub(crate) const AUTOPILOT_RUN_OVERDUE: &str = "autopilot-run-overdue";
 
+/// The broker has a payment that no flow of ours made.
+pub(crate) const FOREIGN_PAYMENT: &str = "foreign-payment";
+
+/// The payment belongs to no flow, and is accounted for.
+pub(crate) const KEEP_PAYMENT: &str = "keep-payment";
 /// The flow is a payment of the broker's.
 pub(crate) const LINK_PAYMENT: &str = "link-payment";
 /// The broker never made it.
@@ -72,6 +78,12 @@ const ENDED_FLOW_ACTIONS: &[Action] = &[Action::new(
 const SUSPENSION_ACTIONS: &[Action] = &[Action::new(
     RESUME_DEPOSITS,
     "The profile may deposit again, and is told so.",
+)];
+
+const FOREIGN_ACTIONS: &[Action] = &[Action::new(
+    KEEP_PAYMENT,
+    "It was made by hand at DriveWealth, and is accounted for: it stays without a flow, and isn't reported again. If it is a flow \
+     of ours instead, that flow's review links it.",
 )];
 
 const USER_PARAMETERS: &[Parameter] = &[Parameter::new(USER_ID, "DriveWealth's id of the user")];
@@ -215,6 +227,73 @@ pub(crate) async fn second_broker_user(
         actions: SECOND_USER_ACTIONS,
     };
     Ok(review::open(connection, review, now).await?)
+}
+
+/// What a review says of a payment without a flow.
+#[derive(Debug)]
+pub(crate) struct ForeignPayment {
+    pub(crate) id: DriveWealthPaymentId,
+    pub(crate) profile: ProfileId,
+    pub(crate) direction: Direction,
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: Currency,
+    pub(crate) first_seen_at: DateTime<Utc>,
+}
+
+/// The subject of a payment's review.
+fn payment_subject(payment: &DriveWealthPaymentId) -> String {
+    format!("payment-{payment}")
+}
+
+/// The payment of a review's subject.
+pub(crate) fn payment_of(subject: &str) -> Option<DriveWealthPaymentId> {
+    DriveWealthPaymentId::parse(subject.strip_prefix("payment-")?).ok()
+}
+
+/// The broker has payments that no flow of ours made.
+pub(crate) async fn foreign_payments(
+    connection: &mut PgConnection,
+    payments: &[ForeignPayment],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let review = |payment: &ForeignPayment| {
+        let (direction, amount) = (
+            payment.direction,
+            Money::new(payment.amount_cents, payment.currency),
+        );
+        NewReview {
+            area: AREA,
+            kind: FOREIGN_PAYMENT,
+            subject: payment_subject(&payment.id),
+            about: Subject::profile(payment.profile),
+            summary: format!("DriveWealth has a {direction} of {amount} that no flow of ours made"),
+            evidence: Evidence {
+                ours: Value::Null,
+                theirs: json!({
+                    "payment_id": payment.id, "direction": direction, "amount": amount.to_string(),
+                    "first_seen_at": payment.first_seen_at,
+                }),
+            },
+            actions: FOREIGN_ACTIONS,
+        }
+    };
+    let reviews: Vec<NewReview> = payments.iter().map(review).collect();
+    Ok(review::open_all(connection, &reviews, now).await?)
+}
+
+/// The payment has a flow now.
+pub(crate) async fn settle_foreign_payment(
+    connection: &mut PgConnection,
+    payment: &DriveWealthPaymentId,
+    flow: MoneyFlowId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (subject, reason) = (
+        payment_subject(payment),
+        format!("the payment is money flow {flow}"),
+    );
+    review::settle(connection, AREA, FOREIGN_PAYMENT, &subject, &reason, now).await?;
+    Ok(())
 }
 
 /// What a review says of a run.

@@ -8,13 +8,13 @@ use sqlx::PgConnection;
 use crate::events::{self, DepositsResumed};
 use crate::money_flow::{Ruled, Ruling, rule};
 use crate::review::{
-    AUTOPILOT_RUN_OVERDUE, DEPOSITS_SUSPENDED, END_AS_FAILED, END_AS_TRADED, KEEP_STATUS, KEEP_USER,
-    KYC_SUBMISSION_IN_DOUBT, LINK_PAYMENT, LINK_USER, MONEY_FLOW_IN_DOUBT, PAYMENT_ID, RECORD_NOT_MADE,
-    RESUME_DEPOSITS, SECOND_BROKER_USER, SUBMIT_ANEW, USER_ID,
+    AUTOPILOT_RUN_OVERDUE, DEPOSITS_SUSPENDED, END_AS_FAILED, END_AS_TRADED, FOREIGN_PAYMENT, KEEP_PAYMENT,
+    KEEP_STATUS, KEEP_USER, KYC_SUBMISSION_IN_DOUBT, LINK_PAYMENT, LINK_USER, MONEY_FLOW_IN_DOUBT,
+    PAYMENT_ID, RECORD_NOT_MADE, RESUME_DEPOSITS, SECOND_BROKER_USER, SUBMIT_ANEW, USER_ID, payment_of,
 };
-use crate::{Error, account, kyc_submission, rebalancing};
+use crate::{Error, account, foreign_payment, kyc_submission, rebalancing};
 
-/// Applies decisions about money flows, suspensions, submissions of the identity check and autopilot runs.
+/// Applies decisions about money flows, payments without one, suspensions, submissions of the identity check and autopilot runs.
 #[derive(Debug)]
 pub struct TradingReviewer {
     clock: ClockHandle,
@@ -60,6 +60,7 @@ impl Reviewer for TradingReviewer {
                     .await
             }
             (SECOND_BROKER_USER, KEEP_USER) => Ok(Verdict::Applied),
+            (FOREIGN_PAYMENT, KEEP_PAYMENT) => self.account_for(connection, decision).await,
             _ => Ok(Verdict::unknown_action(decision)),
         }
     }
@@ -123,6 +124,23 @@ impl TradingReviewer {
             true => Verdict::Applied,
             false => Verdict::Superseded("the run has ended".to_owned()),
         })
+    }
+
+    async fn account_for(
+        &self,
+        connection: &mut PgConnection,
+        decision: &Decision,
+    ) -> Result<Verdict, Error> {
+        let Some(payment) = payment_of(&decision.subject) else {
+            return Ok(Verdict::unknown_subject(decision));
+        };
+        let now = self.clock.now();
+        Ok(
+            match foreign_payment::account_for(connection, &payment, now).await? {
+                true => Verdict::Applied,
+                false => Verdict::Superseded("the payment belongs to a flow".to_owned()),
+            },
+        )
     }
 
     async fn resume_deposits(
