@@ -53,13 +53,13 @@ GRANT SELECT, INSERT ON collection_weights, drivewealth_funds, kyc_statuses, sta
     TO "{owner}_trading";
 GRANT SELECT, INSERT, UPDATE ON bank_accounts, collections, drivewealth_account_leases, drivewealth_accounts,
     drivewealth_autopilot_runs, drivewealth_bank_accounts, drivewealth_deposits, drivewealth_portfolios,
-    drivewealth_redemptions, drivewealth_sessions, drivewealth_users, instruments, kyc_documents, kyc_forms, plaid_items,
+    drivewealth_redemptions, drivewealth_sessions, drivewealth_users, instruments, kyc_documents, kyc_forms, paid_calls, plaid_items,
     profiles, trading_account_balances, trading_accounts TO "{owner}_trading";
 GRANT SELECT, INSERT, UPDATE, DELETE ON phone_verifications, plaid_public_tokens TO "{owner}_trading";
 GRANT SELECT, INSERT, UPDATE (actual_amount_cents, failure_code, failure_reason, planned_amount_cents, run_id, settled_at,
     status, updated_at) ON trading_collection_versions TO "{owner}_trading";
-GRANT SELECT, INSERT, UPDATE (asked_until, failure_code, failure_reason, lookups, next_lookup_at, provider_state, settled_at,
-    status, updated_at) ON trading_money_flow TO "{owner}_trading";
+GRANT SELECT, INSERT, UPDATE (asked_until, failure_code, failure_reason, lookups, next_lookup_at, provider_state,
+    refused_bank_account, settled_at, status, updated_at) ON trading_money_flow TO "{owner}_trading";
 
 -- Commissions.
 GRANT SELECT ON billable_accounts, daily_account_equity, profile_contacts TO "{owner}_commissions";
@@ -74,7 +74,7 @@ GRANT SELECT, INSERT ON batch_requests, client_names, clients, exchange_rates, w
 GRANT SELECT, INSERT, DELETE ON payment_requests TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE ON conversion_residues, held_exchange_rates, wallet_checkpoints, wallets TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE, DELETE ON reconciliation_cursor TO "{owner}_wallets";
-GRANT USAGE ON SEQUENCE client_ids, payment_ids TO "{owner}_wallets";
+GRANT USAGE ON SEQUENCE client_ids, payment_ids, wallet_difference_ids, wallet_ids TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE (payment_status, return_balance_after, return_entry, updated_at) ON payments TO "{owner}_wallets";
 
 -- Dealers.

@@ -140,6 +140,18 @@ pub enum Error {
     /// The customer has ended the link.
     #[error("the link to the bank has ended; link the bank again")]
     BankLinkEnded,
+    /// The profile has had the banks asked as often as it may in a day.
+    #[error("your banks were asked {limit} times today, which is the limit; try again tomorrow")]
+    BankAskedTooOften {
+        /// How often it may.
+        limit: i32,
+    },
+    /// The profile has linked as many banks as it may in a day.
+    #[error("no more than {limit} banks can be linked in a day; try again tomorrow")]
+    TooManyLinks {
+        /// How many it may.
+        limit: i64,
+    },
     /// A money flow of the bank account is under way.
     #[error("a deposit or withdrawal of this bank account is under way; unlink it afterwards")]
     BankAccountInUse,
@@ -149,6 +161,9 @@ pub enum Error {
     /// A webhook that can't be read.
     #[error("the webhook can't be read")]
     UnreadableWebhook,
+    /// The profile has no such document, or the broker doesn't have its file any more.
+    #[error("there is no such document")]
+    StatementNotFound,
     /// There is no such collection.
     #[error("there is no such collection")]
     CollectionNotFound,
@@ -367,11 +382,14 @@ impl Laned for Error {
             Self::PlaidAccountNotFound => rejected(NotFound, "bank-account-not-found").at("account_id"),
             Self::BankAccountLinkedAlready => rejected(Conflict, "bank-account-linked-already"),
             Self::BankLinkEnded => rejected(Conflict, "link-ended").at("bank_account_id"),
+            Self::BankAskedTooOften { .. } => rejected(Conflict, "bank-request-limit-reached"),
+            Self::TooManyLinks { .. } => rejected(Conflict, "bank-link-limit-reached"),
             Self::BankAccountInUse => rejected(Conflict, "bank-account-in-use").at("bank_account_id"),
             Self::InvalidSignature => {
                 rejected(Rejection::Malformed, "invalid-signature").at("Plaid-Verification")
             }
             Self::UnreadableWebhook => rejected(Rejection::Malformed, "malformed-request").at("body"),
+            Self::StatementNotFound => rejected(NotFound, "statement-not-found").at("statement_id"),
             Self::CollectionNotFound => rejected(NotFound, "collection-not-found").at("collection_id"),
             Self::UniqIdTaken => rejected(Conflict, "uniq-id-taken").at("uniq_id"),
             Self::CollectionVersionNotFound => {

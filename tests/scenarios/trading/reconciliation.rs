@@ -318,7 +318,11 @@ async fn payment_that_no_flow_made_is_reported(fixture: Arc<Fixture>) -> Result 
     }
     let subject = format!("payment-{deposit}");
     let review = fixture.review_of(FOREIGN, &subject).await?;
-    ensure_eq!((&review["state"], &review["seen"]), (&json!("open"), &json!(2)), "{review}");
+    ensure_eq!(
+        (&review["state"], &review["seen"]),
+        (&json!("open"), &json!(2)),
+        "{review}"
+    );
     fixture
         .decide("operator", &review, "keep-payment", json!({}))
         .await?

@@ -5,11 +5,10 @@
 //! checked against those that are linked before DriveWealth is asked, written down, and linked under a key made from its id,
 //! after a look at DriveWealth's list.
 
+mod list;
 pub(crate) mod store;
 mod unlink;
 mod view;
-
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::ids::{BankAccountId, DriveWealthUserId, PlaidAccountId, ProfileId};
@@ -17,7 +16,6 @@ use platform::clock::ClockHandle;
 use platform::config::Environment;
 use platform::database::Database;
 use platform::deadline::Deadline;
-use platform::error::chain;
 use platform::idempotency::Replayable;
 use providers::drivewealth::{BANK_TOKEN_INVALID, NewBankAccount};
 use providers::outcome::{Outcome, ProviderError};
@@ -27,23 +25,20 @@ use providers::plaid::{
 use secrecy::SecretString;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
+pub use self::list::LinkedBankAccounts;
 pub use self::unlink::BankUnlinks;
 pub use self::view::{BankAccountList, BankAccountView, PlaidLinkTokenView};
 
 use self::store::{BankAccountRow, Exchanged, Item, Linked};
 use crate::bank_account::{Bank, PLAID, token_place};
 use crate::broker::{Broker, PARTY};
-use crate::{Error, bank_account, onboarding, profile};
+use crate::{Error, onboarding, profile};
 
-/// A balance that is younger isn't fetched anew.
-const FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
-/// Balances are left as they are when less than this is left.
-const RESERVE: Duration = Duration::from_secs(6);
-/// The longest that one bank is waited for, where all are asked.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Plaid bills each link.
+const MAX_LINKS_A_DAY: i64 = 20;
+const A_DAY: TimeDelta = TimeDelta::days(1);
 /// The longest name, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 /// The longest public token, in characters.
@@ -258,6 +253,12 @@ impl BankLinks {
                 profile::store::lock(connection, profile).await?;
                 let exchanged = store::exchanged(connection, profile, &digest).await?;
                 if matches!(exchanged, Exchanged::New) {
+                    let links = store::links_since(connection, profile, now - A_DAY).await?;
+                    if links >= MAX_LINKS_A_DAY {
+                        return Err(Error::TooManyLinks {
+                            limit: MAX_LINKS_A_DAY,
+                        });
+                    }
                     store::insert_token(connection, profile, &digest, now).await?;
                 }
                 Ok::<_, Error>(exchanged)
@@ -475,88 +476,6 @@ impl BankLinks {
             .await?;
         let row = rows.into_iter().next().ok_or(Error::BankAccountNotFound)?;
         Ok(row.into())
-    }
-}
-
-/// Lists bank accounts.
-#[derive(Debug)]
-pub struct LinkedBankAccounts {
-    database: Database,
-    bank: Bank,
-    clock: ClockHandle,
-}
-
-platform::from_environment!(LinkedBankAccounts {
-    database,
-    bank,
-    clock
-});
-
-impl LinkedBankAccounts {
-    /// The profile's bank accounts, with balances that are at most 5 minutes old where the banks respond; a bank that doesn't
-    /// spoils no other.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn list(&self, profile: ProfileId, deadline: Deadline) -> Result<BankAccountList, Error> {
-        let rows = self.load(profile).await?;
-        let mut is_changed = false;
-        for row in rows.iter().filter(|row| self.is_stale(row)) {
-            if deadline.left() < RESERVE {
-                break;
-            }
-            match self.refresh(row, deadline).await {
-                Ok(()) => is_changed = true,
-                Err(error) => {
-                    tracing::warn!(bank_account_id = %row.id, error = chain(&error), "fetching a balance failed");
-                }
-            }
-        }
-        let rows = if is_changed {
-            self.load(profile).await?
-        } else {
-            rows
-        };
-        Ok(BankAccountList {
-            items: rows.into_iter().map(BankAccountView::from).collect(),
-        })
-    }
-
-    async fn load(&self, profile: ProfileId) -> Result<Vec<BankAccountRow>, Error> {
-        self.database
-            .with(async |connection| store::list(connection, profile, None).await)
-            .await
-    }
-
-    fn is_stale(&self, row: &BankAccountRow) -> bool {
-        let is_old = row
-            .balance_as_of
-            .is_none_or(|as_of| self.clock.now() - as_of > FRESH_FOR);
-        is_old && row.ended_at.is_none() && row.status == "linked"
-    }
-
-    async fn refresh(&self, row: &BankAccountRow, deadline: Deadline) -> Result<(), Error> {
-        let token = self.bank.open(&row.item_id, &row.access_token_sealed).await?;
-        let client = self.bank.client().await?;
-        let as_of = self.clock.now();
-        // A bank that takes its time leaves some to the others.
-        let until = deadline.instant().min(Instant::now() + PATIENCE);
-        let balance = client.balance(&token, &row.plaid_account_id, until).await;
-        let needs_sign_in = matches!(&balance, Outcome::Declined(decline) if needs_sign_in(decline));
-        let is_ended = matches!(&balance, Outcome::Declined(decline) if is_gone(decline));
-        self.database
-            .with(async |connection| {
-                if needs_sign_in {
-                    return bank_account::store::set_needs_sign_in(connection, &row.item_id, as_of).await;
-                }
-                if is_ended {
-                    return store::set_ended(connection, row.item, as_of).await;
-                }
-                let balance = balance.done(PLAID)?;
-                bank_account::store::set_signed_in(connection, &row.item_id).await?;
-                store::save_balance(connection, row.id, Some(balance), as_of).await
-            })
-            .await
     }
 }
 

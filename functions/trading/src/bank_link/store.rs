@@ -62,6 +62,22 @@ pub(super) async fn exchanged(
     })
 }
 
+/// How many public tokens of a profile were exchanged since then.
+pub(super) async fn links_since(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    since: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let links = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "links!" FROM plaid_public_tokens WHERE profile_id = $1 AND created_at > $2"#,
+        profile as _,
+        since,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(links)
+}
+
 /// Writes a public token down before it is exchanged.
 pub(super) async fn insert_token(
     connection: &mut PgConnection,
@@ -368,26 +384,6 @@ pub(super) async fn list(
     .fetch_all(connection)
     .await?;
     Ok(rows)
-}
-
-/// Saves a balance, unless a newer one is known.
-pub(super) async fn save_balance(
-    connection: &mut PgConnection,
-    id: BankAccountId,
-    balance: Option<Money>,
-    as_of: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "UPDATE bank_accounts SET balance_cents = $2, currency = $3, balance_as_of = $4 \
-         WHERE id = $1 AND (balance_as_of IS NULL OR balance_as_of < $4)",
-        id as _,
-        balance.map(|balance| balance.minor()),
-        balance.map(|balance| balance.currency().code().to_owned()),
-        as_of,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Whether a money flow of the account is under way.

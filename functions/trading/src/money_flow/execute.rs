@@ -16,8 +16,8 @@ use platform::error::chain;
 use platform::idempotency::{self, KeyedRequest, Progress, Replayable, StoredResponse};
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
-use providers::drivewealth::{KEY_MEMORY, Payment, PaymentOrder};
-use providers::outcome::{Outcome, Reason};
+use providers::drivewealth::{BANK_TOKEN_INVALID, KEY_MEMORY, Payment, PaymentOrder};
+use providers::outcome::{Decline, Outcome, Reason};
 use sqlx::PgConnection;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -28,6 +28,7 @@ use super::state;
 use super::store::{self, Flow, Lease};
 use super::view::{MoneyFlowReply, MoneyFlowView};
 use crate::Error;
+use crate::bank_account::{BankRenewals, Renewal};
 use crate::broker::Broker;
 
 /// Namespace of the idempotency keys that the broker gets.
@@ -50,6 +51,7 @@ pub struct PaymentExecutor {
     database: Database,
     broker: Broker,
     payments: PaymentRecorder,
+    renewals: BankRenewals,
     relay: RelayWaker,
     clock: ClockHandle,
 }
@@ -58,6 +60,7 @@ platform::from_environment!(PaymentExecutor {
     database,
     broker,
     payments,
+    renewals,
     relay,
     clock
 });
@@ -153,7 +156,7 @@ impl PaymentExecutor {
         call_deadline: Deadline,
         deadline: Deadline,
     ) -> Result<MoneyFlowReply, Error> {
-        let outcome = downgrade_if_unknown(&lease, self.call(&lease.flow, call_deadline).await);
+        let outcome = self.call_or_renew(&lease, call_deadline).await?;
         let to_approve = match &outcome {
             Outcome::Done(payment) if payment.status == PaymentStatus::AwaitingApproval => {
                 Some(payment.id.clone())
@@ -172,6 +175,47 @@ impl PaymentExecutor {
         Ok(reply)
     }
 
+    /// Asks the broker. A bank account whose token it refuses is renewed, once for each flow, and it is asked again, under
+    /// another key, since it remembers its refusal under the first.
+    async fn call_or_renew(&self, lease: &Lease, deadline: Deadline) -> Result<Outcome<Payment>, Error> {
+        let flow = &lease.flow;
+        let bank_account = flow.drivewealth_bank_account_id.as_ref();
+        if flow.refused_bank_account.is_none() || flow.refused_bank_account.as_ref() != bank_account {
+            let outcome = downgrade_if_unknown(lease, self.call(flow, deadline).await);
+            let is_refused =
+                matches!(&outcome, Outcome::Declined(decline) if decline.code == BANK_TOKEN_INVALID);
+            match bank_account {
+                Some(refused) if is_refused && flow.refused_bank_account.is_none() => {
+                    self.database
+                        .with(async |connection| store::set_token_refused(connection, flow.id, refused).await)
+                        .await?;
+                }
+                _ => return Ok(outcome),
+            }
+        }
+        let Some(refused) = bank_account else {
+            return Ok(self.call(flow, deadline).await);
+        };
+        Ok(
+            match self
+                .renewals
+                .renew(flow.bank_account_id, refused, deadline)
+                .await?
+            {
+                Renewal::Renewed => {
+                    let renewed = self.load(flow.id).await?;
+                    downgrade_if_unknown(lease, self.call(&renewed, deadline).await)
+                }
+                Renewal::Impossible => Outcome::Declined(Decline::new(
+                    BANK_TOKEN_INVALID,
+                    "the bank token is refused and can't be renewed",
+                    400,
+                )),
+                Renewal::Later(reason) => Outcome::Retryable(reason),
+            },
+        )
+    }
+
     async fn call(&self, flow: &Flow, deadline: Deadline) -> Outcome<Payment> {
         let client = match self.broker.client().await {
             Ok(client) => client,
@@ -184,7 +228,7 @@ impl PaymentExecutor {
             account_no: flow.account_no.clone(),
             bank_account,
             amount: flow.amount(),
-            idempotency_key: idempotency_key(flow.id),
+            idempotency_key: idempotency_key(flow),
         };
         match flow.direction {
             Direction::Deposit => client.create_deposit(&order, deadline.instant()).await,
@@ -267,9 +311,14 @@ async fn store_reply(
     Ok(MoneyFlowReply::Answered(Replayable::new(stored)))
 }
 
-/// The key under which the broker is asked for a flow, the same for every attempt.
-fn idempotency_key(flow: MoneyFlowId) -> Uuid {
-    Uuid::new_v5(&KEY_NAMESPACE, format!("money-flow/{flow}").as_bytes())
+/// The key under which the broker is asked for a flow, the same for every attempt; another one once it has refused the bank
+/// account's token.
+fn idempotency_key(flow: &Flow) -> Uuid {
+    let name = match &flow.refused_bank_account {
+        None => format!("money-flow/{}", flow.id),
+        Some(refused) => format!("money-flow/{}/{refused}", flow.id),
+    };
+    Uuid::new_v5(&KEY_NAMESPACE, name.as_bytes())
 }
 
 /// After an attempt of which nothing is known only a payment is an outcome: a refusal may be about that attempt, and one

@@ -140,7 +140,7 @@ impl Deposits {
         let amount = request.amount();
         check_amount(amount, self.limit)?;
         let ends = find_ends(&self.database, profile, request).await?;
-        let balance = self.bank_accounts.available(&ends.bank, deadline).await?;
+        let balance = self.bank_accounts.available(&ends.bank, amount, deadline).await?;
 
         idempotency::intend(&self.database, keyed, async |connection| {
             let account = account::store::lock(connection, request.trading_account_id).await?;

@@ -57,6 +57,8 @@ impl Bench {
             ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
             ("DRIVEWEALTH_API_BASE", "http://127.0.0.1:9"),
             ("DRIVEWEALTH_SECRET", "{}"),
+            ("PLAID_API_BASE", "http://127.0.0.1:9"),
+            ("PLAID_SECRET", "{}"),
             ("DATA_KEY_SECRET", "{}"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));

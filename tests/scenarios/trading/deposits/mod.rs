@@ -21,6 +21,7 @@ use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 const DEPOSIT: &str = "/trading/deposits";
+const BALANCE: &str = "/accounts/balance/get";
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
@@ -31,6 +32,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         idempotency_key_missing_or_malformed_is_refused,
         accounts_of_others_are_not_found,
         deposit_above_the_bank_balance_is_refused_with_the_figure,
+        alone(bank_is_asked_so_often_a_day_and_not_again_for_what_was_refused),
         alone(deposits_at_once_do_not_count_the_same_balance_twice),
         deposit_above_the_limit_is_refused,
         deposit_of_a_suspended_profile_is_refused,
@@ -276,6 +278,38 @@ async fn deposit_above_the_bank_balance_is_refused_with_the_figure(fixture: Arc<
     Ok(())
 }
 
+/// Plaid bills each look at a bank.
+async fn bank_is_asked_so_often_a_day_and_not_again_for_what_was_refused(fixture: Arc<Fixture>) -> Result {
+    let poor = NewCustomer {
+        bank_balance_cents: 12_345,
+        ..NewCustomer::default()
+    };
+    let tester = fixture.customer_with(&poor).await?;
+    let looks = || {
+        let calls = fixture.cloud.plaid().calls();
+        calls.iter().filter(|call| call.path == BALANCE).count()
+    };
+    let before = looks();
+    for _ in 0..3 {
+        let answer = tester.deposit(12_346).await?;
+        answer.expect_problem(409, "insufficient-funds")?;
+    }
+    ensure_eq!(looks() - before, 1, "looks at the bank");
+    let used_up = "UPDATE paid_calls SET calls = 200 WHERE profile_id = $1";
+    fixture.database.change(used_up, tester.customer.profile_id).await?;
+    tester
+        .deposit(1_000)
+        .await?
+        .expect_problem(409, "bank-request-limit-reached")?;
+    ensure_eq!(looks() - before, 1, "looks at the bank");
+    tester.api.get("/trading/bank-accounts").await?.expect(200)?;
+    nothing_written(&fixture, &tester).await?;
+    let yesterday = "UPDATE paid_calls SET day = day - 1 WHERE profile_id = $1";
+    fixture.database.change(yesterday, tester.customer.profile_id).await?;
+    tester.deposit(1_000).await?.expect(201)?;
+    Ok(())
+}
+
 async fn deposits_at_once_do_not_count_the_same_balance_twice(fixture: Arc<Fixture>) -> Result {
     fixture.by_hand();
     let poor = NewCustomer {
@@ -328,7 +362,7 @@ async fn bank_account_that_the_broker_can_not_reach_is_noted(fixture: Arc<Fixtur
     fixture
         .cloud
         .drivewealth()
-        .fault(Fault::new("POST", "/funding/deposits", refuse));
+        .fault(Fault::new("POST", "/funding/deposits", refuse).times(2));
     tester
         .deposit(1_000)
         .await?

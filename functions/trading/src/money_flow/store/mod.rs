@@ -54,6 +54,8 @@ pub(crate) struct Flow {
     pub(crate) account_no: DriveWealthAccountNo,
     /// The bank account at the broker, unless it was removed since.
     pub(crate) drivewealth_bank_account_id: Option<DriveWealthBankAccountId>,
+    /// The bank account at the broker whose token was refused for this flow.
+    pub(crate) refused_bank_account: Option<DriveWealthBankAccountId>,
     /// The payment at the broker, where it is known.
     pub(crate) payment_id: Option<DriveWealthPaymentId>,
 }
@@ -78,7 +80,7 @@ macro_rules! flow_query {
                      CASE WHEN flow.amount_cents < 0 THEN 'withdrawal' ELSE 'deposit' END AS "direction!: _",
                      abs(flow.amount_cents) AS "amount_cents!", flow.currency AS "currency: _",
                      flow.status AS "status: _", flow.provider_state AS "provider_state: _", flow.failure_code,
-                     flow.lookups, flow.next_lookup_at, flow.created_at, flow.updated_at,
+                     flow.refused_bank_account AS "refused_bank_account: _", flow.lookups, flow.next_lookup_at, flow.created_at, flow.updated_at,
                      (SELECT ref_id FROM drivewealth_accounts
                       WHERE trading_account_id = flow.trading_account_id) AS "drivewealth_account_id!: _",
                      (SELECT account_no FROM drivewealth_accounts
@@ -266,6 +268,23 @@ pub(crate) async fn leave_open(
     Ok(open)
 }
 
+/// Records that the broker refuses the token of the flow's bank account: it is tried once more with another one.
+pub(crate) async fn set_token_refused(
+    connection: &mut PgConnection,
+    flow: MoneyFlowId,
+    refused: &DriveWealthBankAccountId,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE trading_money_flow SET refused_bank_account = $2 \
+         WHERE id = $1 AND refused_bank_account IS NULL AND provider_state IN ('intended', 'unknown')",
+        flow as _,
+        refused as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Sets when a flow that the broker has is looked up; the flow is locked.
 pub(crate) async fn set_next_lookup(
     connection: &mut PgConnection,
@@ -381,7 +400,9 @@ pub(crate) async fn find_ends(
                   plaid_items.needs_reauth_since AS "needs_reauth_since?",
                   drivewealth_bank_accounts.token_invalid_since AS "token_invalid_since?",
                   plaid_items.ended_at IS NOT NULL OR bank_accounts.status = 'failed' AS "is_link_ended?",
-                  bank_accounts.plaid_account_id AS "plaid_account_id?: PlaidAccountId"
+                  bank_accounts.plaid_account_id AS "plaid_account_id?: PlaidAccountId",
+                  bank_accounts.balance_cents AS "balance_cents?", bank_accounts.currency AS "currency?: Currency",
+                  bank_accounts.balance_as_of AS "balance_as_of?"
            FROM (SELECT $1::BIGINT AS profile_id, $2::BIGINT AS account_id, $3::BIGINT AS bank_account_id) AS request
            LEFT JOIN trading_accounts
              ON trading_accounts.id = request.account_id AND trading_accounts.profile_id = request.profile_id
@@ -407,6 +428,13 @@ pub(crate) async fn find_ends(
     Ok(Ends {
         drivewealth_account_id,
         bank: LinkedBankAccount {
+            id: bank_account,
+            profile,
+            known: row
+                .balance_cents
+                .zip(row.currency)
+                .map(|(cents, currency)| Money::new(cents, currency))
+                .zip(row.balance_as_of),
             item_id,
             access_token_sealed,
             needs_sign_in: row.needs_reauth_since.is_some(),
