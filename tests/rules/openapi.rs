@@ -95,7 +95,7 @@ fn routes() -> Result {
 }
 
 /// Asking again finds what was made the first time, by what it is: such an operation takes no Idempotency-Key.
-const FOUND_AGAIN: [(&str, &str); 20] = [
+const FOUND_AGAIN: [(&str, &str); 22] = [
     (
         "POST /admin/reviews/{review_id}/decision",
         "the same decision of the same operator",
@@ -122,6 +122,14 @@ const FOUND_AGAIN: [(&str, &str); 20] = [
     (
         "POST /withdrawals/{withdrawal_id}/cancel",
         "a canceled withdrawal stays so",
+    ),
+    (
+        "POST /admin/withdrawals/{withdrawal_id}/approve",
+        "the same decision of the same operator",
+    ),
+    (
+        "POST /admin/withdrawals/{withdrawal_id}/reject",
+        "the same decision of the same operator",
     ),
     ("POST /notifications/read", "what is read stays read"),
     ("POST /dealers", "the dealer's cme_client_id"),

@@ -192,6 +192,17 @@ impl Fixture {
         self.send_records(ASSESSMENTS, &[record]).await
     }
 
+    /// What was told of an account on the topics, in its order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn told_of_account(&self, account: i64) -> Result<Vec<String>> {
+        let key = format!("funded-account-{account}");
+        let rows = self.database.outbox_of_key(&key).await?.into_iter();
+        let of_topics = rows.filter(|row| row.destination == row.kind);
+        Ok(of_topics.map(|row| row.kind).collect())
+    }
+
     /// A trader who has passed an assessment of the usual tier, with the account.
     ///
     /// # Errors
@@ -206,9 +217,17 @@ impl Fixture {
     /// # Errors
     /// When the account isn't activated.
     pub async fn trader_of(&self, tier: &str) -> Result<Trader> {
-        let user_id = next_user();
+        self.trader_who(&passed(next_user(), tier)).await
+    }
+
+    /// A trader who has passed this assessment, the first one.
+    ///
+    /// # Errors
+    /// When the account isn't activated.
+    pub async fn trader_who(&self, assessment: &Value) -> Result<Trader> {
+        let user_id = assessment["userId"].as_i64().context("nobody")?;
         let api = self.api(Some(json!({ "user_id": user_id })))?;
-        self.assessment_ends(&passed(user_id, tier)).await?;
+        self.assessment_ends(assessment).await?;
         let account = eventually("the account is activated", async || {
             let accounts = api.get("/funded-accounts").await?.expect(200)?;
             accounts.body["items"][0]["id"]
@@ -264,6 +283,22 @@ impl Trader {
     pub async fn sees_balance(&self, cents: i64) -> Result<Value> {
         let is_so = |seen: &Value| seen["account"]["current_balance_cents"] == cents;
         self.sees(&format!("the balance is {cents}"), is_so).await
+    }
+
+    /// Waits until so many mails have come to a trader without a profile; gives their subjects, sorted.
+    ///
+    /// # Errors
+    /// When it doesn't come to that.
+    pub async fn is_mailed(&self, fixture: &Fixture, count: usize) -> Result<Vec<String>> {
+        let address = format!("trader-{}@example.com", self.user_id);
+        eventually(&format!("{address} has {count} mails"), async || {
+            let mails = fixture.cloud.mail().mails_to(&address).into_iter();
+            let mut subjects: Vec<_> = mails.map(|mail| mail.subject).collect();
+            subjects.sort_unstable();
+            anyhow::ensure!(subjects.len() == count, "it has {subjects:?}");
+            Ok(subjects)
+        })
+        .await
     }
 
     /// Waits until the record in PostgreSQL is in a state.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::funded::{Trader, flat};
 use crate::wallets::new_key;
-use crate::{Answer, Fixture, Result, eventually};
+use crate::{Answer, Fixture, Result, eventually, new_domain_event};
 
 /// Stripe's test account at a bank that takes every payout.
 pub const PAYS: &str = "000123456789";
@@ -86,7 +86,47 @@ impl Fixture {
             .await?;
         self.decide("operator", &review, action, json!({}))
             .await?
-            .expect(200)?;
+            .expect(202)?;
+        Ok(())
+    }
+
+    /// An operator approves a withdrawal.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn approve(&self, operator: &str, withdrawal: i64) -> Result<Answer> {
+        let path = format!("/admin/withdrawals/{withdrawal}/approve");
+        self.operator(operator)?.post(&path, "unused", &json!({})).await
+    }
+
+    /// An operator rejects a withdrawal.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn reject(&self, operator: &str, withdrawal: i64, reason: &str) -> Result<Answer> {
+        let path = format!("/admin/withdrawals/{withdrawal}/reject");
+        let body = json!({ "reason": reason });
+        self.operator(operator)?.post(&path, "unused", &body).await
+    }
+
+    /// The withdrawal goes on now, once nobody else works on it.
+    ///
+    /// # Errors
+    /// When somebody keeps working on it, or the step fails.
+    pub async fn withdrawal_goes_on(&self, id: i64) -> Result {
+        eventually("nobody works on it", async || {
+            let at_work = "SELECT count(*) FROM withdrawals WHERE id = $1 AND leased_until IS NOT NULL";
+            ensure!(self.database.count(at_work, id).await? == 0, "somebody does");
+            Ok(())
+        })
+        .await?;
+        let step = new_domain_event(
+            "withdrawal.step-due",
+            &format!("withdrawal-{id}"),
+            json!({ "withdrawal_id": id }),
+        );
+        let failed = self.deliver("process_withdrawal", &[step]).await?;
+        ensure!(failed.is_empty(), "the step failed");
         Ok(())
     }
 

@@ -60,8 +60,8 @@ pub enum Error {
     /// No such withdrawal, or another trader's.
     #[error("there is no such withdrawal")]
     WithdrawalNotFound,
-    /// It can't be called back any more.
-    #[error("the withdrawal is {0}: only a pending one can be canceled")]
+    /// It waits for nobody any more.
+    #[error("the withdrawal is {0}: only a pending one can be approved, rejected or canceled")]
     WithdrawalNotPending(WithdrawalStatus),
     /// It goes on by itself, later.
     #[error("the withdrawal waits: {0}")]

@@ -1,5 +1,5 @@
-//! Events that funded accounts publish, each on the Kafka topic of its own name; what a trader's phone is to tell also goes
-//! to the feed of his profile, where he has one. Events of one account come in order.
+//! Events that funded accounts publish, each on the Kafka topic of its own name; what a trader is to be told also goes to the
+//! feed of his profile or, where he has none, to his mailbox. Events of one account come in order.
 
 use chrono::{DateTime, Utc};
 use domain::funded::live::Breach;
@@ -22,9 +22,10 @@ pub(crate) const WITHDRAWAL_REQUESTED: &str = "withdrawal.requested";
 pub(crate) const WITHDRAWAL_APPROVED: &str = "withdrawal.approved";
 pub(crate) const WITHDRAWAL_COMPLETED: &str = "withdrawal.completed";
 pub(crate) const WITHDRAWAL_REJECTED: &str = "withdrawal.rejected";
+pub(crate) const WITHDRAWAL_RETURNED: &str = "withdrawal.returned";
 pub(crate) const WITHDRAWAL_FAILED: &str = "withdrawal.failed";
 pub(crate) const WITHDRAWAL_CANCELED: &str = "withdrawal.canceled";
-/// What a trader's feed doesn't tell: he did it himself a moment ago.
+/// What a trader isn't told: he did it himself a moment ago.
 const NOT_FOR_FEED: [&str; 2] = [WITHDRAWAL_REQUESTED, WITHDRAWAL_CANCELED];
 const STEP_DUE: &str = "withdrawal.step-due";
 const STEPS: Destination = Destination::Queue("withdrawal-steps");
@@ -238,7 +239,7 @@ pub(crate) async fn publish_steps(
     Ok(outbox::publish_all(connection, &steps, &[STEPS]).await?)
 }
 
-/// Publishes events of many accounts on their topic and, those of a profile, to its feed: two statements at the most.
+/// Publishes events of many accounts on their topic and, where traders are to be told, to their feeds: one statement.
 async fn publish<'a, T: Serialize + 'a>(
     connection: &mut PgConnection,
     kind: &str,
@@ -246,18 +247,15 @@ async fn publish<'a, T: Serialize + 'a>(
     is_for_feed: bool,
     payloads: impl Iterator<Item = (&'a Owner, DateTime<Utc>, &'a T)>,
 ) -> Result<(), Error> {
-    let events = payloads.map(|(owner, at, payload)| {
-        let has_feed = is_for_feed && owner.profile_id.is_some();
-        (has_feed, Envelope::new(kind, key(owner), at, payload))
-    });
-    let (told, others): (Vec<_>, Vec<_>) = events.partition(|(has_feed, _)| *has_feed);
-    for (events, destinations) in [(told, vec![topic, FEED]), (others, vec![topic])] {
-        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
-        if !events.is_empty() {
-            outbox::publish_all(connection, &events, &destinations).await?;
-        }
+    let events: Vec<_> = payloads
+        .map(|(owner, at, payload)| Envelope::new(kind, key(owner), at, payload))
+        .collect();
+    if events.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let feed = is_for_feed.then_some(FEED);
+    let destinations: Vec<_> = std::iter::once(topic).chain(feed).collect();
+    Ok(outbox::publish_all(connection, &events, &destinations).await?)
 }
 
 fn key(owner: &Owner) -> String {

@@ -12,6 +12,7 @@
 //! | `get_equity_history` | [`equity`] |
 //! | `restore_funded_account` | [`restoration`] |
 //! | `request_withdrawal`, `cancel_withdrawal`, `list_withdrawals` | [`withdrawal`] |
+//! | `list_pending_withdrawals`, `approve_withdrawal`, `reject_withdrawal` | [`decision`] |
 //! | `process_withdrawal` | [`payment`] |
 //! | `apply_funded_accounts_review` | [`review_decision`] |
 //! | `reconcile_payouts` | [`payout_reconciliation`] |
@@ -24,6 +25,7 @@
 pub mod account;
 pub mod activation;
 pub mod consequence;
+pub mod decision;
 pub mod equity;
 pub mod error;
 pub mod events;

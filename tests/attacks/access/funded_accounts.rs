@@ -87,6 +87,21 @@ pub(crate) const ROWS: &[Row] = &[
         body: Some(|| json!({})),
     },
     Row {
+        route: "GET /admin/withdrawals/pending",
+        who: Who::Administrators,
+        body: None,
+    },
+    Row {
+        route: "POST /admin/withdrawals/{withdrawal_id}/approve",
+        who: Who::Administrators,
+        body: Some(|| json!({})),
+    },
+    Row {
+        route: "POST /admin/withdrawals/{withdrawal_id}/reject",
+        who: Who::Administrators,
+        body: Some(|| json!({ "reason": "access" })),
+    },
+    Row {
         route: "POST /admin/funded-accounts/{funded_account_id}/restore",
         who: Who::Administrators,
         body: Some(|| json!({ "reason": "A price of another symbol" })),
@@ -140,7 +155,7 @@ impl Row {
             Who::Services => vec![service],
             Who::TradersAndServices => vec![trader, service],
             Who::Traders | Who::TheTrader => vec![trader],
-            Who::Administrators => vec![json!({ "groups": ["support", "admin"] })],
+            Who::Administrators => vec![json!({ "groups": ["support", "admin"], "sub": "ada" })],
         }
     }
 }

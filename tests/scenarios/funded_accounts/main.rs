@@ -2,12 +2,16 @@
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
 mod activation;
+mod decisions;
 mod history;
 mod live;
 mod payees;
 mod payouts;
+mod reported;
 mod restoration;
 mod rules;
+mod stripe_calls;
+mod telling;
 mod tiers;
 mod withdrawals;
 
@@ -25,7 +29,11 @@ fn main() -> ExitCode {
         restoration::scenarios(),
         payees::scenarios(),
         withdrawals::scenarios(),
+        decisions::scenarios(),
         payouts::scenarios(),
+        stripe_calls::scenarios(),
+        telling::scenarios(),
+        reported::scenarios(),
     ];
     run_suites([Suite::new("funded_accounts", options(), files)])
 }

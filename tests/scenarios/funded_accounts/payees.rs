@@ -63,6 +63,18 @@ async fn comes_to(trader: &Trader, status: &str) -> Result<Value> {
     .await
 }
 
+/// One that shows where it is led, and stays.
+fn browser() -> Result<reqwest::Client> {
+    let stays = reqwest::redirect::Policy::none();
+    Ok(reqwest::Client::builder().no_proxy().redirect(stays).build()?)
+}
+
+/// Where an answer leads to.
+fn location(answer: &reqwest::Response) -> &str {
+    let header = answer.headers().get("location");
+    header.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 async fn payout_account_is_ready_after_stripes_page(fixture: Arc<Fixture>) -> Result {
     let trader = fixture.trader().await?;
     let nothing = json!({ "status": "not-started", "due": [], "bank_last4": null, "as_of": null });
@@ -76,15 +88,11 @@ async fn payout_account_is_ready_after_stripes_page(fixture: Arc<Fixture>) -> Re
         "{begun}"
     );
 
-    let http = local_cloud::http_client()?;
+    let http = browser()?;
     let url = answer.body["url"].as_str().context("no address")?;
     ensure_eq!(http.get(url).send().await?.status().as_u16(), 200);
-    let sent = http.post(url).form(&[("number", "000123456789")]).send().await;
-    // It leads to the app, which isn't there.
-    let leads_to = match sent {
-        Ok(response) => response.url().to_string(),
-        Err(error) => error.url().context("no address")?.to_string(),
-    };
+    let sent = http.post(url).form(&[("number", "000123456789")]).send().await?;
+    let leads_to = location(&sent);
     ensure_eq!(leads_to, "https://app.example.com/payouts?from=stripe");
     let ready = comes_to(&trader, "ready").await?;
     ensure_eq!(ready["due"], json!([]));
@@ -134,12 +142,10 @@ async fn link_to_stripes_page_opens_once_and_stays_out_of_logs_and_database(fixt
         "it is good until {expires}"
     );
     let secret = url.rsplit('/').next().context("no token")?;
-    let http = local_cloud::http_client()?;
+    let http = browser()?;
     ensure_eq!(http.get(url).send().await?.status().as_u16(), 200);
-    let again = match http.get(url).send().await {
-        Ok(response) => response.url().to_string(),
-        Err(error) => error.url().context("no address")?.to_string(),
-    };
+    let again = http.get(url).send().await?;
+    let again = location(&again);
     ensure_eq!(again, "https://app.example.com/payouts?from=expired-link");
     let logs = fixture.cloud.logs("create_payout_account_link");
     ensure!(

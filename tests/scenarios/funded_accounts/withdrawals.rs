@@ -21,11 +21,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         approval_and_rejection_at_once_have_one_winner,
     ]
 }
+
 /// What was told of the account's withdrawals, in its order.
 async fn told(fixture: &Fixture, trader: &Trader) -> Result<Vec<String>> {
-    let key = format!("funded-account-{}", trader.account);
-    let rows = fixture.database.outbox_of_key(&key).await?;
-    let kinds = rows.into_iter().map(|row| row.kind);
+    let kinds = fixture.told_of_account(trader.account).await?.into_iter();
     Ok(kinds.filter(|kind| kind.starts_with("withdrawal.")).collect())
 }
 
@@ -137,7 +136,7 @@ async fn withdrawal_that_is_not_possible_is_refused_with_every_reason(fixture: A
     for reason in [
         "positions are open",
         "least",
-        "most that can be withdrawn now is 80.00 USD",
+        "most that can be withdrawn now is USD 80.00",
         "payout account",
     ] {
         ensure!(detail.contains(reason), "no {reason:?} in {detail}");
@@ -151,10 +150,12 @@ async fn withdrawal_that_is_not_possible_is_refused_with_every_reason(fixture: A
         .withdraw(10_000)
         .await?
         .expect_problem(404, "funded-account-not-found")?;
-    trader
-        .withdraw(0)
-        .await?
-        .expect_problem(409, "withdrawal-not-allowed")?;
+    for no_amount in [0, -1, i64::MAX] {
+        trader
+            .withdraw(no_amount)
+            .await?
+            .expect_problem(422, "invalid-value")?;
+    }
     Ok(())
 }
 
@@ -295,16 +296,16 @@ async fn approval_and_rejection_at_once_have_one_winner(fixture: Arc<Fixture>) -
     let (approved, rejected) = (approved?, rejected?);
     let mut statuses = [approved.status, rejected.status];
     statuses.sort_unstable();
-    ensure_eq!(statuses, [200, 409]);
+    ensure_eq!(statuses, [202, 409]);
     match approved.status {
-        200 => drop(trader.is_paid(id).await?),
+        202 => drop(trader.is_paid(id).await?),
         _ => drop(
             trader
                 .withdrawal_is(id, "rejected", |one| one["status"] == "rejected")
                 .await?,
         ),
     }
-    let paid = if approved.status == 200 {
+    let paid = if approved.status == 202 {
         (80_000, 80_000)
     } else {
         (0, 0)

@@ -1,14 +1,14 @@
 //! `GET /funded-accounts/{funded_account_id}/withdrawals`: an account's withdrawals, newest first.
 
 use funded_accounts::Error;
-use funded_accounts::withdrawal::Withdrawals;
+use funded_accounts::withdrawal::AccountWithdrawals;
 use funded_accounts::withdrawal::view::WithdrawalView;
 use platform::prelude::*;
 
 struct ListWithdrawals;
 
 impl HttpOperation for ListWithdrawals {
-    type UseCase = Withdrawals;
+    type UseCase = AccountWithdrawals;
     type Input = PageQuery;
     type Output = Page<WithdrawalView>;
 
@@ -24,7 +24,7 @@ impl HttpOperation for ListWithdrawals {
     }
 
     async fn handle(
-        withdrawals: &Withdrawals,
+        withdrawals: &AccountWithdrawals,
         call: Call<PageQuery>,
     ) -> Result<Reply<Page<WithdrawalView>>, Problem> {
         let user = call.identity.user().map_err(Error::from)?;

@@ -16,10 +16,10 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::store::{self, Payment};
-use crate::Error;
 use crate::processor::{Processor, STRIPE};
 use crate::review::{self, Discrepancy};
 use crate::withdrawal::store as withdrawals;
+use crate::{Error, events};
 
 /// Why a payout came back that nobody gave a reason for.
 const CANCELED: &str = "canceled";
@@ -106,7 +106,12 @@ impl PayoutReports {
                 let code = payout.failure_code.as_deref().unwrap_or(CANCELED);
                 tracing::warn!(withdrawal_id = %payment.id, code, "a payout has come back");
                 store::set_returned(connection, payment.id, code, now).await?;
-                store::sum_up(connection, payment.funded_account_id).await
+                store::sum_up(connection, payment.funded_account_id).await?;
+                let withdrawal = withdrawals::find(connection, payment.id).await?;
+                let withdrawal = withdrawal.ok_or(Error::WithdrawalNotFound)?;
+                let reason = Some(code);
+                events::publish_withdrawal(connection, events::WITHDRAWAL_RETURNED, &withdrawal, reason, now)
+                    .await
             }
         }
     }

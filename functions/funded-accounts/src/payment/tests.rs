@@ -41,6 +41,7 @@ const TRADER: &str = r#"
             '2026-11-01T00:00:00Z');"#;
 const EMPTY: &str = "
     DELETE FROM outbox_messages; DELETE FROM withdrawals; DELETE FROM funded_sagas;
+    UPDATE funded_virtual_accounts SET total_withdrawals_cents = 0;
     INSERT INTO withdrawals (id, funded_account_id, user_id, amount_cents, gross_cents, profit_split, status, review_reasons,
         requested_at, approved_at, next_step_at)
     OVERRIDING SYSTEM VALUE
@@ -273,6 +274,38 @@ async fn a_withdrawal_passes_what_every_saga_has_to_pass_and_pays_once() {
     passes(async || world(ground).await).await;
     lost_answers_never_pay_twice(ground).await;
     a_refusal_takes_the_money_back(ground).await;
+    another_attempts_payout_is_not_taken_for_the_present_one(ground).await;
+}
+
+/// Neither one of the tenth attempt for the first, nor that of withdrawal 11 for that of 1.
+async fn another_attempts_payout_is_not_taken_for_the_present_one(ground: &'static Ground) {
+    let world = world(ground).await;
+    let intended = "UPDATE withdrawals SET released_at = now(), stripe_account_id = 'acct_1', bank_account_id = 'ba_1', \
+                    transfer_intended_at = now(), payout_intended_at = now()";
+    let mut connection = PgConnection::connect(&ground.url).await.unwrap();
+    sqlx::raw_sql(intended).execute(&mut connection).await.unwrap();
+    for (withdrawal, attempt) in [("1", 10), ("11", 1)] {
+        let new = NewPayout {
+            withdrawal: withdrawal.parse().unwrap(),
+            attempt,
+            amount: Money::new(50_000, Currency::USD),
+            destination: "ba_1".parse().unwrap(),
+        };
+        let account = "acct_1".parse().unwrap();
+        let key = format!("withdrawal-{withdrawal}-payout-{attempt}");
+        world.bank.pay_out(&account, &new, &key).await.unwrap();
+    }
+    world.steps.run(steps::Step::Payout).await.unwrap();
+    let books = world.bank.books.lock().unwrap();
+    let made: Vec<_> = books.payouts.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(
+        made,
+        [
+            "withdrawal-1-payout-10",
+            "withdrawal-11-payout-1",
+            "withdrawal-1-payout-1"
+        ]
+    );
 }
 
 /// However often an answer is lost, what was done is found.

@@ -1,7 +1,7 @@
 //! `apply_funded_accounts_review`: what an operator has decided about a withdrawal, through the same transitions as
 //! everything else.
 
-use domain::funded::withdrawal::{NotAllowed, WithdrawalEvent, WithdrawalStatus, reasons_against};
+use domain::funded::withdrawal::{WithdrawalEvent, WithdrawalStatus};
 use domain::ids::WithdrawalId;
 use domain::transition::Transition;
 use platform::clock::ClockHandle;
@@ -9,12 +9,13 @@ use platform::review::{Decision, Reviewer, Verdict};
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::decision;
 use crate::payment::store as payments;
 use crate::review::{
     APPROVE, CLOSE, GIVE_UP, PAYOUT_DISCREPANCY, REJECT, TRY_AGAIN, WITHDRAWAL_APPROVAL, WITHDRAWAL_REFUSED,
 };
 use crate::withdrawal::row::Withdrawal;
-use crate::withdrawal::{facts, outcome, store};
+use crate::withdrawal::{outcome, store};
 
 /// Applies decisions about withdrawals.
 #[derive(Debug)]
@@ -56,22 +57,16 @@ impl FundedAccountsReviewer {
         withdrawal: &Withdrawal,
         decision: &Decision,
     ) -> Result<Verdict, Error> {
-        let now = self.clock.now();
         if let Err(superseded) = pending(withdrawal, WithdrawalEvent::Approve) {
             return Ok(superseded);
         }
-        let account = withdrawal.funded_account_id;
-        let terms = facts::terms(connection, account, Some(withdrawal.id)).await?;
-        let terms = terms.ok_or(Error::AccountNotFound)?;
-        let facts = facts::facts(connection, account, &terms, &terms.recorded(now)).await?;
-        let against = reasons_against(withdrawal.amount_cents, &facts, now);
-        let against: Vec<NotAllowed> = against.into_iter().filter(|reason| !reason.passes()).collect();
-        if !against.is_empty() {
-            return Ok(Verdict::CantBeApplied(Error::NotAllowed(against).to_string()));
+        let operator = &decision.decided_by;
+        match decision::approve(connection, withdrawal, None, operator, self.clock.now()).await {
+            Err(Error::NotAllowed(against)) => {
+                Ok(Verdict::CantBeApplied(Error::NotAllowed(against).to_string()))
+            }
+            other => other.map(|()| Verdict::Applied),
         }
-        store::approve(connection, withdrawal.id, &decision.decided_by, now).await?;
-        outcome::approved(connection, withdrawal, now).await?;
-        Ok(Verdict::Applied)
     }
 
     async fn reject(

@@ -69,7 +69,8 @@ impl WithdrawalRequests {
     /// Asks for a withdrawal, once per key: judged, its profit reserved, and approved where nobody has to look at it.
     ///
     /// # Errors
-    /// Not found for an account that isn't the trader's; a conflict with every reason against it.
+    /// Invalid for what can't be an amount, not found for an account that isn't the trader's, a conflict with every reason
+    /// against it.
     pub async fn request(
         &self,
         user: UserId,
@@ -77,6 +78,7 @@ impl WithdrawalRequests {
         key: IdempotencyKey,
         request: &WithdrawalRequest,
     ) -> Result<Replayable<StoredResponse>, Error> {
+        let amount_cents = request.amount_cents()?;
         let keyed = KeyedRequest::of_user(user, "request_withdrawal", key, &(account, request))?;
         let Withdrawals {
             database,
@@ -96,7 +98,7 @@ impl WithdrawalRequests {
             let owned = accounts::find(connection, user, account).await?;
             let owned = owned.ok_or(Error::AccountNotFound)?;
             let live = live.ok_or(Error::LiveStateUnknown)?;
-            let new = judge(connection, user, owned.id, &live, request, now).await?;
+            let new = judge(connection, user, owned.id, &live, amount_cents, now).await?;
             self.withdrawals.write(connection, &new, now).await
         });
         let id: WithdrawalId = match intended.await? {
@@ -123,10 +125,9 @@ async fn judge(
     user: UserId,
     account: FundedAccountId,
     live: &LiveFacts,
-    request: &WithdrawalRequest,
+    amount_cents: i64,
     now: DateTime<Utc>,
 ) -> Result<NewWithdrawal, Error> {
-    let amount_cents = request.amount_cents;
     let terms = facts::terms(connection, account, None).await?;
     let terms = terms.ok_or(Error::AccountNotFound)?;
     let facts = facts::facts(connection, account, &terms, live).await?;
@@ -201,7 +202,17 @@ impl Withdrawals {
         self.relay.wake().await;
         Ok(WithdrawalView::from(&withdrawal))
     }
+}
 
+/// Withdrawals as their traders see them.
+#[derive(Debug)]
+pub struct AccountWithdrawals {
+    database: Database,
+}
+
+platform::from_environment!(AccountWithdrawals { database });
+
+impl AccountWithdrawals {
     /// A page of the account's withdrawals, newest first.
     ///
     /// # Errors
@@ -220,7 +231,7 @@ impl Withdrawals {
                 store::list(connection, owned.id, &page).await
             })
             .await?;
-        let position = |withdrawal: &Withdrawal| Listed { id: withdrawal.id };
+        let position = |withdrawal: &Withdrawal| Listed::OfAccount(withdrawal.id);
         Ok(Page::from_overfetched(
             &withdrawals,
             page.limit,

@@ -18,6 +18,7 @@ pub(crate) struct Withdrawal {
     pub(crate) review_reasons: Json<Vec<String>>,
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) approved_at: Option<DateTime<Utc>>,
+    pub(crate) reviewed_by: Option<String>,
     pub(crate) completed_at: Option<DateTime<Utc>>,
     pub(crate) paid_at: Option<DateTime<Utc>>,
     pub(crate) rejected_at: Option<DateTime<Utc>>,

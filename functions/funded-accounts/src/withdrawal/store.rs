@@ -12,10 +12,20 @@ use sqlx::types::Json;
 use super::row::Withdrawal;
 use crate::Error;
 
-/// A position in the list.
+/// A position in the list. By its name, another list's isn't taken for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    pub(crate) id: WithdrawalId,
+#[serde(rename_all = "snake_case")]
+pub enum Listed {
+    /// Those before this one.
+    OfAccount(WithdrawalId),
+}
+
+impl Listed {
+    const fn id(self) -> WithdrawalId {
+        match self {
+            Self::OfAccount(id) => id,
+        }
+    }
 }
 
 /// A withdrawal to be written.
@@ -38,7 +48,7 @@ macro_rules! query_withdrawals {
             r#"SELECT withdrawal.id AS "id: _", funded_account_id AS "funded_account_id: _",
                 withdrawal.user_id AS "user_id: _", traders.profile_id AS "profile_id: _", amount_cents, gross_cents,
                 status AS "status: _", review_reasons AS "review_reasons: _", requested_at,
-                approved_at, completed_at, paid_at, rejected_at, failed_at, canceled_at, arrives_at,
+                approved_at, reviewed_by, completed_at, paid_at, rejected_at, failed_at, canceled_at, arrives_at,
                 returned_at, rejection_reason, failure_code
              FROM withdrawals AS withdrawal JOIN traders ON traders.user_id = withdrawal.user_id WHERE "# + $behind,
             $($value),+
@@ -98,7 +108,7 @@ pub(super) async fn list(
     let withdrawals = query_withdrawals!(
         "funded_account_id = $1 AND ($2::BIGINT IS NULL OR withdrawal.id < $2) ORDER BY withdrawal.id DESC LIMIT $3",
         account as _,
-        page.after.map(|after| after.id.get()),
+        page.after.map(|after| after.id().get()),
         page.rows(),
     );
     Ok(withdrawals.fetch_all(connection).await?)
@@ -166,16 +176,16 @@ pub(crate) async fn approve(
     operator: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    sqlx::query!(
+    let approved = sqlx::query!(
         "UPDATE withdrawals SET status = 'approved', approved_at = $2, reviewed_by = $3, next_step_at = $2 \
          WHERE id = $1 AND status = 'pending'",
         id as _,
         now,
         operator,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    still(connection, id, approved.rows_affected()).await
 }
 
 /// Rejects a withdrawal whose money hasn't been released.
@@ -186,7 +196,7 @@ pub(crate) async fn reject(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    sqlx::query!(
+    let rejected = sqlx::query!(
         "UPDATE withdrawals SET status = 'rejected', rejected_at = $2, reviewed_by = COALESCE($3, reviewed_by), \
              rejection_reason = $4, next_step_at = NULL \
          WHERE id = $1 AND status IN ('pending', 'approved') AND released_at IS NULL",
@@ -195,9 +205,9 @@ pub(crate) async fn reject(
         operator,
         reason,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    still(connection, id, rejected.rows_affected()).await
 }
 
 /// Calls a pending withdrawal back.
@@ -206,14 +216,24 @@ pub(super) async fn cancel(
     id: WithdrawalId,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    sqlx::query!(
+    let canceled = sqlx::query!(
         "UPDATE withdrawals SET status = 'canceled', canceled_at = $2 WHERE id = $1 AND status = 'pending'",
         id as _,
         now,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    still(connection, id, canceled.rows_affected()).await
+}
+
+/// Says of a change of one withdrawal that it was made. The account's closure waits for no trader: it may have rejected it
+/// meanwhile.
+async fn still(connection: &mut PgConnection, id: WithdrawalId, changed: u64) -> Result<(), Error> {
+    if changed == 1 {
+        return Ok(());
+    }
+    let withdrawal = find(connection, id).await?.ok_or(Error::WithdrawalNotFound)?;
+    Err(Error::WithdrawalNotPending(withdrawal.status))
 }
 
 /// Rejects what closed accounts have not released; gives what was rejected.
@@ -231,8 +251,9 @@ pub(crate) async fn reject_of_closed(
                AND funded_account_id = ANY($1) AND withdrawal.status IN ('pending', 'approved') AND released_at IS NULL
            RETURNING withdrawal.id AS "id: _", funded_account_id AS "funded_account_id: _",
                withdrawal.user_id AS "user_id: _", traders.profile_id AS "profile_id: _", amount_cents, gross_cents,
-               withdrawal.status AS "status: _", review_reasons AS "review_reasons: _", requested_at, approved_at, completed_at, paid_at, rejected_at,
-               failed_at, canceled_at, arrives_at, returned_at, rejection_reason, failure_code"#,
+               withdrawal.status AS "status: _", review_reasons AS "review_reasons: _", requested_at, approved_at, reviewed_by,
+               completed_at, paid_at, rejected_at, failed_at, canceled_at, arrives_at, returned_at, rejection_reason,
+               failure_code"#,
         accounts,
         reason,
         now,

@@ -441,11 +441,11 @@ mod tests {
             told(NotAllowed::AboveWithdrawable {
                 withdrawable_cents: 123_456
             }),
-            "the most that can be withdrawn now is 1234.56 USD"
+            "the most that can be withdrawn now is USD 1234.56"
         );
         assert_eq!(
             told(NotAllowed::BelowMinimum),
-            "the least that can be withdrawn is 100.00 USD"
+            "the least that can be withdrawn is USD 100.00"
         );
         assert_eq!(
             told(NotAllowed::BestDayTooLarge {

@@ -259,6 +259,55 @@ fn a_day_begins_with_the_equity_of_the_last_one_in_its_zone() {
 }
 
 #[test]
+fn a_day_in_spring_has_an_hour_less() {
+    let thresholds = Thresholds {
+        daily_loss_limit_cents: Some(300_000),
+        daily_reset_zone: Some("Europe/Prague".parse().unwrap()),
+        ..usual(DrawdownKind::Static)
+    };
+    let at = |sequence, time: &str, balance| Snapshot {
+        at: time.parse().unwrap(),
+        ..flat(sequence, balance)
+    };
+    // 29 March 2026 has 23 hours there: from 23:00 UTC to 22:00 UTC.
+    let morning = at(1, "2026-03-28T23:00:00Z", 10_000_000);
+    let last = at(2, "2026-03-29T21:59:59Z", 9_750_000);
+    let next = at(3, "2026-03-29T22:00:00Z", 9_749_999);
+    let lost = |snapshots: &[Snapshot]| after(&thresholds, snapshots).evaluations[1].value.to_string();
+    assert_eq!(lost(&[morning.clone(), last.clone()]), "250000");
+    assert_eq!(lost(&[morning, last, next]), "1", "another day has begun");
+}
+
+#[test]
+fn a_breach_outlives_its_day() {
+    let thresholds = Thresholds {
+        daily_loss_limit_cents: Some(300_000),
+        daily_reset_zone: Some("America/New_York".parse().unwrap()),
+        ..usual(DrawdownKind::Static)
+    };
+    let at = |sequence, time: &str, balance| Snapshot {
+        at: time.parse().unwrap(),
+        ..flat(sequence, balance)
+    };
+    // Midnight there is 05:00 UTC in November.
+    let snapshots = [
+        at(1, "2026-11-03T14:00:00Z", 10_000_000),
+        at(2, "2026-11-04T04:59:59Z", 9_699_999),
+        at(3, "2026-11-04T05:00:01Z", 10_000_000),
+    ];
+    for order in [[0, 1, 2], [0, 2, 1]] {
+        let live = after(&thresholds, &order.map(|index: usize| snapshots[index].clone()));
+        assert_eq!(live.status(), FundedAccountStatus::Closed, "{order:?}");
+        let breach = live.breach.unwrap();
+        assert_eq!(
+            (breach.rule, breach.place.sequence),
+            (Rule::DailyLoss, 2),
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
 fn an_account_is_restored_without_the_wrong_tick() {
     let thresholds = usual(DrawdownKind::Trailing);
     let closed = after(&thresholds, &[flat(1, 10_100_000), flat(2, 1_000_000)]);

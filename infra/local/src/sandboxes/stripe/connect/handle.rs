@@ -69,6 +69,18 @@ impl StripeSandbox {
         Ok(())
     }
 
+    /// Somebody calls a payout back by hand, while its bank hasn't got it.
+    ///
+    /// # Errors
+    /// When there is no such payout, or the bank has it.
+    pub fn cancel_payout(&self, payout: &str) -> anyhow::Result<()> {
+        let known = self.payout(payout).context("there is no such payout")?;
+        let waits = matches!(known.status, PayoutStatus::Pending);
+        anyhow::ensure!(waits, "the payout is {}", known.status.name());
+        self.work(|work| work.end_payout(payout, PayoutStatus::Canceled, None));
+        Ok(())
+    }
+
     /// A payout goes a step on: to the bank, and then to the end that its bank account has.
     ///
     /// # Errors
