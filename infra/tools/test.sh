@@ -14,14 +14,16 @@ step "Shell scripts and the template"
 infra/tools/check-scripts.sh
 infra/tools/check-template.sh
 
-# The end-to-end tests start the functions' binaries, which `cargo test` alone would not build.
+# The end-to-end tests start the functions' binaries. These have no tests of their own, and a test binary of each, which
+# --all-targets makes, would be as much to link again.
 step "Building every binary and test"
-cargo build --workspace --all-targets
+cargo build --workspace --bins
+cargo test --workspace --no-run --lib --test '*'
 
 step "Tests"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-selection=()
+selection=(--lib --test '*')
 if [ -n "${MONETA_SOAK:-}" ]; then
   # Those that have a long form.
   selection=(--lib --test kill_points --test trading --test commissions --test wallets --test schemathesis)
@@ -42,6 +44,7 @@ times() {
 
 status=0
 cargo test --workspace --no-fail-fast "${selection[@]}" 2>&1 | tee "$log" || status=$?
+cargo test --workspace --doc 2>&1 | tee -a "$log" || status=$?
 times
 if [ "$status" -ne 0 ]; then
   # Again at the end, where they are found.
