@@ -225,7 +225,7 @@ pub fn due(tester: &Tester) -> Value {
 pub fn weight((symbol, weight): &(&str, i64)) -> Value {
     let text = match weight {
         10_000 => "1".to_owned(),
-        weight => format!("0.{weight:04}"),
+        weight => format!("0.{weight:04}").trim_end_matches('0').to_owned(),
     };
     json!({ "symbol": symbol, "weight": text })
 }

@@ -234,8 +234,10 @@ fn portfolio_holdings(cash: Weight, funds: &[(DriveWealthFundId, Weight)]) -> Ve
 
 #[derive(Deserialize)]
 struct InstrumentObject {
-    #[serde(alias = "instrumentID")]
-    id: DriveWealthInstrumentId,
+    // One of both names, or both.
+    id: Option<DriveWealthInstrumentId>,
+    #[serde(rename = "instrumentID")]
+    instrument_id: Option<DriveWealthInstrumentId>,
     symbol: String,
     #[serde(default)]
     name: Option<String>,
@@ -253,7 +255,10 @@ impl InstrumentObject {
         Ok(Instrument {
             is_active: self.status == ACTIVE,
             is_fractional: self.order_size_step > Decimal::ZERO && self.order_size_step < Decimal::ONE,
-            id: self.id,
+            id: self
+                .id
+                .or(self.instrument_id)
+                .ok_or("an instrument without an id")?,
             symbol: self.symbol,
             name: self.name.unwrap_or_default(),
             status: self.status,
@@ -351,8 +356,9 @@ mod tests {
 
     #[test]
     fn instrument_that_can_not_be_read_does_not_hide_the_others() {
-        let body = br#"[{"id":"i-1","symbol":"AAPL","name":"Apple","status":"ACTIVE","orderSizeStep":1e-8},
-            {"instrumentID":"i-2","symbol":"BRK.A","status":"INACTIVE","orderSizeStep":1},{"symbol":7}]"#;
+        let body = br#"[{"id":"i-1","instrumentID":"i-1","symbol":"AAPL","name":"Apple","status":"ACTIVE","orderSizeStep":1e-8},
+            {"instrumentID":"i-2","symbol":"BRK.A","status":"INACTIVE","orderSizeStep":1},{"symbol":7},
+            {"symbol":"MSFT","status":"ACTIVE"}]"#;
         let listed = instruments(body).unwrap();
         let states: Vec<_> = listed
             .instruments
@@ -360,7 +366,7 @@ mod tests {
             .map(|one| (one.is_active, one.is_fractional))
             .collect();
         assert_eq!(states, [(true, true), (false, false)]);
-        assert_eq!(listed.unreadable, 1);
+        assert_eq!(listed.unreadable, 2);
     }
 
     #[test]
