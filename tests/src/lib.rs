@@ -26,6 +26,7 @@ mod queues;
 mod rest;
 mod reviews;
 mod runner;
+mod statements;
 mod tester;
 pub mod traces;
 pub mod wallets;

@@ -31,6 +31,7 @@ const ROWS: &str = "SELECT 'idempotency_keys', count(*) FROM idempotency_keys \
      UNION ALL SELECT 'trading_collection_versions', count(*) FROM trading_collection_versions \
      UNION ALL SELECT 'collection versions that wait', count(*) FROM trading_collection_versions \
          WHERE status = 'pending' \
+     UNION ALL SELECT 'statements', count(*) FROM statements \
      UNION ALL SELECT 'drivewealth_autopilot_runs', count(*) FROM drivewealth_autopilot_runs \
      UNION ALL SELECT 'clients', count(*) FROM clients \
      UNION ALL SELECT 'client_names', count(*) FROM client_names \
@@ -85,7 +86,12 @@ impl Traces {
         let table = fixture.cloud.table("notifications")?;
         let scan = fixture.cloud.dynamodb().scan().table_name(table).send().await?;
         // Whoever looks at what they hold themselves has it fetched.
-        let is_look = |path: &str| path.ends_with("/portfolio") || path.ends_with("/summary/money");
+        let is_look = |path: &str| {
+            ["/portfolio", "/summary/money"]
+                .iter()
+                .any(|end| path.ends_with(end))
+                || path.contains("/statements/")
+        };
         let drivewealth = fixture.cloud.drivewealth().calls().into_iter();
         let drivewealth = drivewealth.filter(|call| call.method != "GET" || !is_look(&call.path));
         let plaid = fixture.cloud.plaid().calls();

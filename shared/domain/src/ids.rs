@@ -247,6 +247,10 @@ typed_id! {
     AutopilotRunId
 }
 typed_id! {
+    /// A document of the broker's about an account: a statement, a trade confirmation or a tax form.
+    StatementId
+}
+typed_id! {
     /// A connection to a bank that a profile has made through Plaid.
     PlaidItemId
 }

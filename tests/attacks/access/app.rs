@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use chrono::Utc;
 use end_to_end::{
-    Fixture, Result, Scenario, Tester,
-    billing::{VISA, setup_request},
-    ensure_eq,
-    newcomer::phone_of,
-    scenarios,
+    Fixture, Result, Scenario, Tester, billing::setup_request, ensure_eq, newcomer::phone_of, scenarios,
     traces::Traces,
 };
 use serde_json::{Value, json};
 
+use crate::owner::{Owner, document_of, street_of};
 use crate::{Request, path_of};
 
 /// How a route treats somebody who is signed in, and asks for what is another's.
@@ -34,16 +30,6 @@ pub(crate) struct Row {
     pub(crate) route: &'static str,
     body: Option<fn(&Owner) -> Value>,
     strangers: Strangers,
-}
-
-/// Somebody with what the routes are about: a trading account, a card and an invoice that was charged to it.
-pub(crate) struct Owner {
-    tester: Tester,
-    session: String,
-    method: i64,
-    invoice: i64,
-    collection: i64,
-    version: i64,
 }
 
 /// Every route of the app has its row here; a test says which is missing.
@@ -212,6 +198,27 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        route: "GET /trading/history",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"id\":{},\"kind\":\"rebalancing\"", owner.version),
+        },
+    },
+    Row {
+        route: "GET /trading/statements",
+        body: None,
+        strangers: Strangers::SeeTheirOwn {
+            hidden: |owner| format!("\"id\":{},", owner.statement),
+        },
+    },
+    Row {
+        route: "GET /trading/statements/{statement_id}",
+        body: None,
+        strangers: Strangers::FindNothing {
+            code: "statement-not-found",
+        },
+    },
+    Row {
         route: "POST /billing/checkout-sessions",
         body: Some(|_| setup_request()),
         strangers: Strangers::ChangeTheirOwn,
@@ -335,6 +342,7 @@ impl Row {
             )
             .replace("{collection_id}", &owner.collection.to_string())
             .replace("{version_id}", &owner.version.to_string())
+            .replace("{statement_id}", &owner.statement.to_string())
             .replace("{token}", &owner.tester.customer.device_token);
         Request {
             route: self.route,
@@ -342,83 +350,6 @@ impl Row {
             body: self.body.map(|body| body(owner)),
         }
     }
-}
-
-impl Owner {
-    /// A customer who has a commission paid. Stripe's webhooks stay away, so that nothing comes of them later.
-    pub(crate) async fn register(fixture: &Fixture) -> Result<Self> {
-        fixture.cloud.stripe().limit_webhooks(Some(&[]));
-        let tester = fixture.customer().await?;
-        let session = tester.checkout().await?;
-        fixture.cloud.stripe().complete_checkout(&session, VISA)?;
-        let method = tester.add_method(&session).await?.expect(201)?.number("id")?;
-        let invoice = fixture.invoice(&tester, 800).await?;
-        ensure!(
-            fixture.pay(invoice, Utc::now()).await?,
-            "the invoice was not charged"
-        );
-        fixture.invoice_reaches(invoice, "paid").await?;
-        tester.feed_reaches(1).await?;
-        add_form(fixture, tester.customer.profile_id).await?;
-        // Its balance is fresh from here on, so that the bank isn't asked later.
-        tester.api.get("/trading/bank-accounts").await?.expect(200)?;
-        let collection = fixture.collection(&[("AAPL", 10_000)]).await?;
-        let version = fixture.ended_order(&tester, collection, "complete").await?;
-        Ok(Self {
-            collection,
-            version,
-            tester,
-            session,
-            method,
-            invoice,
-        })
-    }
-
-    /// Its card's id at Stripe.
-    pub(crate) async fn stripe_method(&self, fixture: &Fixture) -> Result<String> {
-        let sql = "SELECT stripe_ref_id FROM payment_methods WHERE id = $1";
-        let id = sqlx::query_scalar(sql).bind(self.method);
-        Ok(id.fetch_one(fixture.database.pool()).await?)
-    }
-
-    /// How many cards it has.
-    pub(crate) async fn methods(&self) -> Result<usize> {
-        Ok(self.tester.methods().await?.len())
-    }
-
-    fn profile(&self) -> i64 {
-        self.tester.customer.profile_id
-    }
-}
-
-/// A street that nobody else lives in.
-fn street_of(profile: i64) -> String {
-    format!("{profile} Secret Lane")
-}
-
-/// A verdict that nobody else has got.
-fn document_of(profile: i64) -> String {
-    format!("PENDING_{profile}_SECRET")
-}
-
-/// What an approved customer has once filled in and sent.
-async fn add_form(fixture: &Fixture, profile: i64) -> Result {
-    let sql =
-        "INSERT INTO kyc_forms (profile_id, answers, created_at, updated_at) VALUES ($1, $2, now(), now())";
-    let answers = json!({ "address_street1": street_of(profile) });
-    sqlx::query(sql)
-        .bind(profile)
-        .bind(answers)
-        .execute(fixture.database.pool())
-        .await?;
-    let sql = "INSERT INTO kyc_documents (profile_id, type, side, media_type, status, created_at, updated_at) \
-               VALUES ($1, 'VISA', 'FRONT', 'application/pdf', $2, now(), now())";
-    sqlx::query(sql)
-        .bind(profile)
-        .bind(document_of(profile))
-        .execute(fixture.database.pool())
-        .await?;
-    Ok(())
 }
 
 async fn token_without_a_profile_is_forbidden(fixture: Arc<Fixture>) -> Result {
@@ -593,10 +524,11 @@ async fn profile_of_the_token_counts_whatever_else_is_sent(fixture: Arc<Fixture>
     before.still(&fixture).await
 }
 
-/// What is fetched anew each time says when.
+/// What is fetched anew each time says when, and a link is another one each time.
 fn without_time(mut body: Value) -> Value {
     if let Some(fields) = body.as_object_mut() {
         fields.remove("as_of");
+        fields.remove("url");
     }
     body
 }

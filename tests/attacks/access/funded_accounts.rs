@@ -131,6 +131,8 @@ pub(crate) async fn owner(fixture: &Fixture) -> Result<Trader> {
     trader
         .is_recorded("the record is closed", |record| record["status"] == "closed")
         .await?;
+    // That the account is closed, and the withdrawal rejected: what comes later would look like somebody else's trace.
+    trader.is_mailed(fixture, 2).await?;
     Ok(trader)
 }
 

@@ -8,6 +8,7 @@ mod admin;
 mod app;
 mod dealers;
 mod funded_accounts;
+mod owner;
 mod service;
 mod wallets;
 mod webhooks;
@@ -124,7 +125,7 @@ async fn every_route_has_a_row_in_the_matrix(fixture: Arc<Fixture>) -> Result {
 
 /// A call of every route that takes a token, for what belongs to somebody.
 async fn one_of_each(fixture: &Fixture) -> Result<Vec<Request>> {
-    let customer = app::Owner::register(fixture).await?;
+    let customer = owner::Owner::register(fixture).await?;
     let owner = wallets::Owner::register(fixture).await?;
     let dealer = dealers::Owner::register(fixture).await?;
     let waiting = admin::Waiting::open(fixture).await?;

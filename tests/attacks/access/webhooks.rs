@@ -13,7 +13,7 @@ use local_cloud::sandboxes::{plaid::NewWebhook, stripe::StripeSandbox};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::{Request, app, path_of};
+use crate::{Request, owner, path_of};
 
 /// The only routes without the authorizer.
 pub(crate) const ROUTES: [&str; 3] = [
@@ -46,7 +46,7 @@ pub(crate) fn request(route: &'static str) -> Request {
 }
 
 async fn webhook_is_accepted_for_its_signature_only(fixture: Arc<Fixture>) -> Result {
-    let owner = app::Owner::register(&fixture).await?;
+    let owner = owner::Owner::register(&fixture).await?;
     let stripe = fixture.cloud.stripe();
     let now = chrono::Utc::now().timestamp();
     let card = owner.stripe_method(&fixture).await?;

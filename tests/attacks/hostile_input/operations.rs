@@ -12,6 +12,7 @@ use end_to_end::{
     newcomer::{phone_of, whole_form},
     traces::routes,
 };
+use local_cloud::sandboxes::drivewealth::DocumentKind;
 use serde_json::{Value, json};
 
 use crate::values;
@@ -94,6 +95,7 @@ pub(crate) struct Caller {
     bill: i64,
     collection: i64,
     version: i64,
+    statement: i64,
 }
 
 impl Caller {
@@ -127,9 +129,13 @@ impl Caller {
         fixture.list_instruments().await?;
         let collection = fixture.collection(&[("AAPL", 10_000)]).await?;
         let version = fixture.ended_order(&tester, collection, "cancelled").await?;
+        let statement = fixture
+            .statement(&tester, DocumentKind::TaxForm, "1099 of 2025")
+            .await?;
         Ok(Self {
             collection,
             version,
+            statement,
             withdrawal: withdrawal.to_owned(),
             dealer,
             bill,
@@ -213,7 +219,8 @@ impl Caller {
                 "daily_reset_zone": "America/New_York", "payout_cycle_days": 14, "payout_cap_cents": 5_000_000,
                 "min_winning_days": 5, "winning_day_min_profit_cents": 15_000, "max_best_day_share": "0.3",
             }),
-            "cancel_withdrawal" => json!({}),
+            "cancel_withdrawal" | "approve_withdrawal" => json!({}),
+            "reject_withdrawal" => json!({ "reason": "Good" }),
             "request_withdrawal" => json!({ "amount_cents": 10_000 }),
             "restore_funded_account" => json!({ "reason": "Good", "sequences": [1] }),
             _ => anyhow::bail!("{operation} needs a good body of its own here"),
@@ -258,6 +265,7 @@ impl Caller {
             .replace("{profile_id}", &self.tester.customer.profile_id.to_string())
             .replace("{collection_id}", &self.collection.to_string())
             .replace("{version_id}", &self.version.to_string())
+            .replace("{statement_id}", &self.statement.to_string())
             .replace("{token}", &self.tester.customer.device_token)
             .replace("{tier_id}", "good")
             .replace("{funded_account_id}", &self.account.to_string())

@@ -23,7 +23,7 @@ use end_to_end::{
     ensure_eq, is_soak, options, root, run_suites, scenarios,
     traces::{Traces, no_function_has_died},
 };
-use local_cloud::sandboxes::drivewealth::status;
+use local_cloud::sandboxes::drivewealth::{DocumentKind, status};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -89,6 +89,7 @@ const TRADERS: &[&str] = &[
     "payout-account",
     "withdrawals",
     "admin/funded-accounts",
+    "admin/withdrawals",
 ];
 const APP: &[&str] = &["trading", "notifications", "billing", "profile/"];
 const WALLETS: &[&str] = &["clients", "transfers", "exchange-rates", "profiles"];
@@ -172,8 +173,15 @@ async fn api_of_funded_accounts_answers_as_described(fixture: Arc<Fixture>) -> R
         json!(["America/New_York", "Europe/Prague", null]),
     )?;
     second_page(&mut document, "/tiers", "/tiers", &trader.api).await?;
-    without_cursor(&mut document, "/funded-accounts")?;
-    let claims = json!({ "user_id": trader.user_id, "scope": "internal", "groups": ["admin"] });
+    for list in [
+        "/funded-accounts",
+        "/funded-accounts/{funded_account_id}/withdrawals",
+        "/admin/withdrawals/pending",
+    ] {
+        without_cursor(&mut document, list)?;
+    }
+    let claims =
+        json!({ "user_id": trader.user_id, "scope": "internal", "groups": ["admin"], "sub": "operator" });
     let report = run(&fixture, &document, claims, TRADERS).await?;
     let made = "SELECT count(*) FROM tiers WHERE id IN ('made-by-schemathesis', 'another') AND starting_balance_cents > $1";
     ensure!(
@@ -321,6 +329,10 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
     for collection in collections {
         versions.push(fixture.ended_order(tester, collection, "complete").await?);
     }
+    let mut statements = Vec::new();
+    for kind in [DocumentKind::Statement, DocumentKind::TradeConfirm] {
+        statements.push(fixture.statement(tester, kind, "October 2026").await?);
+    }
     narrow(
         &mut document,
         "ReconfigureRequest",
@@ -371,11 +383,14 @@ async fn of_customer(fixture: &Fixture, tester: &Tester) -> Result<Value> {
             ("invoice_id", invoices),
             ("collection_id", json!(collections)),
             ("version_id", json!(versions)),
+            ("statement_id", json!(statements)),
         ],
     )?;
     for path in [
         "/trading/history/money-flow",
         "/trading/history/rebalancings",
+        "/trading/history",
+        "/trading/statements",
         "/trading/collections",
         "/notifications",
         "/billing/invoices",

@@ -1,12 +1,13 @@
 //! DriveWealth's events: delivered at least once, in no order.
 //!
-//! Each is recorded once, in the transaction of its effect. Deposits carry their state; an event of a redemption, an
-//! account, an instrument, a user or a check is a hint, and its state is fetched. Types that nobody handles yet are recorded
-//! and counted.
+//! Each is recorded once, in the transaction of its effect. Deposits and documents carry all that there is to know; an event of
+//! a redemption, an account, an instrument, a user or a check is a hint, and its state is fetched. Types that nobody handles yet
+//! are recorded and counted.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::ids::DriveWealthPaymentId;
 use domain::trading::money_flow::Direction;
 use platform::clock::ClockHandle;
 use platform::database::Database;
@@ -15,21 +16,25 @@ use platform::error::chain;
 use platform::messaging::inbox::{self, Arrival, Kept};
 use platform::observability::metrics;
 use providers::drivewealth::{
-    Payment, account_of_event, instrument_of_event, payment_of_event, user_of_event,
+    Payment, StatementKind, account_of_event, instrument_of_event, payment_of_event, statement_of_event,
+    user_of_event,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sqlx::PgConnection;
 
 use crate::broker::{Broker, PARTY};
 use crate::money_flow::PaymentRecorder;
 use crate::onboarding::Onboarding;
-use crate::{Error, account, instrument};
+use crate::{Error, account, instrument, statement};
 
 /// The sender's name in the inbox.
 const SOURCE: &str = "drivewealth";
 
 /// Kinds of events that take a user on.
 const TAKEN_ON: [&str; 4] = ["users.created", "users.updated", "kyc.created", "kyc.updated"];
+/// Kinds of events that tell of a document.
+const DOCUMENTS: [&str; 3] = ["statements.created", "tradeconfirms.created", "taxforms.created"];
 /// The most kept events that one run handles.
 const MAX_REPLAYED: i64 = 1_000;
 /// A run ends by itself when less than this is left.
@@ -99,9 +104,9 @@ impl DriveWealthEvents {
                     .await?;
             }
             "redemptions.created" | "redemptions.updated" => {
-                let payment = payment(event)?;
+                let redemption = redemption(event)?;
                 self.payments
-                    .refresh_redemption(&payment.id, Some(&arrival), deadline)
+                    .refresh_redemption(&redemption, Some(&arrival), deadline)
                     .await?;
             }
             "accounts.created" | "accounts.updated" => {
@@ -114,6 +119,12 @@ impl DriveWealthEvents {
             "instruments.created" | "instruments.updated" => {
                 self.refresh_instrument(event, &arrival, deadline).await?;
             }
+            kind if DOCUMENTS.contains(&kind) => {
+                inbox::once(&self.database, &arrival, async |connection| {
+                    save_document(connection, event).await
+                })
+                .await?;
+            }
             _ => self.record_unhandled(&arrival).await?,
         }
         Ok(())
@@ -124,7 +135,7 @@ impl DriveWealthEvents {
     /// # Errors
     /// When the database fails.
     pub async fn replay(&self, deadline: Deadline) -> Result<(u32, u32), Error> {
-        let kinds = TAKEN_ON.map(str::to_owned);
+        let kinds: Vec<String> = TAKEN_ON.into_iter().chain(DOCUMENTS).map(str::to_owned).collect();
         let kept = inbox::kept(&self.database, SOURCE, &kinds, MAX_REPLAYED).await?;
         let (mut replayed, mut failed) = (0, 0);
         for event in kept {
@@ -133,7 +144,7 @@ impl DriveWealthEvents {
             }
             let (id, event) = (event.event_id.clone(), DriveWealthEvent::from(event));
             replayed += 1;
-            match self.take_on(&event, deadline).await {
+            match self.handle_kept(&event, deadline).await {
                 Ok(()) => drop(inbox::set_handled(&self.database, SOURCE, &id).await?),
                 Err(error) => {
                     tracing::warn!(
@@ -146,6 +157,16 @@ impl DriveWealthEvents {
             }
         }
         Ok((replayed, failed))
+    }
+
+    /// Handles an event that is recorded already; every effect can be had again.
+    async fn handle_kept(&self, event: &DriveWealthEvent, deadline: Deadline) -> Result<(), Error> {
+        if TAKEN_ON.contains(&event.kind.as_str()) {
+            return self.take_on(event, deadline).await;
+        }
+        self.database
+            .with(async |connection| save_document(connection, event).await)
+            .await
     }
 
     async fn refresh_account(
@@ -206,8 +227,31 @@ impl DriveWealthEvents {
     }
 }
 
+/// Saves the document that an event tells of. Whose account it is needn't be known yet.
+async fn save_document(connection: &mut PgConnection, event: &DriveWealthEvent) -> Result<(), Error> {
+    let Some(kind) = StatementKind::of_event(&event.kind) else {
+        return Ok(());
+    };
+    let (account, told) =
+        statement_of_event(kind, &event.payload).map_err(|reason| unreadable(event, &reason))?;
+    statement::store::save_all(connection, &account, &[told], event.timestamp).await?;
+    Ok(())
+}
+
 fn payment(event: &DriveWealthEvent) -> Result<Payment, Error> {
     payment_of_event(&event.payload, event.timestamp).map_err(|reason| unreadable(event, &reason))
+}
+
+/// The redemption of an event: the rest of it, which is fetched, needn't be readable.
+fn redemption(event: &DriveWealthEvent) -> Result<DriveWealthPaymentId, Error> {
+    #[derive(Deserialize)]
+    struct RedemptionEvent {
+        #[serde(rename = "paymentID")]
+        payment_id: DriveWealthPaymentId,
+    }
+    let named: RedemptionEvent =
+        serde_json::from_str(event.payload.get()).map_err(|reason| unreadable(event, &reason))?;
+    Ok(named.payment_id)
 }
 
 fn unreadable(event: &DriveWealthEvent, reason: &dyn std::fmt::Display) -> Error {

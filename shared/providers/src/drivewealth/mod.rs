@@ -1,4 +1,5 @@
-//! DriveWealth, the broker: accounts, deposits and redemptions, portfolios with their funds and autopilot runs, instruments.
+//! DriveWealth, the broker: accounts with their statements, deposits and redemptions, portfolios with their funds and autopilot
+//! runs, instruments.
 //!
 //! Every POST carries an `Idempotency-Key`; DriveWealth remembers it for 4 days and responds to a repetition
 //! with the identical first response, so a POST whose response was lost may be sent again. Paths, fields and statuses:
@@ -10,6 +11,7 @@ mod managed;
 mod person;
 mod requests;
 pub mod session;
+mod statements;
 mod status;
 mod wire;
 
@@ -35,6 +37,7 @@ pub use account::{BrokerBankAccount, NewBankAccount, NewPortfolio};
 pub use call::DriveWealth;
 pub use managed::{Instrument, Instruments, NewFund, Run, Trade, instrument_of_event};
 pub use person::{BrokerDocument, BrokerKyc, BrokerUser, NewDocument, Person, user_of_event};
+pub use statements::{Statement, StatementKind, statement_of_event};
 pub use status::payment_status;
 pub use wire::{account_of_event, payment_of_event, stored_portfolio};
 

@@ -29,6 +29,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         by_hand(events_of_a_deposit_twice_in_every_order_end_the_same),
         by_hand(events_of_a_redemption_in_every_order_and_again_end_the_same),
+        by_hand(event_of_a_redemption_needs_its_id_alone),
         by_hand(copies_at_the_same_time_count_once),
         by_hand(older_event_never_overwrites_a_newer_one),
         by_hand(returned_deposit_is_taken_back_and_suspends_deposits),
@@ -79,7 +80,7 @@ fn bring_through(fixture: &Fixture, flow: &Flow, statuses: &[i32]) -> Result<Vec
     Ok(fixture.cloud.drivewealth().events_of(&flow.payment.id))
 }
 
-async fn apply(fixture: &Fixture, events: &[Value]) -> Result {
+pub(crate) async fn apply(fixture: &Fixture, events: &[Value]) -> Result {
     let failed = fixture.deliver(CONSUMER, events).await?;
     ensure!(failed.is_empty(), "the events {failed:?} failed of {events:?}");
     Ok(())
@@ -196,6 +197,17 @@ async fn events_of_a_redemption_in_every_order_and_again_end_the_same(fixture: A
     let orders = sample_of(orders, SAMPLED);
     let shares = orders.chunks(orders.len().div_ceil(CUSTOMERS));
     try_join_all(shares.map(|share| redemptions_in_orders(&fixture, share))).await?;
+    Ok(())
+}
+
+async fn event_of_a_redemption_needs_its_id_alone(fixture: Arc<Fixture>) -> Result {
+    let tester = fixture.customer().await?;
+    let flow = withdrawal(&fixture, &tester, 1_000).await?;
+    let events = bring_through(&fixture, &flow, &[status::SUCCESSFUL])?;
+    let mut event = events.last().context("no event")?.clone();
+    event["payload"] = json!({ "paymentID": flow.payment.id, "amount": "a new form", "status": null });
+    apply(&fixture, &[event]).await?;
+    ensure_eq!(tester.flow(flow.id).await?["status"], "success");
     Ok(())
 }
 

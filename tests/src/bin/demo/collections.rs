@@ -1,10 +1,11 @@
 //! A thematic portfolio: bought, added to, sold in part and whole, with the broker's own books beside it.
 
+use anyhow::Context;
 use end_to_end::{
     Fixture, Result, Tester,
     collections::{Investor, weight},
 };
-use local_cloud::progress::say;
+use local_cloud::{progress::say, sandboxes::drivewealth::DocumentKind};
 use serde_json::{Value, json};
 
 use super::checks::Checks;
@@ -28,7 +29,8 @@ pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
         collection,
     };
     story.buy(checks).await?;
-    story.sell(checks).await
+    story.sell(checks).await?;
+    story.look_back(checks).await
 }
 
 struct Story<'a> {
@@ -85,6 +87,33 @@ impl Story<'_> {
             .collect();
         checks.that(
             "the history has the four orders, newest first",
+            amounts == [-100_000, -50_000, 50_000, 100_000].map(Some),
+        );
+        Ok(())
+    }
+
+    /// The broker's confirmation of the trades, and all that has moved money.
+    async fn look_back(&self, checks: &mut Checks) -> Result {
+        let api = &self.tester.api;
+        let id = self
+            .fixture
+            .statement(&self.tester, DocumentKind::TradeConfirm, "Trades of the day")
+            .await?;
+        let link = api.get(&format!("/trading/statements/{id}")).await?.expect(200)?;
+        let url = link.body["url"].as_str().context("no link")?;
+        let file = local_cloud::http_client()?.get(url).send().await?.text().await?;
+        checks.that(
+            "the broker's confirmation of the trades opens as a PDF by a link",
+            file.starts_with("%PDF-") && file.contains("Trades of the day"),
+        );
+        let history = api
+            .get("/trading/history?kind=rebalancing&limit=4")
+            .await?
+            .expect(200)?;
+        let items = history.body["items"].as_array().cloned().unwrap_or_default();
+        let amounts: Vec<Option<i64>> = items.iter().map(|item| item["amount_cents"].as_i64()).collect();
+        checks.that(
+            "the list of all that has moved money has them too",
             amounts == [-100_000, -50_000, 50_000, 100_000].map(Some),
         );
         Ok(())

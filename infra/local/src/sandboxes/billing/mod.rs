@@ -14,7 +14,7 @@
 
 mod api;
 mod control;
-mod pdf;
+pub(super) mod pdf;
 mod state;
 mod topic;
 

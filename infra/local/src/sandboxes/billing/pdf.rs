@@ -1,4 +1,4 @@
-//! A bill as a PDF: one page in a font that every reader has. It is written by hand, as text, since it has to open and be
+//! Lines of text as a PDF, a bill's for instance: one page in a font that every reader has. It is written by hand, as text, since it has to open and be
 //! read, and nothing more.
 
 use rust_decimal::Decimal;
@@ -7,13 +7,17 @@ use super::state::BillObject;
 
 /// The PDF of a bill.
 pub(super) fn of_bill(bill: &BillObject) -> String {
-    let lines = [
+    of_lines(&[
         format!("Bill {}", bill.number),
         format!("For: {}", bill.purpose),
         format!("Amount: {} {}", Decimal::new(bill.amount, 2), bill.currency),
         format!("Due: {}", bill.due_at.format("%Y-%m-%d %H:%M UTC")),
         format!("Status: {}", bill.status),
-    ];
+    ])
+}
+
+/// A page with these lines.
+pub(in crate::sandboxes) fn of_lines(lines: &[String]) -> String {
     let shown: Vec<String> = lines
         .iter()
         .map(|line| format!("({}) Tj T*", escaped(line)))

@@ -21,6 +21,8 @@ const DAILY_LIMIT: &str = "Deposit transaction exceeds maximum daily ACH deposit
 /// DriveWealth's codes of errors: in the request's body, its path, the session, the key and the password.
 pub(super) const BAD_BODY: &str = "E032";
 pub(super) const BAD_PATH: &str = "E030";
+/// The bank's token isn't valid.
+pub(super) const BANK_TOKEN_INVALID: &str = "K110";
 const NOT_SIGNED_IN: &str = "L025";
 const BAD_APP_KEY: &str = "L004";
 const BAD_PASSWORD: &str = "L001";
@@ -59,6 +61,9 @@ impl Party for DriveWealthSandbox {
 
 impl DriveWealthSandbox {
     fn admit(&self, call: &Call) -> Reply {
+        if let Some(file) = self.file(call) {
+            return file;
+        }
         if call.header("dw-client-app-key") != Some(keys::DRIVEWEALTH_APP_KEY) {
             return error(401, BAD_APP_KEY, "The application key is not valid");
         }
@@ -122,6 +127,9 @@ impl DriveWealthSandbox {
         if let Some(reply) = self.managed(live, call, now) {
             return reply;
         }
+        if let Some(reply) = self.statements(live, call, now) {
+            return reply;
+        }
         let segments = call.segments();
         match (call.method.as_str(), segments.as_slice()) {
             ("GET", ["accounts", rest @ ..]) => account(&live.state, rest, now),
@@ -152,6 +160,10 @@ impl DriveWealthSandbox {
             Ok(new) => new,
             Err(message) => return error(400, BAD_BODY, &message),
         };
+        let bank_account = new.bank_account_id.as_deref();
+        if bank_account.and_then(|id| live.state.decline(id)) == Some(Decline::TokenInvalid) {
+            return error(400, BANK_TOKEN_INVALID, "The processor token is not valid");
+        }
         match payments::create(&mut live.state, new, now) {
             Some((payment, event)) => {
                 self.emit(live, event);
@@ -352,11 +364,12 @@ fn of_user(state: &State, user: &str, segments: &[&str]) -> Reply {
         // Users who were seeded with their account are approved, and nobody has seen their check.
         ["kyc-status" | "documents"] => error(404, BAD_PATH, &format!("user {user} has no check")),
         ["accounts"] => list(accounts().map(super::state::Account::json)),
-        ["bank-accounts"] => list(
-            accounts()
-                .flat_map(|account| &account.bank_accounts)
-                .map(|id| bank_account(user, id)),
-        ),
+        ["bank-accounts"] => list(accounts().flat_map(|account| &account.bank_accounts).map(|id| {
+            match state.bank_accounts.get(id) {
+                Some(linked) => super::opening::bank_account_json(linked),
+                None => bank_account(user, id),
+            }
+        })),
         ["funding", "deposits"] => payments_of(PaymentKind::Deposit),
         ["funding", "redemptions"] => payments_of(PaymentKind::Redemption),
         _ => error(404, "E001", "no such route"),
@@ -370,7 +383,7 @@ fn bank_account(user: &str, id: &str) -> Value {
         "bankAccountDetails": {
             "bankAccountNickname": id,
             "bankAccountNumber": "****1111",
-            "bankRoutingNumber": "021000021",
+            "bankRoutingNumber": "****0021",
             "bankAccountType": "CHECKING",
         },
         "userDetails": { "userID": user },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::DriveWealthSandbox;
+use super::{DocumentKind, DriveWealthSandbox};
 use crate::sandboxes::call::Call;
 
 #[derive(Deserialize)]
@@ -24,6 +24,12 @@ struct Check {
     status: String,
     #[serde(default)]
     errors: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct NewDocument {
+    kind: DocumentKind,
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +138,10 @@ fn change_account(
             sandbox.set_cash(id, cash.cash_cents, withdrawable_cents)?;
         }
         "status" => sandbox.set_account_status(id, &call.read::<AccountStatus>()?.status)?,
+        "documents" => {
+            let new: NewDocument = call.read()?;
+            return Ok(Some(json!(sandbox.make_document(id, new.kind, &new.name)?)));
+        }
         "funds" => {
             let fund: FundValue = call.read()?;
             sandbox.set_fund_value(id, &fund.name, fund.value_cents)?;

@@ -22,7 +22,8 @@
 //! | `POST payments/{id}/advance` | `{"status":14,"comment":"…"}` | sets any status |
 //! | `POST payments/{id}/step` | | takes the next status |
 //! | `POST payments/{id}/return` | | the bank takes a deposit back (5) |
-//! | `POST bank-accounts/{id}/decline` | `{"how":"rejected","reason":"…"}` or `{"how":"daily_limit"}` | deposits from it decline |
+//! | `POST accounts/{id}/documents` | `{"kind":"statement","name":"October 2026"}` | makes a document (or `trade_confirm`, `tax_form`) and sends its event |
+//! | `POST bank-accounts/{id}/decline` | `{"how":"rejected","reason":"…"}` or `{"how":"daily_limit"}` | deposits from it decline; with `token_invalid` anything does |
 //! | `POST events` | `{"type":"…","payload":{…}}` | sends an event of any type |
 //! | `POST events/send` | an envelope | sends it as it is, once more for example |
 //! | `POST events/release` | | sends the events held back |
@@ -47,6 +48,7 @@ mod payments;
 mod people;
 mod portfolio;
 mod state;
+mod statements;
 #[cfg(test)]
 mod tests;
 
@@ -57,6 +59,7 @@ pub use opening::{BankAccount, ManagedPortfolio};
 pub use payments::status;
 pub use people::{Upload, User};
 pub use state::{Counters, Decline, Payment, PaymentKind};
+pub use statements::{Document, DocumentKind};
 
 use std::path::PathBuf;
 use std::time::Duration;

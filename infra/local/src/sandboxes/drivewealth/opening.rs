@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::api::{BAD_BODY, BAD_PATH, error, list};
+use super::api::{BAD_BODY, BAD_PATH, BANK_TOKEN_INVALID, error, list};
 use super::payments::envelope;
 use super::people::{NewUpload, User};
 use super::state::{Account, Follows, State, time, weights_of};
@@ -17,8 +17,6 @@ use crate::sandboxes::call::{Call, Reply};
 /// DriveWealth's codes: fields are missing in a user; there is no such account or user.
 const USER_INCOMPLETE: &str = "A035";
 const NOT_FOUND: &str = "A050";
-/// The bank's token isn't valid.
-const BANK_TOKEN_INVALID: &str = "K110";
 
 /// A portfolio that the adviser has made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -463,7 +461,7 @@ fn new_account(state: &State, user_id: &str, now: DateTime<Utc>) -> Account {
     }
 }
 
-fn bank_account_json(account: &BankAccount) -> Value {
+pub(super) fn bank_account_json(account: &BankAccount) -> Value {
     json!({
         "id": account.id,
         "status": "ACTIVE",

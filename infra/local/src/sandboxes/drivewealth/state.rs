@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::managed::{Holding, Managed};
 use super::opening::{BankAccount, ManagedPortfolio};
 use super::people::User;
+use super::statements::Documents;
 use crate::sandboxes::numbers::{ONE, number};
 
 /// For how long the answer to an idempotency key is remembered.
@@ -41,6 +42,7 @@ pub(super) struct State {
     pub(super) declines: BTreeMap<String, Decline>,
     pub(super) counters: Counters,
     pub(super) managed: Managed,
+    pub(super) documents: Documents,
 }
 
 /// An account with its cash and its portfolio.
@@ -175,6 +177,8 @@ pub enum Decline {
     },
     /// The deposit is refused at once for the daily limit of the bank transfers.
     DailyLimit,
+    /// The bank's token has died: whatever goes through the account is refused (K110).
+    TokenInvalid,
 }
 
 /// Counters for tests.
