@@ -3,12 +3,15 @@
 
 mod account_balances;
 mod bank_links;
+mod bank_tokens;
 mod broker_session;
 mod cash_changes;
 mod deposits;
 mod drivewealth_events;
+mod history;
 mod kyc;
 mod reconciliation;
+mod statements;
 mod withdrawals;
 
 use std::process::ExitCode;
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
         account_balances::scenarios(),
         broker_session::scenarios(),
         bank_links::scenarios(),
+        bank_tokens::scenarios(),
+        statements::scenarios(),
+        history::scenarios(),
         kyc::form::scenarios(),
         kyc::phone::scenarios(),
         kyc::submission::scenarios(),

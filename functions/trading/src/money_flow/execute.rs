@@ -182,8 +182,14 @@ impl PaymentExecutor {
         let bank_account = flow.drivewealth_bank_account_id.as_ref();
         if flow.refused_bank_account.is_none() || flow.refused_bank_account.as_ref() != bank_account {
             let outcome = downgrade_if_unknown(lease, self.call(flow, deadline).await);
-            let is_refused =
-                matches!(&outcome, Outcome::Declined(decline) if decline.code == BANK_TOKEN_INVALID);
+            let is_refused = match &outcome {
+                Outcome::Declined(decline) if decline.code == BANK_TOKEN_INVALID => true,
+                // Another flow may have renewed it meanwhile.
+                Outcome::Declined(_) => {
+                    self.load(flow.id).await?.drivewealth_bank_account_id.as_ref() != bank_account
+                }
+                _ => false,
+            };
             match bank_account {
                 Some(refused) if is_refused && flow.refused_bank_account.is_none() => {
                     self.database

@@ -296,7 +296,10 @@ async fn bank_is_asked_so_often_a_day_and_not_again_for_what_was_refused(fixture
     }
     ensure_eq!(looks() - before, 1, "looks at the bank");
     let used_up = "UPDATE paid_calls SET calls = 200 WHERE profile_id = $1";
-    fixture.database.change(used_up, tester.customer.profile_id).await?;
+    fixture
+        .database
+        .change(used_up, tester.customer.profile_id)
+        .await?;
     tester
         .deposit(1_000)
         .await?
@@ -305,7 +308,10 @@ async fn bank_is_asked_so_often_a_day_and_not_again_for_what_was_refused(fixture
     tester.api.get("/trading/bank-accounts").await?.expect(200)?;
     nothing_written(&fixture, &tester).await?;
     let yesterday = "UPDATE paid_calls SET day = day - 1 WHERE profile_id = $1";
-    fixture.database.change(yesterday, tester.customer.profile_id).await?;
+    fixture
+        .database
+        .change(yesterday, tester.customer.profile_id)
+        .await?;
     tester.deposit(1_000).await?.expect(201)?;
     Ok(())
 }

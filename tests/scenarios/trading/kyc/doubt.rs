@@ -6,6 +6,7 @@ use anyhow::ensure;
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, newcomer::Newcomer, scenarios};
 use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::json;
+use uuid::Uuid;
 
 const KIND: &str = "kyc-submission-in-doubt";
 
@@ -13,6 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(submission_that_never_arrived_is_made_anew_by_a_person),
         alone(user_that_the_broker_has_is_linked_by_a_person),
+        alone(second_user_at_the_broker_is_left_to_a_person),
     ]
 }
 
@@ -95,5 +97,54 @@ async fn user_that_the_broker_has_is_linked_by_a_person(fixture: Arc<Fixture>) -
     reconcile(&fixture, &newcomer).await?;
     newcomer.account_opens().await?;
     ensure_eq!(newcomer.broker_user(&fixture).await?, user);
+    Ok(())
+}
+
+async fn second_user_at_the_broker_is_left_to_a_person(fixture: Arc<Fixture>) -> Result {
+    let newcomer = fixture.newcomer().await?;
+    newcomer.fill_in(&fixture, "Example").await?;
+    // While the answer is on its way, somebody has linked another user, whom they believe to be the one.
+    let late = Effect::Slow {
+        for_ms: 3_000,
+        done_first: true,
+    };
+    fixture
+        .cloud
+        .drivewealth()
+        .fault(Fault::new("POST", "/users", late));
+    let ours = Uuid::new_v4().to_string();
+    let linked = async {
+        let made = eventually("the broker has made a user", async || {
+            newcomer.broker_user(&fixture).await
+        });
+        let made = made.await?;
+        let link = "INSERT INTO drivewealth_users (ref_id, profile_id, status) VALUES ($1, $2, 'APPROVED')";
+        sqlx::query(link)
+            .bind(&ours)
+            .bind(newcomer.profile_id)
+            .execute(fixture.database.pool())
+            .await?;
+        Ok::<_, anyhow::Error>(made)
+    };
+    let (submitted, made) = tokio::try_join!(newcomer.submit(), linked)?;
+    submitted.expect(202)?;
+    let subject = format!("profile-{}", newcomer.profile_id);
+    let review = fixture
+        .review_reaches("second-broker-user", &subject, "open")
+        .await?;
+    ensure_eq!(review["ours"]["user_id"], json!(ours), "{review}");
+    ensure_eq!(review["theirs"]["user_id"], json!(made), "{review}");
+    fixture
+        .decide("ada", &review, "keep-user", json!({}))
+        .await?
+        .expect(202)?;
+    fixture
+        .review_reaches("second-broker-user", &subject, "applied")
+        .await?;
+    let kept: String = sqlx::query_scalar("SELECT ref_id FROM drivewealth_users WHERE profile_id = $1")
+        .bind(newcomer.profile_id)
+        .fetch_one(fixture.database.pool())
+        .await?;
+    ensure_eq!(kept, ours, "our user stays");
     Ok(())
 }
