@@ -4,7 +4,7 @@ import parser from '@typescript-eslint/parser';
 
 export default [
   {
-    files: ['resolver.js'],
+    files: ['resolver.js', 'live.js'],
     languageOptions: { parser, parserOptions: { project: './tsconfig.json' } },
   },
   appsync.configs.recommended,

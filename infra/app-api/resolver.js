@@ -14,8 +14,17 @@ const OPERATIONS = {
   add_payment_method: {
     route: 'POST /billing/payment-methods',
   },
+  cancel_collection_version: {
+    route: 'DELETE /trading/collections/{collection_id}/versions/{version_id}',
+  },
+  cancel_withdrawal: {
+    route: 'POST /withdrawals/{withdrawal_id}/cancel',
+  },
   create_checkout_session: {
     route: 'POST /billing/checkout-sessions',
+  },
+  create_payout_account_link: {
+    route: 'POST /payout-account/link',
   },
   create_plaid_link_token: {
     route: 'POST /trading/bank-accounts/link-token',
@@ -30,6 +39,9 @@ const OPERATIONS = {
   deposit_funds: {
     route: 'POST /trading/deposits',
     whole: ['amount_cents', 'bank_account_id', 'trading_account_id'],
+  },
+  get_actual_holdings: {
+    route: 'GET /trading/collections/{collection_id}/holdings',
   },
   get_equity_history: {
     route: 'GET /funded-accounts/{funded_account_id}/equity',
@@ -53,6 +65,15 @@ const OPERATIONS = {
   get_notification_preferences: {
     route: 'GET /notifications/preferences',
   },
+  get_payout_account: {
+    route: 'GET /payout-account',
+  },
+  get_statement_document: {
+    route: 'GET /trading/statements/{statement_id}',
+  },
+  get_trading_history: {
+    route: 'GET /trading/history',
+  },
   get_trading_profile: {
     route: 'GET /trading/profile',
   },
@@ -65,6 +86,9 @@ const OPERATIONS = {
   },
   list_bank_accounts: {
     route: 'GET /trading/bank-accounts',
+  },
+  list_collections: {
+    route: 'GET /trading/collections',
   },
   list_commission_history: {
     route: 'GET /billing/commissions',
@@ -87,9 +111,21 @@ const OPERATIONS = {
   list_payment_methods: {
     route: 'GET /billing/payment-methods',
   },
+  list_rebalancing_history: {
+    route: 'GET /trading/history/rebalancings',
+  },
+  list_recommended_weights: {
+    route: 'GET /trading/collections/{collection_id}/recommended-weights',
+  },
+  list_statements: {
+    route: 'GET /trading/statements',
+  },
   list_tiers: {
     route: 'GET /tiers',
     counts: ['min_trades', 'min_winning_days', 'payout_cycle_days'],
+  },
+  list_withdrawals: {
+    route: 'GET /funded-accounts/{funded_account_id}/withdrawals',
   },
   mark_notifications_read: {
     route: 'POST /notifications/read',
@@ -99,8 +135,17 @@ const OPERATIONS = {
     route: 'PUT /trading/kyc/form',
     whole: ['investor_profile_annual_income', 'investor_profile_net_worth_liquid', 'investor_profile_net_worth_total'],
   },
+  reconfigure_ttf_holdings: {
+    route: 'POST /trading/collections/{collection_id}/versions',
+    decimals: ['weight'],
+    result: 'version',
+  },
   register_device: {
     route: 'PUT /notifications/devices/{token}',
+  },
+  request_withdrawal: {
+    route: 'POST /funded-accounts/{funded_account_id}/withdraw',
+    whole: ['amount_cents'],
   },
   send_kyc_form: {
     route: 'POST /trading/kyc/submissions',

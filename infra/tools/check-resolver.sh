@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Checks infra/app-api/resolver.js with AppSync's own ESLint plugin, and that it is as short as AppSync takes it. The npm
-# packages, those of infra/app-api/package-lock.json with their hashes, go to .local/tools/app-api.
+# Checks infra/app-api's resolver.js and live.js with AppSync's own ESLint plugin, and that they are as short as AppSync
+# takes them. The npm packages, those of infra/app-api/package-lock.json with their hashes, go to .local/tools/app-api.
 # usage: infra/tools/check-resolver.sh
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source=infra/app-api
+scripts=(resolver.js live.js)
 tools=.local/tools/app-api
 # AppSync takes no longer code of a resolver.
 max_length=32768
@@ -20,10 +21,12 @@ if ! cmp --silent "$source/package-lock.json" "$tools/installed.json"; then
   (cd "$tools" && npm ci --silent --no-fund --no-audit)
   cp "$source/package-lock.json" "$tools/installed.json"
 fi
-cp "$source/resolver.js" "$source/eslint.config.mjs" "$source/tsconfig.json" "$tools/"
-(cd "$tools" && node_modules/.bin/eslint --max-warnings 0 resolver.js)
-length=$(wc -m <"$source/resolver.js")
-if [ "$length" -gt "$max_length" ]; then
-  echo "$source/resolver.js has $length characters; AppSync takes $max_length" >&2
-  exit 1
-fi
+cp "${scripts[@]/#/$source/}" "$source/eslint.config.mjs" "$source/tsconfig.json" "$tools/"
+(cd "$tools" && node_modules/.bin/eslint --max-warnings 0 "${scripts[@]}")
+for script in "${scripts[@]}"; do
+  length=$(wc -m <"$source/$script")
+  if [ "$length" -gt "$max_length" ]; then
+    echo "$source/$script has $length characters; AppSync takes $max_length" >&2
+    exit 1
+  fi
+done

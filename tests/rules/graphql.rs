@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         trial("a_data_source_may_call_its_function_and_no_other", rights),
         trial("the_signature_that_apps_use_is_as_they_write_it", given_signature),
         trial("descriptions_are_comments", no_block_strings),
+        trial("production_does_not_tell_its_schema", introspection),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -80,6 +81,32 @@ fn resolved() -> Result {
         );
     }
     ensure!(api.fields.len() > 20, "only {} fields", api.fields.len());
+    for (parent, field) in &api.live_fields {
+        let marks = match parent.as_str() {
+            "Mutation" => "@aws_iam",
+            _ => "@aws_subscribe(",
+        };
+        let lines = schema
+            .lines()
+            .filter(|line| line.starts_with(&format!("  {field}")));
+        ensure!(
+            lines.count() == 1
+                && schema
+                    .lines()
+                    .any(|line| line.starts_with(&format!("  {field}")) && line.contains(marks)),
+            "{parent}.{field} isn't in the schema, or without {marks}"
+        );
+    }
+    ensure_eq!(
+        api.live_fields.len(),
+        4,
+        "two subscriptions, and a mutation for each"
+    );
+    ensure_eq!(
+        schema.matches("@aws_iam\n").count(),
+        2,
+        "no other mutation is for functions"
+    );
     Ok(())
 }
 
@@ -91,7 +118,8 @@ fn rights() -> Result {
     };
     let roles: Vec<&Resource> = of_stack("AWS::IAM::Role").collect();
     let mut used = BTreeSet::new();
-    for source in of_stack("AWS::AppSync::DataSource") {
+    let sources = of_stack("AWS::AppSync::DataSource");
+    for source in sources.filter(|source| source.properties["Type"] != "NONE") {
         let arn = &source.properties["LambdaConfig"]["LambdaFunctionArn"];
         let name = source
             .id
@@ -154,6 +182,28 @@ fn given_signature() -> Result {
     ] {
         ensure!(schema.contains(part), "{part} is missing");
     }
+    Ok(())
+}
+
+/// A stage switches it off, and the API of that stage then refuses what asks about the schema.
+fn introspection() -> Result {
+    let parameter = |value: &str| ("GraphqlIntrospection".to_owned(), value.to_owned());
+    for (value, expected) in [("ENABLED", true), ("DISABLED", false)] {
+        let mut locals = Locals::default();
+        locals.parameters.extend([parameter(value)]);
+        let template = Template::load(&root().join("infra/template.yaml"), &locals)?;
+        let api = template.app_api.context("no API of AppSync")?;
+        ensure_eq!(api.introspection, expected, "{value}");
+    }
+    let samconfig = read("samconfig.toml")?;
+    let (_, production) = samconfig
+        .split_once("[prod.deploy.parameters]")
+        .context("no parameters of production")?;
+    let production = production.split("\n[").next().unwrap_or_default();
+    ensure!(
+        production.contains("\"GraphqlIntrospection=DISABLED\""),
+        "production would tell its schema"
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use domain::ids::{
 };
 use domain::money::Money;
 use domain::trading::kyc::status::KycStatus;
-use domain::trading::money_flow::Direction;
+use domain::trading::money_flow::{Direction, MoneyFlowStatus};
 use platform::messaging::event::Envelope;
 use platform::messaging::outbox::{self, Destination};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ pub(crate) const DEPOSIT_RETURNED: &str = "deposit-returned";
 pub const KYC_STATUS_CHANGED: &str = "kyc.status-changed";
 /// A bank account can't be used until its customer signs in to the bank again.
 pub const BANK_ACCOUNT_NEEDS_REAUTH: &str = "bank-account.needs-reauth";
+/// A money flow is another one than its owner has seen: for the apps that look on.
+pub const MONEY_FLOW_CHANGED: &str = "money-flow.changed";
 /// The cash of an account changed by a money flow: for `on_cash_changed` alone.
 pub const CASH_CHANGED: &str = "portfolio.cash-changed";
 
@@ -46,6 +48,8 @@ const ALL_SUBSCRIBERS: [Destination; 2] = [
     Destination::Topic("trading.events"),
     Destination::Queue("domain-events"),
 ];
+/// Apps that look on.
+const LIVE_UPDATES: [Destination; 1] = [Destination::Queue("live-updates")];
 /// Changes of a portfolio, one account at a time.
 const PORTFOLIO_CHANGES: [Destination; 1] = [Destination::Queue("portfolio-changes")];
 
@@ -69,6 +73,25 @@ pub struct MoneyFlowEnded {
     pub currency: String,
     /// Why it failed, as a code; null when it succeeded.
     pub reason: Option<String>,
+}
+
+/// A money flow as its owner sees it from now on, under the names of the API.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MoneyFlowChanged {
+    /// Whose it is.
+    pub(crate) profile_id: ProfileId,
+    /// The flow.
+    pub(crate) id: MoneyFlowId,
+    pub(crate) direction: Direction,
+    pub(crate) trading_account_id: TradingAccountId,
+    pub(crate) bank_account_id: BankAccountId,
+    pub(crate) amount_cents: i64,
+    pub(crate) currency: &'static str,
+    pub(crate) status: MoneyFlowStatus,
+    pub(crate) failure_code: Option<String>,
+    pub(crate) under_review: bool,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 /// The cash of an account changed.
@@ -197,6 +220,16 @@ pub(crate) async fn publish_money_flow_ended(
 ) -> Result<(), Error> {
     let event = Envelope::new(kind, profile_key(ended.profile_id), at, ended);
     Ok(outbox::publish(connection, &event, &ALL_SUBSCRIBERS).await?)
+}
+
+/// Publishes what a flow has become, for the apps that look on.
+pub(crate) async fn publish_money_flow_changed(
+    connection: &mut PgConnection,
+    changed: MoneyFlowChanged,
+) -> Result<(), Error> {
+    let key = format!("money-flow-{}", changed.id);
+    let event = Envelope::new(MONEY_FLOW_CHANGED, key, changed.updated_at, changed);
+    Ok(outbox::publish(connection, &event, &LIVE_UPDATES).await?)
 }
 
 /// Publishes a change of cash, which the portfolio's targets have to follow.

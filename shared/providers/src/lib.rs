@@ -3,6 +3,7 @@
 //! A client hides its party's wire format, retries within the deadline it is given, and gives every call an
 //! [`outcome::Outcome`]: done, declined, retryable, or unknown. It decides nothing and stores nothing.
 
+pub mod appsync;
 pub mod billing;
 pub mod drivewealth;
 pub mod ecb;

@@ -83,6 +83,9 @@ fn named_by_variables(function: &Function) -> Uses {
         }
         table if table.starts_with("TABLE_") => Some(("table", value)),
         secret if secret.ends_with("_SECRET_ARN") => Some(("secret", value)),
+        "GRAPHQL_URL" => value
+            .strip_suffix(".GraphQLUrl")
+            .map(|api| ("API", api.to_owned())),
         _ => None,
     };
     function.variables().into_iter().filter_map(name).collect()
@@ -99,6 +102,11 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
                 "rds-db:connect" => {
                     which(":dbuser:local-DatabaseProxyResourceId/").map(|user| ("database user", user))
                 }
+                // Only what is for functions.
+                "appsync:GraphQL" => resource
+                    .split_once("/types/Mutation/fields/publish_")
+                    .and_then(|(api, _)| api.rsplit(':').next())
+                    .map(|api| ("API", api.to_owned())),
                 table if table.starts_with("dynamodb:") => which(":table/").map(|table| ("table", table)),
                 // The key of a secret, and only to read it: nothing that a variable names.
                 "kms:Decrypt"

@@ -7,6 +7,8 @@
 
 mod changing;
 mod clients;
+mod live;
+mod portfolios;
 mod reading;
 mod refusals;
 
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
         changing::scenarios(),
         clients::scenarios(),
         refusals::scenarios(),
+        live::scenarios(),
+        portfolios::scenarios(),
     ];
     run_suites([Suite::new("app_api", options(), files)])
 }

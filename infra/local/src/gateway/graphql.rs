@@ -13,9 +13,9 @@ use axum::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::authorize::bearer;
+use super::{authorize::bearer, signature};
 use crate::{
-    graphql::{Asked, Call, Graphql, refusal},
+    graphql::{Asked, Call, Caller, Graphql, refusal},
     progress::Answered,
     running::Running,
 };
@@ -96,7 +96,11 @@ async fn answer(
     let Some(token) = token else {
         return unauthorized("Valid authorization header not provided.");
     };
-    let Ok(claims) = cloud.issuer.verify(bearer(token)) else {
+    let caller = match signature::is_signed(token) {
+        true => signature::is_ours(headers, PATH, body).then_some(Caller::Function),
+        false => cloud.issuer.verify(bearer(token)).ok().map(Caller::App),
+    };
+    let Some(caller) = caller else {
         return unauthorized("You are not authorized to make this call.");
     };
     let malformed =
@@ -108,12 +112,7 @@ async fn answer(
         Ok(asked) => asked,
         Err(error) => return malformed(&format!("The body is no request of GraphQL: {error}")),
     };
-    let call = Call {
-        runtime: Arc::clone(&cloud.runtime),
-        clock: cloud.clock.clone(),
-        claims,
-        headers: given(headers, request_id),
-    };
+    let call = call_of(cloud, caller, headers, request_id);
     let answer = graphql.answer(asked, call).await;
     Served {
         status: if answer.readable {
@@ -123,6 +122,16 @@ async fn answer(
         },
         error: answer.error().map(str::to_owned),
         body: answer.body,
+    }
+}
+
+/// What the fields of a request share.
+pub(super) fn call_of(cloud: &Running, caller: Caller, headers: &HeaderMap, request_id: &str) -> Call {
+    Call {
+        runtime: Arc::clone(&cloud.runtime),
+        clock: cloud.clock.clone(),
+        caller,
+        headers: given(headers, request_id),
     }
 }
 

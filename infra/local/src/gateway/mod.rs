@@ -1,5 +1,6 @@
 //! The HTTP API: the template's routes as API Gateway serves them, and the local cloud's own: those under `/local`, Lambda's
-//! for invocations, the documentation, and the issuer's keys. Beside it, the app's API in GraphQL.
+//! for invocations, the documentation, and the issuer's keys. Beside it, the app's API in GraphQL with its
+//! subscriptions.
 
 mod authorize;
 mod discovery;
@@ -8,8 +9,10 @@ mod event;
 mod graphql;
 mod invoke;
 mod local;
+mod realtime;
 mod response;
 mod routes;
+mod signature;
 
 use std::{
     net::SocketAddr,
@@ -67,6 +70,7 @@ impl Gateway {
             .layer(axum::middleware::from_fn(guard::layer));
         let router = own
             .merge(graphql::router())
+            .merge(realtime::router())
             .with_state(cloud)
             .fallback(axum::routing::any(serve).with_state(api))
             .layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES));

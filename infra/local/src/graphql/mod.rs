@@ -1,6 +1,7 @@
 //! The app's API in GraphQL, as AppSync runs it: the schema, the resolver's script and the limits are those of the template.
 
 mod limits;
+mod live;
 mod resolve;
 mod schema;
 mod script;
@@ -8,14 +9,24 @@ mod script;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use async_graphql::{Request, ServerError, Variables, parser::parse_query};
+use async_graphql::{
+    Request, ServerError, Variables,
+    parser::{
+        parse_query,
+        types::{ExecutableDocument, OperationType},
+    },
+};
+use futures::{StreamExt, stream::BoxStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-pub(crate) use self::resolve::Call;
+pub(crate) use self::resolve::{Call, Caller};
 use self::{
     limits::Limits,
+    live::{Started, Updates},
     resolve::{ERROR_INFO, ERROR_TYPE},
+    schema::Scripts,
     script::Script,
 };
 use crate::template::AppApi;
@@ -46,14 +57,27 @@ pub(crate) struct Answer {
     pub(crate) readable: bool,
 }
 
+/// A subscription.
+pub(crate) struct Subscribed {
+    /// What it tells; the errors that it can't begin for come as its first answer.
+    pub(crate) answers: BoxStream<'static, Value>,
+    /// Comes when it has begun.
+    pub(crate) started: oneshot::Receiver<()>,
+}
+
 impl Graphql {
     /// Reads the schema and the script that the template names.
     pub(crate) fn load(api: &AppApi) -> anyhow::Result<Self> {
         let read = |path: &std::path::Path| {
             std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))
         };
-        let script = Script::new(&read(&api.resolver)?);
-        let schema = schema::build(api, &read(&api.schema)?, &script)
+        let live = api.live_resolver.as_deref().map(read).transpose()?;
+        let scripts = Scripts {
+            of_functions: Script::new(&read(&api.resolver)?),
+            live: live.as_deref().map(Script::new),
+            updates: Updates::new(),
+        };
+        let schema = schema::build(api, &read(&api.schema)?, &scripts)
             .with_context(|| format!("{} can't be served", api.schema.display()))?;
         Ok(Self {
             schema,
@@ -82,13 +106,7 @@ impl Graphql {
         if let Err(exceeded) = limits::check(&document, self.limits) {
             return Answer::of(refusal(exceeded.error_type(), &exceeded.message()));
         }
-        let mut request = Request::new(asked.query)
-            .variables(Variables::from_json(asked.variables.unwrap_or(Value::Null)))
-            .data(Arc::new(call));
-        if let Some(name) = asked.operation_name {
-            request = request.operation_name(name);
-        }
-        request.set_parsed_query(document);
+        let request = request(asked, call, document);
         match tokio::time::timeout(MAX_TIME, self.schema.execute(request)).await {
             Ok(response) => Answer::of(body(response)),
             Err(_) => Answer::of(refusal(
@@ -97,6 +115,41 @@ impl Graphql {
             )),
         }
     }
+
+    /// Begins a subscription.
+    ///
+    /// # Errors
+    /// With the refusal of a document that is none, or that passes a limit.
+    pub(crate) fn subscribe(&self, asked: Asked, call: Call) -> Result<Subscribed, Value> {
+        let document = parse_query(&asked.query).map_err(|error| {
+            let message = format!("Invalid syntax: {error}");
+            refusal("MalformedHttpRequestException", &message)
+        })?;
+        limits::check(&document, self.limits)
+            .map_err(|exceeded| refusal(exceeded.error_type(), &exceeded.message()))?;
+        let mut operations = document.operations.iter();
+        if !operations.all(|(_, operation)| operation.node.ty == OperationType::Subscription) {
+            let message = "Only subscriptions are made over a WebSocket.";
+            return Err(refusal("UnsupportedOperation", message));
+        }
+        let (has_started, started) = Started::new();
+        let request = request(asked, call, document).data(has_started);
+        Ok(Subscribed {
+            answers: self.schema.execute_stream(request).map(body).boxed(),
+            started,
+        })
+    }
+}
+
+fn request(asked: Asked, call: Call, document: ExecutableDocument) -> Request {
+    let mut request = Request::new(asked.query)
+        .variables(Variables::from_json(asked.variables.unwrap_or(Value::Null)))
+        .data(Arc::new(call));
+    if let Some(name) = asked.operation_name {
+        request = request.operation_name(name);
+    }
+    request.set_parsed_query(document);
+    request
 }
 
 impl Answer {

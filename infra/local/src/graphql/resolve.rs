@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::bail;
 use async_graphql::{
     Error, ErrorExtensionValues, Value,
     dynamic::{FieldValue, ResolverContext},
     parser::types::{BaseType, Type},
 };
+use futures::Stream;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
+    live::{self, Filter, Started, Updates},
     schema::Inputs,
-    script::{Outcome, ResolverError, Script},
+    script::{Handled, Outcome, ResolverError, Script},
 };
 use crate::{
     clock::LocalClock,
@@ -24,7 +26,7 @@ pub(super) const ERROR_TYPE: &str = "errorType";
 /// The name of what else is said of an error among its extensions.
 pub(super) const ERROR_INFO: &str = "errorInfo";
 
-/// A field of Query or Mutation.
+/// A field of Query, Mutation or Subscription.
 #[derive(Debug)]
 pub(super) struct Root {
     pub(super) parent: String,
@@ -35,8 +37,12 @@ pub(super) struct Root {
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) root: Root,
-    /// The function of its data source.
-    pub(super) function: String,
+    /// The function of its data source; none where what is asked is the answer.
+    pub(super) function: Option<String>,
+    /// Whether it is for the company's own functions, and for nobody else.
+    pub(super) is_ours: bool,
+    /// Where such a field's answer is told.
+    pub(super) updates: Updates,
     pub(super) script: Script,
     /// The API's variables.
     pub(super) environment: BTreeMap<String, String>,
@@ -49,10 +55,17 @@ pub(super) struct Resolver {
 pub(crate) struct Call {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) clock: LocalClock,
-    /// The token's claims.
-    pub(crate) claims: Json,
+    pub(crate) caller: Caller,
     /// The request's headers, names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// Who asks.
+pub(crate) enum Caller {
+    /// An app, with the claims of its token.
+    App(Json),
+    /// A function of the company's, with credentials of AWS.
+    Function,
 }
 
 impl Resolver {
@@ -119,47 +132,70 @@ impl Resolver {
 
     async fn value(&self, context: &ResolverContext<'_>, arguments: Json) -> Result<Value, Error> {
         let call = context.data::<Arc<Call>>()?;
+        let (value, _) = self.answered(call, arguments).await?;
+        if self.is_ours {
+            self.updates.tell(&self.root.field, value.clone());
+        }
+        Ok(Value::from_json(value)?)
+    }
+
+    /// What the subscription tells from now on: the answers of these mutations that pass its filter.
+    pub(super) async fn subscribe(
+        &self,
+        context: &ResolverContext<'_>,
+        mutations: Vec<String>,
+    ) -> Result<impl Stream<Item = Result<Value, Error>> + Send + use<>, Error> {
+        let call = context.data::<Arc<Call>>()?;
+        // Before the filter is made, so that nothing is missed.
+        let receiver = self.updates.listen();
+        let (_, filter) = self.answered(call, json!({})).await?;
+        let filter: Filter = serde_json::from_value(filter).map_err(|error| self.broken(&error.into()))?;
+        context.data::<Started>()?.say();
+        Ok(live::updates(receiver, mutations, filter))
+    }
+
+    /// The value of the field, and the filter that was set.
+    async fn answered(&self, call: &Call, arguments: Json) -> Result<(Json, Json), Error> {
+        if matches!(call.caller, Caller::Function) != self.is_ours {
+            let Root { parent, field } = &self.root;
+            let message = format!("Not Authorized to access {field} on type {parent}");
+            return Err(failure("Unauthorized", message, Json::Null));
+        }
         match self.run(call, arguments).await {
-            Ok(Outcome::Value(value)) => Ok(Value::from_json(value)?),
-            Ok(Outcome::Error(error)) => Err(of_resolver(error)),
-            Err(error) => {
-                tracing::error!(
-                    field = self.root.field.as_str(),
-                    "resolving the field failed: {error:#}"
-                );
-                Err(failure("Code", "Runtime Error".to_owned(), Json::Null))
-            }
+            Ok(Handled {
+                outcome: Outcome::Value(value),
+                filter,
+            }) => Ok((value, filter)),
+            Ok(Handled {
+                outcome: Outcome::Error(error),
+                ..
+            }) => Err(of_resolver(error)),
+            Err(error) => Err(self.broken(&error)),
         }
     }
 
-    async fn run(&self, call: &Call, arguments: Json) -> anyhow::Result<Outcome> {
+    /// A fault of ours, of which a caller sees no more than on AppSync.
+    fn broken(&self, error: &anyhow::Error) -> Error {
+        tracing::error!(
+            field = self.root.field.as_str(),
+            "resolving the field failed: {error:#}"
+        );
+        failure("Code", "Runtime Error".to_owned(), Json::Null)
+    }
+
+    async fn run(&self, call: &Call, arguments: Json) -> anyhow::Result<Handled> {
         let mut context = self.context(call, arguments);
         let now = call.clock.now();
-        let event = match self.script.run("request", &context, now).await? {
-            Outcome::Value(event) => event,
-            refused => return Ok(refused),
+        let requested = self.script.run("request", &context, now).await?;
+        let Outcome::Value(request) = &requested.outcome else {
+            return Ok(requested);
         };
-        let event = event.get("payload").context("the request has no payload")?;
-        let invoked = call
-            .runtime
-            .invoke_when(&self.function, event, WhenBusy::Refuse)
-            .await;
-        let (result, error) = match invoked {
-            Ok(result) => match result.function_error {
-                None => (result.payload, Json::Null),
-                Some(message) => (
-                    Json::Null,
-                    json!({ "type": "Lambda:Unhandled", "message": message }),
-                ),
-            },
-            Err(error) if error.is::<Throttled>() => {
-                let message = "Rate Exceeded.";
-                (
-                    Json::Null,
-                    json!({ "type": "Lambda:TooManyRequestsException", "message": message }),
-                )
-            }
-            Err(error) => return Err(error),
+        let Some(payload) = request.get("payload") else {
+            bail!("the request has no payload")
+        };
+        let (result, error) = match &self.function {
+            Some(function) => invoke(call, function, payload).await?,
+            None => (payload.clone(), Json::Null),
         };
         crate::util::set(&mut context, "result", result);
         if !error.is_null() {
@@ -170,17 +206,36 @@ impl Resolver {
 
     /// What the script is told, as AppSync writes it.
     fn context(&self, call: &Call, arguments: Json) -> Json {
-        let claim = |name: &str| call.claims.get(name).cloned().unwrap_or(Json::Null);
+        let claims = match &call.caller {
+            Caller::App(claims) => claims,
+            Caller::Function => &Json::Null,
+        };
+        let claim = |name: &str| claims.get(name).cloned().unwrap_or(Json::Null);
         json!({
             "arguments": arguments.clone(),
             "args": arguments,
-            "identity": { "sub": claim("sub"), "issuer": claim("iss"), "claims": call.claims },
+            "identity": { "sub": claim("sub"), "issuer": claim("iss"), "claims": claims },
             "request": { "headers": call.headers, "domainName": null },
             "info": { "fieldName": self.root.field, "parentTypeName": self.root.parent },
             "env": self.environment,
             "source": null,
             "stash": {},
         })
+    }
+}
+
+/// What a function gave, and how it failed.
+async fn invoke(call: &Call, function: &str, event: &Json) -> anyhow::Result<(Json, Json)> {
+    let failed = |kind: &str, message: &str| (Json::Null, json!({ "type": kind, "message": message }));
+    match call.runtime.invoke_when(function, event, WhenBusy::Refuse).await {
+        Ok(result) => Ok(match result.function_error {
+            None => (result.payload, Json::Null),
+            Some(message) => failed("Lambda:Unhandled", &message),
+        }),
+        Err(error) if error.is::<Throttled>() => {
+            Ok(failed("Lambda:TooManyRequestsException", "Rate Exceeded."))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -6,18 +6,23 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::{Context as _, anyhow, bail};
 use async_graphql::{
     Value,
-    dynamic::{Field, FieldFuture, FieldValue, InputObject, InputValue, Object, Scalar, Schema, TypeRef},
+    dynamic::{
+        Field, FieldFuture, FieldValue, InputObject, InputValue, Object, Scalar, Schema, Subscription,
+        SubscriptionField, SubscriptionFieldFuture, TypeRef,
+    },
     parser::{
         parse_schema,
         types::{
-            BaseType, FieldDefinition, InputValueDefinition, ServiceDocument, Type, TypeDefinition, TypeKind,
-            TypeSystemDefinition,
+            BaseType, ConstDirective, FieldDefinition, InputValueDefinition, ServiceDocument, Type,
+            TypeDefinition, TypeKind, TypeSystemDefinition,
         },
     },
 };
 use chrono::{DateTime, NaiveDate};
+use serde_json::json;
 
 use super::{
+    live::Updates,
     resolve::{Resolver, Root},
     script::Script,
 };
@@ -25,16 +30,36 @@ use crate::template::AppApi;
 
 const QUERY: &str = "Query";
 const MUTATION: &str = "Mutation";
+const SUBSCRIPTION: &str = "Subscription";
+/// Marks a field of Mutation that only the company's own functions may ask for.
+const OURS: &str = "aws_iam";
+/// Says which mutations a field of Subscription tells of.
+const SUBSCRIBES: &str = "aws_subscribe";
+
+/// What resolves the fields of the roots.
+pub(super) struct Scripts {
+    /// Those that a function is behind.
+    pub(super) of_functions: Script,
+    /// Those of live updates, where there are any.
+    pub(super) live: Option<Script>,
+    pub(super) updates: Updates,
+}
 
 /// Builds the schema of an API.
-pub(super) fn build(api: &AppApi, sdl: &str, script: &Script) -> anyhow::Result<Schema> {
+pub(super) fn build(api: &AppApi, sdl: &str, scripts: &Scripts) -> anyhow::Result<Schema> {
     let document = parse_schema(with_descriptions(sdl)).map_err(|error| anyhow!("{error}"))?;
     let definitions = types(document);
-    let inputs = Arc::new(inputs(&definitions));
-    let has_mutations = definitions
-        .iter()
-        .any(|definition| definition.name.node == MUTATION);
-    let mut builder = Schema::build(QUERY, has_mutations.then_some(MUTATION), None).disable_suggestions();
+    let roots = Roots {
+        api,
+        scripts,
+        inputs: Arc::new(inputs(&definitions)),
+    };
+    let has = |name: &str| definitions.iter().any(|definition| definition.name.node == name);
+    let (mutation, subscription) = (
+        has(MUTATION).then_some(MUTATION),
+        has(SUBSCRIPTION).then_some(SUBSCRIPTION),
+    );
+    let mut builder = Schema::build(QUERY, mutation, subscription).disable_suggestions();
     if !api.introspection {
         builder = builder.disable_introspection();
     }
@@ -45,13 +70,20 @@ pub(super) fn build(api: &AppApi, sdl: &str, script: &Script) -> anyhow::Result<
         let name = definition.name.node.to_string();
         let description = definition.description.map(|description| description.node);
         match definition.kind {
+            TypeKind::Object(object) if name == SUBSCRIPTION => {
+                let mut built = Subscription::new(name);
+                for field in object.fields {
+                    built = built.field(roots.subscription(field.node)?);
+                }
+                builder = builder.register(built);
+            }
             TypeKind::Object(object) => {
                 let mut built = Object::new(name.clone());
                 if let Some(description) = description {
                     built = built.description(description);
                 }
                 for field in object.fields {
-                    built = built.field(field_of(api, script, &inputs, &name, field.node)?);
+                    built = built.field(roots.field(&name, field.node)?);
                 }
                 builder = builder.register(built);
             }
@@ -95,51 +127,99 @@ fn inputs(definitions: &[TypeDefinition]) -> Inputs {
     inputs
 }
 
-fn field_of(
-    api: &AppApi,
-    script: &Script,
-    inputs: &Arc<Inputs>,
-    parent: &str,
-    definition: FieldDefinition,
-) -> anyhow::Result<Field> {
-    let name = definition.name.node.to_string();
-    let kind = type_ref(&definition.ty.node);
-    let mut field = if parent == QUERY || parent == MUTATION {
+/// What fields of the roots are made with.
+struct Roots<'a> {
+    api: &'a AppApi,
+    scripts: &'a Scripts,
+    inputs: Arc<Inputs>,
+}
+
+impl Roots<'_> {
+    fn field(&self, parent: &str, definition: FieldDefinition) -> anyhow::Result<Field> {
+        let name = definition.name.node.to_string();
+        let kind = type_ref(&definition.ty.node);
+        let mut field = if parent == QUERY || parent == MUTATION {
+            let resolver = Arc::new(self.resolver(parent, &definition)?);
+            Field::new(name, kind, move |context| {
+                let resolver = Arc::clone(&resolver);
+                FieldFuture::new(async move { Ok(resolver.resolve(&context).await) })
+            })
+        } else {
+            let key = name.clone();
+            Field::new(name, kind, move |context| {
+                FieldFuture::from_value(part(context.parent_value, &key))
+            })
+        };
+        if let Some(description) = definition.description {
+            field = field.description(description.node);
+        }
+        for argument in definition.arguments {
+            field = field.argument(input_value(argument.node));
+        }
+        Ok(field)
+    }
+
+    fn subscription(&self, definition: FieldDefinition) -> anyhow::Result<SubscriptionField> {
+        let name = definition.name.node.to_string();
+        let kind = type_ref(&definition.ty.node);
+        let resolver = Arc::new(self.resolver(SUBSCRIPTION, &definition)?);
+        let directive = directive(&definition, SUBSCRIBES);
+        let mutations = directive.and_then(|directive| directive.get_argument("mutations"));
+        let mutations = match mutations.map(|argument| &argument.node) {
+            Some(Value::List(names)) => names.iter().filter_map(text).collect(),
+            _ => bail!("{name}: say @{SUBSCRIBES}(mutations: […])"),
+        };
+        let mutations: Vec<String> = mutations;
+        let mut field = SubscriptionField::new(name, kind, move |context| {
+            let (resolver, mutations) = (Arc::clone(&resolver), mutations.clone());
+            SubscriptionFieldFuture::new(async move { resolver.subscribe(&context, mutations).await })
+        });
+        if let Some(description) = definition.description {
+            field = field.description(description.node);
+        }
+        Ok(field)
+    }
+
+    fn resolver(&self, parent: &str, definition: &FieldDefinition) -> anyhow::Result<Resolver> {
+        let name = definition.name.node.to_string();
         let place = (parent.to_owned(), name.clone());
-        let function = api.fields.get(&place);
-        let function =
-            function.with_context(|| format!("{parent}.{name} has no resolver in the template"))?;
+        let function = self.api.fields.get(&place).cloned();
+        let live = self.scripts.live.as_ref();
+        let script = match live.filter(|_| self.api.live_fields.contains(&place)) {
+            Some(live) => live,
+            None if function.is_some() => &self.scripts.of_functions,
+            None => bail!("{parent}.{name} has no resolver in the template"),
+        };
         let types = definition.arguments.iter();
         let types =
             types.map(|argument| (argument.node.name.node.to_string(), argument.node.ty.node.clone()));
-        let resolver = Arc::new(Resolver {
+        Ok(Resolver {
             root: Root {
                 parent: parent.to_owned(),
-                field: name.clone(),
+                field: name,
             },
-            function: function.clone(),
+            function,
+            is_ours: directive(definition, OURS).is_some(),
+            updates: self.scripts.updates.clone(),
             script: script.clone(),
-            environment: api.environment.clone(),
+            environment: self.api.environment.clone(),
             arguments: types.collect(),
-            inputs: Arc::clone(inputs),
-        });
-        Field::new(name, kind, move |context| {
-            let resolver = Arc::clone(&resolver);
-            FieldFuture::new(async move { Ok(resolver.resolve(&context).await) })
+            inputs: Arc::clone(&self.inputs),
         })
-    } else {
-        let key = name.clone();
-        Field::new(name, kind, move |context| {
-            FieldFuture::from_value(part(context.parent_value, &key))
-        })
-    };
-    if let Some(description) = definition.description {
-        field = field.description(description.node);
     }
-    for argument in definition.arguments {
-        field = field.argument(input_value(argument.node));
+}
+
+fn directive<'a>(definition: &'a FieldDefinition, name: &str) -> Option<&'a ConstDirective> {
+    let mut directives = definition.directives.iter();
+    let found = directives.find(|directive| directive.node.name.node == name)?;
+    Some(&found.node)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
     }
-    Ok(field)
 }
 
 /// What an object has under a name.
@@ -172,10 +252,6 @@ fn type_ref(kind: &Type) -> TypeRef {
 
 /// AppSync's own scalars that the schema uses.
 fn scalars() -> [Scalar; 3] {
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    };
     [
         Scalar::new("AWSDate")
             .description("A date, such as 2026-11-28.")
@@ -204,8 +280,9 @@ fn with_descriptions(sdl: &str) -> String {
             continue;
         }
         if !trimmed.is_empty() && !comment.is_empty() {
-            let said = comment.join("\n").replace("\"\"\"", "\\\"\"\"");
-            text.push_str(&format!("\"\"\"\n{said}\n\"\"\"\n"));
+            // A text of JSON is one of GraphQL.
+            text.push_str(&json!(comment.join("\n")).to_string());
+            text.push('\n');
         }
         comment.clear();
         text.push_str(line);

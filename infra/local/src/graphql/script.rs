@@ -52,11 +52,20 @@ pub(super) struct ResolverError {
     pub(super) error_info: Value,
 }
 
+/// What a handler came to, and the filter that it has set for a subscription; null where it has set none.
+#[derive(Debug)]
+pub(super) struct Handled {
+    pub(super) outcome: Outcome,
+    pub(super) filter: Value,
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Said {
-    Value(Value),
-    Error(ResolverError),
+struct Said {
+    #[serde(default)]
+    value: Value,
+    #[serde(default)]
+    filter: Value,
+    error: Option<ResolverError>,
 }
 
 impl Script {
@@ -72,17 +81,21 @@ impl Script {
         handler: &'static str,
         context: &Value,
         now: DateTime<Utc>,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<Handled> {
         let ids: Vec<String> = (0..IDS).map(|_| Uuid::new_v4().to_string()).collect();
         let input = json!({ "context": context, "now": now.timestamp_millis(), "ids": ids }).to_string();
         let source = Arc::clone(&self.source);
         let said = tokio::task::spawn_blocking(move || run(&source, handler, &input))
             .await
             .context("the resolver's run was interrupted")??;
-        match serde_json::from_str(&said)? {
-            Said::Value(value) => Ok(Outcome::Value(value)),
-            Said::Error(error) => Ok(Outcome::Error(error)),
-        }
+        let said: Said = serde_json::from_str(&said)?;
+        Ok(Handled {
+            outcome: match said.error {
+                Some(error) => Outcome::Error(error),
+                None => Outcome::Value(said.value),
+            },
+            filter: said.filter,
+        })
     }
 }
 
@@ -118,7 +131,8 @@ mod tests {
 
     async fn run(source: &str, context: Value) -> anyhow::Result<Outcome> {
         let now = "2026-11-28T12:00:00Z".parse().unwrap();
-        Script::new(source).run("request", &context, now).await
+        let handled = Script::new(source).run("request", &context, now).await?;
+        Ok(handled.outcome)
     }
 
     #[tokio::test]
@@ -165,6 +179,24 @@ mod tests {
             };
             assert_eq!(value[0], 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_told_beside_the_value() {
+        let source = "import { extensions, util } from '@aws-appsync/utils';\n\
+                      export function response() {\n\
+                      extensions.setSubscriptionFilter(util.transform.toSubscriptionFilter({ a: { eq: '7' } })); }";
+        let now = "2026-11-28T12:00:00Z".parse().unwrap();
+        let handled = Script::new(source)
+            .run("response", &json!({}), now)
+            .await
+            .unwrap();
+        assert_eq!(handled.outcome, Outcome::Value(Value::Null));
+        let condition = json!({ "fieldName": "a", "operator": "eq", "value": "7" });
+        assert_eq!(
+            handled.filter,
+            json!({ "filterGroup": [{ "filters": [condition] }] })
+        );
     }
 
     #[tokio::test]

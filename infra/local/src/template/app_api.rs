@@ -1,6 +1,9 @@
 //! The app's API in GraphQL: AppSync's resources.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use anyhow::{Context, bail};
 
@@ -25,15 +28,17 @@ pub(super) fn read(stack: &Stack) -> anyhow::Result<Option<AppApi>> {
     }
     let schemas = stack.of_kind("AWS::AppSync::GraphQLSchema");
     let (_, schema) = schemas.first().context("the API of AppSync has no schema")?;
-    let (fields, resolver) = resolvers(stack)?;
+    let resolvers = resolvers(stack)?;
     let mut environment = BTreeMap::new();
     for (name, value) in api.get("EnvironmentVariables").entries()? {
         environment.insert(name, value.text()?);
     }
     Ok(Some(AppApi {
         schema: stack.folder.join(schema.get("DefinitionS3Location").text()?),
-        resolver,
-        fields,
+        resolver: resolvers.code.context("the API of AppSync has no resolvers")?,
+        fields: resolvers.fields,
+        live_fields: resolvers.live_fields,
+        live_resolver: resolvers.live_code,
         introspection: api.get("IntrospectionConfig").text_or("ENABLED")? == "ENABLED",
         max_depth: limit(&api.get("QueryDepthLimit"), DEFAULT_MAX_DEPTH)?,
         max_resolvers: limit(&api.get("ResolverCountLimit"), DEFAULT_MAX_RESOLVERS)?,
@@ -49,19 +54,33 @@ fn limit(node: &Node, default: usize) -> anyhow::Result<usize> {
         .unwrap_or(default))
 }
 
-/// The function behind each field, which is named by its type and its own name.
-type Fields = BTreeMap<(String, String), String>;
+/// What is behind the fields, each of which is named by its type and its own name.
+#[derive(Default)]
+struct Resolvers {
+    /// The function behind a field.
+    fields: BTreeMap<(String, String), String>,
+    /// The one file of their resolvers.
+    code: Option<PathBuf>,
+    /// The fields without a data source.
+    live_fields: BTreeSet<(String, String)>,
+    /// The one file of theirs.
+    live_code: Option<PathBuf>,
+}
 
-/// The function behind each field, and the one file of all resolvers.
-fn resolvers(stack: &Stack) -> anyhow::Result<(Fields, PathBuf)> {
+fn resolvers(stack: &Stack) -> anyhow::Result<Resolvers> {
     let sources = stack.of_kind("AWS::AppSync::DataSource");
     let mut functions = BTreeMap::new();
     for (id, source) in &sources {
-        let arn = source.get("LambdaConfig").get("LambdaFunctionArn").text()?;
-        functions.insert(format!("{id}.Name"), name_of_arn(&arn).to_owned());
+        let function = match source.get("Type").text_or("AWS_LAMBDA")?.as_str() {
+            "NONE" => None,
+            _ => {
+                let arn = source.get("LambdaConfig").get("LambdaFunctionArn").text()?;
+                Some(name_of_arn(&arn).to_owned())
+            }
+        };
+        functions.insert(format!("{id}.Name"), function);
     }
-    let mut fields = BTreeMap::new();
-    let mut code: Option<PathBuf> = None;
+    let mut found = Resolvers::default();
     for (_, resolver) in stack.of_kind("AWS::AppSync::Resolver") {
         let source = resolver.get("DataSourceName");
         let function = functions.get(&source.text()?);
@@ -70,15 +89,26 @@ fn resolvers(stack: &Stack) -> anyhow::Result<(Fields, PathBuf)> {
             resolver.get("TypeName").text()?,
             resolver.get("FieldName").text()?,
         );
-        fields.insert(field, function.clone());
+        let code = match function {
+            Some(function) => {
+                found.fields.insert(field, function.clone());
+                &mut found.code
+            }
+            None => {
+                found.live_fields.insert(field);
+                &mut found.live_code
+            }
+        };
         let file = resolver.get("CodeS3Location");
         let path = stack.folder.join(file.text()?);
         if code.as_ref().is_some_and(|other| *other != path) {
-            bail!("{file}: the local cloud runs one resolver for all fields")
+            bail!(
+                "{file}: the local cloud runs one resolver for all fields with a function, and one for the others"
+            )
         }
-        code = Some(path);
+        *code = Some(path);
     }
-    Ok((fields, code.context("the API of AppSync has no resolvers")?))
+    Ok(found)
 }
 
 /// Puts the binary in the place of each function's name.
@@ -123,6 +153,10 @@ Resources:
   Resolver:
     Type: AWS::AppSync::Resolver
     Properties: {TypeName: Query, FieldName: show, DataSourceName: !GetAtt Source.Name, CodeS3Location: resolver.js}
+  Live: {Type: "AWS::AppSync::DataSource", Properties: {Type: NONE}}
+  LiveResolver:
+    Type: AWS::AppSync::Resolver
+    Properties: {TypeName: Subscription, FieldName: shown, DataSourceName: !GetAtt Live.Name, CodeS3Location: live.js}
 "#;
 
     #[test]
@@ -138,6 +172,13 @@ Resources:
         assert_eq!(api.environment.get("CLAIMS").map(String::as_str), Some("a=b"));
         let place = ("Query".to_owned(), "show".to_owned());
         assert_eq!(api.fields, [(place, "show".to_owned())].into());
+        let place = ("Subscription".to_owned(), "shown".to_owned());
+        assert_eq!(api.live_fields, [place].into());
+        assert_eq!(
+            api.live_resolver
+                .and_then(|path| path.to_str().map(str::to_owned)),
+            Some("live.js".to_owned())
+        );
     }
 
     #[test]

@@ -244,6 +244,10 @@ pub struct AppApi {
     pub resolver: PathBuf,
     /// The binary behind each field that has a resolver, by type and field.
     pub fields: BTreeMap<(String, String), String>,
+    /// The fields of live updates, by type and field: no function is behind them.
+    pub live_fields: BTreeSet<(String, String)>,
+    /// The file of their resolver.
+    pub live_resolver: Option<PathBuf>,
     /// Whether it tells its schema.
     pub introspection: bool,
     /// The most levels of a document.

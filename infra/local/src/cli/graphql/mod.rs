@@ -2,6 +2,7 @@
 //! table of `infra/app-api/resolver.js`, the lists of `infra/areas/app-api.yaml`, and in the other templates the names of the
 //! functions with a field.
 
+mod live;
 mod operations;
 mod scope;
 mod shape;
@@ -198,6 +199,19 @@ mod tests {
                 "/admin/flows": { "get": operation("list_all", &[], &page) },
             },
             "components": { "schemas": {
+                "NotificationView": {
+                    "type": "object",
+                    "required": ["id", "data"],
+                    "properties": {
+                        "data": { "type": "object", "additionalProperties": { "type": "string" } },
+                        "id": { "type": "string", "description": "Id of the notification" },
+                    },
+                },
+                "MoneyFlowView": {
+                    "type": "object",
+                    "required": ["id"],
+                    "properties": { "id": { "type": "integer", "format": "int64" } },
+                },
                 "FlowRequest": {
                     "type": "object",
                     "required": ["amount_cents"],
@@ -273,6 +287,23 @@ mod tests {
             assert!(schema.contains(part), "{part}\n isn't in\n{schema}");
         }
         assert!(!schema.contains("list_all("), "{schema}");
+    }
+
+    #[test]
+    fn an_update_is_told_by_a_mutation_of_ours() {
+        let document = document();
+        let schema = types::schema(&document, &Operations::read(&document).unwrap()).unwrap();
+        let parts = [
+            "  subscription: Subscription\n",
+            "  notification_added: NotificationAdded @aws_subscribe(mutations: [\"publish_notification_added\"])\n",
+            "  publish_notification_added(input: NotificationAddedInput!): NotificationAdded @aws_iam\n",
+            "type NotificationAdded @aws_iam @aws_oidc {\n  # Whose it is.\n  profile_id: ID!\n  data: AWSJSON!\n  \
+             # Id of the notification.\n  id: ID!\n}\n",
+            "input MoneyFlowChangedInput {\n  # Whose it is.\n  profile_id: ID!\n  id: ID!\n}\n",
+        ];
+        for part in parts {
+            assert!(schema.contains(part), "{part}\n isn't in\n{schema}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is decided by hand: which operations an app calls, and what is special about some.
 
 /// The first words of the paths that apps call.
-pub(super) const OF_APPS: [&str; 7] = [
+pub(super) const OF_APPS: [&str; 8] = [
     "billing",
     "funded-accounts",
     "notifications",
@@ -9,6 +9,7 @@ pub(super) const OF_APPS: [&str; 7] = [
     "profile",
     "tiers",
     "trading",
+    "withdrawals",
 ];
 
 /// The first words of the other paths, and who calls them.
@@ -81,6 +82,39 @@ pub(super) const SPECIAL: [Special; 1] = [Special {
     decimals: &["weight"],
     answer: ("version", "ReconfigureTtfHoldings"),
 }];
+
+/// What apps are told of as it happens.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The subscription.
+    pub(super) subscription: &'static str,
+    /// The mutation whose answers it tells.
+    pub(super) mutation: &'static str,
+    /// The type of what is told.
+    pub(super) kind: &'static str,
+    /// The schema of the HTTP API that says what it has.
+    pub(super) of: &'static str,
+    pub(super) description: &'static str,
+}
+
+/// The updates; functions/notifications has the documents of their mutations.
+pub(super) const LIVE: [Live; 2] = [
+    Live {
+        subscription: "money_flow_changed",
+        mutation: "publish_money_flow_changed",
+        kind: "MoneyFlowChanged",
+        of: "MoneyFlowView",
+        description: "A deposit or withdrawal of the caller's is another one than before. The newest `updated_at` counts: two \
+                      changes may come in the other order, and one of them twice.",
+    },
+    Live {
+        subscription: "notification_added",
+        mutation: "publish_notification_added",
+        kind: "NotificationAdded",
+        of: "NotificationView",
+        description: "A notification is new in the caller's feed. It may be told twice.",
+    },
+];
 
 /// What is special about an operation's field.
 pub(super) fn special(operation: &str) -> Option<&'static Special> {

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::{
+    live,
     operations::{Operation, Operations},
     scope,
     shape::{Kind, Schemas, Shape, description, properties},
@@ -23,6 +24,8 @@ const HEADER: &str = "# Written by `moneta graphql` from infra/openapi.yaml; don
 const KEY_DESCRIPTION: &str = "Makes a repetition safe: the same key for the same request, a new one for a new request. Unless \
                                given the request's header Idempotency-Key counts; without both a repetition isn't recognised.";
 
+const ROOTS: [&str; 3] = ["Query", "Mutation", "Subscription"];
+
 /// The whole schema.
 pub(super) fn schema(document: &Value, operations: &Operations) -> anyhow::Result<String> {
     let mut types = Types {
@@ -35,6 +38,17 @@ pub(super) fn schema(document: &Value, operations: &Operations) -> anyhow::Resul
             .field(operation)
             .with_context(|| format!("operation {}", operation.name))?;
         roots.entry(operation.root()).or_default().push_str(&field);
+    }
+    for live in &scope::LIVE {
+        let written = live::write(&types.schemas, live)?;
+        roots.entry("Mutation").or_default().push_str(&written.mutation);
+        roots
+            .entry("Subscription")
+            .or_default()
+            .push_str(&written.subscription);
+        for (name, text) in [written.kind, written.input] {
+            types.insert_text(&format!("update {name}"), &name, &text)?;
+        }
     }
     write(operations, &roots, &types.written).context("writing the schema failed")
 }
@@ -53,14 +67,11 @@ fn write(
         writeln!(text, "#   {name}: {reason}")?;
     }
     writeln!(text, "\nschema {{")?;
-    for name in ["Query", "Mutation"]
-        .iter()
-        .filter(|name| roots.contains_key(**name))
-    {
+    for name in ROOTS.iter().filter(|name| roots.contains_key(**name)) {
         writeln!(text, "  {}: {name}", name.to_lowercase())?;
     }
     writeln!(text, "}}")?;
-    for name in ["Query", "Mutation"] {
+    for name in ROOTS {
         if let Some(fields) = roots.get(name) {
             write!(text, "\ntype {name} {{\n{fields}}}\n")?;
         }
@@ -249,7 +260,7 @@ fn name(of: &str, way: Way) -> String {
 }
 
 /// A description as comments, which is how AppSync takes them.
-fn comment(indent: &str, text: &str) -> String {
+pub(super) fn comment(indent: &str, text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| format!("{indent}# {line}\n")).collect()
 }

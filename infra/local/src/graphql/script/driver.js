@@ -6,8 +6,10 @@ globalThis.run = (handler, input) => {
   const { context, now, ids } = JSON.parse(input);
   host.now = now;
   host.ids = ids;
+  host.filter = null;
   try {
-    return JSON.stringify({ value: resolver[handler](context) ?? null });
+    const value = resolver[handler](context) ?? null;
+    return JSON.stringify({ value, filter: host.filter });
   } catch (thrown) {
     if (thrown?.ofResolver) {
       return JSON.stringify({ error: thrown.ofResolver });

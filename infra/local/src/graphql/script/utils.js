@@ -1,7 +1,13 @@
 // What resolvers use of AppSync's module @aws-appsync/utils.
 
-/** Set before each run: the time, and ids that were not given out yet. */
-export const host = { now: 0, ids: [] };
+/** Set before each run: the time, and ids that were not given out yet. Then the filter that the run sets. */
+export const host = { now: 0, ids: [], filter: null };
+
+export const extensions = {
+  setSubscriptionFilter(filter) {
+    host.filter = filter;
+  },
+};
 
 export const util = {
   error(message, errorType, data, errorInfo) {
@@ -16,6 +22,14 @@ export const util = {
   urlEncode(text) {
     const encoded = encodeURIComponent(text).replace(/%20/g, '+');
     return encoded.replace(/[!'()~]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);
+  },
+  transform: {
+    toSubscriptionFilter(conditions) {
+      const filters = Object.entries(conditions).flatMap(([fieldName, tests]) =>
+        Object.entries(tests).map(([operator, value]) => ({ fieldName, operator, value })),
+      );
+      return { filterGroup: [{ filters }] };
+    },
   },
   time: {
     nowEpochMilliSeconds() {
