@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { ProblemError, createMonetaClient } from '../dist/index.js';
+
+// Debian 12 has Node.js 18, which has it under this name alone.
+globalThis.crypto ??= webcrypto;
 
 const deposit = { trading_account_id: 1, bank_account_id: 1, amount_cents: 25_000 };
 const flow = { id: 7, status: 'pending' };

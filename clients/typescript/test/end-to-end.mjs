@@ -1,7 +1,11 @@
 // Against a running local cloud: MONETA_URL, MONETA_TOKEN, and the ids of a customer in CUSTOMER as JSON.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { GraphQLClient, ClientError } from 'graphql-request';
 import { ProblemError, createMonetaClient } from '../dist/index.js';
+
+// Debian 12 has Node.js 18, which has it under this name alone.
+globalThis.crypto ??= webcrypto;
 
 const { MONETA_URL: baseUrl, MONETA_TOKEN: token, CUSTOMER } = process.env;
 const { trading_account_id, bank_account_id } = JSON.parse(CUSTOMER);
