@@ -319,3 +319,6 @@ impl Report {
 fn count<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
