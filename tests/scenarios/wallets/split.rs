@@ -26,6 +26,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         every_key_begins_with_the_client,
         every_statement_names_its_clients,
         times_are_parameters_of_every_function,
+        transfer_looks_at_one_client_at_a_time,
+        tables_of_clients_stand_alone,
+        statements_lock_one_client_and_ask_no_clock,
         alone(transfer_is_one_round_trip),
     ]
 }
@@ -38,6 +41,14 @@ const OF_CLIENTS: [&str; 6] = [
     "wallet_checkpoints",
     "wallet_differences",
     "wallets",
+];
+
+/// What asks the database for the time.
+const CLOCKS: [&str; 4] = [
+    "now()",
+    "clock_timestamp",
+    "statement_timestamp",
+    "current_timestamp",
 ];
 
 async fn every_key_begins_with_the_client(fixture: Arc<Fixture>) -> Result {
@@ -66,33 +77,149 @@ async fn every_key_begins_with_the_client(fixture: Arc<Fixture>) -> Result {
     Ok(())
 }
 
+/// The tables of clients that a statement is about.
+fn tables_in(sql: &str) -> Vec<&'static str> {
+    // A queue's name has a hyphen: it is one word, and no table.
+    let words: BTreeSet<&str> = sql
+        .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
+        .collect();
+    let is_named = |table: &&str| words.contains(table);
+    OF_CLIENTS.into_iter().filter(is_named).collect()
+}
+
 /// Of all statements in the code, those about clients; each as sqlx has kept it.
+fn statements() -> Result<Vec<String>> {
+    let mut statements = Vec::new();
+    for file in std::fs::read_dir(root().join(".sqlx"))? {
+        let text = std::fs::read_to_string(file?.path())?;
+        let query: Value = serde_json::from_str(&text)?;
+        let sql = query["query"].as_str().context("no query")?;
+        // Trading has payments of its own.
+        if !tables_in(sql).is_empty() && !sql.contains("drivewealth_") {
+            statements.push(sql.to_owned());
+        }
+    }
+    ensure!(
+        statements.len() > 15,
+        "only {} statements are about clients",
+        statements.len()
+    );
+    Ok(statements)
+}
+
 async fn every_statement_names_its_clients(_: Arc<Fixture>) -> Result {
     // Whom the reconciliation looks at next is a question about all wallets, in the order of their key.
     let about_all = |sql: &str| {
         sql.contains("(wallet.client_id, wallet.id) > ($1, $2)") || sql.contains("count(DISTINCT client_id)")
     };
-    // Trading has payments of its own.
-    let of_trading = |sql: &str| sql.contains("drivewealth_");
-    let mut seen = 0;
-    for file in std::fs::read_dir(root().join(".sqlx"))? {
-        let text = std::fs::read_to_string(file?.path())?;
-        let query: Value = serde_json::from_str(&text)?;
-        let sql = query["query"].as_str().context("no query")?;
-        // A queue's name has a hyphen: it is one word, and no table.
-        let words: BTreeSet<&str> = sql
-            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
-            .collect();
-        if !OF_CLIENTS.iter().any(|table| words.contains(table)) || about_all(sql) || of_trading(sql) {
-            continue;
-        }
-        seen += 1;
+    for sql in statements()?.iter().filter(|sql| !about_all(sql)) {
         let named = sql.contains("client_id = $1")
             || sql.contains("client_id = ANY ($1)")
             || (sql.starts_with("INSERT INTO") && sql.contains("(client_id,"));
         ensure!(named, "a statement doesn't name its clients: {sql}");
     }
-    ensure!(seen > 15, "only {seen} statements are about clients");
+    Ok(())
+}
+
+/// Rows of two clients may be on two nodes, whose clocks differ, and which wait for each other unseen.
+async fn statements_lock_one_client_and_ask_no_clock(_: Arc<Fixture>) -> Result {
+    for sql in statements()? {
+        let words = sql.to_lowercase();
+        for clock in CLOCKS {
+            ensure!(!words.contains(clock), "a statement asks for {clock}: {sql}");
+        }
+        let locks_one = !words.contains(" join ") && words.contains("client_id = $1 and");
+        ensure!(
+            !words.contains("for update") || locks_one,
+            "a statement locks rows of more than one client: {sql}"
+        );
+    }
+    Ok(())
+}
+
+/// The statements of a function in PL/pgSQL, without comments.
+fn statements_of(source: &str) -> Vec<String> {
+    let lines = source
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default());
+    let source = lines.collect::<Vec<_>>().join(" ");
+    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    source.split(';').map(|one| one.trim().to_owned()).collect()
+}
+
+/// What was refused on a cluster (`SCALING.md`): a look at two clients in one statement, a join with anything else, plans that are
+/// forced. Each statement of a transfer is about one table of one client.
+async fn transfer_looks_at_one_client_at_a_time(fixture: Arc<Fixture>) -> Result {
+    let function = "SELECT prosrc, proconfig FROM pg_proc \
+                     WHERE proname = 'transfer_between_wallets' AND 'moment' = ANY (proargnames)";
+    let (source, settings): (String, Option<Vec<String>>) = sqlx::query_as(function)
+        .fetch_one(fixture.database.pool())
+        .await?;
+    ensure_eq!(settings, None, "settings of the function");
+    let statements = statements_of(&source);
+    // Events aren't of clients: they go out from where they were written.
+    let is_about = |one: &&String| {
+        let reads_or_writes = ["SELECT ", "UPDATE ", "INSERT "]
+            .iter()
+            .any(|word| one.contains(word));
+        reads_or_writes && !one.contains("outbox_messages") && !tables_in(one).is_empty()
+    };
+    let about: Vec<&String> = statements.iter().filter(is_about).collect();
+    ensure!(
+        about.len() >= 8,
+        "only {} statements are about clients",
+        about.len()
+    );
+    for statement in about {
+        let keys = statement.matches("client_id = payer_client").count()
+            + statement.matches("client_id = receiver_client").count();
+        let is_insert =
+            statement.contains("INSERT INTO payments") && statement.contains("VALUES (payer_client,");
+        ensure!(
+            tables_in(statement).len() == 1 && (keys == 1 || is_insert),
+            "not one table of one client: {statement}"
+        );
+        for refused in ["JOIN", "OFFSET", "LATERAL", "FOR UPDATE", "ON CONFLICT"] {
+            ensure!(!statement.contains(refused), "{refused} in {statement}");
+        }
+    }
+    Ok(())
+}
+
+/// No partitions, which an engine makes itself; rules that see one row; references that stay with the client or are everywhere.
+async fn tables_of_clients_stand_alone(fixture: Arc<Fixture>) -> Result {
+    let pool = fixture.database.pool();
+    let tables = "SELECT relname::TEXT FROM pg_class WHERE relname = ANY ($1) AND relkind = 'r' AND NOT relispartition \
+                  AND NOT relhassubclass ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables)
+        .bind(OF_CLIENTS.as_slice())
+        .fetch_all(pool)
+        .await?;
+    ensure_eq!(tables, OF_CLIENTS, "tables without partitions");
+    let of_statements = "SELECT tgname::TEXT FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid \
+                          WHERE relname = ANY ($1) AND (tgnewtable IS NOT NULL OR tgoldtable IS NOT NULL)";
+    let of_statements: Vec<String> = sqlx::query_scalar(of_statements)
+        .bind(OF_CLIENTS.as_slice())
+        .fetch_all(pool)
+        .await?;
+    ensure!(
+        of_statements.is_empty(),
+        "rules that see all rows of a statement: {of_statements:?}"
+    );
+    let references = "SELECT conrelid::regclass::TEXT, pg_get_constraintdef(oid) FROM pg_constraint \
+                       WHERE contype = 'f' AND conrelid::regclass::TEXT = ANY ($1)";
+    let references: Vec<(String, String)> = sqlx::query_as(references)
+        .bind(OF_CLIENTS.as_slice())
+        .fetch_all(pool)
+        .await?;
+    for (table, reference) in &references {
+        let stays =
+            reference.starts_with("FOREIGN KEY (client_id") && reference.contains("REFERENCES clients");
+        ensure!(
+            stays || reference.contains("REFERENCES currencies"),
+            "{table}: {reference}"
+        );
+    }
     Ok(())
 }
 
@@ -105,12 +232,7 @@ async fn times_are_parameters_of_every_function(fixture: Arc<Fixture>) -> Result
     .await?;
     ensure!(functions.len() >= 2, "{functions:?}");
     for (name, source) in functions {
-        for clock in [
-            "now()",
-            "clock_timestamp",
-            "statement_timestamp",
-            "current_timestamp",
-        ] {
+        for clock in CLOCKS {
             ensure!(!source.to_lowercase().contains(clock), "{name} asks for {clock}");
         }
     }
