@@ -1,4 +1,5 @@
-//! Funded accounts: a trader passes, trades into profit and then too far down; the account is closed at the very snapshot.
+//! Funded accounts: a trader passes, trades into profit, withdraws, and then trades too far down; the account is closed at
+//! the very snapshot.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use end_to_end::{
@@ -8,7 +9,10 @@ use end_to_end::{
 use local_cloud::progress::say;
 use serde_json::{Value, json};
 
-use super::checks::{Checks, event_about, until};
+use super::{
+    checks::{Checks, event_about, until},
+    payouts::{self, BALANCE},
+};
 
 /// A trading day, as balance and open profit in cents, a minute apart: up, back, and down to where it hurts.
 const MORNING: [(i64, i64); 6] = [
@@ -24,7 +28,9 @@ const MORNING: [(i64, i64); 6] = [
 pub(crate) async fn play(fixture: &Fixture, checks: &mut Checks) -> Result {
     let trader = begin(fixture, checks).await?;
     trade(fixture, &trader, checks).await?;
-    lose(fixture, &trader, checks).await
+    let waiting = payouts::play(fixture, &trader, 7, checks).await?;
+    lose(fixture, &trader, checks).await?;
+    payouts::closed(fixture, &trader, waiting, checks).await
 }
 
 async fn begin(fixture: &Fixture, checks: &mut Checks) -> Result<Trader> {
@@ -94,8 +100,9 @@ async fn trade(fixture: &Fixture, trader: &Trader, checks: &mut Checks) -> Resul
 }
 
 async fn lose(fixture: &Fixture, trader: &Trader, checks: &mut Checks) -> Result {
+    say("\n    He trades on, and loses");
     fixture
-        .engine_says(&[open(trader.account, 7, 10_250_000, -860_000)])
+        .engine_says(&[open(trader.account, 52, BALANCE, -966_000)])
         .await?;
     let warned = event_about(
         fixture,
@@ -108,9 +115,17 @@ async fn lose(fixture: &Fixture, trader: &Trader, checks: &mut Checks) -> Result
         "at 84 % of what may be lost the trader is warned",
         warned["data"]["level"] == "warning",
     );
+    fixture
+        .engine_says(&[open(trader.account, 53, BALANCE, -1_060_000)])
+        .await?;
+    let is_in_danger = until(async || {
+        let seen = trader.see().await?;
+        Ok(seen["rules"][0]["status"] == "danger")
+    });
+    checks.that("at 92 % he is in danger", is_in_danger.await);
     let (beyond, recovered) = (
-        open(trader.account, 8, 10_250_000, -1_030_000),
-        flat(trader.account, 9, 10_300_000),
+        open(trader.account, 54, BALANCE, -1_160_000),
+        flat(trader.account, 55, 11_600_000),
     );
     // The recovery comes first, in the same batch.
     fixture.engine_says(&[recovered, beyond]).await?;
@@ -125,14 +140,14 @@ async fn lose(fixture: &Fixture, trader: &Trader, checks: &mut Checks) -> Result
     checks.that(
         "beyond it the account is closed, whatever came behind, and the snapshot is named",
         seen["account"]["status"] == "closed"
-            && seen["breach"]["sequence"] == 8
-            && seen["breach"]["equity_cents"] == 9_220_000
+            && seen["breach"]["sequence"] == 54
+            && seen["breach"]["equity_cents"] == 10_340_000
             && closed["data"]["rule"] == "drawdown",
     );
     let is_recorded = until(async || {
         let accounts = trader.api.get("/funded-accounts").await?.expect(200)?.body;
         Ok(accounts["items"][0]["status"] == "closed"
-            && accounts["items"][0]["current_balance_cents"] == 10_250_000)
+            && accounts["items"][0]["current_balance_cents"] == BALANCE)
     });
     checks.that("the record says the same, to the cent", is_recorded.await);
     Ok(())

@@ -15,6 +15,7 @@ mod funded_accounts;
 mod newcomer;
 mod notifications;
 mod payer;
+mod payouts;
 mod trading;
 mod wallets;
 
