@@ -42,7 +42,9 @@ pub enum Kind {
     WithdrawalCompleted,
     /// It was rejected.
     WithdrawalRejected,
-    /// Its payout failed.
+    /// The bank gave its payout back, and another bank account is asked for.
+    WithdrawalReturned,
+    /// It could not be paid.
     WithdrawalFailed,
     /// A funded account is close to a limit.
     FundedAccountWarned,
@@ -67,6 +69,11 @@ const PUSHED: Channels = Channels {
     mail: false,
 };
 const MAILED: Channels = Channels { mail: true, ..PUSHED };
+/// For somebody without a feed, whose items are kept for the mail alone.
+pub(crate) const MAIL_ONLY: Channels = Channels {
+    push: false,
+    ..MAILED
+};
 /// A receipt: nobody has to look at it now.
 const RECEIPT: Channels = Channels {
     push: false,
@@ -75,7 +82,7 @@ const RECEIPT: Channels = Channels {
 
 impl Kind {
     /// All kinds, in the order in which preferences list them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::MoneyFlowSucceeded,
         Self::MoneyFlowFailed,
         Self::DepositsSuspended,
@@ -93,6 +100,7 @@ impl Kind {
         Self::WithdrawalApproved,
         Self::WithdrawalCompleted,
         Self::WithdrawalRejected,
+        Self::WithdrawalReturned,
         Self::WithdrawalFailed,
         Self::FundedAccountWarned,
         Self::FundedAccountClosed,
@@ -118,6 +126,7 @@ impl Kind {
             Self::WithdrawalApproved => ("withdrawal.approved", false, PUSHED),
             Self::WithdrawalCompleted => ("withdrawal.completed", false, PUSHED),
             Self::WithdrawalRejected => ("withdrawal.rejected", false, PUSHED),
+            Self::WithdrawalReturned => ("withdrawal.returned", false, MAILED),
             Self::WithdrawalFailed => ("withdrawal.failed", false, MAILED),
             Self::FundedAccountWarned => ("funded-account.warned", false, PUSHED),
             Self::FundedAccountClosed => ("funded-account.closed", false, MAILED),
@@ -186,6 +195,7 @@ impl Kind {
             Self::WithdrawalApproved
             | Self::WithdrawalCompleted
             | Self::WithdrawalRejected
+            | Self::WithdrawalReturned
             | Self::WithdrawalFailed => &["amount", "reason"],
             Self::FundedAccountWarned | Self::FundedAccountClosed => &["rule"],
         }
@@ -243,6 +253,7 @@ mod tests {
                 "trading.suspended",
                 "trading.resumed",
                 "bank-account.needs-reauth",
+                "withdrawal.returned",
                 "withdrawal.failed",
                 "funded-account.closed",
             ]

@@ -3,6 +3,7 @@
 //! | operation | concept |
 //! |---|---|
 //! | `record_notification`, `push_notification`, `mail_notification` | [`delivery`] |
+//! | `publish_live_update` | [`live`] |
 //! | `list_notifications`, `get_unread_count`, `mark_notifications_read` | [`feed`] |
 //! | `register_device`, `unregister_device` | [`device`] |
 //! | `get_notification_preferences`, `set_notification_preferences` | [`preference`] |
@@ -17,7 +18,9 @@ pub mod error;
 pub mod event;
 pub mod feed;
 pub mod kind;
+pub mod live;
 pub mod preference;
+pub mod recipient;
 mod table;
 pub mod text;
 

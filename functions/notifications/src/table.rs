@@ -6,13 +6,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use domain::ids::ProfileId;
 use platform::aws;
 use platform::config::{Environment, FromEnvironment};
 use platform::error::PlatformError;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::recipient::Recipient;
 
 /// Attempts of a transaction that conflicts with others on the same item.
 const MAX_ATTEMPTS: u32 = 10;
@@ -112,9 +112,9 @@ fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Cancelled> {
     }
 }
 
-/// The key of an item in a profile's partition.
-pub(crate) fn key(profile: ProfileId, sort: &str) -> Item {
-    key_of(&partition(profile), sort)
+/// The key of an item in a recipient's partition.
+pub(crate) fn key(recipient: impl Into<Recipient>, sort: &str) -> Item {
+    key_of(&partition(recipient), sort)
 }
 
 /// The key of an item in any partition.
@@ -122,9 +122,9 @@ pub(crate) fn key_of(partition: &str, sort: &str) -> Item {
     HashMap::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
 }
 
-/// The partition of a profile's items.
-pub(crate) fn partition(profile: ProfileId) -> String {
-    format!("profile#{profile}")
+/// The partition of a recipient's items.
+pub(crate) fn partition(recipient: impl Into<Recipient>) -> String {
+    recipient.into().to_string()
 }
 
 pub(crate) fn text(value: &str) -> AttributeValue {

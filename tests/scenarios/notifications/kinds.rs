@@ -18,7 +18,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// The kinds with what their events have beside profile and amount, and some of what is told.
-const KINDS: [(&str, &str, &str); 20] = [
+const KINDS: [(&str, &str, &str); 21] = [
     (
         "money-flow.succeeded",
         r#"{"money_flow_id":7,"direction":"deposit"}"#,
@@ -104,6 +104,11 @@ const KINDS: [(&str, &str, &str); 20] = [
         "The account was closed.",
     ),
     (
+        "withdrawal.returned",
+        r#"{"withdrawal_id":9,"reason":"no_account"}"#,
+        "doesn't know the account",
+    ),
+    (
         "withdrawal.failed",
         r#"{"withdrawal_id":9,"reason":"E_17"}"#,
         "could not be paid out",
@@ -121,7 +126,7 @@ const KINDS: [(&str, &str, &str); 20] = [
 ];
 
 /// Those that are mailed unless their reader says otherwise.
-const MAILED: [&str; 12] = [
+const MAILED: [&str; 13] = [
     "deposits.suspended",
     "deposits.resumed",
     "kyc.status-changed",
@@ -132,6 +137,7 @@ const MAILED: [&str; 12] = [
     "trading.suspended",
     "trading.resumed",
     "bank-account.needs-reauth",
+    "withdrawal.returned",
     "withdrawal.failed",
     "funded-account.closed",
 ];

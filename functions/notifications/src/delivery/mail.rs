@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domain::ids::ProfileId;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
 use platform::database::Database;
@@ -28,6 +27,7 @@ use crate::Error;
 use crate::event::printable;
 use crate::feed::store::{FeedItem, FeedStore};
 use crate::kind::Kind;
+use crate::recipient::Recipient;
 use crate::text::{Language, mail_text};
 
 const PROVIDER: &str = "the mail server";
@@ -68,7 +68,7 @@ impl Mailer {
     /// When DynamoDB, the database or the mail server can't be reached, or the server refuses everything: the item has to
     /// come again.
     pub async fn mail(&self, change: &Change, deadline: Deadline) -> Result<(), Error> {
-        let Some((profile, item)) = new_item(&self.feed, &self.undeliverable, change).await? else {
+        let Some((recipient, item)) = new_item(&self.feed, &self.undeliverable, change).await? else {
             return Ok(());
         };
         if !item.mail || item.mail_settled_at.is_some() {
@@ -76,20 +76,20 @@ impl Mailer {
         }
         let contact = self
             .database
-            .with(async |connection| store::contact(connection, profile).await)
+            .with(async |connection| store::contact(connection, recipient).await)
             .await?;
         match contact
             .ok_or(Error::NoContact)
             .and_then(|contact| mail(&item, contact))
         {
-            Ok(mail) => self.send(profile, &item, &mail, deadline).await,
-            Err(error) => self.give_up(profile, &item, &error).await,
+            Ok(mail) => self.send(recipient, &item, &mail, deadline).await,
+            Err(error) => self.give_up(recipient, &item, &error).await,
         }
     }
 
     async fn send(
         &self,
-        profile: ProfileId,
+        recipient: Recipient,
         item: &FeedItem,
         mail: &Mail,
         deadline: Deadline,
@@ -100,23 +100,23 @@ impl Mailer {
             Outcome::Done(()) => {
                 metrics::count("MailsSent", 1);
                 tracing::info!(notification_id = %item.id, kind = item.kind, "mailed the notification");
-                self.record(profile, item).await
+                self.record(recipient, item).await
             }
-            Outcome::Declined(decline) => self.declined(profile, item, decline).await,
+            Outcome::Declined(decline) => self.declined(recipient, item, decline).await,
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
                 Err(ProviderError::unavailable(PROVIDER, &reason).into())
             }
         }
     }
 
-    async fn declined(&self, profile: ProfileId, item: &FeedItem, decline: Decline) -> Result<(), Error> {
+    async fn declined(&self, recipient: Recipient, item: &FeedItem, decline: Decline) -> Result<(), Error> {
         // One mailbox holds up the others of its shard for so long, and no longer.
         let is_too_late =
             decline.code == RECIPIENT_DEFERRED && self.clock.now() - item.created_at > MAX_DEFERRAL;
         let is_permanent = is_too_late || PERMANENT.contains(&decline.code.as_str());
         let error = Error::MailRefused(format!("{} ({})", decline.code, decline.status));
         if is_permanent {
-            return self.give_up(profile, item, &error).await;
+            return self.give_up(recipient, item, &error).await;
         }
         if decline.code != RECIPIENT_DEFERRED {
             // A password that was replaced is refused like this too.
@@ -125,16 +125,16 @@ impl Mailer {
         Err(error)
     }
 
-    async fn give_up(&self, profile: ProfileId, item: &FeedItem, error: &Error) -> Result<(), Error> {
+    async fn give_up(&self, recipient: Recipient, item: &FeedItem, error: &Error) -> Result<(), Error> {
         self.undeliverable
-            .send(Some(profile), Some(item.id), error)
+            .send(Some(recipient), Some(item.id), error)
             .await?;
-        self.record(profile, item).await
+        self.record(recipient, item).await
     }
 
     /// Records that the item needs no mail any more.
-    async fn record(&self, profile: ProfileId, item: &FeedItem) -> Result<(), Error> {
-        self.feed.record_mail(profile, item.id, self.clock.now()).await
+    async fn record(&self, recipient: Recipient, item: &FeedItem) -> Result<(), Error> {
+        self.feed.record_mail(recipient, item.id, self.clock.now()).await
     }
 
     fn connect(&self, credentials: SmtpCredentials) -> Result<Smtp, Error> {

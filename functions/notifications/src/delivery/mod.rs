@@ -10,7 +10,6 @@ mod record;
 mod store;
 mod undeliverable;
 
-use domain::ids::ProfileId;
 use platform::entry::stream::{Change, ChangeKind};
 use platform::observability::telemetry;
 
@@ -20,6 +19,7 @@ pub use record::Recorder;
 
 use crate::Error;
 use crate::feed::store::{FeedItem, FeedStore, key_of_image};
+use crate::recipient::Recipient;
 use undeliverable::UndeliverableQueue;
 
 /// The feed item that a change of the table added, as it is now: the stream's image is as old as its record, the item knows
@@ -29,11 +29,11 @@ async fn new_item(
     feed: &FeedStore,
     undeliverable: &UndeliverableQueue,
     change: &Change,
-) -> Result<Option<(ProfileId, FeedItem)>, Error> {
+) -> Result<Option<(Recipient, FeedItem)>, Error> {
     if change.kind != ChangeKind::Inserted {
         return Ok(None);
     }
-    let (profile, id) = match key_of_image(&change.new) {
+    let (recipient, id) = match key_of_image(&change.new) {
         Ok(Some(key)) => key,
         Ok(None) => return Ok(None),
         Err(error) => {
@@ -41,11 +41,13 @@ async fn new_item(
             return Ok(None);
         }
     };
-    telemetry::identify(profile.get());
-    match feed.item(profile, id).await {
-        Ok(item) => Ok(item.map(|item| (profile, item))),
+    if let Some(profile) = recipient.profile() {
+        telemetry::identify(profile.get());
+    }
+    match feed.item(recipient, id).await {
+        Ok(item) => Ok(item.map(|item| (recipient, item))),
         Err(error @ Error::UnreadableItem(_)) => {
-            undeliverable.send(Some(profile), Some(id), &error).await?;
+            undeliverable.send(Some(recipient), Some(id), &error).await?;
             Ok(None)
         }
         Err(error) => Err(error),

@@ -65,12 +65,12 @@ impl Pusher {
     /// # Errors
     /// When DynamoDB or Firebase can't be reached, or Firebase refuses everything: the item has to come again.
     pub async fn push(&self, change: &Change, deadline: Deadline) -> Result<(), Error> {
-        let Some((profile, item)) = new_item(&self.feed, &self.undeliverable, change).await? else {
+        let Some((recipient, item)) = new_item(&self.feed, &self.undeliverable, change).await? else {
             return Ok(());
         };
-        if !item.push {
+        let Some(profile) = recipient.profile().filter(|_| item.push) else {
             return Ok(());
-        }
+        };
         let mut devices = self.devices.of(profile).await?;
         devices.retain(|device| !item.pushed_to.contains(&mark(&device.token)));
         if devices.is_empty() {
@@ -140,7 +140,7 @@ impl Pusher {
             return Err(error);
         }
         self.undeliverable
-            .send(Some(profile), Some(item.id), &error)
+            .send(Some(profile.into()), Some(item.id), &error)
             .await?;
         self.record(profile, item, device).await
     }

@@ -4,15 +4,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::ProfileId;
 use platform::clock::ClockHandle;
 use platform::database::Database;
+use platform::messaging::event::Envelope;
+use platform::messaging::queue::Queue;
 use platform::observability::telemetry;
 
 use super::store;
 use crate::Error;
 use crate::event::{Content, DomainEvent, content};
-use crate::feed::NotificationId;
 use crate::feed::store::{FeedItem, FeedStore};
-use crate::kind::Channels;
+use crate::feed::{NotificationId, NotificationView};
+use crate::kind::{Channels, Kind, MAIL_ONLY};
+use crate::live::{NOTIFICATION_ADDED, NotificationAdded};
 use crate::preference::Preferences;
+use crate::recipient::Recipient;
 use crate::text::{Language, notification_text};
 
 /// Feed items are kept for a year, and to the end of its last day.
@@ -25,13 +29,15 @@ pub struct Recorder {
     preferences: Preferences,
     database: Database,
     clock: ClockHandle,
+    live: Queue,
 }
 
 platform::from_environment!(Recorder {
     feed,
     preferences,
     database,
-    clock
+    clock,
+    live: Queue::named("LIVE_UPDATES"),
 });
 
 impl Recorder {
@@ -46,8 +52,10 @@ impl Recorder {
             tracing::debug!(event_id = %event.id, kind = event.kind, "ignored the event: its type makes no notification");
             return Ok(());
         };
-        telemetry::identify(content.profile.get());
-        let channels = self.preferences.of_kind(content.profile, content.kind).await?;
+        if let Some(profile) = content.recipient.profile() {
+            telemetry::identify(profile.get());
+        }
+        let channels = self.channels(content.recipient, content.kind).await?;
         if !channels.feed {
             tracing::info!(
                 event_id = %event.id,
@@ -56,15 +64,39 @@ impl Recorder {
             );
             return Ok(());
         }
-        let profile = content.profile;
-        let language = self.language(profile).await?;
+        let recipient = content.recipient;
+        let language = self.language(recipient).await?;
         let item = feed_item(event, content, channels, language, self.clock.now())?;
-        let is_new = self.feed.add(profile, &item).await?;
+        let is_new = self.feed.add(recipient, &item).await?;
         tracing::info!(notification_id = %item.id, kind = item.kind, is_new, "recorded the notification");
-        Ok(())
+        match recipient {
+            Recipient::Profile(profile) => self.tell(profile, item).await,
+            Recipient::Trader(_) => Ok(()),
+        }
     }
 
-    async fn language(&self, profile: ProfileId) -> Result<Language, Error> {
+    /// Tells the profile's apps that look on, also when the item was there before: whoever recorded it may have failed here.
+    async fn tell(&self, profile: ProfileId, item: FeedItem) -> Result<(), Error> {
+        let (key, at) = (item.id.to_string(), item.created_at);
+        let added = NotificationAdded {
+            profile_id: profile,
+            notification: NotificationView::from(item),
+        };
+        let update = Envelope::new(NOTIFICATION_ADDED, key, at, added);
+        Ok(self.live.send_all(&[update]).await?)
+    }
+
+    async fn channels(&self, recipient: Recipient, kind: Kind) -> Result<Channels, Error> {
+        match recipient {
+            Recipient::Profile(profile) => self.preferences.of_kind(profile, kind).await,
+            Recipient::Trader(_) => Ok(MAIL_ONLY),
+        }
+    }
+
+    async fn language(&self, recipient: Recipient) -> Result<Language, Error> {
+        let Some(profile) = recipient.profile() else {
+            return Ok(Language::of(""));
+        };
         let code = self
             .database
             .with(async |connection| store::language(connection, profile).await)

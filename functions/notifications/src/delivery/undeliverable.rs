@@ -1,7 +1,7 @@
 //! Deliveries that no further attempt will change: they wait for a person, in the queue that also takes what the stream
 //! gives up.
 
-use domain::ids::ProfileId;
+use domain::ids::{ProfileId, UserId};
 use platform::aws;
 use platform::config::Environment;
 use platform::error::{PlatformError, chain};
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::feed::NotificationId;
+use crate::recipient::Recipient;
 
 /// The queue of one channel's undeliverable notifications.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct UndeliverableQueue {
 #[derive(Debug, Serialize)]
 struct Undeliverable {
     profile_id: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
     notification_id: Option<NotificationId>,
     reason: String,
 }
@@ -43,10 +46,10 @@ impl UndeliverableQueue {
         })
     }
 
-    /// Sends a delivery that is given up to the queue, with the reason; both ids are missing where they can't be read.
+    /// Sends a delivery that is given up to the queue, with the reason; ids are missing where they can't be read.
     pub(super) async fn send(
         &self,
-        profile_id: Option<ProfileId>,
+        recipient: Option<Recipient>,
         notification_id: Option<NotificationId>,
         error: &Error,
     ) -> Result<(), Error> {
@@ -57,7 +60,8 @@ impl UndeliverableQueue {
         );
         metrics::count(self.metric, 1);
         let undeliverable = Undeliverable {
-            profile_id,
+            profile_id: recipient.and_then(Recipient::profile),
+            user_id: recipient.and_then(Recipient::trader),
             notification_id,
             reason: error.to_string(),
         };

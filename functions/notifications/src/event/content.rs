@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::ids::ProfileId;
 use domain::money::Money;
 
 use crate::kind::Kind;
+use crate::recipient::Recipient;
 
 /// The content of a notification, before it is put into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     /// Whose notification it is.
-    pub profile: ProfileId,
+    pub recipient: Recipient,
     /// Its kind.
     pub kind: Kind,
     /// Ids with which the app finds what it is about.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::content::{Describe, Field, Parts};
 use super::value::{Amount, Choice, Code};
 
-/// `withdrawal.approved`, `withdrawal.completed`, `withdrawal.rejected`, `withdrawal.failed`.
+/// `withdrawal.approved`, `withdrawal.completed`, `withdrawal.rejected`, `withdrawal.returned`, `withdrawal.failed`.
 #[derive(Deserialize)]
 pub(super) struct Withdrawal {
     withdrawal_id: Code,

@@ -9,7 +9,7 @@ mod funded_accounts;
 mod trading;
 mod value;
 
-use domain::ids::ProfileId;
+use domain::ids::{ProfileId, UserId};
 use platform::messaging::event::Envelope;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ pub(crate) use value::printable;
 
 use crate::Error;
 use crate::kind::Kind;
+use crate::recipient::Recipient;
 use content::{Describe, Parts};
 
 /// An event as it comes; its payload is read by its type.
@@ -33,7 +34,7 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
     let Some(kind) = Kind::parse(&event.kind) else {
         return Ok(None);
     };
-    let (profile, parts) = match kind {
+    let (recipient, parts) = match kind {
         Kind::MoneyFlowSucceeded | Kind::MoneyFlowFailed => read::<trading::MoneyFlow>(event)?,
         Kind::KycStatusChanged => read::<trading::KycStatus>(event)?,
         Kind::CommissionCharged => read::<commissions::Charged>(event)?,
@@ -49,6 +50,7 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
         Kind::WithdrawalApproved
         | Kind::WithdrawalCompleted
         | Kind::WithdrawalRejected
+        | Kind::WithdrawalReturned
         | Kind::WithdrawalFailed => read::<funded_accounts::Withdrawal>(event)?,
         Kind::FundedAccountWarned | Kind::FundedAccountClosed => {
             read::<funded_accounts::FundedAccount>(event)?
@@ -56,7 +58,7 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
     };
     let given = parts.data.into_iter().filter(|(_, value)| !value.is_empty());
     Ok(Some(Content {
-        profile,
+        recipient,
         kind,
         data: given.map(|(name, value)| (name.to_owned(), value)).collect(),
         fields: parts.fields.into_iter().collect(),
@@ -65,17 +67,21 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
 
 #[derive(Deserialize)]
 struct Payload<T> {
-    profile_id: ProfileId,
+    profile_id: Option<ProfileId>,
+    /// Of traders, who may have no profile.
+    user_id: Option<UserId>,
     #[serde(flatten)]
     particulars: T,
 }
 
-fn read<T: DeserializeOwned + Describe>(event: &DomainEvent) -> Result<(ProfileId, Parts), Error> {
-    let payload: Payload<T> =
-        serde_json::from_value(event.data.clone()).map_err(|_| Error::UnreadableEvent {
-            kind: event.kind.clone(),
-        })?;
-    Ok((payload.profile_id, payload.particulars.describe()))
+fn read<T: DeserializeOwned + Describe>(event: &DomainEvent) -> Result<(Recipient, Parts), Error> {
+    let unreadable = || Error::UnreadableEvent {
+        kind: event.kind.clone(),
+    };
+    let payload: Payload<T> = serde_json::from_value(event.data.clone()).map_err(|_| unreadable())?;
+    let trader = payload.user_id.map(Recipient::Trader);
+    let recipient = payload.profile_id.map(Recipient::Profile).or(trader);
+    Ok((recipient.ok_or_else(unreadable)?, payload.particulars.describe()))
 }
 
 #[cfg(test)]
@@ -116,6 +122,7 @@ pub(crate) mod tests {
             Kind::WithdrawalApproved
             | Kind::WithdrawalCompleted
             | Kind::WithdrawalRejected
+            | Kind::WithdrawalReturned
             | Kind::WithdrawalFailed => json!({"withdrawal_id": 9, "reason": "an admin's words"}),
             Kind::FundedAccountWarned | Kind::FundedAccountClosed => {
                 json!({"funded_account_id": "01a1f95d-46ff-75cc-9cae-ac2bff87d2ee", "rule": "risk_per_trade"})

@@ -269,6 +269,7 @@ async fn a_returned_deposit_fails_and_suspends_deposits_once() {
         kinds,
         [
             "deposits.suspended",
+            "money-flow.changed",
             "money-flow.failed",
             "money-flow.succeeded",
             "portfolio.cash-changed"

@@ -163,7 +163,7 @@ pub(crate) fn hostile(field: &str, schema: &Value) -> Result<Vec<Hostile>> {
             ),
             vec![
                 (format!("[{}]", [CHOICE; 2].join(",")), refused(&[422])),
-                (format!("[{}]", vec![CHOICE; 21].join(",")), refused(&[422])),
+                (format!("[{}]", vec![CHOICE; 22].join(",")), refused(&[422])),
             ],
         ]
         .concat_all(),

@@ -16,6 +16,7 @@ pub(super) use mark_read::MAX_KEYS_PER_READ;
 
 use super::id::NotificationId;
 use crate::Error;
+use crate::recipient::Recipient;
 use crate::table::{Item, Table, Transacted, from_item, key, number, partition, sort_after, text};
 
 /// Queries that one page may take when most items are filtered out.
@@ -78,20 +79,20 @@ pub(crate) struct FeedStore {
 platform::from_environment!(FeedStore { table });
 
 impl FeedStore {
-    /// Adds an item and counts it, both or neither; `false` when it is there already.
-    pub(crate) async fn add(&self, profile: ProfileId, item: &FeedItem) -> Result<bool, Error> {
+    /// Adds an item and counts it, both or neither; `false` when it is there already. What is mailed only is counted nowhere.
+    pub(crate) async fn add(&self, recipient: Recipient, item: &FeedItem) -> Result<bool, Error> {
         let mut stored: Item = serde_dynamo::to_item(item).map_err(|error| Error::item(&error))?;
-        stored.extend(feed_key(profile, item.id));
+        stored.extend(feed_key(recipient, item.id));
         let put = Put::builder()
             .table_name(&self.table.name)
             .set_item(Some(stored))
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|error| Error::dynamodb(&error))?;
-        let writes = [
-            TransactWriteItem::builder().put(put).build(),
-            self.change_counter(profile, [(item.expires_at, 1)])?,
-        ];
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        if let Some(profile) = recipient.profile() {
+            writes.push(self.change_counter(profile, [(item.expires_at, 1)])?);
+        }
         Ok(self.table.transact(&writes).await? == Transacted::Done)
     }
 
@@ -156,10 +157,10 @@ impl FeedStore {
     /// An item as it is now.
     pub(crate) async fn item(
         &self,
-        profile: ProfileId,
+        recipient: Recipient,
         id: NotificationId,
     ) -> Result<Option<FeedItem>, Error> {
-        let item = self.table.get(feed_key(profile, id)).await?;
+        let item = self.table.get(feed_key(recipient, id)).await?;
         item.map(from_item).transpose()
     }
 
@@ -171,25 +172,26 @@ impl FeedStore {
         mark: &str,
     ) -> Result<(), Error> {
         let marks = AttributeValue::Ss(vec![mark.to_owned()]);
-        self.update(profile, id, "ADD pushed_to :value", marks).await
+        self.update(profile.into(), id, "ADD pushed_to :value", marks)
+            .await
     }
 
     /// Records at `now` that the item needs no mail any more.
     pub(crate) async fn record_mail(
         &self,
-        profile: ProfileId,
+        recipient: Recipient,
         id: NotificationId,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let now = serde_dynamo::to_attribute_value(now).map_err(|error| Error::item(&error))?;
-        self.update(profile, id, "SET mail_settled_at = :value", now)
+        self.update(recipient, id, "SET mail_settled_at = :value", now)
             .await
     }
 
     /// Updates an item; one that has expired meanwhile stays away.
     async fn update(
         &self,
-        profile: ProfileId,
+        recipient: Recipient,
         id: NotificationId,
         update: &str,
         value: AttributeValue,
@@ -198,7 +200,7 @@ impl FeedStore {
             .await
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(feed_key(profile, id)))
+            .set_key(Some(feed_key(recipient, id)))
             .update_expression(update)
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":value", value)
@@ -218,8 +220,8 @@ impl FeedStore {
     }
 }
 
-fn feed_key(profile: ProfileId, id: NotificationId) -> Item {
-    key(profile, &format!("feed#{id}"))
+fn feed_key(recipient: impl Into<Recipient>, id: NotificationId) -> Item {
+    key(recipient, &format!("feed#{id}"))
 }
 
 /// The id of the notification that an item, or its key, is of.
@@ -227,8 +229,8 @@ fn id_of(item: &Item) -> Option<NotificationId> {
     sort_after(item, "feed#")?.parse().ok()
 }
 
-/// The profile and notification that a stream's image is of; `None` for an item that is no notification.
-pub(crate) fn key_of_image(image: &serde_dynamo::Item) -> Result<Option<(ProfileId, NotificationId)>, Error> {
+/// The recipient and notification that a stream's image is of; `None` for an item that is no notification.
+pub(crate) fn key_of_image(image: &serde_dynamo::Item) -> Result<Option<(Recipient, NotificationId)>, Error> {
     let part = |name| match image.get(name) {
         Some(serde_dynamo::AttributeValue::S(text)) => Ok(text.clone()),
         _ => Err(Error::UnreadableItem(format!("{name} is missing"))),
@@ -237,10 +239,10 @@ pub(crate) fn key_of_image(image: &serde_dynamo::Item) -> Result<Option<(Profile
     let Some(id) = sort.strip_prefix("feed#") else {
         return Ok(None);
     };
-    let profile = partition.strip_prefix("profile#").and_then(|id| id.parse().ok());
-    let profile = profile.ok_or_else(|| Error::UnreadableItem("pk is not of a profile".to_owned()))?;
+    let recipient = Recipient::of_partition(&partition);
+    let recipient = recipient.ok_or_else(|| Error::UnreadableItem("pk is of nobody".to_owned()))?;
     let id = id
         .parse()
         .map_err(|_| Error::UnreadableItem("sk is not of a notification".to_owned()))?;
-    Ok(Some((profile, id)))
+    Ok(Some((recipient, id)))
 }
