@@ -17,6 +17,7 @@ use end_to_end::{
     newcomer::whole_form,
     options, root, run_suites, scenarios,
 };
+use local_cloud::sandboxes::drivewealth::DocumentKind;
 use local_cloud::sandboxes::plaid::{LinkChoice, Linked, checking};
 use serde_json::{Value, json};
 
@@ -39,14 +40,16 @@ const PLAID_ACCOUNT: &str = "BxBXxLj1m4HMXBm9WZZmCWVbPjX16EHwv99vp";
 /// The withdrawal from a wallet that the files settle.
 const WITHDRAWAL: &str = "01a1f95d-46ff-75c1-9a2b-3c4d5e6f7081";
 
-/// What somebody new does, in this order; the other functions come before.
-const ONE_AFTER_THE_OTHER: [&str; 6] = [
+/// What somebody new does, in this order, and what opens positions, with which no profit is paid out; the other functions
+/// come before.
+const ONE_AFTER_THE_OTHER: [&str; 7] = [
     "send_phone_code",
     "verify_phone_code",
     "send_kyc_form",
     "add_kyc_document",
     "link_bank_account",
     "delete_bank_account",
+    "apply_position_update",
 ];
 
 async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result {
@@ -68,6 +71,8 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
     dealers(&fixture).await?;
     let linked = newcomer(&fixture).await?;
     collections(&fixture, &customer).await?;
+    let statement = fixture.statement(&customer, DocumentKind::Statement, "October");
+    ensure_eq!(statement.await?, 1, "the document that the files speak of");
     let mut refused = Vec::new();
     let mut functions: Vec<_> = fixture.cloud.template().functions.iter().collect();
     functions.sort_by_key(|function| {
