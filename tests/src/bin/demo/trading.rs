@@ -4,7 +4,7 @@ use end_to_end::{Fixture, Result, Tester, customers::NewCustomer};
 use local_cloud::{progress::say, sandboxes::drivewealth::Decline};
 use serde_json::{Value, json};
 
-use super::checks::{Checks, event_about, events, quote, same_number, shown, until};
+use super::checks::{Checks, event_about, events, is_followed, quote, shown, until};
 
 const DEPOSIT_CENTS: i64 = 25_000;
 const WITHDRAWAL_CENTS: i64 = 10_000;
@@ -204,6 +204,6 @@ impl Story<'_> {
         !holdings.is_empty()
             && holdings
                 .iter()
-                .all(|holding| same_number(&holding["target"], &holding["actual"]))
+                .all(|holding| is_followed(&holding["target"], &holding["actual"]))
     }
 }
