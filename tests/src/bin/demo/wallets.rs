@@ -17,12 +17,16 @@ const WITHDRAWAL: i64 = 2_000;
 const TOO_MUCH: i64 = 100_000;
 
 /// What the topic has in the end, sorted.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 11] = [
     "recharge.done",
     "transfer.done",
     "transfer.done",
     "transfer.done",
     "transfer.done",
+    "transfer.received",
+    "transfer.received",
+    "transfer.received",
+    "transfer.received",
     "withdrawal.failed",
     "withdrawal.requested",
 ];
