@@ -70,13 +70,13 @@ impl Recorder {
         let is_new = self.feed.add(recipient, &item).await?;
         tracing::info!(notification_id = %item.id, kind = item.kind, is_new, "recorded the notification");
         match recipient {
-            Recipient::Profile(profile) => self.tell(profile, item).await,
+            Recipient::Profile(profile) => self.publish(profile, item).await,
             Recipient::Trader(_) => Ok(()),
         }
     }
 
     /// Tells the profile's apps that look on, also when the item was there before: whoever recorded it may have failed here.
-    async fn tell(&self, profile: ProfileId, item: FeedItem) -> Result<(), Error> {
+    async fn publish(&self, profile: ProfileId, item: FeedItem) -> Result<(), Error> {
         let (key, at) = (item.id.to_string(), item.created_at);
         let added = NotificationAdded {
             profile_id: profile,

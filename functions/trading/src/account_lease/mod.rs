@@ -54,30 +54,30 @@ impl AccountLeases {
         deadline: Deadline,
         work: impl AsyncFnOnce(&Lease) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let lease = self.take(account, deadline).await?;
+        let lease = self.acquire(account, deadline).await?;
         let done = work(&lease).await;
         // One that isn't given back ends by itself.
-        let given_back = self
+        let released = self
             .database
-            .with(async |connection| store::give_back(connection, account, lease.id).await)
+            .with(async |connection| store::release(connection, account, lease.id).await)
             .await;
-        if let Err(error) = given_back {
-            tracing::warn!(%error, "the lease on an account was not given back");
+        if let Err(error) = released {
+            tracing::warn!(%error, "the lease on an account was not released");
         }
         done
     }
 
-    async fn take(&self, account: &DriveWealthAccountId, deadline: Deadline) -> Result<Lease, Error> {
+    async fn acquire(&self, account: &DriveWealthAccountId, deadline: Deadline) -> Result<Lease, Error> {
         let id = Uuid::now_v7();
         for _ in 0..TRIES {
             let now = self.clock.now();
             let lasts = TimeDelta::from_std(deadline.left() + MARGIN).unwrap_or(TimeDelta::MAX);
             let until = now.checked_add_signed(lasts).unwrap_or(now);
-            let is_taken = self
+            let is_acquired = self
                 .database
-                .with(async |connection| store::take(connection, account, id, now, until).await)
+                .with(async |connection| store::acquire(connection, account, id, now, until).await)
                 .await?;
-            if is_taken {
+            if is_acquired {
                 let account = account.clone();
                 return Ok(Lease { account, id });
             }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::Error;
 
 /// Takes the lease until `until`, unless somebody else has it; says whether it was taken.
-pub(crate) async fn take(
+pub(crate) async fn acquire(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
     lease: Uuid,
@@ -31,7 +31,7 @@ pub(crate) async fn take(
 }
 
 /// Ends the lease, if it is still this one.
-pub(crate) async fn give_back(
+pub(crate) async fn release(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
     lease: Uuid,

@@ -36,7 +36,7 @@ use self::store::{NewVersion, OrderAccount};
 use crate::collection::{self, target_weights};
 use crate::events::{self, AccountDue};
 use crate::money_flow::store as money_flows;
-use crate::portfolio::reading::{PortfolioReader, Reading};
+use crate::portfolio::snapshot::{PortfolioReader, PortfolioSnapshot};
 use crate::{Error, instrument};
 
 /// The answer to an order that was taken.
@@ -97,12 +97,12 @@ impl Orders {
             request,
         };
         let account = self.look_up(&order).await?;
-        let reading = self
+        let snapshot = self
             .reader
             .read(&account.drivewealth_account_id, deadline)
             .await?;
         idempotency::intend(&self.database, &keyed, async |connection| {
-            self.write(connection, &keyed, &order, &account, &reading).await
+            self.write(connection, &keyed, &order, &account, &snapshot).await
         })
         .await?;
         self.relay.wake().await;
@@ -145,7 +145,7 @@ impl Orders {
         keyed: &KeyedRequest,
         order: &NewOrder<'_>,
         account: &OrderAccount,
-        reading: &Reading,
+        snapshot: &PortfolioSnapshot,
     ) -> Result<CollectionVersionId, Error> {
         let now = self.clock.now();
         let state = store::lock_account(connection, account.id).await?;
@@ -159,10 +159,10 @@ impl Orders {
         let fund = store::find_fund(connection, order.profile, order.collection).await?;
         let pending = store::pending_orders(connection, account.id).await?;
         // What settles after the figures were asked for isn't sure to be in them.
-        let withdrawn = money_flows::reserved(connection, account.id, reading.as_of, Currency::USD).await?;
+        let withdrawn = money_flows::reserved(connection, account.id, snapshot.as_of, Currency::USD).await?;
         let owed = store::open_invoices(connection, order.profile).await?;
         let promised = withdrawn.checked_add(Money::new(owed, Currency::USD))?;
-        let checked = available(order, reading, fund.as_ref(), &pending, promised)?.check(order.delta);
+        let checked = available(order, snapshot, fund.as_ref(), &pending, promised)?.check(order.delta);
         checked.map_err(|refused| Error::Order {
             field: order.request.figure(),
             refused,
@@ -216,12 +216,12 @@ async fn refuse_untradable(connection: &mut PgConnection, weights: &TargetWeight
 /// What the account has for the order to take.
 fn available(
     order: &NewOrder<'_>,
-    reading: &Reading,
+    snapshot: &PortfolioSnapshot,
     fund: Option<&DriveWealthFundId>,
     pending: &[(CollectionId, Delta)],
     promised: Money,
 ) -> Result<Available, Error> {
-    let portfolio = &reading.portfolio;
+    let portfolio = &snapshot.portfolio;
     let held = fund.and_then(|fund| portfolio.fund_values().find(|(id, _)| *id == fund));
     let holding = match held {
         Some((_, value)) => Money::from_decimal(value, Currency::USD, Rounding::Down)?,

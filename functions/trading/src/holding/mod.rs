@@ -9,7 +9,7 @@ use platform::deadline::Deadline;
 pub use self::view::{HoldingView, HoldingsView};
 
 use crate::collection_version::store as versions;
-use crate::portfolio::reading::PortfolioReader;
+use crate::portfolio::snapshot::PortfolioReader;
 use crate::{Error, collection};
 
 /// Holdings as the app shows them.
@@ -43,15 +43,15 @@ impl ActualHoldings {
                 Ok::<_, Error>((account, fund))
             })
             .await?;
-        let reading = self
+        let snapshot = self
             .reader
             .read(&account.drivewealth_account_id, deadline)
             .await?;
-        let held = reading
+        let held = snapshot
             .portfolio
             .funds()
             .iter()
             .find(|held| Some(&held.id) == fund.as_ref());
-        HoldingsView::new(collection, &account, held, reading.as_of)
+        HoldingsView::new(collection, &account, held, snapshot.as_of)
     }
 }

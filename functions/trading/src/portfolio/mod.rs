@@ -1,7 +1,7 @@
 //! A portfolio's targets follow its account's cash: after a deposit or withdrawal, every target becomes the actual weight,
 //! so that the autopilot neither invests new cash nor buys back what was withdrawn (README, Cash changes).
 
-pub(crate) mod reading;
+pub(crate) mod snapshot;
 mod store;
 pub(crate) mod targets;
 

@@ -11,7 +11,7 @@ use providers::drivewealth::{BrokerAccount, CashBalance, PortfolioResponse};
 use providers::outcome::Outcome;
 use sqlx::PgConnection;
 
-use super::reading::{check, has_no_targets};
+use super::snapshot::{check, has_no_targets};
 use super::store;
 use crate::broker::{Broker, PARTY};
 use crate::{Error, account};

@@ -47,7 +47,7 @@ use crate::account_lease::{AccountLeases, Lease};
 use crate::broker::{Broker, PARTY};
 use crate::collection_version::store::{insert_contents, lock_account};
 use crate::events::{self, AccountDue, CollectionVersionEnded};
-use crate::portfolio::reading::{PortfolioReader, Reading};
+use crate::portfolio::snapshot::{PortfolioReader, PortfolioSnapshot};
 use crate::portfolio::targets::CashTargets;
 use crate::review::{self, OverdueRun};
 
@@ -149,15 +149,15 @@ impl AccountWork {
         if !has_due {
             return Ok(None);
         }
-        let reading = match self.reader.read(lease.account(), deadline).await {
+        let snapshot = match self.reader.read(lease.account(), deadline).await {
             Err(Error::NoPortfolio) => None,
-            reading => Some(reading?),
+            snapshot => Some(snapshot?),
         };
         let run = self
             .database
             .transaction(async |connection| {
                 lease.hold(connection).await?;
-                self.plan_within(connection, due, reading.as_ref()).await
+                self.plan_within(connection, due, snapshot.as_ref()).await
             })
             .await?;
         self.relay.wake().await;
@@ -168,7 +168,7 @@ impl AccountWork {
         &self,
         connection: &mut PgConnection,
         due: &AccountDue,
-        reading: Option<&Reading>,
+        snapshot: Option<&PortfolioSnapshot>,
     ) -> Result<Option<RunRow>, Error> {
         let now = self.clock.now();
         let account = lock_account(connection, due.trading_account_id).await?;
@@ -178,20 +178,20 @@ impl AccountWork {
             .map(|order| (order.id, order.collection_id))
             .collect();
         let may_buy = account.refuse_suspended().is_ok();
-        let (allowed, refused): (Vec<PendingOrder>, _) = match reading {
+        let (allowed, refused): (Vec<PendingOrder>, _) = match snapshot {
             Some(_) => orders
                 .into_iter()
                 .partition(|order| may_buy || order.delta.side() == Side::Sell),
             None => (Vec::new(), orders),
         };
-        let code = if reading.is_some() {
+        let code = if snapshot.is_some() {
             BUYING_SUSPENDED
         } else {
             ACCOUNT_NOT_OPEN
         };
         let mut failed: Vec<_> = refused.iter().map(|order| (order.id, code.to_owned())).collect();
-        let planned = match reading {
-            Some(reading) if !allowed.is_empty() => Some(plan_orders(reading, &allowed, &instruments)?),
+        let planned = match snapshot {
+            Some(snapshot) if !allowed.is_empty() => Some(plan_orders(snapshot, &allowed, &instruments)?),
             _ => None,
         };
         let mut carried_out = Vec::new();

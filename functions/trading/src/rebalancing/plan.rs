@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 
 use super::order::{Instruments, PendingOrder};
 use super::targets::{KeptFund, KeptHolding, KeptOrder, KeptTargets, KeptTrade};
-use crate::portfolio::reading::Reading;
+use crate::portfolio::snapshot::PortfolioSnapshot;
 
 /// What becomes of the orders, and the targets of those that are carried out.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Planned {
 /// # Errors
 /// When figures are out of range.
 pub(super) fn plan_orders(
-    reading: &Reading,
+    snapshot: &PortfolioSnapshot,
     orders: &[PendingOrder],
     instruments: &Instruments,
 ) -> Result<Planned, Uncountable> {
@@ -43,7 +43,7 @@ pub(super) fn plan_orders(
         .collect();
     let of = |order: &PendingOrder| tradable.get(&order.id).and_then(Option::as_ref);
     let planned = plan(
-        &reading.portfolio,
+        &snapshot.portfolio,
         orders.iter().map(|order| as_planned(order, of(order))).collect(),
     )?;
     let carried_out: BTreeSet<CollectionVersionId> = planned
@@ -65,13 +65,13 @@ pub(super) fn plan_orders(
                 .filter(|order| fund_of(order) == *fund)
                 .max_by_key(|order| order.id);
             let weights = order.and_then(|order| of(order));
-            keep_fund(reading, fund, *weight, order.copied(), weights, instruments)
+            keep_fund(snapshot, fund, *weight, order.copied(), weights, instruments)
         })
         .collect::<Result<_, _>>()?;
     let contents = orders.iter().filter(|order| !order.has_weights);
     Ok(Planned {
         targets: KeptTargets {
-            portfolio_id: reading.portfolio_id.clone(),
+            portfolio_id: snapshot.portfolio_id.clone(),
             cash: planned.cash,
             funds,
         },
@@ -101,7 +101,7 @@ fn fund_of(order: &PendingOrder) -> Fund {
 /// A fund as it is pushed. One that no order touches, or that an order sells of though nothing in it can be traded any more,
 /// is told to consist of what it does: a run brings every fund to its targets, and would trade whatever has drifted.
 fn keep_fund(
-    reading: &Reading,
+    snapshot: &PortfolioSnapshot,
     fund: &Fund,
     weight: Weight,
     order: Option<&PendingOrder>,
@@ -112,7 +112,7 @@ fn keep_fund(
         Fund::Held(id) => Some(id.clone()),
         Fund::New(_) => None,
     };
-    let held = reading
+    let held = snapshot
         .portfolio
         .funds()
         .iter()
@@ -124,7 +124,7 @@ fn keep_fund(
     };
     let trades = match order {
         Some(_) => {
-            let whole = reading.portfolio.equity().to_decimal();
+            let whole = snapshot.portfolio.equity().to_decimal();
             let whole = whole.checked_mul(weight.as_decimal()).ok_or(Uncountable::Value)?;
             expected_trades(parts, &holdings, whole, instruments)?
         }

@@ -34,7 +34,7 @@ impl Updates {
     }
 
     /// Tells whoever looks on.
-    pub(super) fn tell(&self, mutation: &str, value: Json) {
+    pub(super) fn publish(&self, mutation: &str, value: Json) {
         let update = Update {
             mutation: mutation.to_owned(),
             value,
@@ -146,10 +146,10 @@ mod tests {
             vec!["added".to_owned()],
             filter("7"),
         ));
-        updates_of_all.tell("added", json!({ "profile_id": "8", "id": "1" }));
-        updates_of_all.tell("changed", json!({ "profile_id": "7", "id": "2" }));
-        updates_of_all.tell("added", json!({ "id": "3" }));
-        updates_of_all.tell("added", json!({ "profile_id": "7", "id": "4" }));
+        updates_of_all.publish("added", json!({ "profile_id": "8", "id": "1" }));
+        updates_of_all.publish("changed", json!({ "profile_id": "7", "id": "2" }));
+        updates_of_all.publish("added", json!({ "id": "3" }));
+        updates_of_all.publish("added", json!({ "profile_id": "7", "id": "4" }));
         let first = heard.next().await.unwrap().unwrap().into_json().unwrap();
         assert_eq!(first["id"], "4");
     }

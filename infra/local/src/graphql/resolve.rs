@@ -134,7 +134,7 @@ impl Resolver {
         let call = context.data::<Arc<Call>>()?;
         let (value, _) = self.answered(call, arguments).await?;
         if self.is_ours {
-            self.updates.tell(&self.root.field, value.clone());
+            self.updates.publish(&self.root.field, value.clone());
         }
         Ok(Value::from_json(value)?)
     }

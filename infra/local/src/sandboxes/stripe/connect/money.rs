@@ -118,7 +118,7 @@ impl Work<'_> {
         params.finish()?;
         let now = self.now;
         let destination = match self.account.clone() {
-            Some(account) => Some(take(self.connected(&account)?, wanted, amount, &currency, now)?),
+            Some(account) => Some(debit(self.connected(&account)?, wanted, amount, &currency, now)?),
             None => {
                 let left = self.state.connect.available.saturating_sub(amount);
                 if currency != "usd" || left < 0 {
@@ -284,8 +284,8 @@ impl Work<'_> {
     }
 }
 
-/// Takes a payout from an account's balance; gives the bank account that it goes to.
-fn take(
+/// Debits an account's balance with a payout; gives the bank account that it goes to.
+fn debit(
     account: &mut ConnectedAccount,
     wanted: Option<String>,
     amount: i64,

@@ -20,7 +20,7 @@ const KEPT_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// A portfolio that holds together.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct PortfolioSnapshot {
     pub(crate) portfolio_id: DriveWealthPortfolioId,
     pub(crate) portfolio: Portfolio,
     /// When the broker was asked.
@@ -51,7 +51,7 @@ impl PortfolioReader {
         &self,
         account: &DriveWealthAccountId,
         deadline: Deadline,
-    ) -> Result<Reading, Error> {
+    ) -> Result<PortfolioSnapshot, Error> {
         let client = self.broker.client().await?;
         let as_of = self.clock.now();
         let response = match client.portfolio(account, deadline.instant()).await {
@@ -63,25 +63,25 @@ impl PortfolioReader {
             .with(async |connection| account::store::save_cash(connection, account, &cash, as_of).await)
             .await?;
         match check(account, &response, &cash) {
-            Ok(portfolio) => self.keep(account, response, portfolio, as_of).await,
+            Ok(portfolio) => self.record(account, response, portfolio, as_of).await,
             Err(reason) => self.kept(account, &cash, as_of, reason).await,
         }
     }
 
-    async fn keep(
+    async fn record(
         &self,
         account: &DriveWealthAccountId,
         response: PortfolioResponse,
         portfolio: Portfolio,
         as_of: DateTime<Utc>,
-    ) -> Result<Reading, Error> {
+    ) -> Result<PortfolioSnapshot, Error> {
         let target = portfolio.cash_target();
         self.database
             .with(async |connection| {
                 store::upsert_newest(connection, account, &response, &portfolio, target, as_of).await
             })
             .await?;
-        Ok(Reading {
+        Ok(PortfolioSnapshot {
             portfolio_id: response.id,
             portfolio,
             as_of,
@@ -95,15 +95,15 @@ impl PortfolioReader {
         cash: &CashBalance,
         now: DateTime<Utc>,
         reason: InvalidPortfolio,
-    ) -> Result<Reading, Error> {
+    ) -> Result<PortfolioSnapshot, Error> {
         let kept = self
             .database
             .with(async |connection| store::load_kept(connection, account, now - KEPT_FOR).await)
             .await?;
-        let kept = kept.and_then(|(portfolio_id, reading, as_of)| {
-            let portfolio = Portfolio::check(reading).ok()?;
+        let kept = kept.and_then(|(portfolio_id, snapshot, as_of)| {
+            let portfolio = Portfolio::check(snapshot).ok()?;
             portfolio.agrees_with(cash.balance).ok()?;
-            Some(Reading {
+            Some(PortfolioSnapshot {
                 portfolio_id,
                 portfolio,
                 as_of,
