@@ -2,21 +2,16 @@
 //! the secret's rotation.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use platform::config::{Environment, FromEnvironment};
 use platform::security::secret::Rotating;
 use providers::outcome::ProviderError;
 use providers::stripe::{Stripe, StripeCredentials};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::Error;
 
 /// The provider's name in errors.
 pub(crate) const STRIPE: &str = "Stripe";
-/// Anybody can send what isn't signed, and each fetch of the secret costs time and money.
-const SECRET_REFETCH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The card processor. A clone is the same client.
 #[derive(Debug, Clone)]
@@ -26,8 +21,12 @@ pub struct Processor(Arc<Inner>);
 struct Inner {
     base: String,
     connected: Rotating<Connected>,
-    no_refetch_before: Mutex<Option<Instant>>,
 }
+
+platform::from_environment!(Inner {
+    base: |environment: &mut Environment| environment.required("STRIPE_API_BASE"),
+    connected: Rotating::named("STRIPE_SECRET"),
+});
 
 /// A client, and the credentials it was made with, which also hold the secrets of the same account's webhooks.
 #[derive(Debug)]
@@ -39,15 +38,7 @@ pub(crate) struct Connected {
 impl FromEnvironment for Processor {
     /// Reads `STRIPE_API_BASE` and `STRIPE_SECRET(_ARN)`; once, whoever needs it.
     fn read(environment: &mut Environment) -> Option<Self> {
-        environment.shared(|environment| {
-            let base = environment.required("STRIPE_API_BASE");
-            let connected = Rotating::named("STRIPE_SECRET")(environment);
-            Some(Self(Arc::new(Inner {
-                base: base?,
-                connected: connected?,
-                no_refetch_before: Mutex::new(None),
-            })))
-        })
+        environment.shared(|environment| Inner::read(environment).map(Arc::new).map(Self))
     }
 }
 
@@ -65,12 +56,6 @@ impl Processor {
     /// Has the secret fetched anew because a signature didn't match: it may have been rolled a moment ago. `false` when it was
     /// fetched a moment ago, and there is no other.
     pub(crate) async fn refetch_secret(&self) -> bool {
-        let mut no_refetch_before = self.0.no_refetch_before.lock().await;
-        if no_refetch_before.is_some_and(|at| Instant::now() < at) {
-            return false;
-        }
-        *no_refetch_before = Some(Instant::now() + SECRET_REFETCH_INTERVAL);
-        self.0.connected.invalidate().await;
-        true
+        self.0.connected.refetch().await
     }
 }

@@ -20,6 +20,8 @@ use crate::error::chain;
 const FRESH_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long the present client has to do when the secret can't be read.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(30);
+/// Anybody can send what has a wrong signature, and each read of the secret costs time and money.
+const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Where a secret is found.
 #[derive(Debug, Clone)]
@@ -117,6 +119,7 @@ impl SecretSource {
 pub struct Rotating<T> {
     source: SecretSource,
     made: Mutex<Option<Made<T>>>,
+    no_refetch_before: Mutex<Option<Instant>>,
 }
 
 struct Made<T> {
@@ -145,6 +148,7 @@ impl<T> Rotating<T> {
         Self {
             source,
             made: Mutex::new(None),
+            no_refetch_before: Mutex::new(None),
         }
     }
 
@@ -169,6 +173,18 @@ impl<T> Rotating<T> {
         if let Some(made) = self.made.lock().await.as_mut() {
             made.fresh_until = Instant::now();
         }
+    }
+
+    /// Has the secret read anew because a signature didn't match: it may have been rolled a moment ago. `false` when it was read
+    /// for that a moment ago, and there is no other.
+    pub async fn refetch(&self) -> bool {
+        let mut no_refetch_before = self.no_refetch_before.lock().await;
+        if no_refetch_before.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
+        *no_refetch_before = Some(Instant::now() + REFETCH_INTERVAL);
+        self.invalidate().await;
+        true
     }
 
     /// Has it made anew before its next use, with the secret as it is then: what was made is of no use any more.
@@ -273,5 +289,14 @@ mod tests {
         let fresh_until = rotating.made.lock().await.as_ref().unwrap().fresh_until;
         assert!(fresh_until <= Instant::now());
         assert!(Arc::ptr_eq(&first, &get().await), "it has not changed");
+    }
+
+    #[tokio::test]
+    async fn wrong_signatures_have_the_secret_read_once_in_a_while() {
+        let rotating = Rotating::<u32>::new(SecretSource::none("TEST"));
+        assert!(rotating.refetch().await);
+        assert!(!rotating.refetch().await, "it was read a moment ago");
+        *rotating.no_refetch_before.lock().await = Some(Instant::now());
+        assert!(rotating.refetch().await);
     }
 }
