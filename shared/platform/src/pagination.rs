@@ -1,4 +1,4 @@
-//! Lists in pages, with opaque cursors.
+//! Lists in pages, with opaque cursors. A cursor carries its list's name, so that another list refuses it.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,36 @@ pub const DEFAULT_LIMIT: u32 = 20;
 /// Most items of a page.
 pub const MAX_LIMIT: u32 = 100;
 
+/// A list that is read in pages; [`list!`](crate::list) declares one.
+pub trait List {
+    /// The list's name in its cursors.
+    const NAME: &'static str;
+    /// What a page begins after: an entry's id, or what the list is ordered by.
+    type Position: Serialize + DeserializeOwned;
+}
+
+/// Declares a [`List`]: its type, its position, its name.
+///
+/// ```
+/// platform::list! {
+///     /// The invoices of a profile, newest first.
+///     pub Invoices: i64 = "invoices"
+/// }
+/// ```
+#[macro_export]
+macro_rules! list {
+    ($(#[$attribute:meta])* $visible:vis $List:ident: $Position:ty = $name:literal) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $visible enum $List {}
+
+        impl $crate::pagination::List for $List {
+            const NAME: &'static str = $name;
+            type Position = $Position;
+        }
+    };
+}
+
 /// Which page of a list.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,21 +68,21 @@ impl PageQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn read<P: DeserializeOwned>(&self) -> Result<PageRequest<P>, Problem> {
+    pub fn read<L: List>(&self) -> Result<PageRequest<L>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 }
 
-/// The page that a caller requests.
+/// The page of a list that a caller requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageRequest<P> {
+pub struct PageRequest<L: List> {
     /// The last entry of the page before.
-    pub after: Option<P>,
+    pub after: Option<L::Position>,
     /// The most entries of the page.
     pub limit: u32,
 }
 
-impl<P: DeserializeOwned> PageRequest<P> {
+impl<L: List> PageRequest<L> {
     /// The same as [`PageQuery::read`], for a list whose query has more to it.
     ///
     /// # Errors
@@ -60,12 +90,10 @@ impl<P: DeserializeOwned> PageRequest<P> {
     pub fn read(cursor: Option<&str>, requested_limit: Option<u32>) -> Result<Self, Problem> {
         Ok(Self {
             limit: limit(requested_limit)?,
-            after: cursor.map(decode).transpose()?,
+            after: cursor.map(decode::<L>).transpose()?,
         })
     }
-}
 
-impl<P> PageRequest<P> {
     /// How many rows to read: one more than the page has, which shows whether another page follows.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit).saturating_add(1)
@@ -105,23 +133,23 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The page of rows that were read with one more than its limit ([`PageRequest::rows`]): `view` is what callers see of
-    /// a row, `position` what the next page begins after.
+    /// The page of rows that were read with one more than was asked for ([`PageRequest::rows`]): `view` is what callers
+    /// see of a row, `position` what the next page begins after.
     ///
     /// # Errors
     /// When a position can't be written as JSON.
-    pub fn from_overfetched<R, P: Serialize>(
+    pub fn from_overfetched<R, L: List>(
         rows: &[R],
-        limit: u32,
+        asked: &PageRequest<L>,
         view: impl Fn(&R) -> T,
-        position: impl Fn(&R) -> P,
+        position: impl Fn(&R) -> L::Position,
     ) -> Result<Self, PlatformError> {
-        let size = usize::try_from(limit).unwrap_or(usize::MAX);
+        let size = usize::try_from(asked.limit).unwrap_or(usize::MAX);
         let page = rows.get(..size).unwrap_or(rows);
         let last = page.last().filter(|_| rows.len() > size);
         Ok(Self {
             items: page.iter().map(view).collect(),
-            next_cursor: last.map(|row| encode(&position(row))).transpose()?,
+            next_cursor: last.map(|row| encode::<L>(&position(row))).transpose()?,
         })
     }
 }
@@ -158,19 +186,19 @@ impl<T: ToSchema> PartialSchema for Page<T> {
     }
 }
 
-/// Writes a position as a cursor.
+/// Writes a position of a list as a cursor.
 ///
 /// # Errors
 /// Where the position can't be written as JSON.
-pub fn encode<T: Serialize>(position: &T) -> Result<String, serde_json::Error> {
-    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(position)?))
+pub fn encode<L: List>(position: &L::Position) -> Result<String, serde_json::Error> {
+    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(L::NAME, position))?))
 }
 
 /// Reads the position back.
 ///
 /// # Errors
-/// 400 naming `cursor` for anything that [`encode`] didn't write.
-pub fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
+/// 400 naming `cursor` for anything that [`encode`] didn't write for this list.
+pub fn decode<L: List>(cursor: &str) -> Result<L::Position, Problem> {
     let refused = || {
         Problem::malformed(
             "cursor",
@@ -181,23 +209,42 @@ pub fn decode<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
         return Err(refused());
     }
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
-    serde_json::from_slice(&bytes).map_err(|_| refused())
+    let (list, position): (String, L::Position) = serde_json::from_slice(&bytes).map_err(|_| refused())?;
+    if list == L::NAME {
+        Ok(position)
+    } else {
+        Err(refused())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    crate::list!(Invoices: i64 = "invoices");
+    crate::list!(Bills: i64 = "bills");
+
+    #[test]
+    fn a_cursor_is_of_one_list() {
+        let cursor = encode::<Invoices>(&7).unwrap();
+        assert_eq!(decode::<Invoices>(&cursor).unwrap(), 7);
+        assert_eq!(decode::<Bills>(&cursor).unwrap_err().errors[0].field, "cursor");
+    }
+
     #[test]
     fn a_page_has_a_cursor_only_while_more_follows() {
-        let page = |rows: &[i64]| Page::from_overfetched(rows, 2, |row| row * 10, |row| *row).unwrap();
+        let asked = PageRequest::<Invoices> {
+            after: None,
+            limit: 2,
+        };
+        let page = |rows: &[i64]| Page::from_overfetched(rows, &asked, |row| row * 10, |row| *row).unwrap();
         let first = page(&[5, 4, 3]);
         assert_eq!(first.items, [50, 40]);
         let query = PageQuery {
             cursor: first.next_cursor,
             limit: Some(2),
         };
-        let next = query.read::<i64>().unwrap();
+        let next = query.read::<Invoices>().unwrap();
         assert_eq!((next.after, next.rows()), (Some(4), 3));
         for rows in [&[2, 1][..], &[1], &[]] {
             assert_eq!(page(rows).next_cursor, None);
@@ -213,7 +260,7 @@ mod tests {
             (None, Some(101), "limit"),
         ] {
             let cursor = cursor.map(str::to_owned);
-            let problem = PageQuery { cursor, limit }.read::<i64>().unwrap_err();
+            let problem = PageQuery { cursor, limit }.read::<Invoices>().unwrap_err();
             assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, field));
         }
     }

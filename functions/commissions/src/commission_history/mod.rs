@@ -10,6 +10,11 @@ use platform::pagination::{Page, PageRequest};
 use crate::Error;
 pub use view::{CommissionHistoryView, PaidCommissionView, YearTotalView};
 
+platform::list! {
+    /// The commissions that a profile has paid, newest first.
+    pub PaidCommissions: ChargeId = "commissions"
+}
+
 /// The history of paid commissions, for reading.
 #[derive(Debug)]
 pub struct CommissionHistory {
@@ -26,7 +31,7 @@ impl CommissionHistory {
     pub async fn page(
         &self,
         profile: ProfileId,
-        page: PageRequest<ChargeId>,
+        page: PageRequest<PaidCommissions>,
     ) -> Result<CommissionHistoryView, Error> {
         let (rows, totals) = self
             .database
@@ -35,7 +40,7 @@ impl CommissionHistory {
                 Ok::<_, Error>((rows, store::totals(connection, profile).await?))
             })
             .await?;
-        let page = Page::from_overfetched(&rows, page.limit, PaidCommissionView::clone, |row| row.charge_id)?;
+        let page = Page::from_overfetched(&rows, &page, PaidCommissionView::clone, |row| row.charge_id)?;
         Ok(CommissionHistoryView {
             items: page.items,
             next_cursor: page.next_cursor,

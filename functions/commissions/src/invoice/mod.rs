@@ -25,6 +25,11 @@ pub use pdf::InvoiceFile;
 pub use report::{InvoicingReport, PeriodReport};
 pub use view::{AttemptView, ConfirmationView, InvoiceView};
 
+platform::list! {
+    /// The invoices of a profile, newest first.
+    pub Invoices: InvoiceId = "invoices"
+}
+
 /// The invoices of a profile, for reading.
 #[derive(Debug)]
 pub struct InvoiceList {
@@ -41,16 +46,14 @@ impl InvoiceList {
     pub async fn page(
         &self,
         profile: ProfileId,
-        page: PageRequest<InvoiceId>,
+        page: PageRequest<Invoices>,
     ) -> Result<Page<InvoiceView>, Error> {
         let rows = self
             .database
             .with(async |connection| store::page(connection, profile, page.after, page.rows()).await)
             .await?;
         let view = |invoice: &store::Invoice| InvoiceView::from(invoice.clone());
-        Ok(Page::from_overfetched(&rows, page.limit, view, |invoice| {
-            invoice.id
-        })?)
+        Ok(Page::from_overfetched(&rows, &page, view, |invoice| invoice.id)?)
     }
 }
 

@@ -12,7 +12,7 @@ use platform::messaging::inbox::{self, Arrival};
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
 use providers::stripe::api_version;
-use providers::stripe::webhook::{self, InvalidSignature, StripeEvent};
+use providers::stripe::webhook::{self, InvalidSignature, StripeEvent, Unreadable};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -72,7 +72,7 @@ impl StripeEvents {
     ) -> Result<(), Error> {
         self.verify(signature, body).await?;
         metrics::count("VerifiedWebhooks", 1);
-        let event = webhook::parse(body).map_err(|error| Error::UnreadableEvent(error.to_string()))?;
+        let event = webhook::parse(body).map_err(|error| unreadable(&error))?;
         tracing::info!(event_id = %event.id, kind = event.kind, "handling Stripe's event");
         self.check_origin(&event)?;
         if inbox::was_recorded(&self.database, INBOX, event.id.as_str()).await? {
@@ -134,4 +134,11 @@ impl StripeEvents {
             Error::InvalidSignature
         })
     }
+}
+
+/// An event that Stripe has signed and we can't read: Stripe sends it again, and somebody has to look meanwhile.
+fn unreadable(error: &Unreadable) -> Error {
+    tracing::error!(%error, "reading Stripe's event failed");
+    metrics::count("UnreadableWebhooks", 1);
+    Error::UnreadableEvent(error.to_string())
 }

@@ -255,8 +255,7 @@ impl BillReader {
                 Ok::<_, Error>((rows, totals))
             })
             .await?;
-        let page =
-            Page::from_overfetched(&rows, page.limit, |bill| BillView::new(bill, now), |bill| bill.id)?;
+        let page = Page::from_overfetched(&rows, &page, |bill| BillView::new(bill, now), |bill| bill.id)?;
         Ok(BillsView {
             items: page.items,
             next_cursor: page.next_cursor,

@@ -15,6 +15,11 @@ use utoipa::ToSchema;
 use super::store::{Bill, Filter};
 use crate::Error;
 
+platform::list! {
+    /// The bills of a dealer, oldest first.
+    pub(crate) BillList: BillId = "bills"
+}
+
 /// The most that one deal may be about: a billion rubles.
 pub(crate) const MAX_AMOUNT: Money = kopecks(100_000_000_000);
 /// Most characters of the reason for which a bill is taken back.
@@ -212,5 +217,5 @@ impl BillsQuery {
 #[derive(Debug, Clone, Copy)]
 pub struct BillsPage {
     pub(crate) filter: Filter,
-    pub(crate) page: PageRequest<BillId>,
+    pub(crate) page: PageRequest<BillList>,
 }

@@ -14,7 +14,7 @@ use platform::pagination::{Page, PageRequest};
 
 use crate::Error;
 use crate::live::store::{LiveAccount, LiveTable};
-use store::Listed;
+use store::{AccountList, Listed};
 use view::{FundedAccountView, LiveFundedAccountView};
 
 /// How long the live state is waited for; then the record is served.
@@ -36,7 +36,7 @@ impl Accounts {
     pub async fn list(
         &self,
         user: UserId,
-        page: PageRequest<Listed>,
+        page: PageRequest<AccountList>,
     ) -> Result<Page<FundedAccountView>, Error> {
         let accounts = self
             .database
@@ -44,7 +44,7 @@ impl Accounts {
             .await?;
         Ok(Page::from_overfetched(
             &accounts,
-            page.limit,
+            &page,
             |account| FundedAccountView::from(account),
             |account| Listed {
                 activated_at: account.activated_at,

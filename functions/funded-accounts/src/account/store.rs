@@ -38,6 +38,11 @@ pub(crate) struct Account {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
+platform::list! {
+    /// The funded accounts of a trader, newest first.
+    pub AccountList: Listed = "funded-accounts"
+}
+
 /// A position in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
@@ -79,7 +84,7 @@ pub(crate) async fn find(
 pub(super) async fn list(
     connection: &mut PgConnection,
     user: UserId,
-    page: &PageRequest<Listed>,
+    page: &PageRequest<AccountList>,
 ) -> Result<Vec<Account>, Error> {
     let accounts = query_accounts!(
         "AND ($2::TIMESTAMPTZ IS NULL OR (activated_at, account.id) < ($2, $3)) \

@@ -23,7 +23,7 @@ use crate::withdrawal::view::WithdrawalView;
 use crate::withdrawal::{outcome, store as withdrawals};
 use crate::{Error, review};
 use request::RejectionRequest;
-use store::{Pending, Waiting};
+use store::{Pending, PendingWithdrawalList};
 use view::PendingWithdrawalView;
 
 /// What waits for operators.
@@ -39,15 +39,18 @@ impl PendingWithdrawals {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list(&self, page: PageRequest<Waiting>) -> Result<Page<PendingWithdrawalView>, Error> {
+    pub async fn list(
+        &self,
+        page: PageRequest<PendingWithdrawalList>,
+    ) -> Result<Page<PendingWithdrawalView>, Error> {
         let pending = self
             .database
             .with(async |connection| store::pending(connection, &page).await)
             .await?;
-        let position = |pending: &Pending| Waiting::OfAll(pending.id);
+        let position = |pending: &Pending| pending.id;
         Ok(Page::from_overfetched(
             &pending,
-            page.limit,
+            &page,
             |pending| PendingWithdrawalView::from(pending),
             position,
         )?)

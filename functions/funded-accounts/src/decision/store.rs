@@ -5,26 +5,14 @@ use domain::funded::FundedAccountStatus;
 use domain::funded::share::Share;
 use domain::ids::{FundedAccountId, TierId, UserId, WithdrawalId};
 use platform::pagination::PageRequest;
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::Error;
 
-/// A position in the list. By its name, another list's isn't taken for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Waiting {
-    /// Those after this one.
-    OfAll(WithdrawalId),
-}
-
-impl Waiting {
-    const fn id(self) -> WithdrawalId {
-        match self {
-            Self::OfAll(id) => id,
-        }
-    }
+platform::list! {
+    /// The withdrawals that wait for a decision, oldest first.
+    pub PendingWithdrawalList: WithdrawalId = "pending-withdrawals"
 }
 
 /// A withdrawal that waits, its trader, account and history.
@@ -62,7 +50,7 @@ pub(super) struct Pending {
 /// accounts.
 pub(super) async fn pending(
     connection: &mut PgConnection,
-    page: &PageRequest<Waiting>,
+    page: &PageRequest<PendingWithdrawalList>,
 ) -> Result<Vec<Pending>, Error> {
     let pending = sqlx::query_as!(
         Pending,
@@ -94,7 +82,7 @@ pub(super) async fn pending(
            ) AS history
            WHERE withdrawal.status = 'pending' AND ($1::BIGINT IS NULL OR withdrawal.id > $1)
            ORDER BY withdrawal.id LIMIT $2"#,
-        page.after.map(|after| after.id().get()),
+        page.after.map(|after| after.get()),
         page.rows(),
     );
     Ok(pending.fetch_all(connection).await?)

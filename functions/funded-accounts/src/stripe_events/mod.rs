@@ -9,7 +9,7 @@ use platform::messaging::inbox::{self, Arrival};
 use platform::observability::metrics;
 use providers::stripe::api_version;
 use providers::stripe::connect::webhook::{ConnectChange, ConnectEvent, parse};
-use providers::stripe::webhook::{InvalidSignature, verify};
+use providers::stripe::webhook::{InvalidSignature, Unreadable, verify};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -55,7 +55,7 @@ impl ConnectEvents {
     ) -> Result<(), Error> {
         self.verify(signature, body).await?;
         metrics::count("VerifiedWebhooks", 1);
-        let event = parse(body).map_err(|error| Error::UnreadableEvent(error.to_string()))?;
+        let event = parse(body).map_err(|error| unreadable(&error))?;
         tracing::info!(event_id = %event.id, kind = event.kind, "handling Stripe's event");
         self.check_version(&event);
         // An endpoint of real money also gets the events of tests, and there is nothing wrong about that.
@@ -136,4 +136,11 @@ impl ConnectEvents {
 fn ignore(event: &ConnectEvent) {
     tracing::info!(event_id = %event.id, livemode = event.livemode, kind = event.kind, "nothing of ours");
     metrics::count("IgnoredStripeEvents", 1);
+}
+
+/// An event that Stripe has signed and we can't read: Stripe sends it again, and somebody has to look meanwhile.
+fn unreadable(error: &Unreadable) -> Error {
+    tracing::error!(%error, "reading Stripe's event failed");
+    metrics::count("UnreadableWebhooks", 1);
+    Error::UnreadableEvent(error.to_string())
 }

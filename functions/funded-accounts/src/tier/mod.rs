@@ -13,7 +13,7 @@ use platform::pagination::{Page, PageRequest};
 
 use crate::Error;
 use request::{NewTierId, TierRequest};
-use store::{Listed, Tier};
+use store::{Tier, TierList};
 use view::TierView;
 
 /// The tiers.
@@ -47,18 +47,16 @@ impl Tiers {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list(&self, page: PageRequest<Listed>) -> Result<Page<TierView>, Error> {
+    pub async fn list(&self, page: PageRequest<TierList>) -> Result<Page<TierView>, Error> {
         let tiers = self
             .database
             .with(async |connection| store::list(connection, &page).await)
             .await?;
         Ok(Page::from_overfetched(
             &tiers,
-            page.limit,
+            &page,
             |tier| TierView::from(tier),
-            |tier| Listed {
-                tier_id: tier.id.clone(),
-            },
+            |tier| tier.id.clone(),
         )?)
     }
 }

@@ -6,7 +6,6 @@ use domain::funded::thresholds::{DrawdownKind, Thresholds};
 use domain::ids::TierId;
 use platform::error::PlatformError;
 use platform::pagination::PageRequest;
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use crate::Error;
@@ -21,10 +20,9 @@ pub(crate) struct Tier {
     pub(crate) assessment: Thresholds,
 }
 
-/// A position in the list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Listed {
-    pub(crate) tier_id: TierId,
+platform::list! {
+    /// The tiers, by id.
+    pub TierList: TierId = "tiers"
 }
 
 /// A tier as it is stored.
@@ -96,11 +94,11 @@ pub(crate) async fn find(connection: &mut PgConnection, id: &TierId) -> Result<O
 /// The tiers of a page, by their ids, with the one behind it.
 pub(super) async fn list(
     connection: &mut PgConnection,
-    page: &PageRequest<Listed>,
+    page: &PageRequest<TierList>,
 ) -> Result<Vec<Tier>, Error> {
     let rows = query_tiers!(
         "WHERE id > $1 ORDER BY id LIMIT $2",
-        page.after.as_ref().map_or("", |after| after.tier_id.as_str()),
+        page.after.as_ref().map_or("", TierId::as_str),
         page.rows(),
     );
     let rows = rows.fetch_all(connection).await?;

@@ -27,7 +27,7 @@ use crate::{Error, events, review};
 use facts::LiveFacts;
 use request::WithdrawalRequest;
 use row::Withdrawal;
-use store::{Listed, NewWithdrawal};
+use store::{NewWithdrawal, WithdrawalList};
 use view::WithdrawalView;
 
 /// Over how long what nobody had to approve is summed up.
@@ -221,7 +221,7 @@ impl AccountWithdrawals {
         &self,
         user: UserId,
         account: FundedAccountId,
-        page: PageRequest<Listed>,
+        page: PageRequest<WithdrawalList>,
     ) -> Result<Page<WithdrawalView>, Error> {
         let withdrawals = self
             .database
@@ -231,10 +231,10 @@ impl AccountWithdrawals {
                 store::list(connection, owned.id, &page).await
             })
             .await?;
-        let position = |withdrawal: &Withdrawal| Listed::OfAccount(withdrawal.id);
+        let position = |withdrawal: &Withdrawal| withdrawal.id;
         Ok(Page::from_overfetched(
             &withdrawals,
-            page.limit,
+            &page,
             |withdrawal| WithdrawalView::from(withdrawal),
             position,
         )?)

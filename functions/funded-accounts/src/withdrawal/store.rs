@@ -5,27 +5,15 @@ use domain::funded::share::Share;
 use domain::funded::withdrawal::{ReviewReason, WithdrawalStatus};
 use domain::ids::{FundedAccountId, UserId, WithdrawalId};
 use platform::pagination::PageRequest;
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::row::Withdrawal;
 use crate::Error;
 
-/// A position in the list. By its name, another list's isn't taken for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Listed {
-    /// Those before this one.
-    OfAccount(WithdrawalId),
-}
-
-impl Listed {
-    const fn id(self) -> WithdrawalId {
-        match self {
-            Self::OfAccount(id) => id,
-        }
-    }
+platform::list! {
+    /// The withdrawals of an account, newest first.
+    pub WithdrawalList: WithdrawalId = "withdrawals"
 }
 
 /// A withdrawal to be written.
@@ -103,12 +91,12 @@ pub(crate) async fn lock(
 pub(super) async fn list(
     connection: &mut PgConnection,
     account: FundedAccountId,
-    page: &PageRequest<Listed>,
+    page: &PageRequest<WithdrawalList>,
 ) -> Result<Vec<Withdrawal>, Error> {
     let withdrawals = query_withdrawals!(
         "funded_account_id = $1 AND ($2::BIGINT IS NULL OR withdrawal.id < $2) ORDER BY withdrawal.id DESC LIMIT $3",
         account as _,
-        page.after.map(|after| after.id().get()),
+        page.after.map(|after| after.get()),
         page.rows(),
     );
     Ok(withdrawals.fetch_all(connection).await?)

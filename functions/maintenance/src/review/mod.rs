@@ -17,6 +17,11 @@ pub use report::ReviewWatch;
 pub use request::{DecisionRequest, ReviewFilter, Word};
 pub use view::{ActionView, HistoryView, ParameterView, ReviewDetailView, ReviewReport, ReviewView};
 
+platform::list! {
+    /// The reviews, newest first.
+    pub ReviewList: ReviewId = "reviews"
+}
+
 /// Reads reviews.
 #[derive(Debug)]
 pub struct ReviewReader {
@@ -33,13 +38,13 @@ impl ReviewReader {
     pub async fn page(
         &self,
         filter: &ReviewFilter,
-        page: PageRequest<ReviewId>,
+        page: PageRequest<ReviewList>,
     ) -> Result<Page<ReviewView>, Error> {
         let rows = self
             .database
             .with(async |connection| store::page(connection, filter, page.after, page.rows()).await)
             .await?;
-        let page = Page::from_overfetched(&rows, page.limit, ReviewView::clone, |row| row.id);
+        let page = Page::from_overfetched(&rows, &page, ReviewView::clone, |row| row.id);
         Ok(page?)
     }
 

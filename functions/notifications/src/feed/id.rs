@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 use utoipa::ToSchema;
 
+platform::list! {
+    /// The notifications of a profile, newest first.
+    pub Feed: NotificationId = "notifications"
+}
+
 /// The id of a notification: a ULID, in the order of what happened. It is made of the id of the event, so that an event that
 /// comes twice makes one notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

@@ -13,7 +13,7 @@ use platform::pagination::{self, Page, PageRequest};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-pub use id::{InvalidNotificationId, NotificationId};
+pub use id::{Feed, InvalidNotificationId, NotificationId};
 pub use mark_read::{MAX_IDS, MarkReadRequest, ReadMarker};
 pub use view::{MarkReadView, NotificationView, UnreadCountView};
 
@@ -39,7 +39,7 @@ impl FeedQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn page(&self) -> Result<PageRequest<NotificationId>, Problem> {
+    pub fn page(&self) -> Result<PageRequest<Feed>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 }
@@ -62,11 +62,11 @@ impl FeedReader {
         &self,
         profile: ProfileId,
         unread_only: bool,
-        page: PageRequest<NotificationId>,
+        page: PageRequest<Feed>,
     ) -> Result<Page<NotificationView>, Error> {
         let now = self.clock.now();
         let found = self.feed.page(profile, unread_only, page, now).await?;
-        let next_cursor = found.last.map(|id| pagination::encode(&id)).transpose();
+        let next_cursor = found.last.map(|id| pagination::encode::<Feed>(&id)).transpose();
         Ok(Page {
             items: found.items.into_iter().map(NotificationView::from).collect(),
             next_cursor: next_cursor.map_err(PlatformError::from)?,

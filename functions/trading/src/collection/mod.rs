@@ -21,6 +21,11 @@ pub use self::view::{CollectionView, RecommendedWeightsView, SymbolWeightView};
 
 use crate::{Error, instrument};
 
+platform::list! {
+    /// The collections that can be bought.
+    pub CollectionList: CollectionId = "collections"
+}
+
 /// The longest name of a collection, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 /// The longest `uniq_id`, in characters.
@@ -81,14 +86,14 @@ impl Collections {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn page(&self, page: PageRequest<CollectionId>) -> Result<Page<CollectionView>, Error> {
+    pub async fn page(&self, page: PageRequest<CollectionList>) -> Result<Page<CollectionView>, Error> {
         let rows = self
             .database
             .with(async |connection| store::list(connection, page.after, page.rows()).await)
             .await?;
         Ok(Page::from_overfetched(
             &rows,
-            page.limit,
+            &page,
             |row| CollectionView::from(row.clone()),
             |row| row.id,
         )?)

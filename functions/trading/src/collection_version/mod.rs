@@ -29,7 +29,7 @@ use platform::pagination::{Page, PageRequest};
 use sqlx::PgConnection;
 
 pub use self::request::ReconfigureRequest;
-pub use self::view::{CollectionVersionView, HistoryQuery};
+pub use self::view::{CollectionVersionView, HistoryQuery, VersionList};
 
 use self::request::KeyedReconfigure;
 use self::store::{NewVersion, OrderAccount};
@@ -304,7 +304,7 @@ impl RebalancingHistory {
         &self,
         profile: ProfileId,
         status: Option<CollectionVersionStatus>,
-        page: PageRequest<CollectionVersionId>,
+        page: PageRequest<VersionList>,
     ) -> Result<Page<CollectionVersionView>, Error> {
         let versions = self
             .database
@@ -312,7 +312,7 @@ impl RebalancingHistory {
             .await?;
         Ok(Page::from_overfetched(
             &versions,
-            page.limit,
+            &page,
             |version| CollectionVersionView::from(version.clone()),
             |version| version.id,
         )?)

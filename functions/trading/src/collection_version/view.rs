@@ -12,6 +12,11 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use super::store::Version;
 use crate::collection::SymbolWeightView;
 
+platform::list! {
+    /// The versions of a profile's portfolios, newest first.
+    pub VersionList: CollectionVersionId = "rebalancings"
+}
+
 /// An order to change what is held of a collection.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CollectionVersionView {
@@ -124,7 +129,7 @@ impl HistoryQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn page(&self) -> Result<PageRequest<CollectionVersionId>, Problem> {
+    pub fn page(&self) -> Result<PageRequest<VersionList>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 

@@ -8,7 +8,7 @@ use domain::ids::ProfileId;
 use platform::database::Database;
 use platform::pagination::{Page, PageRequest};
 
-pub use self::query::{HistoryFilter, HistoryPosition, TradingHistoryQuery};
+pub use self::query::{AccountHistory, HistoryFilter, HistoryPosition, TradingHistoryQuery};
 pub use self::view::HistoryEntryView;
 
 use self::store::Entry;
@@ -31,7 +31,7 @@ impl TradingHistory {
         &self,
         profile: ProfileId,
         filter: Option<HistoryFilter>,
-        page: PageRequest<HistoryPosition>,
+        page: PageRequest<AccountHistory>,
     ) -> Result<Page<HistoryEntryView>, Error> {
         let entries = self
             .database
@@ -41,7 +41,7 @@ impl TradingHistory {
             .await?;
         let page = Page::from_overfetched(
             &entries,
-            page.limit,
+            &page,
             |entry: &Entry| HistoryEntryView::from(entry.clone()),
             |entry: &Entry| entry.position(),
         );

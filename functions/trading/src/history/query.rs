@@ -6,6 +6,11 @@ use platform::pagination::PageRequest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+platform::list! {
+    /// What has moved the money of a profile, newest first.
+    pub AccountHistory: HistoryPosition = "account-history"
+}
+
 /// Which entries to list.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +31,7 @@ impl TradingHistoryQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn page(&self) -> Result<PageRequest<HistoryPosition>, Problem> {
+    pub fn page(&self) -> Result<PageRequest<AccountHistory>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 }

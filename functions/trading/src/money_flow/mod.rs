@@ -43,6 +43,11 @@ use crate::bank_account::BankAccounts;
 use crate::broker::Broker;
 use crate::{Error, account};
 
+platform::list! {
+    /// The money flows of a profile, newest first.
+    pub MoneyFlowList: MoneyFlowId = "money-flows"
+}
+
 /// A deposit or a withdrawal to make.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -235,18 +240,13 @@ impl MoneyFlowHistory {
     pub async fn page(
         &self,
         profile: ProfileId,
-        page: PageRequest<MoneyFlowId>,
+        page: PageRequest<MoneyFlowList>,
     ) -> Result<Page<MoneyFlowView>, Error> {
         let flows = self
             .database
             .with(async |connection| store::list(connection, profile, page.after, page.rows()).await)
             .await?;
-        let page = Page::from_overfetched(
-            &flows,
-            page.limit,
-            |flow| MoneyFlowView::from(flow),
-            |flow| flow.id,
-        );
+        let page = Page::from_overfetched(&flows, &page, |flow| MoneyFlowView::from(flow), |flow| flow.id);
         Ok(page?)
     }
 }

@@ -13,7 +13,7 @@ use platform::pagination::{Page, PageRequest};
 use providers::drivewealth::is_missing;
 use providers::outcome::Outcome;
 
-pub use self::query::{AccountStatementsQuery, StatementPosition};
+pub use self::query::{AccountStatementsQuery, StatementList, StatementPosition};
 pub use self::view::{AccountStatementLinkView, AccountStatementView};
 
 use self::store::Listed;
@@ -37,7 +37,7 @@ impl Statements {
         &self,
         profile: ProfileId,
         kind: Option<&str>,
-        page: PageRequest<StatementPosition>,
+        page: PageRequest<StatementList>,
     ) -> Result<Page<AccountStatementView>, Error> {
         let listed = self
             .database
@@ -48,7 +48,7 @@ impl Statements {
             .await?;
         let page = Page::from_overfetched(
             &listed,
-            page.limit,
+            &page,
             |statement: &Listed| AccountStatementView::from(statement.clone()),
             Listed::position,
         );

@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 
 use super::kind::{MONTHLY, TAX, TRADE_CONFIRMATION};
 
+platform::list! {
+    /// The documents of an account, newest first.
+    pub StatementList: StatementPosition = "account-statements"
+}
+
 /// Which documents to list.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +46,7 @@ impl AccountStatementsQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn page(&self) -> Result<PageRequest<StatementPosition>, Problem> {
+    pub fn page(&self) -> Result<PageRequest<StatementList>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 

@@ -5,7 +5,7 @@ mod request;
 pub(crate) mod store;
 pub mod view;
 
-use domain::ids::{ClientId, PaymentId};
+use domain::ids::ClientId;
 use platform::database::Database;
 use platform::pagination::{Page, PageRequest};
 
@@ -13,7 +13,7 @@ use crate::Error;
 use crate::client::store as clients;
 use view::PaymentView;
 
-pub use request::PaymentsQuery;
+pub use request::{PaymentList, PaymentsQuery};
 
 /// The payments of clients.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Payments {
         &self,
         client_id: ClientId,
         query: &PaymentsQuery,
-        page: PageRequest<PaymentId>,
+        page: PageRequest<PaymentList>,
     ) -> Result<Page<PaymentView>, Error> {
         let payments = self
             .database
@@ -46,7 +46,7 @@ impl Payments {
             .await?;
         Ok(Page::from_overfetched(
             &payments,
-            page.limit,
+            &page,
             |payment| PaymentView::from(payment),
             |payment| payment.id,
         )?)

@@ -8,6 +8,11 @@ use platform::pagination::PageRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+platform::list! {
+    /// The payments of a client, newest first.
+    pub PaymentList: PaymentId = "payments"
+}
+
 /// Which payments to list; a filter that is missing leaves everything in.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +46,7 @@ impl PaymentsQuery {
     ///
     /// # Errors
     /// 400 naming `cursor` or `limit`.
-    pub fn page(&self) -> Result<PageRequest<PaymentId>, Problem> {
+    pub fn page(&self) -> Result<PageRequest<PaymentList>, Problem> {
         PageRequest::read(self.cursor.as_deref(), self.limit)
     }
 }

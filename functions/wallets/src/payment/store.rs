@@ -8,7 +8,7 @@ use platform::pagination::PageRequest;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
-use super::request::PaymentsQuery;
+use super::request::{PaymentList, PaymentsQuery};
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
 
@@ -80,7 +80,7 @@ pub(crate) async fn list(
     connection: &mut PgConnection,
     client_id: ClientId,
     query: &PaymentsQuery,
-    page: &PageRequest<PaymentId>,
+    page: &PageRequest<PaymentList>,
 ) -> Result<Vec<Payment>, Error> {
     let payments = query_payments!(
         "SELECT",

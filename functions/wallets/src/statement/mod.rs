@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 
 use crate::Error;
 use crate::client::store::{self as clients, Wallet};
-use request::{Part, Position};
+use request::{Part, Position, StatementLines};
 use store::Entry;
 use view::{StatementLineView, StatementView};
 
@@ -93,7 +93,7 @@ fn assemble(
         .map(|entry| entry.number + 1)
         .filter(|next| *next < end);
     let next_cursor = next
-        .map(|first| pagination::encode(&Position { first, end }))
+        .map(|first| pagination::encode::<StatementLines>(&Position { first, end }))
         .transpose()
         .map_err(PlatformError::from)?;
     Ok(StatementView {
@@ -192,7 +192,7 @@ mod tests {
         let first = page(&all);
         assert_eq!((first.credit_turnover, first.debit_turnover), (LARGEST, -LARGEST));
         assert_eq!((first.lines.len(), first.closing_balance), (2, 0));
-        let next: Position = pagination::decode(first.next_cursor.as_deref().unwrap()).unwrap();
+        let next = pagination::decode::<StatementLines>(first.next_cursor.as_deref().unwrap()).unwrap();
         assert_eq!((next.first, next.end), (3, 5));
         let second = page(&all[2..]);
         assert_eq!((second.credit_turnover, second.debit_turnover), (1, -1));

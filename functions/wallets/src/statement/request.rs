@@ -6,6 +6,11 @@ use platform::pagination;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+platform::list! {
+    /// The lines of a wallet's statement, oldest first.
+    pub(super) StatementLines: Position = "wallet-statement"
+}
+
 /// Most lines of a page: what fits a response of Lambda, which is six megabytes, with room to spare.
 const MAX_LINES: u32 = 10_000;
 /// Lines of a page unless a caller wants another number.
@@ -80,7 +85,7 @@ impl StatementQuery {
     pub fn page(&self) -> Result<StatementPage, Problem> {
         let limit = pagination::limit_of(self.limit, DEFAULT_LINES, MAX_LINES)?;
         let part = match self.cursor.as_deref() {
-            Some(cursor) => Part::Next(pagination::decode(cursor)?),
+            Some(cursor) => Part::Next(pagination::decode::<StatementLines>(cursor)?),
             None => Part::Period {
                 from: self.from,
                 to: self.to,

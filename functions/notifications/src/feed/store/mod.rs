@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use mark_read::MAX_KEYS_PER_READ;
 
-use super::id::NotificationId;
+use super::id::{Feed, NotificationId};
 use crate::Error;
 use crate::recipient::Recipient;
 use crate::table::{Item, Table, Transacted, from_item, key, number, partition, sort_after, text};
@@ -101,7 +101,7 @@ impl FeedStore {
         &self,
         profile: ProfileId,
         unread_only: bool,
-        page: PageRequest<NotificationId>,
+        page: PageRequest<Feed>,
         now: DateTime<Utc>,
     ) -> Result<FeedPage, Error> {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
