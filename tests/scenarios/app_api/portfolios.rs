@@ -137,7 +137,7 @@ async fn order_of_the_app_is_taken_once_under_its_key(fixture: Arc<Fixture>) -> 
     let query = "
         mutation($profile: Int!, $account: Int!, $collection: Int!, $key: String) {
           reconfigure_ttf_holdings(profile_id: $profile, account_id: $account, collection_id: $collection,
-              weights: [{ symbol: \"ENPH\", weight: 1 }], relative_amount_delta_percent: 10, idempotency_key: $key) {
+              weights: { symbol: \"ENPH\", weight: 1 }, relative_amount_delta_percent: 10, idempotency_key: $key) {
             result
             version { id status collection_id relative_amount_delta_percent weights { symbol weight } }
           }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::bail;
 use async_graphql::{
-    Error, ErrorExtensionValues, Value,
+    Error, ErrorExtensionValues, Name, Value,
     dynamic::{FieldValue, ResolverContext},
     parser::types::{BaseType, Type},
 };
@@ -103,9 +103,38 @@ impl Resolver {
                 );
                 return Err(failure("ValidationError", message, Json::Null));
             }
-            arguments.insert(name.to_string(), value.clone().into_json()?);
+            let value = match self.arguments.get(name.as_str()) {
+                Some(kind) => self.coerced(kind, value.clone()),
+                None => value.clone(),
+            };
+            arguments.insert(name.to_string(), value.into_json()?);
         }
         Ok(Json::Object(arguments))
+    }
+
+    /// A single item where a list is asked for is a list of it, as GraphQL says; the engine takes it and leaves it single.
+    fn coerced(&self, kind: &Type, value: Value) -> Value {
+        match (&kind.base, value) {
+            (_, Value::Null) => Value::Null,
+            (BaseType::List(items), Value::List(values)) => Value::List(
+                values
+                    .into_iter()
+                    .map(|value| self.coerced(items, value))
+                    .collect(),
+            ),
+            (BaseType::List(items), single) => Value::List(vec![self.coerced(items, single)]),
+            (BaseType::Named(name), Value::Object(parts)) => {
+                let fields = self.inputs.get(name.as_str());
+                let coerced = |(part, value): (Name, Value)| match fields
+                    .and_then(|fields| fields.get(part.as_str()))
+                {
+                    Some(kind) => (part, self.coerced(kind, value)),
+                    None => (part, value),
+                };
+                Value::Object(parts.into_iter().map(coerced).collect())
+            }
+            (BaseType::Named(_), value) => value,
+        }
     }
 
     /// A number in an argument that GraphQL's Int doesn't reach; the engine takes any of 64 bits.
