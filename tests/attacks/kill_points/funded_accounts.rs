@@ -1,16 +1,51 @@
-//! Funded accounts, killed at the points of an activation, of a snapshot and of a closure: each is done once when its record
-//! comes again.
+//! Funded accounts, killed at the points of an activation, of a snapshot, of a closure, of an approval and of a payment: each is
+//! done once when its record or request comes again.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use end_to_end::funded::{TIER, Trader, flat, next_user, passed, tier};
 use end_to_end::withdrawals::PAYS;
 use end_to_end::{Fixture, Result, ensure_eq, new_domain_event};
+use futures::future::try_join_all;
 use serde_json::json;
 
 use crate::soon;
 use crate::sweep::{Start, sweep_all};
+
+/// Traders who have asked for a withdrawal of all their profit. They are made so many at once, since most of that is waiting.
+struct Asking<'a> {
+    fixture: &'a Fixture,
+    made: RefCell<Vec<Trader>>,
+}
+
+impl<'a> Asking<'a> {
+    const AT_ONCE: usize = 4;
+
+    fn new(fixture: &'a Fixture) -> Self {
+        Self {
+            fixture,
+            made: RefCell::default(),
+        }
+    }
+
+    async fn next(&self) -> Result<Trader> {
+        let made = self.made.borrow_mut().pop();
+        if let Some(trader) = made {
+            return Ok(trader);
+        }
+        let made = try_join_all((0..Self::AT_ONCE).map(|_| self.make())).await?;
+        self.made.borrow_mut().extend(made);
+        self.made.borrow_mut().pop().context("nobody was made")
+    }
+
+    async fn make(&self) -> Result<Trader> {
+        let mut trader = self.fixture.trader_with_profit(100_000, PAYS).await?;
+        trader.withdrawal = trader.withdrawal(80_000).await?;
+        Ok(trader)
+    }
+}
 
 pub(crate) async fn killed_activation_makes_one_account_when_its_record_comes_again(
     fixture: Arc<Fixture>,
@@ -148,6 +183,7 @@ pub(crate) async fn killed_payout_account_is_made_once_by_its_repetition(fixture
 
 /// A withdrawal whose worker dies at any point is paid once. Its lease has passed by then, which nobody waits for here.
 pub(crate) async fn killed_withdrawal_is_paid_once_when_it_goes_on(fixture: Arc<Fixture>) -> Result {
+    let asking = Asking::new(&fixture);
     let traders = sweep_all(
         &fixture,
         "process_withdrawal",
@@ -159,8 +195,7 @@ pub(crate) async fn killed_withdrawal_is_paid_once_when_it_goes_on(fixture: Arc<
             "AWS_ENDPOINT_URL_SQS",
         ],
         async || {
-            let mut trader = fixture.trader_with_profit(100_000, PAYS).await?;
-            trader.withdrawal = trader.withdrawal(80_000).await?;
+            let trader = asking.next().await?;
             fixture
                 .approve("operator", trader.withdrawal)
                 .await?
@@ -199,6 +234,53 @@ pub(crate) async fn killed_withdrawal_is_paid_once_when_it_goes_on(fixture: Arc<
             .filter(|kind| *kind == "withdrawal.completed")
             .count();
         ensure_eq!(times, 1, "{completed:?}");
+    }
+    Ok(())
+}
+
+/// An approval that dies at any point is given whole or not at all, and once; the withdrawal that it sets off is paid once.
+pub(crate) async fn killed_approval_is_given_once_by_its_repetition(fixture: Arc<Fixture>) -> Result {
+    let asking = Asking::new(&fixture);
+    let traders = sweep_all(
+        &fixture,
+        "approve_withdrawal",
+        Start::Cold,
+        &[
+            "DATABASE_URL",
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            "AWS_ENDPOINT_URL_SQS",
+        ],
+        async || asking.next().await,
+        async |trader: &Trader| {
+            soon("the approval is answered", async || {
+                let answer = fixture.approve("operator", trader.withdrawal).await?;
+                ensure!(answer.status == 200, "{} {}", answer.status, answer.text);
+                ensure_eq!(answer.body["status"], "approved");
+                Ok(())
+            })
+            .await
+        },
+    );
+    let completed = "SELECT count(*) FROM withdrawals WHERE id = $1 AND status = 'completed'";
+    let told = [
+        "funded-account.created",
+        "funded-account.activated",
+        "withdrawal.requested",
+        "withdrawal.approved",
+        "withdrawal.completed",
+    ];
+    for trader in traders.await? {
+        // The approval has written its first step, and nobody sends it by hand here.
+        soon("the withdrawal is completed", async || {
+            if fixture.database.count(completed, trader.withdrawal).await? == 1 {
+                return Ok(());
+            }
+            fixture.relay_outbox().await?;
+            anyhow::bail!("it isn't completed")
+        })
+        .await?;
+        ensure_eq!(fixture.sent_for(trader.withdrawal), (80_000, 80_000));
+        ensure_eq!(fixture.told_of_account(trader.account).await?, told);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
     reason = "a missing part of a JSON value is null, no panic"
 )]
 
+mod bank_tokens;
 mod collections;
 mod commissions;
 mod dealers;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         money_flows::killed_deposit_is_finished_by_its_repetition_or_the_reconciler,
         messages::killed_change_of_targets_is_made_when_its_message_comes_again,
         onboarding::killed_way_to_an_account_makes_one_of_each,
+        bank_tokens::killed_renewal_of_a_bank_token_makes_one_bank_account,
         onboarding::killed_link_makes_one_bank_account,
         onboarding::killed_submission_makes_one_user,
         collections::killed_order_is_carried_out_once_when_its_message_comes_again,
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         notifications::killed_notification_is_recorded_once_when_its_message_comes_again,
         notifications::killed_mail_is_sent_under_one_id_when_its_record_comes_again,
         funded_accounts::killed_withdrawal_is_paid_once_when_it_goes_on,
+        funded_accounts::killed_approval_is_given_once_by_its_repetition,
         funded_accounts::killed_payout_account_is_made_once_by_its_repetition,
         funded_accounts::killed_activation_makes_one_account_when_its_record_comes_again,
         funded_accounts::killed_closure_is_told_once_when_its_record_comes_again,
