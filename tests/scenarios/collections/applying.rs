@@ -20,6 +20,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         weights_alone_trade_within_the_fund,
         collection_that_was_sold_can_be_bought_again,
         real_answers_floored_weights_cost_no_cent,
+        order_of_odd_values_comes_out_to_the_ten_thousandth,
         copies_at_the_same_time_make_one_run,
         alone(change_of_cash_waits_for_the_run),
         alone(orders_wait_for_the_run_before),
@@ -245,6 +246,58 @@ async fn real_answers_floored_weights_cost_no_cent(fixture: Arc<Fixture>) -> Res
             "{cents}"
         );
     }
+    Ok(())
+}
+
+/// An investor whose cash and two funds are worth so many cents.
+async fn worth(fixture: &Fixture, [cash, first, second]: [i64; 3]) -> Result<Investor> {
+    let investor = fixture.investor().await?;
+    let account = fixture.account_of(&investor.tester)?;
+    let drivewealth = fixture.cloud.drivewealth();
+    drivewealth.set_cash(&account.id, cash, cash)?;
+    drivewealth.set_fund_value(&account.id, "First", first)?;
+    drivewealth.set_fund_value(&account.id, "Second", second)?;
+    Ok(investor)
+}
+
+/// V5, V21, V22 and V23.
+async fn order_of_odd_values_comes_out_to_the_ten_thousandth(fixture: Arc<Fixture>) -> Result {
+    fixture.open_market().await?;
+    let investor = worth(&fixture, [400_000, 350_000, 250_000]).await?;
+    let order = investor.tester.order_amount(investor.second, -100_000).await?;
+    fixture.order_reaches(&investor.tester, order, "complete").await?;
+    ensure_eq!(
+        targets(&fixture.account_of(&investor.tester)?),
+        [5_000, 3_500, 1_500]
+    );
+
+    let investor = worth(&fixture, [100_000, 23_456, 0]).await?;
+    let order = investor.tester.order_amount(investor.first, 10_000).await?;
+    fixture.order_reaches(&investor.tester, order, "complete").await?;
+    ensure_eq!(targets(&fixture.account_of(&investor.tester)?), [7_290, 2_710, 0]);
+
+    // Without cash nothing is bought, and what is sold becomes cash.
+    let investor = worth(&fixture, [0, 100_000, 0]).await?;
+    let bought = json!({ "absolute_amount_delta_cents": 1 });
+    let bought = investor.tester.reconfigure(investor.first, &bought).await?;
+    bought.expect_problem(409, "insufficient-funds")?;
+    let order = investor.tester.order_amount(investor.first, -25_000).await?;
+    fixture.order_reaches(&investor.tester, order, "complete").await?;
+    ensure_eq!(targets(&fixture.account_of(&investor.tester)?), [2_500, 7_500, 0]);
+
+    // Thirds, of which no set of weights in ten-thousandths is exact.
+    let investor = worth(&fixture, [100_000, 100_000, 100_000]).await?;
+    let third = fixture.collection(&[("AAPL", 6_000), ("MSFT", 4_000)]).await?;
+    let order = investor.tester.order_amount(third, 100_000).await?;
+    fixture.order_reaches(&investor.tester, order, "complete").await?;
+    let thirds = targets(&fixture.account_of(&investor.tester)?);
+    ensure_eq!(thirds, [0, 3_334, 3_333, 3_333]);
+    let order = investor.tester.order_amount(investor.second, -10_000).await?;
+    fixture.order_reaches(&investor.tester, order, "complete").await?;
+    ensure_eq!(
+        targets(&fixture.account_of(&investor.tester)?),
+        [334, 3_333, 3_000, 3_333]
+    );
     Ok(())
 }
 

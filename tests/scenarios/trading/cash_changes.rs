@@ -145,6 +145,18 @@ async fn targets_sum_to_one_however_odd_the_values(fixture: Arc<Fixture>) -> Res
         }
     });
     try_join_all(checks).await?;
+    // V11: the broker floors these to .9937 and .0062; by value the fund's is .0063.
+    let tester = fixture.customer().await?;
+    let id = &tester.customer.drivewealth_account_id;
+    fixture.cloud.drivewealth().set_cash(id, 2_975_893, 2_975_893)?;
+    for (name, value) in [("Clean energy", 18_795), ("Robotics", 0)] {
+        fixture.cloud.drivewealth().set_fund_value(id, name, value)?;
+    }
+    ensure_eq!(
+        deliver(&fixture, &tester, &changed(&tester)).await?,
+        Vec::<usize>::new()
+    );
+    ensure_eq!(targets(&account(&fixture, &tester)?), [9_937, 63, 0]);
     Ok(())
 }
 
