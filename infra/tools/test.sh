@@ -26,7 +26,8 @@ trap 'rm -f "$log"' EXIT
 selection=(--lib --test '*')
 if [ -n "${MONETA_SOAK:-}" ]; then
   # Those that have a long form.
-  selection=(--lib --test kill_points --test trading --test commissions --test wallets --test schemathesis)
+  selection=(--lib --test kill_points --test trading --test commissions --test wallets --test funded_accounts
+    --test schemathesis --test decoders --test migrations)
 fi
 
 # Seconds of each test binary, and the slowest scenarios, from what they print.

@@ -1,7 +1,6 @@
 //! Traders with funded accounts, and a trading engine that says what becomes of them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use chrono::Utc;
@@ -17,6 +16,9 @@ pub const POSITIONS: &str = "funded-account.positions";
 pub const ASSESSMENTS: &str = "assessment.completed";
 /// The tier that traders have unless another is named: $100,000, 80 %, and a drawdown of 10 % from the peak.
 pub const TIER: &str = "standard-100k";
+
+/// So many records are with the broker before the first of them is waited for.
+const ON_THEIR_WAY: usize = 10_000;
 
 static NEXT_USER: AtomicI64 = AtomicI64::new(1);
 
@@ -73,10 +75,15 @@ pub async fn send_records(brokers: &str, topic: &str, records: &[(String, String
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")
         .create()?;
-    for (key, value) in records {
-        let record = FutureRecord::to(topic).key(key).payload(value);
-        let sent = producer.send(record, Duration::from_secs(10)).await;
-        sent.map_err(|(error, _)| error)?;
+    for some in records.chunks(ON_THEIR_WAY) {
+        let mut sent = Vec::with_capacity(some.len());
+        for (key, value) in some {
+            let record = FutureRecord::to(topic).key(key).payload(value);
+            sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
+        }
+        for taken in sent {
+            taken.await?.map_err(|(error, _)| error)?;
+        }
     }
     Ok(())
 }

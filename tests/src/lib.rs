@@ -17,6 +17,7 @@ mod fixture;
 pub mod funded;
 pub mod graphql;
 mod logs;
+pub mod many_traders;
 mod messages;
 pub mod newcomer;
 pub mod onboarding;

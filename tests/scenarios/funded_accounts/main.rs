@@ -2,6 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "a missing part of a JSON value is null")]
 
 mod activation;
+mod crowd;
 mod decisions;
 mod history;
 mod live;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         tiers::scenarios(),
         activation::scenarios(),
         live::scenarios(),
+        crowd::scenarios(),
         rules::scenarios(),
         history::scenarios(),
         restoration::scenarios(),
