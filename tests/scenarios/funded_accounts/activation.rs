@@ -12,7 +12,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         passed_assessment_becomes_an_account_with_its_tiers_numbers,
         failed_assessment_becomes_no_account,
         changed_tier_leaves_its_accounts_as_they_are,
-        alone(assessment_of_an_unknown_tier_waits_for_it_and_leaves_nothing_behind),
+        assessment_of_an_unknown_tier_waits_for_it_and_leaves_nothing_behind,
     ]
 }
 

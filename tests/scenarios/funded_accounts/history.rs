@@ -18,12 +18,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 async fn history_has_a_point_a_minute_and_is_thinned_to_its_extremes(fixture: Arc<Fixture>) -> Result {
     let trader = fixture.trader().await?;
     let begin: DateTime<Utc> = "2026-11-02T15:00:00Z".parse()?;
-    // Two snapshots a minute for ten minutes; in one of them is a dip, in another a spike.
+    // A snapshot a minute for ten minutes, and in three of them another one; in one is a dip, in another a spike.
     for minute in 0..10_i64 {
         let balances = match minute {
-            4 => [9_400_000, 9_450_000],
-            7 => [10_900_000, 10_900_001],
-            _ => [10_000_000 + minute, 10_000_001 + minute],
+            1 => vec![10_000_001, 10_000_002],
+            4 => vec![9_400_000, 9_450_000],
+            7 => vec![10_900_000, 10_900_001],
+            _ => vec![10_000_001 + minute],
         };
         for (part, balance) in (0..).zip(balances) {
             let mut snapshot = flat(trader.account, 2 * minute + part, balance);

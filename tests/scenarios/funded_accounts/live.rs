@@ -13,7 +13,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         snapshot_is_shown_and_recorded,
         late_and_repeated_snapshots_come_to_the_same,
         accounts_in_one_batch_stay_apart,
-        alone(snapshot_that_cannot_be_is_parked_and_the_next_one_counts),
+        snapshot_that_cannot_be_is_parked_and_the_next_one_counts,
         alone(record_is_served_while_the_live_state_is_out_of_reach),
         alone(lost_stream_record_is_made_up_by_the_sweep),
     ]
