@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up customer demo test soak bench build deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
+.PHONY: help up customer demo test soak mutants bench build deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -32,6 +32,9 @@ test: prerequisites ## All tests
 
 soak: prerequisites ## In full what the tests play a sample of: every kill point, long random runs; takes its time
 	@MONETA_SOAK=1 infra/tools/test.sh
+
+mutants: prerequisites ## Changes the rules of shared/domain one place at a time; fails for each that no test notices; takes hours (SAMPLE=1: minutes)
+	@infra/tools/mutants.sh $(if $(SAMPLE),sample)
 
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
 bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; the relay; a month's invoices
