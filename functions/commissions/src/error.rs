@@ -60,7 +60,7 @@ pub enum Error {
     #[error("the event is of another mode or account than this endpoint is for")]
     ForeignEvent,
     /// An event of Stripe's that can't be read.
-    #[error("an event can't be read: {0}")]
+    #[error("{0}")]
     UnreadableEvent(String),
     /// The outcome of a charge is unknown; it is looked up when the message comes again.
     #[error("the outcome of charge {key} is not known yet")]
@@ -121,7 +121,7 @@ impl Laned for Error {
                 Class::rejected(Rejection::Malformed, "invalid-signature").at("Stripe-Signature")
             }
             Self::ForeignEvent => Class::rejected(Rejection::Unprocessable, "foreign-event"),
-            Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
+            Self::UnreadableEvent(_) => Class::rejected(Rejection::Malformed, "unreadable-event").at("body"),
             Self::OutcomeUnknown { .. } => Class::transient("outcome-unknown"),
             Self::Provider(error) => error.class(),
             Self::Money(_) | Self::Document(_) => Class::fatal("internal"),

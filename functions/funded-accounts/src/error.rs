@@ -134,7 +134,7 @@ impl Laned for Error {
             Self::TraderNotFound => Class::rejected(NotFound, "trader-not-found"),
             Self::CountryNotSupported(_) => Class::rejected(Conflict, "payout-country-not-supported"),
             Self::InvalidSignature => Class::rejected(Malformed, "invalid-signature").at("Stripe-Signature"),
-            Self::UnreadableEvent(_) => Class::fatal("unreadable-event"),
+            Self::UnreadableEvent(_) => Class::rejected(Malformed, "unreadable-event").at("body"),
             Self::Provider(error) => error.class(),
             Self::LiveStateUnknown => Class::transient("live-state-unknown"),
             Self::NotAllowed(_) => Class::rejected(Conflict, "withdrawal-not-allowed"),

@@ -8,6 +8,9 @@ use uuid::Uuid;
 use crate::Error;
 
 /// Takes the lease until `until`, unless somebody else has it; says whether it was taken.
+///
+/// # Errors
+/// [`Error::TradingAccountNotFound`] for an account that isn't known.
 pub(crate) async fn acquire(
     connection: &mut PgConnection,
     account: &DriveWealthAccountId,
@@ -26,7 +29,11 @@ pub(crate) async fn acquire(
         until,
     )
     .execute(connection)
-    .await?;
+    .await
+    .map_err(|error| match error.as_database_error() {
+        Some(refused) if refused.is_foreign_key_violation() => Error::TradingAccountNotFound,
+        _ => error.into(),
+    })?;
     Ok(taken.rows_affected() == 1)
 }
 
