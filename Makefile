@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up customer demo test soak mutants bench build deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
+.PHONY: help up customer demo test soak mutants bench build sizes deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -46,6 +46,10 @@ bench: prerequisites ## Cold starts, warm latency and memory on the local cloud;
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh
+
+sizes: prerequisites ## Every artifact's size beside its limit; builds them first
+	@infra/tools/build-artifacts.sh
+	@infra/tools/artifact-sizes.py
 
 deploy: prerequisites ## Build, and to AWS with the values of samconfig.toml (STAGE=dev|staging|prod)
 	@infra/tools/deploy.sh $(STAGE)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is deployed: target/lambda/OPERATION/bootstrap, with cargo-lambda, and checks that it runs on Lambda.
-# usage: infra/tools/build-artifacts.sh [OPERATION…]       all operations without arguments; ARCHITECTURE=x86_64|arm64
+# usage: infra/tools/build-artifacts.sh [OPERATION…]       all operations without arguments; ARCHITECTURE=x86_64|arm64,
+#        PROFILE=deployed|release: `release` is built sooner and is twice as large
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -24,7 +25,7 @@ main() {
   for operation in "${operations[@]}"; do arguments+=(--package "$(package_of "$operation")" --bin "$operation"); done
   # Brokers in AWS ask for TLS and a password; development, on plain Kafka, saves itself the OpenSSL build.
   case " ${operations[*]} " in *" relay_outbox "* | *" migrate "*) arguments+=(--features maintenance/kafka-tls) ;; esac
-  SQLX_OFFLINE=true cargo lambda build --release --locked "${arguments[@]}"
+  SQLX_OFFLINE=true cargo lambda build --profile "${PROFILE:-deployed}" --locked "${arguments[@]}"
   for operation in "${operations[@]}"; do check "$operation"; done
 }
 
