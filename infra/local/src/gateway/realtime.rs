@@ -1,7 +1,14 @@
 //! `GET /graphql/realtime`: subscriptions of the app's API, in AppSync's own protocol over WebSocket. The path is the one that
 //! AppSync has under a domain name of one's own.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -138,7 +145,7 @@ async fn send(sink: &mut SplitSink<WebSocket, Message>, message: &Value) -> Resu
 struct Connection {
     cloud: Arc<Running>,
     sender: UnboundedSender<Value>,
-    subscriptions: HashMap<String, JoinHandle<()>>,
+    subscriptions: HashMap<String, Subscription>,
 }
 
 #[derive(Deserialize)]
@@ -169,8 +176,8 @@ impl Connection {
                 self.start(received).err().map(|errors| failed(&id, &errors))
             }
             "stop" => {
-                if let Some(task) = self.subscriptions.remove(&received.id) {
-                    task.abort();
+                if let Some(subscription) = self.subscriptions.remove(&received.id) {
+                    subscription.task.abort();
                 }
                 Some(json!({ "type": "complete", "id": received.id }))
             }
@@ -183,7 +190,8 @@ impl Connection {
 
     /// Starts a subscription, for which each message says anew who asks; what comes of it is sent by a task of its own.
     fn start(&mut self, received: Received) -> Result<(), Value> {
-        self.subscriptions.retain(|_, task| !task.is_finished());
+        self.subscriptions
+            .retain(|_, subscription| !subscription.has_ended());
         if self.subscriptions.contains_key(&received.id) {
             return Err(refusal("DuplicatedOperationError", "The id is in use."));
         }
@@ -202,16 +210,36 @@ impl Connection {
         let graphql = graphql.ok_or_else(|| refusal("NotFoundException", "There is no API."))?;
         let call = call_of(&self.cloud, Caller::App(claims), &HeaderMap::new(), &received.id);
         let subscribed = graphql.subscribe(asked, call)?;
-        let task = tokio::spawn(follow(received.id.clone(), subscribed, self.sender.clone()));
-        self.subscriptions.insert(received.id, task);
+        let ended = Arc::new(AtomicBool::new(false));
+        let following = follow(
+            received.id.clone(),
+            subscribed,
+            self.sender.clone(),
+            ended.clone(),
+        );
+        let task = tokio::spawn(following);
+        self.subscriptions
+            .insert(received.id, Subscription { task, ended });
         Ok(())
+    }
+}
+
+/// What a client has subscribed to on a connection.
+struct Subscription {
+    task: JoinHandle<()>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Subscription {
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) || self.task.is_finished()
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        for task in self.subscriptions.values() {
-            task.abort();
+        for subscription in self.subscriptions.values() {
+            subscription.task.abort();
         }
     }
 }
@@ -225,7 +253,7 @@ fn failed(id: &str, payload: &Value) -> Value {
 }
 
 /// Sends what a subscription tells, once it has begun; before, what comes is why it can't.
-async fn follow(id: String, subscribed: Subscribed, sender: UnboundedSender<Value>) {
+async fn follow(id: String, subscribed: Subscribed, sender: UnboundedSender<Value>, ended: Arc<AtomicBool>) {
     let Subscribed {
         mut answers,
         mut started,
@@ -245,6 +273,8 @@ async fn follow(id: String, subscribed: Subscribed, sender: UnboundedSender<Valu
     };
     if !has_begun {
         let errors = next.as_ref().and_then(|answer| answer.get("errors"));
+        // Whoever hears of the refusal may use the id again.
+        ended.store(true, Ordering::SeqCst);
         let _ = sender.send(failed(&id, &json!({ "errors": errors })));
         return;
     }
