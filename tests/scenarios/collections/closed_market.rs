@@ -213,8 +213,8 @@ async fn profile_counts_what_orders_under_way_will_take(fixture: Arc<Fixture>) -
     let first = tester.order_amount(investor.first, 100_000).await?;
     ensure_eq!(seen().await?, (json!(1), json!(300_000)));
     let half = json!({ "relative_amount_delta_percent": 50 });
-    tester.reconfigure(investor.second, &half).await?.expect(202)?;
-    tester.order_amount(investor.first, -50_000).await?;
+    let half = tester.reconfigure(investor.second, &half).await?.expect(202)?;
+    let sale = tester.order_amount(investor.first, -50_000).await?;
     ensure_eq!(
         seen().await?,
         (json!(3), json!(150_000)),
@@ -222,5 +222,10 @@ async fn profile_counts_what_orders_under_way_will_take(fixture: Arc<Fixture>) -
     );
     tester.cancel_order(investor.first, first).await?.expect(200)?;
     ensure_eq!(seen().await?, (json!(2), json!(200_000)));
+    // Nothing is due in another scenario's morning.
+    for (collection, order) in [(investor.second, half.number("id")?), (investor.first, sale)] {
+        tester.cancel_order(collection, order).await?.expect(200)?;
+    }
+    ensure_eq!(seen().await?, (json!(0), json!(400_000)));
     Ok(())
 }
