@@ -38,11 +38,11 @@ mutants: prerequisites ## Changes the rules of shared/domain one place at a time
 
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
 bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; the relay; a month's invoices
-	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile deposit_funds transfer
-	@cargo bench --workspace --bench latency --profile dev
-	@cargo bench --workspace --bench transfers --bench relay
+	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile get_actual_holdings reconfigure_ttf_holdings \
+	  deposit_funds transfer
 	@$(BUILD)
-	@cargo bench --workspace --bench invoices --profile dev
+	@cargo bench --workspace --bench latency --bench invoices --profile dev
+	@cargo bench --workspace --bench transfers --bench relay
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh

@@ -1,4 +1,4 @@
-//! Cold starts, warm latency and memory of two operations beside a hello-world function, on one local cloud with the
+//! Cold starts, warm latency and memory of some operations beside a hello-world function, on one local cloud with the
 //! artifacts that are deployed. `make bench`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
@@ -7,12 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use end_to_end::customers::{Backends, NewCustomer};
-use local_cloud::{LocalCloud, Options};
+use end_to_end::Fixture;
+use end_to_end::collections::Investor;
+use end_to_end::measured::{binaries, machine};
+use local_cloud::Options;
 use serde_json::{Value, json};
 
 const COLD_STARTS: usize = 20;
 const WARM_CALLS: usize = 500;
+const MEASURED: [&str; 5] = [
+    "hello_world",
+    "get_trading_profile",
+    "get_actual_holdings",
+    "reconfigure_ttf_holdings",
+    "deposit_funds",
+];
+/// Nobody has hundreds of orders that wait.
+const NO_ORDERS: &str = "UPDATE trading_collection_versions SET status = 'cancelled', settled_at = created_at \
+                         WHERE status = 'pending' AND $1 = 0";
+/// Nor is a bank asked hundreds of times a day: there is a limit.
+const NO_CALLS: &str = "DELETE FROM paid_calls WHERE $1 = 0";
 const HELLO: &str = "
   HelloWorld:
     Type: AWS::Serverless::Function
@@ -46,25 +60,16 @@ async fn main() -> anyhow::Result<()> {
         .to_owned();
     let lab = tempfile::tempdir()?;
     let mut options = Options::for_tests(&root);
-    options.binaries = artifacts(&root, lab.path())?;
+    let binaries = binaries(&root, lab.path(), &MEASURED)?;
+    options.binaries.clone_from(&binaries);
     options.template = template(&root, lab.path())?;
     options.event_sources = false;
-    let cloud = LocalCloud::start(options).await?;
-    let outcome = measure_all(&cloud, &root).await;
-    cloud.stop().await;
+    let fixture = Fixture::start(options).await?;
+    let outcome = measure_all(&fixture, &binaries).await;
+    fixture.stop().await;
+    println!("{}", machine());
     print(&outcome?);
     Ok(())
-}
-
-/// The artifacts under their operations' names, as the local cloud looks for them.
-fn artifacts(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
-    let folder = lab.join("binaries");
-    std::fs::create_dir(&folder)?;
-    for entry in std::fs::read_dir(root.join("target/lambda")).context("run `make build` first")? {
-        let entry = entry?;
-        std::os::unix::fs::symlink(entry.path().join("bootstrap"), folder.join(entry.file_name()))?;
-    }
-    Ok(folder)
 }
 
 /// The deployed template with a hello-world function more.
@@ -78,40 +83,47 @@ fn template(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-async fn measure_all(cloud: &LocalCloud, root: &Path) -> anyhow::Result<Vec<Measured>> {
-    cloud.drivewealth().auto_advance(None);
-    let balance = i64::MAX / 4;
-    let new = NewCustomer {
-        bank_balance_cents: balance,
-        ..NewCustomer::default()
-    };
-    let customer = Backends::of(cloud)?.add_customer(&new).await?;
-    let token = cloud.mint_token(json!({ "profile_id": customer.profile_id }))?;
+async fn measure_all(fixture: &Fixture, binaries: &Path) -> anyhow::Result<Vec<Measured>> {
+    fixture.cloud.drivewealth().auto_advance(None);
+    fixture.list_instruments().await?;
+    let Investor { tester, first, .. } = fixture.investor().await?;
+    let customer = &tester.customer;
+    let token = fixture
+        .cloud
+        .mint_token(json!({ "profile_id": customer.profile_id }))?;
     let deposit = json!({
         "trading_account_id": customer.trading_account_id,
         "bank_account_id": customer.bank_account_id,
         "amount_cents": 100,
     });
+    let order = json!({ "absolute_amount_delta_cents": 100 });
+    let (holdings, orders) = (
+        format!("/trading/collections/{first}/holdings"),
+        format!("/trading/collections/{first}/versions"),
+    );
     let calls = [
         ("hello_world", "/hello", None),
         ("get_trading_profile", "/trading/profile", None),
+        ("get_actual_holdings", &holdings, None),
+        ("reconfigure_ttf_holdings", &orders, Some(order)),
         ("deposit_funds", "/trading/deposits", Some(deposit)),
     ];
     let mut measured = Vec::new();
     for (operation, path, body) in calls {
-        measured.push(measure(cloud, root, operation, path, body.as_ref(), &token).await?);
+        measured.push(measure(fixture, binaries, operation, path, body.as_ref(), &token).await?);
     }
     Ok(measured)
 }
 
 async fn measure(
-    cloud: &LocalCloud,
-    root: &Path,
+    fixture: &Fixture,
+    binaries: &Path,
     operation: &'static str,
     path: &str,
     body: Option<&Value>,
     token: &str,
 ) -> anyhow::Result<Measured> {
+    let cloud = &fixture.cloud;
     let http = local_cloud::http_client()?;
     let url = format!("{}{path}", cloud.url());
     let call = || async {
@@ -124,8 +136,12 @@ async fn measure(
         let response = request.bearer_auth(token).send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
+        let took = begun.elapsed();
         ensure!(status < 300, "{operation} answered {status}: {text}");
-        Ok(begun.elapsed())
+        for afresh in [NO_ORDERS, NO_CALLS] {
+            fixture.database.change(afresh, 0).await?;
+        }
+        Ok(took)
     };
     call().await?;
     let mut cold = Vec::new();
@@ -138,8 +154,7 @@ async fn measure(
         warm.push(call().await?);
     }
     let memory_kib = memory_of(operation)?;
-    let artifact_bytes =
-        std::fs::metadata(root.join("target/lambda").join(operation).join("bootstrap"))?.len();
+    let artifact_bytes = std::fs::metadata(binaries.join(operation))?.len();
     cold.sort();
     warm.sort();
     Ok(Measured {

@@ -18,6 +18,7 @@ pub mod funded;
 pub mod graphql;
 mod logs;
 pub mod many_traders;
+pub mod measured;
 mod messages;
 pub mod newcomer;
 pub mod onboarding;
