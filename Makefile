@@ -47,7 +47,7 @@ bench: prerequisites ## Cold starts, warm latency and memory on the local cloud;
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh
 
-sizes: prerequisites ## Every artifact's size beside its limit; builds them first
+sizes: prerequisites ## Every artifact's size beside its goal; builds them first
 	@infra/tools/build-artifacts.sh
 	@infra/tools/artifact-sizes.py
 
