@@ -36,18 +36,20 @@ soak: prerequisites ## In full what the tests play a sample of: every kill point
 mutants: prerequisites ## Changes the rules of shared/domain one place at a time; fails for each that no test notices; takes hours (SAMPLE=1: minutes)
 	@infra/tools/mutants.sh $(if $(SAMPLE),sample)
 
+MEASURED := get_trading_profile get_actual_holdings reconfigure_ttf_holdings deposit_funds transfer \
+  apply_collection_version apply_pending_versions poll_autopilot_runs \
+  apply_position_update persist_state monitor_rules sweep_funded_accounts
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
-bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers per second; the relay; a month's invoices
-	@infra/tools/build-artifacts.sh hello_world migrate get_trading_profile get_actual_holdings reconfigure_ttf_holdings \
-	  deposit_funds transfer
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers, events, orders, snapshots a second; a month's invoices
+	@infra/tools/build-artifacts.sh hello_world migrate $(MEASURED)
 	@$(BUILD)
 	@cargo bench --workspace --bench latency --bench invoices --profile dev
-	@cargo bench --workspace --bench transfers --bench relay
+	@cargo bench --workspace --bench transfers --bench relay --bench orders --bench funded_accounts
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh
 
-sizes: prerequisites ## Every artifact's size beside its goal; builds them first
+sizes: prerequisites ## Every artifact's size beside its limit; builds them first
 	@infra/tools/build-artifacts.sh
 	@infra/tools/artifact-sizes.py
 

@@ -93,13 +93,21 @@ impl Fixture {
     /// # Errors
     /// When one can't be made.
     pub async fn investor(&self) -> Result<Investor> {
+        let (first, second) = (self.collection(&FIRST).await?, self.collection(&SECOND).await?);
+        self.investor_in(first, second).await
+    }
+
+    /// A new customer who holds these two collections, which are those of an [`Investor`].
+    ///
+    /// # Errors
+    /// When one can't be made.
+    pub async fn investor_in(&self, first: i64, second: i64) -> Result<Investor> {
         let new = NewCustomer {
             cash_cents: 400_000,
             funds: vec![("First".to_owned(), 3_500), ("Second".to_owned(), 2_500)],
             ..NewCustomer::default()
         };
         let tester = self.customer_with(&new).await?;
-        let (first, second) = (self.collection(&FIRST).await?, self.collection(&SECOND).await?);
         let account = self.account_of(&tester)?;
         for (collection, name, parts) in [(first, "First", &FIRST[..]), (second, "Second", &SECOND[..])] {
             let fund = account.funds.iter().find(|fund| fund.name == name);

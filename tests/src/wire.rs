@@ -75,6 +75,9 @@ struct State {
     /// The step at which the wire freezes.
     target: Option<u64>,
     point: String,
+    /// How often something was sent behind an answer.
+    round_trips: u64,
+    was_answered: bool,
     /// The ports from which the proxies have opened sessions at the database.
     sessions: Vec<i32>,
 }
@@ -176,6 +179,17 @@ impl Wire {
         .await
     }
 
+    /// Does the work; gives how often the function waited for an answer of a backend. What it has at the same time on several
+    /// connections counts as one.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn round_trips<T>(&self, work: impl Future<Output = Result<T>>) -> Result<(T, u64)> {
+        self.shared.begin(u64::MAX);
+        let outcome = work.await?;
+        Ok((outcome, self.shared.state().round_trips))
+    }
+
     /// Does the work, and kills the function when the wire comes to the step; the work goes on until it ends.
     ///
     /// # Errors
@@ -230,6 +244,7 @@ impl Shared {
         state.step = 0;
         state.target = Some(step);
         state.point.clear();
+        (state.round_trips, state.was_answered) = (0, true);
     }
 
     /// From now on everything passes; gives the point at which the wire froze.
@@ -263,6 +278,8 @@ impl Shared {
             Way::Out => 2,
             Way::Back => 1,
         };
+        state.round_trips += u64::from(state.was_answered && matches!(way, Way::Out));
+        state.was_answered = matches!(way, Way::Back);
         let Some(target) = state.target.filter(|target| *target <= state.step) else {
             return Verdict::Pass;
         };

@@ -101,10 +101,10 @@ fn main() -> ExitCode {
 fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(api_of_the_app_answers_as_described),
-        alone(api_of_the_wallets_answers_as_described),
-        alone(api_of_funded_accounts_answers_as_described),
-        alone(api_of_operators_answers_as_described),
-        alone(api_of_dealers_answers_as_described),
+        api_of_the_wallets_answers_as_described,
+        api_of_funded_accounts_answers_as_described,
+        api_of_operators_answers_as_described,
+        api_of_dealers_answers_as_described,
     ]
 }
 
