@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Changes the rules of shared/domain one place at a time, and fails for every change that no test of theirs notices. A change
-# that can't be noticed stands in .cargo/mutants.toml with its reason.
-# usage: infra/tools/mutants.sh [sample|ARGUMENT…]   all of them, for hours; sample: the same few each time, for minutes;
-#        arguments are those of `cargo mutants`, such as --file shared/domain/src/money.rs or --shard 3/16
+# that can't be noticed stands in .cargo/mutants.toml with its reason. What was tried and how it ended: .local/mutants/outcomes.json
+# usage: infra/tools/mutants.sh [sample|ARGUMENT…]   all of them; sample: the same few each time; arguments are those of
+#        `cargo mutants --list`, such as --file shared/domain/src/money.rs
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
 version=27.1.0
-# One of so many in the sample.
-sample_of=220
+# Every so manieth in the sample.
+sample_of=8
 
 tool() {
   local folder=$root/.local/tools/cargo-mutants
@@ -22,7 +22,7 @@ tool() {
   PATH=$folder/bin:$PATH
 }
 
-# The one package in a workspace of its own: what else there is would only be copied and resolved. Its build is kept.
+# The one package in a workspace of its own: what else there is would only be resolved. Its build is kept.
 copy() {
   local tree=$root/.local/mutants/tree
   rm -rf "$tree/shared" "$tree/.cargo"
@@ -36,11 +36,12 @@ copy() {
 
 tool
 copy
-unset DATABASE_URL
+unset DATABASE_URL CARGO_TARGET_DIR
 arguments=("$@")
+part=1
 if [ "${1:-}" = sample ]; then
-  arguments=(--shard "0/$sample_of" --sharding round-robin)
+  arguments=()
+  part=$sample_of
 fi
-# Incremental: a change of one line is a build of seconds then.
-CARGO_INCREMENTAL=1 cargo mutants --package domain --in-place --no-shuffle --timeout 60 --colors never \
-  --output "$root/.local/mutants" ${arguments[@]+"${arguments[@]}"} -- --lib --tests
+cargo mutants --package domain --list --json ${arguments[@]+"${arguments[@]}"} > "$root/.local/mutants/list.json"
+CARGO_INCREMENTAL=0 "$root/infra/tools/mutants.py" "$root/.local/mutants" "$part"

@@ -4,10 +4,18 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::{Clock, ManualClock};
 use domain::commissions::decline::{DeclineKind, decline_kind, is_customers, reason, reason_for_customers};
+use domain::commissions::dunning::{ActiveMethod, Dunning, DunningStep};
+use domain::commissions::invoice::InvoiceStatus;
 use domain::commissions::terms::CommissionTerms;
 use domain::dealers::requisite::{LegalForm, Requisite, RequisiteFields};
 use domain::funded::payee::{Payability, PayeeStatus, in_words};
+use domain::rate::{Weight, WeightError};
+use domain::trading::collection::symbol::Symbol;
+use domain::trading::collection::weights::{InvalidWeights, MAX_SYMBOLS, TargetWeights};
+use domain::trading::kyc::document::{DocumentRefusal, DocumentSide, DocumentType, check};
+use domain::trading::kyc::format::tax_id_problem;
 use domain::wallets::rates::{RateMaxAge, RateMaxJump};
+use rust_decimal::Decimal;
 
 /// A company whose numbers are made by the rules; it doesn't exist.
 fn company() -> RequisiteFields {
@@ -360,4 +368,90 @@ fn manual_clock_moves_to_where_it_is_told_and_no_further_than_time_goes() {
         first < start - TimeDelta::days(90_000_000) && clock.now() == first,
         "{first}"
     );
+}
+
+#[test]
+fn weight_is_up_to_one_whatever_its_decimals() {
+    let weight = |text: &str| Weight::try_from(text.parse::<Decimal>().unwrap());
+    assert_eq!(weight("0.25").map(|weight| weight.ten_thousandths()), Ok(2_500));
+    assert_eq!(weight("0.00001"), Err(WeightError::TooPrecise));
+    for beyond in ["1.00001", "1.0001", "-0.00001", "-1"] {
+        assert_eq!(weight(beyond), Err(WeightError::OutOfRange), "{beyond}");
+    }
+    // 28 decimals are the most that a number has; 32 characters the most that are read.
+    let decimals = "1234567890123456789012345678";
+    assert_eq!(
+        Weight::parse(&format!("000.{decimals}")),
+        Err(WeightError::TooPrecise)
+    );
+    assert_eq!(
+        Weight::parse(&format!("0000.{decimals}")),
+        Err(WeightError::Malformed)
+    );
+}
+
+#[test]
+fn symbol_has_up_to_twelve_characters() {
+    assert_eq!(Symbol::parse("abcdefghij.k").unwrap().as_str(), "ABCDEFGHIJ.K");
+    assert!(Symbol::parse("abcdefghijk.l").is_err());
+}
+
+#[test]
+fn weights_are_of_up_to_five_hundred_symbols() {
+    let given = |count: usize| {
+        let weight = Decimal::ONE / Decimal::from(count);
+        let symbol = |number: usize| Symbol::parse(&format!("S{number}")).unwrap();
+        let weights: Vec<_> = (0..count).map(|number| (symbol(number), weight)).collect();
+        TargetWeights::of_request(&weights).map(|weights| weights.iter().count())
+    };
+    assert_eq!(given(MAX_SYMBOLS), Ok(MAX_SYMBOLS));
+    assert_eq!(given(MAX_SYMBOLS + 1), Err(InvalidWeights::Count));
+    assert_eq!(given(MAX_SYMBOLS + 2), Err(InvalidWeights::Count));
+}
+
+#[test]
+fn document_has_at_most_four_mebibytes() {
+    let mut file = b"%PDF-1.7".to_vec();
+    file.resize(4_194_304, 0);
+    let checked = |file: &[u8]| check(DocumentType::Passport, DocumentSide::Front, file).map(|_| ());
+    assert_eq!(checked(&file), Ok(()));
+    file.push(0);
+    assert_eq!(
+        checked(&file),
+        Err(DocumentRefusal::TooLarge { bytes: 4_194_305 })
+    );
+}
+
+#[test]
+fn tax_id_of_another_type_has_four_to_thirty_letters_and_digits() {
+    let is_wrong = |value: &str| tax_id_problem(Some("OTHER"), value).is_some();
+    for right in ["a1b2", &"7".repeat(30)] {
+        assert!(!is_wrong(right), "{right}");
+    }
+    for wrong in ["a1b", &"7".repeat(31), "a1b2$"] {
+        assert!(is_wrong(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn invoice_whose_retry_is_to_come_is_not_given_up() {
+    let day = |date: &str| format!("{date}T15:00:00Z").parse::<DateTime<Utc>>().unwrap();
+    let dunning = Dunning {
+        status: InvoiceStatus::Open,
+        due_date: day("2026-09-01"),
+        failed_attempts: 1,
+        first_failed_at: Some(day("2026-09-01")),
+        next_attempt_at: Some(day("2026-11-20")),
+    };
+    let method = Some(ActiveMethod {
+        active_since: day("2026-08-01"),
+    });
+    let step = |dunning: Dunning, method| dunning.step(method, Some(day("2026-09-01")), day("2026-11-10"));
+    assert_eq!(step(dunning, method), DunningStep::Wait);
+    assert_eq!(step(dunning, None), DunningStep::GiveUp, "nothing to retry with");
+    let declined = Dunning {
+        next_attempt_at: None,
+        ..dunning
+    };
+    assert_eq!(step(declined, method), DunningStep::GiveUp);
 }

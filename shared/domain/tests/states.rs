@@ -6,8 +6,10 @@ use domain::commissions::charge::{ChargeStatus, StripeChargeState};
 use domain::commissions::invoice::InvoiceStatus;
 use domain::dealers::account::{AccountType, ProvisioningEvent, ProvisioningStatus};
 use domain::dealers::bill::{BillChange, BillOperation, BillStatus, IssuingEvent, IssuingStatus};
+use domain::dealers::books::{BookedBill, ChangedBill};
 use domain::dealers::kopecks;
-use domain::funded::withdrawal::WithdrawalStatus;
+use domain::funded::withdrawal::{WithdrawalEvent, WithdrawalStatus};
+use domain::ids::BillId;
 use domain::review::{DecisionOutcome, ReviewState};
 use domain::trading::account::AccountStatus;
 use domain::trading::collection::run::RunState;
@@ -362,4 +364,62 @@ fn transition_tells_what_it_is() {
         ("because", "  because".to_owned(), "because".to_owned())
     );
     assert_eq!(Refusal::new(NO).to_string(), "refused: because");
+}
+
+#[test]
+fn withdrawal_is_decided_once_and_its_money_comes_back_only_from_the_bank() {
+    use WithdrawalEvent::{Approve, BackToReview, Cancel, GaveUp, PayoutAccepted, PayoutReturned, Reject};
+    let events = [
+        Approve,
+        Reject,
+        Cancel,
+        BackToReview,
+        PayoutAccepted,
+        PayoutReturned,
+        GaveUp,
+    ];
+    let (decided, ended, left) = (
+        "!withdrawal_not_pending",
+        "!withdrawal_ended",
+        "!withdrawal_money_left",
+    );
+    let of = |has_left| {
+        table(&WithdrawalStatus::ALL, &events, |status, event| {
+            status.after(event, has_left)
+        })
+    };
+    let expected = |to_reject: &str, to_review: &str, to_give_up: &str| {
+        [
+            format!("pending: approved rejected canceled = {decided} {decided} {decided}"),
+            format!("approved: = {to_reject} {decided} {to_review} completed approved {to_give_up}"),
+            format!("completed: {decided} {decided} {decided} {decided} = approved {decided}"),
+            format!("rejected: {ended} = {ended} {ended} {ended} {ended} {ended}"),
+            format!("failed: {ended} {ended} {ended} {ended} {ended} = ="),
+            format!("canceled: {ended} {ended} = {ended} {ended} {ended} {ended}"),
+        ]
+    };
+    assert_eq!(of(false), expected("rejected", "pending", "failed"));
+    assert_eq!(of(true), expected(left, left, left));
+}
+
+#[test]
+fn bill_is_paid_or_reopened_by_the_change_that_makes_it_so() {
+    let bill = |status| BookedBill {
+        id: BillId::new(1).unwrap(),
+        common: kopecks(100),
+        paid: kopecks(0),
+        status,
+        is_issued: true,
+    };
+    let told = |before, after| {
+        let (before, after) = (bill(before), bill(after));
+        let changed = ChangedBill { before, after };
+        (changed.is_paid_now(), changed.is_reopened())
+    };
+    let (open, paid) = (BillStatus::ALL[0], BillStatus::Paid);
+    assert_ne!(open, paid);
+    assert_eq!(told(open, paid), (true, false));
+    assert_eq!(told(paid, open), (false, true));
+    assert_eq!(told(open, open), (false, false));
+    assert_eq!(told(paid, paid), (false, false));
 }

@@ -3,15 +3,21 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::currency::Currency;
-use domain::ids::CollectionVersionId;
+use domain::ids::{CollectionVersionId, DriveWealthFundId, DriveWealthInstrumentId};
 use domain::money::Money;
 use domain::trading::collection::execution::{ExpectedTrade, Fill, Planned, executed};
 use domain::trading::collection::order::{Delta, Percent, Side};
+use domain::trading::collection::symbol::Symbol;
+use domain::trading::collection::weights::TargetWeights;
 use domain::trading::kyc::choices;
 use domain::trading::kyc::form::{Answer, Form};
 use domain::trading::kyc::status::{KycReport, KycStatus};
+use domain::trading::kyc::verdict::{UNKNOWN, name_of};
 use domain::trading::money_flow::{Direction, MoneyFlowStatus, consequences};
 use domain::trading::payment::PaymentStatus;
+use domain::trading::portfolio::{
+    BrokerFund, BrokerHolding, BrokerPart, BrokerPortfolio, InvalidPortfolio, Portfolio,
+};
 use rust_decimal::Decimal;
 
 fn usd(cents: i64) -> Money {
@@ -406,4 +412,76 @@ fn short_list_is_shown_and_a_long_one_named() {
         );
         assert!(list.iter().all(|choice| choices::has(list, choice.value)) && !choices::has(list, "?"));
     }
+}
+
+#[test]
+fn wrong_weight_is_named_by_its_position() {
+    let symbol = |name: &str| Symbol::parse(name).unwrap();
+    let position = |given: &[(&str, i64)]| {
+        let given: Vec<_> = given
+            .iter()
+            .map(|(name, ten_thousandths)| (symbol(name), Decimal::new(*ten_thousandths, 4)))
+            .collect();
+        TargetWeights::of_request(&given).unwrap_err().position()
+    };
+    assert_eq!(position(&[]), None);
+    assert_eq!(position(&[("AAPL", 5_000)]), None, "the sum is nobody's");
+    assert_eq!(position(&[("AAPL", 0), ("MSFT", 10_000)]), Some(0));
+    assert_eq!(position(&[("AAPL", 5_000), ("aapl", 5_000)]), Some(1));
+    assert_eq!(
+        position(&[("AAPL", 3_000), ("MSFT", 7_000), ("AMZN", -1)]),
+        Some(2)
+    );
+}
+
+#[test]
+fn error_of_the_check_without_name_and_code_is_unknown() {
+    assert_eq!(name_of(None, None), UNKNOWN);
+    assert_eq!(name_of(Some(""), Some("")), UNKNOWN);
+    assert_eq!(name_of(None, Some("X1")), "X1");
+}
+
+/// A portfolio of cash and one fund, worth a thousand dollars.
+fn portfolio(cash: &str) -> BrokerPortfolio {
+    let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+    let (cash, whole) = (decimal(cash), decimal("1000"));
+    let holding = |target: &str, value: Decimal| BrokerHolding {
+        target: decimal(target),
+        actual: (value / whole).clamp(Decimal::ZERO, Decimal::ONE),
+        value,
+    };
+    BrokerPortfolio {
+        equity: whole,
+        cash: holding("0.1", cash),
+        funds: vec![BrokerFund {
+            id: DriveWealthFundId::parse("fund_1").unwrap(),
+            holding: holding("0.9", whole - cash),
+            parts: vec![BrokerPart {
+                instrument: DriveWealthInstrumentId::parse("instrument_1").unwrap(),
+                symbol: "AAPL".to_owned(),
+                holding: BrokerHolding {
+                    target: Decimal::ONE,
+                    actual: Decimal::ONE,
+                    value: whole - cash,
+                },
+            }],
+        }],
+    }
+}
+
+#[test]
+fn portfolio_shows_what_the_broker_told() {
+    let told = portfolio("400");
+    let checked = Portfolio::check(told.clone()).unwrap();
+    assert_eq!(checked.funds(), told.funds);
+    assert_eq!(checked.cash_target(), told.cash.target);
+    let values: Vec<_> = checked.fund_values().collect();
+    assert_eq!(values, [(&told.funds[0].id, Decimal::from(600))]);
+}
+
+#[test]
+fn value_below_zero_by_less_than_half_a_cent_is_zero() {
+    let cash = |value: &str| Portfolio::check(portfolio(value)).map(|checked| checked.exact_cash());
+    assert_eq!(cash("-0.0049"), Ok(Decimal::ZERO));
+    assert_eq!(cash("-0.005"), Err(InvalidPortfolio::NegativeValue));
 }

@@ -11,6 +11,7 @@ use domain::trading::collection::symbol::Symbol;
 use domain::trading::collection::weights::GivenWeight;
 use domain::trading::kyc::form::{Answer, FIELDS, Form, Needed, TAX_ID, Takes};
 use domain::trading::kyc::phone::{CODE_LIFETIME, MAX_TRIES, SentCode, Try};
+use domain::wallets::rates::ExchangeRate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -227,4 +228,12 @@ fn code_is_good_for_its_time_and_its_tries() {
         code(MAX_TRIES, true).tried(true, sent_at + CODE_LIFETIME),
         Try::Used
     );
+}
+
+#[test]
+fn symbol_and_exchange_rate_are_shown_as_they_are_read() {
+    assert_eq!(Symbol::parse("brk-b").unwrap().to_string(), "BRK.B");
+    assert_eq!(format!("{:>6}", Symbol::parse("aapl").unwrap()), "  AAPL");
+    let rate = ExchangeRate::new(Rate::parse("1.0825").unwrap()).unwrap();
+    assert_eq!(rate.to_string(), "1.0825");
 }

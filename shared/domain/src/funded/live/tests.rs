@@ -440,3 +440,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn positions_are_those_of_the_newest_snapshot() {
+    let thresholds = usual(DrawdownKind::Trailing);
+    let held = |sequence, symbol| Snapshot {
+        positions: vec![position(symbol, Side::Long, 100, Some(10))],
+        ..flat(sequence, 10_000_000)
+    };
+    let (first, second) = (held(1, "AAPL"), held(2, "MSFT"));
+    let alone = after(&thresholds, std::slice::from_ref(&first));
+    assert_eq!(alone.state.positions, Some(first.positions.clone()));
+    for order in [[&first, &second], [&second, &first]] {
+        let live = after(&thresholds, &order.map(Clone::clone));
+        assert_eq!(live.state.positions, Some(second.positions.clone()), "{order:?}");
+    }
+}
+
+#[test]
+fn a_closed_account_takes_nothing_newer_and_its_last_place_is_taken() {
+    let thresholds = usual(DrawdownKind::Trailing);
+    let closed = after(&thresholds, &[flat(7, 8_900_000)]);
+    let sent = |snapshot: &Snapshot| closed.after(&thresholds, snapshot, &digest(snapshot));
+    assert_eq!(sent(&flat(8, 10_000_000)), Ok(None));
+    assert_eq!(sent(&flat(7, 8_900_000)), Ok(None), "the same again");
+    assert_eq!(sent(&flat(7, 8_800_000)), Err(SnapshotRefused::PlaceTaken));
+}
+
+#[test]
+fn an_account_without_any_of_its_snapshots_is_as_it_began() {
+    let thresholds = usual(DrawdownKind::Trailing);
+    let began = opened(&thresholds);
+    let live = after(&thresholds, &[open(1, 10_100_000, 50_000)]);
+    let place = live.state.place.unwrap();
+    let restored = live.restored(&thresholds, &[place]).unwrap();
+    let state = &restored.state;
+    assert_eq!(
+        (state.current_balance_cents, state.peak_balance_cents),
+        (began.state.current_balance_cents, began.state.peak_balance_cents)
+    );
+    assert_eq!((state.realized_pnl_cents, state.unrealized_pnl_cents), (0, 0));
+    assert_eq!(state.positions, None, "not known");
+    assert_eq!(restored.evaluations, began.evaluations);
+    let history = History {
+        base: Extremes {
+            folded: Some(place),
+            ..began.history.base
+        },
+        window: Vec::new(),
+    };
+    assert_eq!(restored.history, history);
+}
