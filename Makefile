@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up customer demo test soak mutants bench build sizes deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
+.PHONY: help up customer demo test soak mutants old-and-new bench build sizes deploy invoke sam-invoke operation lint advisories openapi graphql clients sqlx clean prerequisites
 
 # The SQL is checked against the committed .sqlx; no database is needed to compile.
 export SQLX_OFFLINE ?= true
@@ -33,8 +33,11 @@ test: prerequisites ## All tests
 soak: prerequisites ## In full what the tests play a sample of: every kill point, long random runs; takes its time
 	@MONETA_SOAK=1 infra/tools/test.sh
 
-mutants: prerequisites ## Changes the rules of shared/domain one place at a time; fails for each that no test notices; takes hours (SAMPLE=1: minutes)
+mutants: prerequisites ## Changes the rules of shared/domain one place at a time; fails for each that no test notices (SAMPLE=1: an eighth of them)
 	@infra/tools/mutants.sh $(if $(SAMPLE),sample)
+
+old-and-new: prerequisites ## The demonstration with the functions of the release before on the schema of now, and the other way round (REV=commit)
+	@infra/tools/old-and-new.sh $(REV)
 
 MEASURED := get_trading_profile get_actual_holdings reconfigure_ttf_holdings deposit_funds transfer \
   apply_collection_version apply_pending_versions poll_autopilot_runs \
@@ -44,7 +47,7 @@ bench: prerequisites ## Cold starts, warm latency and memory on the local cloud;
 	@infra/tools/build-artifacts.sh hello_world migrate $(MEASURED)
 	@$(BUILD)
 	@cargo bench --workspace --bench latency --bench invoices --profile dev
-	@cargo bench --workspace --bench transfers --bench relay --bench orders --bench funded_accounts
+	@cargo bench --workspace --bench transfers --bench relay --bench orders --bench snapshots
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
 	@infra/tools/build-artifacts.sh
