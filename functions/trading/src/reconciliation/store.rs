@@ -40,8 +40,8 @@ pub(super) async fn users_to_compare(
 ) -> Result<Vec<DriveWealthUserId>, Error> {
     let users = sqlx::query_scalar!(
         r#"SELECT ref_id AS "ref_id: DriveWealthUserId" FROM drivewealth_users
-           WHERE profile_id IN (SELECT profile_id FROM trading_money_flow
-                                WHERE status IN ('pending', 'approved') OR settled_at >= $1)
+           WHERE profile_id IN (SELECT profile_id FROM trading_money_flow WHERE status IN ('pending', 'approved')
+                                UNION ALL SELECT profile_id FROM trading_money_flow WHERE settled_at >= $1)
            ORDER BY reconciled_at NULLS FIRST, ref_id LIMIT $2"#,
         since,
         limit,
@@ -116,9 +116,12 @@ pub(super) async fn payments(
     let payments = sqlx::query_as!(
         StoredPayment,
         r#"WITH own AS (
-               SELECT id FROM trading_money_flow JOIN drivewealth_users USING (profile_id)
-               WHERE drivewealth_users.ref_id = $3
-                 AND (trading_money_flow.status IN ('pending', 'approved') OR settled_at >= $4)
+               SELECT flow.id FROM drivewealth_users JOIN trading_accounts USING (profile_id)
+                 JOIN trading_money_flow AS flow ON flow.trading_account_id = trading_accounts.id
+               WHERE drivewealth_users.ref_id = $3 AND flow.status IN ('pending', 'approved')
+               UNION
+               SELECT flow.id FROM drivewealth_users JOIN trading_money_flow AS flow USING (profile_id)
+               WHERE drivewealth_users.ref_id = $3 AND flow.settled_at >= $4
            ), payments AS (
                SELECT ref_id, money_flow_id, status_code, amount_cents, currency, created_at
                FROM drivewealth_deposits

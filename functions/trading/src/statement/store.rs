@@ -66,13 +66,19 @@ pub(super) async fn list(
 ) -> Result<Vec<Listed>, Error> {
     let listed = sqlx::query_as!(
         Listed,
-        r#"SELECT statements.id AS "id: _", kind, display_name, day, statements.created_at
+        r#"SELECT newest.id AS "id!: _", newest.kind AS "kind!", newest.display_name AS "display_name!",
+                  newest.day AS "day!", newest.created_at AS "created_at!"
            FROM trading_accounts
            JOIN drivewealth_accounts ON drivewealth_accounts.trading_account_id = trading_accounts.id
-           JOIN statements ON statements.drivewealth_account_id = drivewealth_accounts.ref_id
-           WHERE trading_accounts.profile_id = $1 AND ($2::TEXT IS NULL OR kind = $2)
-             AND ($3::DATE IS NULL OR (day, statements.id) < ($3, $4))
-           ORDER BY day DESC, statements.id DESC LIMIT $5"#,
+           -- A page of each account by the index, so that no more is read than is shown.
+           CROSS JOIN LATERAL (
+               SELECT id, kind, display_name, day, created_at FROM statements
+               WHERE drivewealth_account_id = drivewealth_accounts.ref_id AND ($2::TEXT IS NULL OR kind = $2)
+                 AND ($3::DATE IS NULL OR (day, id) < ($3, $4))
+               ORDER BY day DESC, id DESC LIMIT $5
+           ) AS newest
+           WHERE trading_accounts.profile_id = $1
+           ORDER BY newest.day DESC, newest.id DESC LIMIT $5"#,
         profile as _,
         kind,
         after.map(|position| position.day),
