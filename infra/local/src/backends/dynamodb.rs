@@ -3,7 +3,7 @@
 //! Differences from AWS: a stream has one shard, ARNs name a region ("dynoxide") and an account of its own, reads are
 //! always consistent, and an expired item stays readable until the sweep, which runs once a minute.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +19,10 @@ use tokio::task::JoinHandle;
 use super::{TableSpec, observed, sdk_config};
 
 const TIME_TO_LIVE_SWEEP: Duration = Duration::from_secs(60);
+/// Each write asks for a table's newest record of its stream, and each read for those behind one. Without an index either reads
+/// all that ever were: a write took 10 ms after 40,000 others.
+const INDEX_OF_STREAMS: &str = "CREATE INDEX IF NOT EXISTS stream_records_by_sequence
+    ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 
 /// A running DynamoDB.
 #[derive(Debug)]
@@ -187,15 +191,29 @@ impl DynamoDb {
 
 fn open(file: Option<PathBuf>) -> anyhow::Result<Database> {
     let Some(file) = file else {
-        return Ok(Database::memory()?);
+        // A database in memory lets nobody else in: it begins as a copy of one that has the index.
+        let folder = tempfile::tempdir()?;
+        let (model, database) = (folder.path().join("model.sqlite"), Database::memory()?);
+        drop(open_file(&model)?);
+        database.restore_from(path_text(&model)?)?;
+        return Ok(database);
     };
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let name = file
-        .to_str()
-        .context("the path of the DynamoDB file is not UTF-8")?;
-    Database::new(name).with_context(|| format!("cannot open {name}"))
+    open_file(&file)
+}
+
+fn open_file(file: &Path) -> anyhow::Result<Database> {
+    let name = path_text(file)?;
+    let database = Database::new(name).with_context(|| format!("cannot open {name}"))?;
+    rusqlite::Connection::open(file)?.execute_batch(INDEX_OF_STREAMS)?;
+    Ok(database)
+}
+
+fn path_text(file: &Path) -> anyhow::Result<&str> {
+    file.to_str()
+        .context("the path of the DynamoDB file is not UTF-8")
 }
 
 async fn sweep(database: Database) {
