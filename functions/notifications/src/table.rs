@@ -40,6 +40,9 @@ pub(crate) enum Transacted {
 impl FromEnvironment for Table {
     /// Reads `TABLE_NOTIFICATIONS`.
     fn read(environment: &mut Environment) -> Option<Self> {
+        environment.ahead(async {
+            aws::dynamodb().await;
+        });
         Some(Self {
             name: environment.required("TABLE_NOTIFICATIONS")?,
         })

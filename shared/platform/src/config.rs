@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use futures::future::LocalBoxFuture;
+
 /// What is read from the environment when a function starts: a client, the database, a use case that is made of them.
 ///
 /// Most are made of others; [`from_environment!`](crate::from_environment) writes those.
@@ -55,11 +57,21 @@ impl FromEnvironment for () {
 }
 
 /// The environment of this process while a function reads its configuration.
-#[derive(Debug)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
     shared: HashMap<TypeId, Box<dyn Any>>,
+    ahead: Vec<LocalBoxFuture<'static, ()>>,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values may be secrets.
+        formatter
+            .debug_struct("Environment")
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Environment {
@@ -76,7 +88,19 @@ impl Environment {
             variables: variables.into_iter().collect(),
             problems: Vec::new(),
             shared: HashMap::new(),
+            ahead: Vec::new(),
         }
+    }
+
+    /// What the first event will need, and needn't wait for: begun as soon as the function has its configuration, while it asks
+    /// for the event. Whoever needs it waits for it there, and does it when it has failed.
+    pub fn ahead(&mut self, work: impl Future<Output = ()> + 'static) {
+        self.ahead.push(Box::pin(work));
+    }
+
+    /// All that can be done ahead.
+    pub(crate) fn take_ahead(&mut self) -> Vec<LocalBoxFuture<'static, ()>> {
+        std::mem::take(&mut self.ahead)
     }
 
     /// What there is once in an instance, whoever needs it: the database, a provider's client. It is made when it is read

@@ -57,6 +57,9 @@ pub(crate) struct LiveTable {
 impl FromEnvironment for LiveTable {
     /// Reads `TABLE_FUNDED_ACCOUNTS`.
     fn read(environment: &mut Environment) -> Option<Self> {
+        environment.ahead(async {
+            aws::dynamodb().await;
+        });
         Some(Self {
             name: environment.required("TABLE_FUNDED_ACCOUNTS")?,
         })

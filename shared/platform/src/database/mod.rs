@@ -1,4 +1,4 @@
-//! PostgreSQL: one connection per instance, made on first use. In AWS through RDS Proxy with a short-lived IAM
+//! PostgreSQL: one connection per instance, made when it starts. In AWS through RDS Proxy with a short-lived IAM
 //! token as password; elsewhere by `DATABASE_URL`.
 //!
 //! A use case gets the connection for as long as a closure runs ([`Database::with`], [`Database::transaction`]) and can't
@@ -67,7 +67,12 @@ impl FromEnvironment for Database {
     /// Reads `DATABASE_URL`, or `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME` and `DATABASE_USER` for IAM; once,
     /// whoever needs it.
     fn read(environment: &mut Environment) -> Option<Self> {
-        environment.shared(|environment| Some(Self::new(SignIn::read(environment)?)))
+        environment.shared(|environment| {
+            let database = Self::new(SignIn::read(environment)?);
+            let ahead = database.clone();
+            environment.ahead(async move { ahead.connect().await });
+            Some(database)
+        })
     }
 }
 
@@ -149,6 +154,20 @@ impl Database {
         Ok(timeout(ACQUIRE_TIMEOUT, connecting)
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)??)
+    }
+
+    /// Connects before somebody needs it. When that fails, whoever needs it tries again, and says why.
+    async fn connect(&self) {
+        let mut place = self.0.idle.lock().await;
+        if place.is_none()
+            && let Ok(connection) = self.dedicated().await
+        {
+            *place = Some(Idle {
+                connection,
+                used_at: Instant::now(),
+                is_suspect: false,
+            });
+        }
     }
 
     async fn place(&self) -> Result<MutexGuard<'_, Option<Idle>>, PlatformError> {

@@ -14,6 +14,7 @@ use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures::future::{join, join_all};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,12 +39,15 @@ where
     runtime.block_on(async {
         let mut environment = Environment::of_process();
         let use_case = U::read(&mut environment);
+        let ahead = environment.take_ahead();
         let use_case = match environment.finish(use_case) {
             Ok(use_case) => Arc::new(use_case),
             Err(error) => return failed(&error.to_string()),
         };
         let service = service_fn(|event| answer(use_case.clone(), event));
-        match lambda_runtime::run(service).await {
+        // The event is asked for first: what is done ahead fills the time until it comes.
+        let (ended, _) = join(lambda_runtime::run(service), join_all(ahead)).await;
+        match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error.to_string()),
         }

@@ -17,6 +17,9 @@ pub struct RelayWaker {
 impl FromEnvironment for RelayWaker {
     /// Reads `QUEUE_OUTBOX_NUDGES_URL`.
     fn read(environment: &mut Environment) -> Option<Self> {
+        environment.ahead(async {
+            crate::aws::sqs().await;
+        });
         Some(Self {
             queue_url: environment.required("QUEUE_OUTBOX_NUDGES_URL")?,
         })

@@ -33,7 +33,7 @@ pub struct SecretSource {
 #[derive(Debug, Clone)]
 enum Place {
     Environment(SecretString),
-    SecretsManager(String),
+    SecretsManager { arn: String, ahead: Ahead },
 }
 
 impl SecretSource {
@@ -47,10 +47,19 @@ impl SecretSource {
             });
         }
         match environment.optional::<String>(&arn_name) {
-            Some(arn) => Some(Self {
-                name,
-                place: Place::SecretsManager(arn),
-            }),
+            Some(arn) => {
+                let ahead = Ahead::default();
+                let source = Self {
+                    name,
+                    place: Place::SecretsManager {
+                        arn: arn.clone(),
+                        ahead: ahead.clone(),
+                    },
+                };
+                let begun = source.clone();
+                environment.ahead(async move { ahead.fill(begun.fetch(&arn)).await });
+                Some(source)
+            }
             None => {
                 environment.problem(format!("{arn_name} is not set (or {name}, away from AWS)"));
                 None
@@ -78,7 +87,7 @@ impl SecretSource {
         match &self.place {
             Place::Environment(text) => Ok(text.clone()),
             // Boxed, as in `aws`.
-            Place::SecretsManager(arn) => Box::pin(self.fetch(arn)).await.map(SecretString::from),
+            Place::SecretsManager { arn, ahead } => Box::pin(ahead.take_or(self.fetch(arn))).await,
         }
     }
 
@@ -93,7 +102,7 @@ impl SecretSource {
         })
     }
 
-    async fn fetch(&self, arn: &str) -> Result<String, PlatformError> {
+    async fn fetch(&self, arn: &str) -> Result<SecretString, PlatformError> {
         let answer = aws::secrets()
             .await
             .get_secret_value()
@@ -103,6 +112,7 @@ impl SecretSource {
             .map_err(|error| self.failure(chain(&error)))?;
         answer
             .secret_string
+            .map(SecretString::from)
             .ok_or_else(|| self.failure("it holds no text".to_owned()))
     }
 
@@ -110,6 +120,33 @@ impl SecretSource {
         PlatformError::Secret {
             name: self.name.to_owned(),
             reason,
+        }
+    }
+}
+
+/// A secret that is read while the function waits for its first event, for whoever needs it first.
+#[derive(Debug, Clone, Default)]
+struct Ahead(Arc<Mutex<Option<(SecretString, Instant)>>>);
+
+impl Ahead {
+    /// Reads it; when that fails, whoever needs it reads it again, and says why.
+    async fn fill(&self, reading: impl Future<Output = Result<SecretString, PlatformError>>) {
+        let mut place = self.0.lock().await;
+        // Boxed, as in `aws`.
+        if let Ok(text) = Box::pin(reading).await {
+            *place = Some((text, Instant::now()));
+        }
+    }
+
+    /// What was read ahead, once and not when the instance lay frozen since; otherwise as it is now.
+    async fn take_or(
+        &self,
+        reading: impl Future<Output = Result<SecretString, PlatformError>>,
+    ) -> Result<SecretString, PlatformError> {
+        let ahead = self.0.lock().await.take();
+        match ahead {
+            Some((text, read_at)) if read_at.elapsed() < FRESH_FOR => Ok(text),
+            _ => reading.await,
         }
     }
 }
@@ -289,6 +326,49 @@ mod tests {
         let fresh_until = rotating.made.lock().await.as_ref().unwrap().fresh_until;
         assert!(fresh_until <= Instant::now());
         assert!(Arc::ptr_eq(&first, &get().await), "it has not changed");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_was_read_ahead_serves_once_while_it_is_fresh() {
+        let read = async |ahead: &Ahead, now: &str| {
+            let text = ahead.take_or(async { text(now) }).await;
+            text.map(|text| text.expose_secret().to_owned())
+        };
+        let ahead = Ahead::default();
+        ahead.fill(async { text("ahead") }).await;
+        assert_eq!(read(&ahead, "now").await.unwrap(), "ahead");
+        assert_eq!(
+            read(&ahead, "now").await.unwrap(),
+            "now",
+            "it may have been rotated"
+        );
+
+        ahead.fill(async { Err(PlatformError::Sealed) }).await;
+        assert_eq!(
+            read(&ahead, "now").await.unwrap(),
+            "now",
+            "a failure is tried again"
+        );
+
+        let long_ago = Instant::now().checked_sub(FRESH_FOR).unwrap();
+        *ahead.0.lock().await = Some((SecretString::from("ahead"), long_ago));
+        assert_eq!(
+            read(&ahead, "now").await.unwrap(),
+            "now",
+            "the instance lay frozen"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_being_read_is_waited_for() {
+        let ahead = Ahead::default();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let filling = ahead.fill(async { text(receiver.await.unwrap()) });
+        let taking = ahead.take_or(async { Err(PlatformError::Sealed) });
+        let sending = async { sender.send("ahead") };
+        let (_, taken, sent) = futures::join!(filling, taking, sending);
+        assert!(sent.is_ok());
+        assert_eq!(taken.unwrap().expose_secret(), "ahead");
     }
 
     #[tokio::test]

@@ -5,8 +5,12 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
+
+/// Who signs the certificates of AWS' endpoints: the roots of Amazon Trust Services. Reading all that the system has was the longest
+/// part of a first answer that wakes the relay.
+const ROOTS: &[u8] = include_bytes!("roots.pem");
 
 static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
 static SQS: OnceCell<aws_sdk_sqs::Client> = OnceCell::const_new();
@@ -47,9 +51,13 @@ pub async fn secrets() -> &'static aws_sdk_secretsmanager::Client {
 }
 
 async fn load() -> SdkConfig {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    let mut http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+    // Nothing in it can fail; if it could, the system's roots would do.
+    if let Ok(context) = TlsContext::builder().with_trust_store(roots).build() {
+        http = http.tls_context(context);
+    }
+    let http = http.build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(5))
@@ -60,4 +68,29 @@ async fn load() -> SdkConfig {
         .timeout_config(timeouts)
         .load()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    #[test]
+    fn roots_are_five_that_browsers_trust_too() {
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(ROOTS) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        assert_eq!(roots.len(), 5);
+        for root in &roots.roots {
+            let known = webpki_roots::TLS_SERVER_ROOTS.iter();
+            let same = |known: &&rustls::pki_types::TrustAnchor<'_>| {
+                known.subject == root.subject && known.subject_public_key_info == root.subject_public_key_info
+            };
+            assert!(known.clone().any(|known| same(&known)), "{:?}", root.subject);
+        }
+    }
 }
