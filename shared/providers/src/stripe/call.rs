@@ -1,23 +1,18 @@
 //! One call with everything around it: headers, retries, deadline, classification of what came back.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::commissions::decline;
 use domain::ids::StripeAccountId;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use stripe_client_core::{
-    CustomizableStripeRequest, CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient,
-    StripeClientErr, StripeMethod, StripeRequest, VERSION,
-};
-use stripe_shared::AccountId;
+use stripe_client_core::{StripeMethod, StripeRequest, VERSION};
 use tokio::time::Instant;
 
-use super::Stripe;
+use super::{Stripe, wire};
 use crate::http::{self, Attempts, NoResponse, Response, exchange_within};
 use crate::outcome::{Decline, Outcome, Reason};
 
@@ -30,6 +25,8 @@ const SPACING: [Duration; 3] = [
 pub const ACCOUNT_INVALID: &str = "account_invalid";
 /// Longest wait for one response. A charge waits for the bank of its card.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Stripe takes no longer key.
+const MAX_KEY_LENGTH: usize = 255;
 
 /// A response of Stripe.
 pub(super) struct Received<T> {
@@ -79,123 +76,93 @@ impl<T> From<Failure> for Outcome<T> {
     }
 }
 
-impl StripeClientErr for Failure {
-    fn deserialize_err(message: impl std::fmt::Display) -> Self {
-        Failure::Unknown(format!(
-            "the response can't be read as of version {VERSION}: {message}"
-        ))
-    }
-}
-
-/// What the async-stripe crates send one request with.
+/// One request, however often it has to be sent.
 struct Call<'a> {
     stripe: &'a Stripe,
-    deadline: Instant,
-    /// The response, of which the crates only hand on what they have made of it.
-    response: OnceLock<(Bytes, bool)>,
+    request: stripe_client_core::RequestBuilder,
+    key: Option<&'a str>,
+    account: Option<&'a StripeAccountId>,
 }
 
 impl Stripe {
     /// Reads something. It may be repeated freely, so a lost response is retried and the outcome never unknown.
-    pub(super) async fn read<R>(&self, request: &R, deadline: Instant) -> Result<Received<R::Output>, Failure>
-    where
-        R: StripeRequest,
-        R::Output: miniserde::Deserialize,
-    {
-        self.send(request.customize(), deadline).await
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        request: &impl StripeRequest,
+        deadline: Instant,
+    ) -> Result<Received<T>, Failure> {
+        self.send(request.build(), None, None, deadline).await
     }
 
     /// Reads something on behalf of a connected account.
-    pub(super) async fn read_for<R>(
+    pub(super) async fn read_for<T: DeserializeOwned>(
         &self,
-        request: &R,
+        request: &impl StripeRequest,
         account: &StripeAccountId,
         deadline: Instant,
-    ) -> Result<Received<R::Output>, Failure>
-    where
-        R: StripeRequest,
-        R::Output: miniserde::Deserialize,
-    {
-        let request = request.customize();
-        self.send(request.account_id(account.as_str().into()), deadline)
-            .await
+    ) -> Result<Received<T>, Failure> {
+        self.send(request.build(), None, Some(account), deadline).await
     }
 
     /// Has something done, once for a key.
-    pub(super) async fn write<R>(
+    pub(super) async fn write<T: DeserializeOwned>(
         &self,
-        request: &R,
+        request: &impl StripeRequest,
         key: &str,
         deadline: Instant,
-    ) -> Result<Received<R::Output>, Failure>
-    where
-        R: StripeRequest,
-        R::Output: miniserde::Deserialize,
-    {
-        let request = keyed(request, key)?;
-        self.send(request, deadline).await
+    ) -> Result<Received<T>, Failure> {
+        check_key(key)?;
+        self.send(request.build(), Some(key), None, deadline).await
     }
 
     /// Has something done on behalf of a connected account, once for a key.
-    pub(super) async fn write_for<R>(
+    pub(super) async fn write_for<T: DeserializeOwned>(
         &self,
-        request: &R,
+        request: &impl StripeRequest,
         key: &str,
         account: &StripeAccountId,
         deadline: Instant,
-    ) -> Result<Received<R::Output>, Failure>
-    where
-        R: StripeRequest,
-        R::Output: miniserde::Deserialize,
-    {
-        let request = keyed(request, key)?;
-        self.send(request.account_id(account.as_str().into()), deadline)
+    ) -> Result<Received<T>, Failure> {
+        check_key(key)?;
+        self.send(request.build(), Some(key), Some(account), deadline)
             .await
     }
 
-    async fn send<T>(
+    async fn send<T: DeserializeOwned>(
         &self,
-        request: CustomizableStripeRequest<T>,
+        request: stripe_client_core::RequestBuilder,
+        key: Option<&str>,
+        account: Option<&StripeAccountId>,
         deadline: Instant,
-    ) -> Result<Received<T>, Failure>
-    where
-        T: miniserde::Deserialize,
-    {
+    ) -> Result<Received<T>, Failure> {
         let call = Call {
             stripe: self,
-            deadline,
-            response: OnceLock::new(),
+            request,
+            key,
+            account,
         };
-        let object = request.send(&call).await?;
-        let (body, is_replayed) = call.response.into_inner().unwrap_or_default();
+        let (body, is_replayed) = call.execute(deadline).await?;
+        let text = String::from_utf8_lossy(&body).into_owned();
         Ok(Received {
-            object,
-            text: String::from_utf8_lossy(&body).into_owned(),
+            object: wire::object(&text)
+                .map_err(|reason| Failure::Unknown(format!("the response can't be read: {reason}")))?,
+            text,
             is_replayed,
         })
     }
 }
 
-/// The request under an idempotency key.
-fn keyed<R>(request: &R, key: &str) -> Result<CustomizableStripeRequest<R::Output>, Failure>
-where
-    R: StripeRequest,
-    R::Output: miniserde::Deserialize,
-{
-    let key = IdempotencyKey::new(key)
-        .ok()
-        .filter(|key| key.as_str().bytes().all(|byte| byte.is_ascii_graphic()))
-        .ok_or_else(|| {
-            let message = "the idempotency key must be 1 to 255 visible ASCII characters";
-            Failure::declined("idempotency_key_invalid", message, 0)
-        })?;
-    let request = request.customize();
-    Ok(request.request_strategy(RequestStrategy::Idempotent(key)))
+fn check_key(key: &str) -> Result<(), Failure> {
+    if (1..=MAX_KEY_LENGTH).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let message = "the idempotency key must be 1 to 255 visible ASCII characters";
+    Err(Failure::declined("idempotency_key_invalid", message, 0))
 }
 
 /// What one attempt has shown.
 enum Attempt {
-    Received(Bytes, bool),
+    Received(Vec<u8>, bool),
     Declined(Box<Refusal>),
     /// Surely not done.
     NotDone(String, Option<Duration>),
@@ -207,23 +174,15 @@ enum Attempt {
     Doubtful(String),
 }
 
-impl StripeClient for Call<'_> {
-    type Err = Failure;
-
-    async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, Failure> {
-        let (request, overrides) = request.into_pieces();
-        let key = overrides.request_strategy.and_then(|strategy| strategy.get_key());
-        let account = overrides.account_id;
-        let reads_only = matches!(request.method, StripeMethod::Get);
-        let mut attempts = Attempts::new(&SPACING, self.deadline);
+impl Call<'_> {
+    /// The response, and whether it is a repeated one.
+    async fn execute(&self, deadline: Instant) -> Result<(Vec<u8>, bool), Failure> {
+        let reads_only = matches!(self.request.method, StripeMethod::Get);
+        let mut attempts = Attempts::new(&SPACING, deadline);
         let mut doubt = None;
         let last = loop {
-            let (reason, wait) = match self.attempt(&request, key.as_ref(), account.as_ref()).await {
-                Attempt::Received(body, is_replayed) => {
-                    // Set once: nothing follows a response.
-                    self.response.get_or_init(|| (body.clone(), is_replayed));
-                    return Ok(body);
-                }
+            let (reason, wait) = match self.attempt(deadline).await {
+                Attempt::Received(body, is_replayed) => return Ok((body, is_replayed)),
                 Attempt::Declined(refusal) => return Err(Failure::Declined(refusal)),
                 Attempt::NotDone(reason, wait) => (reason, wait),
                 Attempt::NotAllowed(reason) => break reason,
@@ -244,28 +203,17 @@ impl StripeClient for Call<'_> {
             _ => Err(Failure::Retryable(last)),
         }
     }
-}
 
-impl Call<'_> {
-    async fn attempt(
-        &self,
-        request: &stripe_client_core::RequestBuilder,
-        key: Option<&IdempotencyKey>,
-        account: Option<&AccountId>,
-    ) -> Attempt {
-        match exchange_within(self.prepare(request, key, account), TIMEOUT, self.deadline).await {
+    async fn attempt(&self, deadline: Instant) -> Attempt {
+        match exchange_within(self.prepare(), TIMEOUT, deadline).await {
             Ok(response) => classify(response),
             Err(NoResponse::NotSent(reason)) => Attempt::NotDone(reason, None),
             Err(NoResponse::Lost(reason)) => Attempt::Doubtful(reason),
         }
     }
 
-    fn prepare(
-        &self,
-        request: &stripe_client_core::RequestBuilder,
-        key: Option<&IdempotencyKey>,
-        account: Option<&AccountId>,
-    ) -> RequestBuilder {
+    fn prepare(&self) -> RequestBuilder {
+        let request = &self.request;
         let mut address = format!("{}/v1{}", self.stripe.base, request.path);
         if let Some(query) = request.query.as_deref().filter(|query| !query.is_empty()) {
             address = format!("{address}?{query}");
@@ -281,10 +229,10 @@ impl Call<'_> {
             .request(method, address)
             .bearer_auth(self.stripe.api_key.expose_secret())
             .header("Stripe-Version", VERSION.as_str());
-        if let Some(key) = key {
-            sending = sending.header("Idempotency-Key", key.as_str());
+        if let Some(key) = self.key {
+            sending = sending.header("Idempotency-Key", key);
         }
-        if let Some(account) = account {
+        if let Some(account) = self.account {
             sending = sending.header("Stripe-Account", account.as_str());
         }
         if let Some(body) = &request.body {
@@ -328,7 +276,7 @@ fn classify(response: Response) -> Attempt {
         (200..=299, _) => {
             tracing::info!(status, request_id, is_replayed, "received the response of Stripe");
             if serde_json::from_slice::<&RawValue>(&response.body).is_ok() {
-                Attempt::Received(response.body.into(), is_replayed)
+                Attempt::Received(response.body, is_replayed)
             } else {
                 Attempt::Doubtful("the response is not JSON".to_owned())
             }

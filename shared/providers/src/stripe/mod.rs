@@ -1,10 +1,11 @@
 //! Stripe: customers, saved payment methods, charges and refunds.
 //!
-//! Requests and objects are those of the `async-stripe` crates; the sending is our own. Every POST carries an
+//! Requests are those of the `async-stripe` crates; the sending, and the reading of what is answered, is our own. Every POST carries an
 //! `Idempotency-Key`; Stripe remembers it for [`KEY_MEMORY`] and responds to a repetition with its first response, be it a
 //! status of the 500s. What that first response was about may have moved on: [`Stripe::charge`] fetches the payment
 //! anew then, while events carry it as it was.
 
+mod answer;
 mod call;
 pub mod connect;
 mod objects;

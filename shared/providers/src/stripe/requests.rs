@@ -27,6 +27,7 @@ use stripe_shared::CheckoutSessionMode;
 use stripe_types::RangeQueryTs;
 use tokio::time::Instant;
 
+use super::answer::{self, List};
 use super::call::{Failure, Received};
 use super::objects::{
     ChargeOutcome, ChargeRequest, CheckoutLink, CheckoutMode, CheckoutSession, IntentPage, IntentStatus,
@@ -60,7 +61,8 @@ impl Stripe {
             request = request.email(email.as_str());
         }
         read(self.write(&request, key, deadline).await, |response| {
-            wire::id(&response.object.id)
+            let customer: &answer::Named = &response.object;
+            wire::id(&customer.id)
         })
     }
 
@@ -123,7 +125,7 @@ impl Stripe {
         let mut methods: Vec<PaymentMethod> = Vec::new();
         let mut request = ListPaymentMethodsCustomer::new(customer).limit(PAGE);
         for _ in 0..MAX_PAGES {
-            let page = match self.read(&request, deadline).await {
+            let page: List<answer::PaymentMethod> = match self.read(&request, deadline).await {
                 Ok(response) => response.object,
                 Err(failure) => return failure.into(),
             };
@@ -162,7 +164,8 @@ impl Stripe {
         };
         // A detached method can't be attached again, so that one key is enough for all time.
         let key = format!("detach-{path}");
-        let detached = self.write(&DetachPaymentMethod::new(path), &key, deadline).await;
+        let request = DetachPaymentMethod::new(path);
+        let detached: Result<Received<answer::Named>, _> = self.write(&request, &key, deadline).await;
         let refusal = match detached {
             Ok(_) => return Outcome::Done(()),
             Err(Failure::Declined(refusal)) if refusal.decline.code == RESOURCE_MISSING => {
@@ -281,7 +284,7 @@ impl Stripe {
                 Ok(response) => response,
                 Err(failure) => return failure.into(),
             };
-            let is_of_attempt = |intent: &stripe_shared::PaymentIntent| {
+            let is_of_attempt = |intent: &answer::PaymentIntent| {
                 intent
                     .metadata
                     .get(wire::ATTEMPT)
@@ -434,7 +437,7 @@ pub(super) fn too_many<T>(what: &str) -> Outcome<T> {
 }
 
 fn read_intent(text: &RawValue) -> Result<PaymentIntent, String> {
-    let intent: stripe_shared::PaymentIntent = wire::object(text.get())?;
+    let intent: answer::PaymentIntent = wire::object(text.get())?;
     wire::intent(&intent, text.get())
 }
 
@@ -446,8 +449,8 @@ struct Page<'a> {
 
 /// Payments of a page.
 fn intents(
-    page: &Received<stripe_types::List<stripe_shared::PaymentIntent>>,
-    is_wanted: impl Fn(&stripe_shared::PaymentIntent) -> bool,
+    page: &Received<List<answer::PaymentIntent>>,
+    is_wanted: impl Fn(&answer::PaymentIntent) -> bool,
 ) -> Result<Vec<PaymentIntent>, String> {
     let raw: Page<'_> = serde_json::from_str(&page.text).map_err(|error| wire::position(&error))?;
     let intents = page.object.data.iter().zip(raw.data);

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::answer;
 use super::wire;
 use super::{CheckoutSession, PaymentIntent, PaymentMethod, SetupIntent};
 
@@ -161,19 +162,19 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
     let text = object.get();
     match kind {
         "checkout.session.completed" => {
-            let session: stripe_shared::CheckoutSession = wire::object(text)?;
+            let session: answer::CheckoutSession = wire::object(text)?;
             wire::checkout(&session).map(Change::CheckoutCompleted)
         }
         "setup_intent.succeeded" => {
-            let setup: stripe_shared::SetupIntent = wire::object(text)?;
+            let setup: answer::SetupIntent = wire::object(text)?;
             wire::setup(&setup).map(Change::SetupSucceeded)
         }
         "payment_method.updated" | "payment_method.automatically_updated" => {
-            let method: stripe_shared::PaymentMethod = wire::object(text)?;
+            let method: answer::PaymentMethod = wire::object(text)?;
             wire::payment_method(&method).map(Change::PaymentMethodUpdated)
         }
         "payment_method.detached" => {
-            let method: stripe_shared::PaymentMethod = wire::object(text)?;
+            let method: answer::PaymentMethod = wire::object(text)?;
             let id = wire::id(&method.id)?;
             Ok(Change::PaymentMethodDetached { id })
         }
@@ -182,7 +183,7 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
         | "payment_intent.processing"
         | "payment_intent.requires_action"
         | "payment_intent.canceled" => {
-            let intent: stripe_shared::PaymentIntent = wire::object(text)?;
+            let intent: answer::PaymentIntent = wire::object(text)?;
             let reading = wire::intent(&intent, text)?;
             Ok(Change::Intent(Box::new(reading)))
         }
@@ -195,7 +196,7 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
     }
 }
 
-fn refunded(charge: &stripe_shared::Charge) -> Result<Change, String> {
+fn refunded(charge: &answer::Charge) -> Result<Change, String> {
     Ok(Change::ChargeRefunded {
         intent: wire::reference(charge.payment_intent.as_ref())?,
         amount_refunded: wire::money(charge.amount_refunded, &charge.currency)?,
@@ -203,7 +204,7 @@ fn refunded(charge: &stripe_shared::Charge) -> Result<Change, String> {
     })
 }
 
-fn disputed(dispute: &stripe_shared::Dispute) -> Result<Change, String> {
+fn disputed(dispute: &answer::Dispute) -> Result<Change, String> {
     Ok(Change::DisputeCreated {
         id: wire::id(&dispute.id)?,
         intent: wire::reference(dispute.payment_intent.as_ref())?,
@@ -213,7 +214,7 @@ fn disputed(dispute: &stripe_shared::Dispute) -> Result<Change, String> {
 }
 
 /// The event's type says how it has ended: by the time it is delivered the object may say more.
-fn payout(payout: &stripe_shared::Payout, status: PayoutStatus) -> Result<Change, String> {
+fn payout(payout: &answer::Payout, status: PayoutStatus) -> Result<Change, String> {
     Ok(Change::Payout {
         id: wire::id(&payout.id)?,
         status,

@@ -1,6 +1,5 @@
 //! From Stripe's objects to ours. Statuses are mapped here and nowhere else.
 
-use std::any::type_name;
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -9,13 +8,10 @@ use domain::commissions::decline::{DeclineKind, decline_kind, is_customers};
 use domain::currency::Currency;
 use domain::ids::InvalidId;
 use domain::money::Money;
+use serde::de::DeserializeOwned;
 use stripe_client_core::VERSION;
-use stripe_shared::{
-    ApiErrors, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus, PaymentIntentStatus,
-    SetupIntentStatus,
-};
-use stripe_types::{Expandable, Object};
 
+use super::answer::{self, ApiError, Expandable, Identified};
 use super::objects::{
     ChargeFailure, CheckoutKind, CheckoutLink, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
     Refund, RefundStatus, SetupIntent, SetupStatus,
@@ -52,11 +48,12 @@ const KEPT_OF_INTENTS: [&str; 17] = [
     "next_action.type",
 ];
 
-/// Reads an object of Stripe. Its reader doesn't say what was wrong.
-pub(super) fn object<T: miniserde::Deserialize>(text: &str) -> Result<T, String> {
-    let name = type_name::<T>().rsplit("::").next().unwrap_or_default();
-    miniserde::json::from_str(text)
-        .map_err(|_| format!("the object isn't a {name} of Stripe's version {VERSION}"))
+/// Reads an object of Stripe.
+pub(super) fn object<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| {
+        let position = position(&error);
+        format!("the object isn't as of Stripe's version {VERSION}: {position}")
+    })
 }
 
 /// What serde_json found wrong, without quoting what was read.
@@ -71,11 +68,10 @@ pub(super) fn id<T: FromStr<Err = InvalidId>>(text: &str) -> Result<T, String> {
 /// The id in a field that holds an object or its id.
 pub(super) fn reference<T, I>(field: Option<&Expandable<T>>) -> Result<Option<I>, String>
 where
-    T: Object,
-    T::Id: AsRef<str>,
+    T: Identified,
     I: FromStr<Err = InvalidId>,
 {
-    field.map(|field| id(field.id().as_ref())).transpose()
+    field.map(|field| id(field.id())).transpose()
 }
 
 pub(super) fn time(seconds: i64) -> Result<DateTime<Utc>, String> {
@@ -94,8 +90,8 @@ pub(super) fn currency(currency: Currency) -> Option<stripe_types::Currency> {
     known.code().to_ascii_lowercase().parse().ok()
 }
 
-pub(super) fn money(amount: i64, currency: &stripe_types::Currency) -> Result<Money, String> {
-    let code = currency.to_string().to_ascii_uppercase();
+pub(super) fn money(amount: i64, currency: &str) -> Result<Money, String> {
+    let code = currency.to_ascii_uppercase();
     let currency = Currency::parse(&code).map_err(|error| format!("the currency is {error}"))?;
     if !is_in_minor_units(currency) {
         return Err(format!(
@@ -110,8 +106,8 @@ fn metadata<T: FromStr>(metadata: Option<&HashMap<String, String>>, key: &str) -
     metadata?.get(key)?.parse().ok()
 }
 
-pub(super) fn intent(intent: &stripe_shared::PaymentIntent, text: &str) -> Result<PaymentIntent, String> {
-    let error = intent.last_payment_error.as_deref();
+pub(super) fn intent(intent: &answer::PaymentIntent, text: &str) -> Result<PaymentIntent, String> {
+    let error = intent.last_payment_error.as_ref();
     Ok(PaymentIntent {
         id: id(&intent.id)?,
         status: intent_status(&intent.status, error),
@@ -130,35 +126,32 @@ pub(super) fn intent(intent: &stripe_shared::PaymentIntent, text: &str) -> Resul
     })
 }
 
-fn intent_status(status: &PaymentIntentStatus, error: Option<&ApiErrors>) -> IntentStatus {
+fn intent_status(status: &str, error: Option<&ApiError>) -> IntentStatus {
     match status {
-        PaymentIntentStatus::Succeeded => IntentStatus::Succeeded,
-        PaymentIntentStatus::Processing | PaymentIntentStatus::RequiresCapture => IntentStatus::Processing,
-        PaymentIntentStatus::RequiresAction | PaymentIntentStatus::RequiresConfirmation => {
-            IntentStatus::RequiresAction
-        }
-        PaymentIntentStatus::RequiresPaymentMethod => match error {
+        "succeeded" => IntentStatus::Succeeded,
+        "processing" | "requires_capture" => IntentStatus::Processing,
+        "requires_action" | "requires_confirmation" => IntentStatus::RequiresAction,
+        "requires_payment_method" => match error {
             Some(error) if needs_authentication(error) => IntentStatus::RequiresAction,
             Some(_) => IntentStatus::Failed,
             None => IntentStatus::Unconfirmed,
         },
-        PaymentIntentStatus::Canceled => IntentStatus::Canceled,
-        other => IntentStatus::Unrecognised(other.as_str().to_owned()),
+        "canceled" => IntentStatus::Canceled,
+        other => IntentStatus::Unrecognised(other.to_owned()),
     }
 }
 
-fn needs_authentication(error: &ApiErrors) -> bool {
-    let code = error.code.as_ref().map(|code| code.as_str());
-    [code, error.decline_code.as_deref()].contains(&Some(AUTHENTICATION_REQUIRED))
+fn needs_authentication(error: &ApiError) -> bool {
+    [error.code.as_deref(), error.decline_code.as_deref()].contains(&Some(AUTHENTICATION_REQUIRED))
 }
 
-fn failure(error: &ApiErrors) -> ChargeFailure {
-    let error_code = error.code.as_ref().map(|code| code.as_str());
+fn failure(error: &ApiError) -> ChargeFailure {
+    let error_code = error.code.as_deref();
     let code = error
         .decline_code
         .as_deref()
         .or(error_code)
-        .unwrap_or(error.type_.as_str());
+        .unwrap_or(&error.kind);
     // The issuer's own code, where it gives one, beside the code it chose.
     let is_final = error.advice_code.as_deref() == Some("do_not_try_again");
     ChargeFailure {
@@ -169,11 +162,11 @@ fn failure(error: &ApiErrors) -> ChargeFailure {
         } else {
             decline_kind(code)
         },
-        is_customers: is_customers(error.type_.as_str(), error_code.unwrap_or_default()),
+        is_customers: is_customers(&error.kind, error_code.unwrap_or_default()),
     }
 }
 
-pub(super) fn payment_method(method: &stripe_shared::PaymentMethod) -> Result<PaymentMethod, String> {
+pub(super) fn payment_method(method: &answer::PaymentMethod) -> Result<PaymentMethod, String> {
     let card = method.card.as_ref();
     let bank = method.us_bank_account.as_ref();
     let fingerprint = card
@@ -189,8 +182,8 @@ pub(super) fn payment_method(method: &stripe_shared::PaymentMethod) -> Result<Pa
 }
 
 /// The name without anything that belongs to the person: no owner, no address.
-fn name(method: &stripe_shared::PaymentMethod) -> String {
-    let kind = method.type_.as_str();
+fn name(method: &answer::PaymentMethod) -> String {
+    let kind = method.kind.as_str();
     if let Some(card) = &method.card {
         let (brand, last4) = (&card.brand, &card.last4);
         return format!(
@@ -209,7 +202,7 @@ fn name(method: &stripe_shared::PaymentMethod) -> String {
     }
 }
 
-pub(super) fn setup(setup: &stripe_shared::SetupIntent) -> Result<SetupIntent, String> {
+pub(super) fn setup(setup: &answer::SetupIntent) -> Result<SetupIntent, String> {
     Ok(SetupIntent {
         id: id(&setup.id)?,
         status: setup_status(&setup.status),
@@ -219,38 +212,35 @@ pub(super) fn setup(setup: &stripe_shared::SetupIntent) -> Result<SetupIntent, S
     })
 }
 
-fn setup_status(status: &SetupIntentStatus) -> SetupStatus {
+fn setup_status(status: &str) -> SetupStatus {
     match status {
-        SetupIntentStatus::Succeeded => SetupStatus::Succeeded,
-        SetupIntentStatus::Processing => SetupStatus::Processing,
-        SetupIntentStatus::RequiresAction | SetupIntentStatus::RequiresConfirmation => {
-            SetupStatus::RequiresAction
-        }
-        SetupIntentStatus::RequiresPaymentMethod => SetupStatus::RequiresPaymentMethod,
-        SetupIntentStatus::Canceled => SetupStatus::Canceled,
-        other => SetupStatus::Unrecognised(other.as_str().to_owned()),
+        "succeeded" => SetupStatus::Succeeded,
+        "processing" => SetupStatus::Processing,
+        "requires_action" | "requires_confirmation" => SetupStatus::RequiresAction,
+        "requires_payment_method" => SetupStatus::RequiresPaymentMethod,
+        "canceled" => SetupStatus::Canceled,
+        other => SetupStatus::Unrecognised(other.to_owned()),
     }
 }
 
-pub(super) fn checkout(session: &stripe_shared::CheckoutSession) -> Result<CheckoutSession, String> {
-    let mode = match &session.mode {
-        CheckoutSessionMode::Setup => CheckoutKind::Setup,
-        CheckoutSessionMode::Payment => CheckoutKind::Payment,
-        other => CheckoutKind::Unrecognised(other.as_str().to_owned()),
+pub(super) fn checkout(session: &answer::CheckoutSession) -> Result<CheckoutSession, String> {
+    let mode = match session.mode.as_str() {
+        "setup" => CheckoutKind::Setup,
+        "payment" => CheckoutKind::Payment,
+        other => CheckoutKind::Unrecognised(other.to_owned()),
     };
     let amount = match (session.amount_total, &session.currency) {
         (Some(amount), Some(currency)) if mode != CheckoutKind::Setup => Some(money(amount, currency)?),
         _ => None,
     };
-    let setup = session.setup_intent.as_ref().and_then(Expandable::as_object);
+    let setup = session.setup_intent.as_ref().and_then(Expandable::object);
     let method = setup
         .and_then(|setup| setup.payment_method.as_ref())
-        .and_then(Expandable::as_object);
+        .and_then(Expandable::object);
     Ok(CheckoutSession {
         id: id(&session.id)?,
-        is_complete: session.status == Some(CheckoutSessionStatus::Complete),
-        is_paid: mode == CheckoutKind::Payment
-            && session.payment_status == CheckoutSessionPaymentStatus::Paid,
+        is_complete: session.status.as_deref() == Some("complete"),
+        is_paid: mode == CheckoutKind::Payment && session.payment_status == "paid",
         customer: reference(session.customer.as_ref())?,
         profile_id: metadata(session.metadata.as_ref(), PROFILE_ID),
         checkout_id: metadata(session.metadata.as_ref(), CHECKOUT),
@@ -262,7 +252,7 @@ pub(super) fn checkout(session: &stripe_shared::CheckoutSession) -> Result<Check
     })
 }
 
-pub(super) fn link(session: &stripe_shared::CheckoutSession) -> Result<CheckoutLink, String> {
+pub(super) fn link(session: &answer::CheckoutSession) -> Result<CheckoutLink, String> {
     Ok(CheckoutLink {
         id: id(&session.id)?,
         url: session.url.clone().ok_or("the session has no address")?,
@@ -270,7 +260,7 @@ pub(super) fn link(session: &stripe_shared::CheckoutSession) -> Result<CheckoutL
     })
 }
 
-pub(super) fn refund(refund: &stripe_shared::Refund) -> Result<Refund, String> {
+pub(super) fn refund(refund: &answer::Refund) -> Result<Refund, String> {
     Ok(Refund {
         id: id(&refund.id)?,
         status: refund_status(refund.status.as_deref().unwrap_or_default()),

@@ -15,14 +15,13 @@ use stripe_connect::account::{
     CreateAccountSettingsPayoutsScheduleInterval, ListAccount, RetrieveAccount,
 };
 use stripe_connect::account_link::{CreateAccountLink, CreateAccountLinkType};
-use stripe_shared::{
-    AccountBusinessType, AccountCapabilitiesStatus, AccountRequirementsDisabledReason, ExternalAccount,
-};
+use stripe_shared::AccountBusinessType;
 use stripe_types::RangeQueryTs;
 use tokio::time::Instant;
 
 use super::objects::{NewPayee, OnboardingLink, OnboardingPages, Payee, PayeeBank};
 use crate::outcome::Outcome;
+use crate::stripe::answer::{self, Account, List};
 use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, path_id, read, too_many, unreadable};
 use crate::stripe::{Stripe, wire};
 
@@ -75,7 +74,7 @@ impl Stripe {
             .created(RangeQueryTs::gte(since.timestamp()))
             .limit(PAGE);
         for _ in 0..MAX_PAGES {
-            let page = match self.read(&request, deadline).await {
+            let page: List<Account> = match self.read(&request, deadline).await {
                 Ok(response) => response.object,
                 Err(failure) => return failure.into(),
             };
@@ -105,9 +104,10 @@ impl Stripe {
             .return_url(pages.return_url)
             .refresh_url(pages.refresh_url);
         read(self.write(&request, key, deadline).await, |response| {
+            let link: answer::AccountLink = response.object;
             Ok(OnboardingLink {
-                expires_at: wire::time(response.object.expires_at)?,
-                url: SecretString::from(response.object.url),
+                expires_at: wire::time(link.expires_at)?,
+                url: SecretString::from(link.url),
             })
         })
     }
@@ -147,32 +147,30 @@ fn paid_by_hand() -> CreateAccountSettings {
     settings
 }
 
-fn user_of(account: &stripe_shared::Account) -> Option<UserId> {
+fn user_of(account: &Account) -> Option<UserId> {
     account.metadata.as_ref()?.get(USER_ID)?.parse().ok()
 }
 
-fn to_payee(account: &stripe_shared::Account) -> Result<Payee, String> {
+fn to_payee(account: &Account) -> Result<Payee, String> {
     let transfers = account
         .capabilities
         .as_ref()
-        .and_then(|all| all.transfers.as_ref());
+        .and_then(|all| all.transfers.as_deref());
     let requirements = account.requirements.as_ref();
     let payouts = account
         .settings
         .as_ref()
         .and_then(|settings| settings.payouts.as_ref());
-    let disabled_reason = requirements.and_then(|all| all.disabled_reason.as_ref());
+    let disabled_reason = requirements.and_then(|all| all.disabled_reason.clone());
     Ok(Payee {
-        id: wire::id(account.id.as_str())?,
+        id: wire::id(&account.id)?,
         user_id: user_of(account),
         payability: Payability {
-            transfers_active: transfers == Some(&AccountCapabilitiesStatus::Active),
+            transfers_active: transfers == Some("active"),
             payouts_enabled: account.payouts_enabled == Some(true),
             is_paid_by_hand: payouts.is_some_and(|payouts| payouts.schedule.interval == MANUAL),
             has_bank_account: bank(account)?.is_some(),
-            disabled_reason: disabled_reason
-                .map(AccountRequirementsDisabledReason::as_str)
-                .map(str::to_owned),
+            disabled_reason,
         },
         currently_due: requirements
             .and_then(|all| all.currently_due.clone())
@@ -182,16 +180,13 @@ fn to_payee(account: &stripe_shared::Account) -> Result<Payee, String> {
 }
 
 /// The bank account that is paid unless another is named.
-fn bank(account: &stripe_shared::Account) -> Result<Option<PayeeBank>, String> {
+fn bank(account: &Account) -> Result<Option<PayeeBank>, String> {
     let all = account.external_accounts.iter().flat_map(|all| &all.data);
-    let banks = all.filter_map(|external| match external {
-        ExternalAccount::BankAccount(bank) => Some(bank),
-        ExternalAccount::Card(_) => None,
-    });
+    let banks = all.filter(|external| external.object == "bank_account");
     let chosen = banks.max_by_key(|bank| bank.default_for_currency == Some(true));
-    let read = |bank: &stripe_shared::BankAccount| {
+    let read = |bank: &answer::ExternalAccount| {
         Ok(PayeeBank {
-            id: wire::id(bank.id.as_str())?,
+            id: wire::id(&bank.id)?,
             last4: bank.last4.clone(),
         })
     };

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::objects::{NewPayout, NewTransfer, Payout, PayoutState, Transfer};
 use crate::outcome::Outcome;
+use crate::stripe::answer::{self, List};
 use crate::stripe::call::Failure;
 use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, path_id, read, too_many, unreadable};
 use crate::stripe::{CURRENCY_NOT_SUPPORTED, Stripe, wire};
@@ -77,7 +78,7 @@ impl Stripe {
         let mut request = request.limit(PAGE);
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
-            let page = match self.read(&request, deadline).await {
+            let page: List<answer::Transfer> = match self.read(&request, deadline).await {
                 Ok(response) => response.object,
                 Err(failure) => return failure.into(),
             };
@@ -108,7 +109,8 @@ impl Stripe {
         };
         let request = CreateIdTransferReversal::new(id);
         read(self.write(&request, key, deadline).await, |response| {
-            wire::id(response.object.id.as_str())
+            let reversal: answer::Named = response.object;
+            wire::id(&reversal.id)
         })
     }
 }
@@ -120,12 +122,9 @@ impl OnBehalf<'_> {
         read(
             self.stripe.read_for(&request, self.account, deadline).await,
             |response| {
+                let balance: answer::Balance = response.object;
                 let code = currency.code().to_ascii_lowercase();
-                let of_currency = response
-                    .object
-                    .available
-                    .iter()
-                    .filter(|amount| amount.currency.to_string() == code);
+                let of_currency = balance.available.iter().filter(|amount| amount.currency == code);
                 let sum = of_currency
                     .map(|amount| amount.amount)
                     .fold(0_i64, i64::saturating_add);
@@ -168,7 +167,8 @@ impl OnBehalf<'_> {
             .limit(PAGE);
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
-            let page = match self.stripe.read_for(&request, self.account, deadline).await {
+            let response = self.stripe.read_for(&request, self.account, deadline).await;
+            let page: List<answer::Payout> = match response {
                 Ok(response) => response.object,
                 Err(failure) => return failure.into(),
             };
@@ -217,9 +217,9 @@ fn read_metadata<T: std::str::FromStr>(metadata: Option<&HashMap<String, String>
     metadata?.get(key)?.parse().ok()
 }
 
-fn to_transfer(transfer: &stripe_shared::Transfer) -> Result<Transfer, String> {
+fn to_transfer(transfer: &answer::Transfer) -> Result<Transfer, String> {
     Ok(Transfer {
-        id: wire::id(transfer.id.as_str())?,
+        id: wire::id(&transfer.id)?,
         amount: wire::money(transfer.amount, &transfer.currency)?,
         amount_reversed: wire::money(transfer.amount_reversed, &transfer.currency)?,
         is_reversed: transfer.reversed,
@@ -230,9 +230,9 @@ fn to_transfer(transfer: &stripe_shared::Transfer) -> Result<Transfer, String> {
 }
 
 /// A payout as the API and its events carry it.
-pub(super) fn to_payout(payout: &stripe_shared::Payout) -> Result<Payout, String> {
+pub(super) fn to_payout(payout: &answer::Payout) -> Result<Payout, String> {
     Ok(Payout {
-        id: wire::id(payout.id.as_str())?,
+        id: wire::id(&payout.id)?,
         amount: wire::money(payout.amount, &payout.currency)?,
         state: match payout.status.as_str() {
             "paid" => PayoutState::Paid,

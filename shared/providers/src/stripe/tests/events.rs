@@ -221,8 +221,17 @@ fn truncated_and_deeply_nested_bodies_are_refused() {
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let with_field = |name: &str| whole.replacen("\"amount\":", &format!("\"{name}\":{deep},\"amount\":"), 1);
-    assert!(parse(with_field("of_tomorrow").as_bytes()).is_ok());
-    for name in ["metadata", "last_payment_error", "customer", "next_action"] {
+    // What isn't read may be anything.
+    for name in ["of_tomorrow", "next_action"] {
+        assert!(parse(with_field(name).as_bytes()).is_ok(), "{name}");
+    }
+    for name in [
+        "metadata",
+        "last_payment_error",
+        "customer",
+        "payment_method",
+        "latest_charge",
+    ] {
         assert!(parse(with_field(name).as_bytes()).is_err(), "{name}");
     }
     assert!(parse(&[b"\xff", whole.as_bytes()].concat()).is_err());
