@@ -74,6 +74,8 @@ GRANT SELECT, INSERT ON batch_requests, client_names, clients, exchange_rates, w
 GRANT SELECT, INSERT, DELETE ON payment_requests TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE ON conversion_residues, held_exchange_rates, wallet_checkpoints, wallets TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE, DELETE ON reconciliation_cursor TO "{owner}_wallets";
+GRANT SELECT, INSERT, UPDATE (payment_id, refusal) ON transfer_answers TO "{owner}_wallets";
+GRANT SELECT, INSERT, UPDATE (retry_at), DELETE ON transfer_orders TO "{owner}_wallets";
 GRANT USAGE ON SEQUENCE client_ids, payment_ids, wallet_difference_ids, wallet_ids TO "{owner}_wallets";
 GRANT SELECT, INSERT, UPDATE (payment_status, return_balance_after, return_entry, updated_at) ON payments TO "{owner}_wallets";
 

@@ -27,6 +27,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         every_statement_names_its_clients,
         times_are_parameters_of_every_function,
         transfer_looks_at_one_client_at_a_time,
+        half_of_a_transfer_is_about_one_side,
         tables_of_clients_stand_alone,
         statements_lock_one_client_and_ask_no_clock,
         alone(transfer_is_one_round_trip),
@@ -34,10 +35,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// The tables of the area that belong to clients.
-const OF_CLIENTS: [&str; 6] = [
+const OF_CLIENTS: [&str; 8] = [
     "clients",
     "payment_requests",
     "payments",
+    "transfer_answers",
+    "transfer_orders",
     "wallet_checkpoints",
     "wallet_differences",
     "wallets",
@@ -108,9 +111,13 @@ fn statements() -> Result<Vec<String>> {
 }
 
 async fn every_statement_names_its_clients(_: Arc<Fixture>) -> Result {
-    // Whom the reconciliation looks at next is a question about all wallets, in the order of their key.
+    // Whom the reconciliation looks at next is a question about all wallets, in the order of their key; what waits for a node's
+    // clients one about all orders.
     let about_all = |sql: &str| {
-        sql.contains("(wallet.client_id, wallet.id) > ($1, $2)") || sql.contains("count(DISTINCT client_id)")
+        sql.contains("(wallet.client_id, wallet.id) > ($1, $2)")
+            || sql.contains("count(DISTINCT client_id)")
+            || sql.contains("WHERE waiting.receiver_slot = $1")
+            || sql.contains("FROM transfer_orders WHERE created_at < $1")
     };
     for sql in statements()?.iter().filter(|sql| !about_all(sql)) {
         let named = sql.contains("client_id = $1")
@@ -181,6 +188,43 @@ async fn transfer_looks_at_one_client_at_a_time(fixture: Arc<Fixture>) -> Result
         );
         for refused in ["JOIN", "OFFSET", "LATERAL", "FOR UPDATE", "ON CONFLICT"] {
             ensure!(!statement.contains(refused), "{refused} in {statement}");
+        }
+    }
+    Ok(())
+}
+
+/// The payer's half names the payer alone; the other two are statements about one table each, whose rows they name by client.
+async fn half_of_a_transfer_is_about_one_side(fixture: Arc<Fixture>) -> Result {
+    for (function, least) in [("debit", 6), ("credit_transfers", 5), ("settle_transfers", 4)] {
+        let source: String = sqlx::query_scalar("SELECT prosrc FROM pg_proc WHERE proname = $1")
+            .bind(function)
+            .fetch_one(fixture.database.pool())
+            .await?;
+        let about: Vec<String> = statements_of(&source)
+            .into_iter()
+            .filter(|one| !one.contains("outbox_messages") && !tables_in(one).is_empty())
+            .collect();
+        ensure!(
+            about.len() >= least,
+            "{function} has only {} statements",
+            about.len()
+        );
+        for statement in about {
+            ensure_eq!(tables_in(&statement).len(), 1, "tables of {statement}");
+            let names_clients = match function {
+                "debit" => {
+                    statement.contains("client_id = payer_client")
+                        || statement.contains("VALUES (payer_client,")
+                }
+                _ => {
+                    statement.contains(".client_id = item.client_id")
+                        || statement.contains(".client_id = wallet.client_id")
+                        || statement.contains(".client_id = changed.client_id")
+                        || statement.contains(".client_id = refused.client_id")
+                        || statement.contains("SELECT item.client_id,")
+                }
+            };
+            ensure!(names_clients, "{function} doesn't name its clients: {statement}");
         }
     }
     Ok(())
