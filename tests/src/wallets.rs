@@ -200,6 +200,7 @@ pub async fn wallet_rows(pool: &PgPool) -> Result<Vec<i64>> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM payments UNION ALL SELECT count(*) FROM payment_requests \
          UNION ALL SELECT count(*) FROM batch_requests \
+         UNION ALL SELECT count(*) FROM transfer_orders \
          UNION ALL SELECT count(*) FROM outbox_messages UNION ALL SELECT sum(entries)::BIGINT FROM wallets",
     )
     .fetch_all(pool)

@@ -6,6 +6,7 @@
 //! | `register_client`, `open_wallet`, `get_wallets` | [`client`] |
 //! | `recharge_wallet`, `withdraw_from_wallet`, `settle_withdrawal` | [`movement`] |
 //! | `transfer`, `transfer_batch` | [`transfer`] |
+//! | `settle_transfers` | [`transfer_order`] |
 //! | `list_payments` | [`payment`] |
 //! | `get_statement` | [`statement`] |
 //! | `get_quote` | [`quote`] |
@@ -31,5 +32,6 @@ mod review;
 pub mod review_decision;
 pub mod statement;
 pub mod transfer;
+pub mod transfer_order;
 
 pub use error::Error;

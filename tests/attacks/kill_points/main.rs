@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         commissions::killed_webhook_is_processed_once_when_it_comes_again,
         messages::killed_balance_is_recorded_once_when_its_message_comes_again,
         wallets::killed_payment_between_wallets_is_done_once_by_its_repetition,
+        wallets::killed_settlement_of_transfers_is_done_by_the_next,
         notifications::killed_notification_is_recorded_once_when_its_message_comes_again,
         notifications::killed_mail_is_sent_under_one_id_when_its_record_comes_again,
         funded_accounts::killed_withdrawal_is_paid_once_when_it_goes_on,

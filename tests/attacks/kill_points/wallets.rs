@@ -1,16 +1,23 @@
 //! Requests that move money between wallets, killed at their points: they are one transaction, so each is done whole or
-//! not at all, and once when it is sent again.
+//! not at all, and once when it is sent again. And the settlement of deferred ones, which the next run goes on with.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use domain::ids::{ClientId, WalletId};
 use end_to_end::wallets::{WalletClient, new_key};
 use end_to_end::wire::Wire;
-use end_to_end::{Answer, Fixture, Result, ensure_eq, send_until_answered};
+use end_to_end::{Answer, Fixture, Result, ensure_eq, eventually, send_until_answered};
+use platform::clock::ClockHandle;
+use platform::database::Database;
+use platform::idempotency::IdempotencyKey;
+use platform::security::identity::Caller;
 use serde_json::{Value, json};
+use wallets::client::access::Mover;
+use wallets::transfer::{TransferRequest, Transfers};
 
-use crate::sweep::{Run, Start, sweep};
+use crate::sweep::{Run, Start, sweep, sweep_all};
 
 const STOCK: i64 = 1_000;
 const AMOUNT: i64 = 300;
@@ -173,4 +180,73 @@ async fn kill(fixture: &Arc<Fixture>, operation: Operation) -> Result {
         "all points lie on one side of the commit"
     );
     wire.detach(fixture).await
+}
+
+/// Takes the money of a transfer, and nothing more.
+async fn debit(fixture: &Fixture, payer: &WalletClient, receiver: &WalletClient, amount: i64) -> Result {
+    let database = Database::at(fixture.cloud.database_url())?;
+    let transfers = Transfers::deferred_at(database, ClockHandle::system());
+    let order = TransferRequest {
+        wallet_id: WalletId::new(payer.wallet("USD")?).context("no wallet")?,
+        receiver_client_id: ClientId::new(receiver.id).context("no client")?,
+        receiver_currency: None,
+        amount: Some(amount),
+        receiver_amount: None,
+    };
+    let payer = ClientId::new(payer.id).context("no client")?;
+    let mover = Mover::service(Caller::new("issuer", "shop"), payer);
+    let key = IdempotencyKey::parse(Some(&new_key())).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
+    transfers.transfer(mover, &key, order).await?;
+    Ok(())
+}
+
+/// Of three transfers that wait one is refused. Wherever the settlement is killed, the next run has the same end.
+pub(crate) async fn killed_settlement_of_transfers_is_done_by_the_next(fixture: Arc<Fixture>) -> Result {
+    let prepare = async || {
+        let payer = fixture.wallet_client(&[("USD", STOCK)]).await?;
+        let receiver = fixture.wallet_client(&[("USD", 0)]).await?;
+        let full = fixture.wallet_client(&[("USD", i64::MAX)]).await?;
+        for (to, amount) in [(&receiver, AMOUNT), (&full, 1), (&receiver, 2)] {
+            debit(&fixture, &payer, to, amount).await?;
+        }
+        Ok((payer, receiver, full))
+    };
+    let settle = async |_: &(WalletClient, WalletClient, WalletClient)| {
+        fixture.cloud.run_schedule("settle_transfers", None).await?;
+        // The lock of a dead run lasts until its session has ended.
+        eventually("a run has its turn", async || {
+            let run = fixture.cloud.run_schedule("settle_transfers", None).await?;
+            ensure!(run.function_error.is_none(), "{:?}", run.payload);
+            ensure!(run.payload["left_to_another"] == false, "{}", run.payload);
+            Ok(())
+        })
+        .await
+    };
+    let samples = sweep_all(
+        &fixture,
+        "settle_transfers",
+        Start::Cold,
+        &["DATABASE_URL"],
+        prepare,
+        settle,
+    );
+    for (payer, receiver, full) in samples.await? {
+        ensure_eq!(payer.balance("USD").await?, STOCK - AMOUNT - 2);
+        ensure_eq!(receiver.balance("USD").await?, AMOUNT + 2);
+        ensure_eq!(full.balance("USD").await?, i64::MAX);
+        let payments = payer.payments().await?;
+        let statuses: Vec<_> = payments
+            .iter()
+            .filter_map(|one| one["payment_status"].as_str())
+            .collect();
+        ensure_eq!(statuses, ["done", "failed", "done", "done"], "newest first");
+        ensure_eq!(receiver.payments().await?.len(), 2);
+    }
+    let report = fixture.run("reconcile_wallets", json!({})).await?.payload;
+    ensure_eq!(
+        (report["differences"].clone(), report["pending"].clone()),
+        (json!(0), json!(0)),
+        "{report}"
+    );
+    Ok(())
 }

@@ -41,7 +41,7 @@ async fn tamper(pool: &PgPool, statement: &'static str, client: i64) -> Result {
     Ok(())
 }
 
-async fn reconcile(fixture: &Fixture) -> Result<Value> {
+pub(crate) async fn reconcile(fixture: &Fixture) -> Result<Value> {
     Ok(fixture.run("reconcile_wallets", json!({})).await?.payload)
 }
 

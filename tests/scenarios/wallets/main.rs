@@ -7,6 +7,7 @@ mod books;
 mod conversions;
 mod crowd;
 mod database;
+mod deferred;
 mod jumps;
 mod keys;
 mod quotes;
@@ -38,5 +39,6 @@ fn main() -> ExitCode {
     // their own.
     let rates = Suite::new("exchange rates", options(), [rates::scenarios()]);
     let jumps = Suite::new("exchange rates that jump", options(), [jumps::scenarios()]);
-    run_suites([Suite::new("wallets", options(), files), rates, jumps])
+    let deferred = Suite::new("deferred transfers", deferred::options(), [deferred::scenarios()]);
+    run_suites([Suite::new("wallets", options(), files), rates, jumps, deferred])
 }

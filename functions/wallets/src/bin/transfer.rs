@@ -1,5 +1,6 @@
 //! `POST /clients/{client_id}/transfers`: pays from the client's wallet into another.
 
+use domain::wallets::payment::PaymentStatus;
 use platform::prelude::*;
 use wallets::client::access;
 use wallets::payment::view::PaymentView;
@@ -17,12 +18,14 @@ impl HttpOperation for Transfer {
             Method::Post,
             "Transfer",
             "Pays from the client's wallet into another client's, or another of its own; between two currencies at the newest \
-             rate. It is done when this returns.",
+             rate. As it is configured, it is done when this returns, or `pending` until the receiver has its money: the payment \
+             in the client's list and the events tell then whether it is `done`, or `failed` and the money is back.",
         )
         .path_id("client_id", "The client who pays.")
         .idempotent()
         .one_of("TransferRequest", &["amount", "receiver_amount"])
-        .response(201, "The transfer is done; this is the payer's side of it.")
+        .response(201, "The payer's side of the transfer. It is done; of one that was sent before it may have failed.")
+        .response(202, "The payer's side of the transfer, which is pending: the money has left the wallet.")
         .problem(402, "There is not enough in the wallet; the detail has the balance.")
         .problem(404, "The payer has no such wallet, or there is no such receiver.")
     }
@@ -33,7 +36,12 @@ impl HttpOperation for Transfer {
     ) -> Result<Reply<PaymentView>, Problem> {
         let mover = access::moving_for(&call.identity, call.path("client_id")?)?;
         let key = call.idempotency_key()?;
-        transfers.transfer(mover, &key, call.input).await?.into_reply(201)
+        let made = transfers.transfer(mover, &key, call.input).await?;
+        let status = match made.value.payment_status {
+            PaymentStatus::Pending => 202,
+            PaymentStatus::Done | PaymentStatus::Failed => 201,
+        };
+        made.into_reply(status)
     }
 }
 

@@ -173,6 +173,20 @@ pub(crate) async fn wallet(
     .ok_or(Error::WalletNotFound)
 }
 
+/// The wallets of several clients with their currencies, each client's in the order in which they were opened.
+pub(crate) async fn wallets_of(
+    connection: &mut PgConnection,
+    clients: &[ClientId],
+) -> Result<Vec<Wallet>, Error> {
+    let wallets = sqlx::query_as!(
+        Wallet,
+        r#"SELECT client_id AS "client_id: _", id AS "id: _", currency AS "currency: _", balance, entries, created_at
+             FROM wallets WHERE client_id = ANY ($1) ORDER BY client_id, id"#,
+        clients as _,
+    );
+    Ok(wallets.fetch_all(connection).await?)
+}
+
 /// A wallet, locked until the transaction ends.
 pub(crate) async fn lock_wallet(
     connection: &mut PgConnection,

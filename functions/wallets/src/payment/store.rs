@@ -75,6 +75,22 @@ pub(crate) async fn load(
     Ok(payment.fetch_one(connection).await?)
 }
 
+/// Payments of several clients, each with its id, in any order.
+pub(crate) async fn load_all(
+    connection: &mut PgConnection,
+    clients: &[ClientId],
+    ids: &[PaymentId],
+) -> Result<Vec<Payment>, Error> {
+    let payments = query_payments!(
+        "SELECT",
+        "FROM payments
+          WHERE client_id = ANY ($1) AND (client_id, id) IN (SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[]))",
+        clients as _,
+        ids as _,
+    );
+    Ok(payments.fetch_all(connection).await?)
+}
+
 /// The client's payments of a page, newest first, with the one behind it.
 pub(crate) async fn list(
     connection: &mut PgConnection,

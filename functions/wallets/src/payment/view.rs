@@ -89,7 +89,7 @@ pub(crate) fn type_schema() -> Object {
 
 fn status_schema() -> Object {
     names(
-        "Where it stands; only a withdrawal waits, or fails.",
+        "Where it stands; a withdrawal or a transfer may wait, and fail.",
         PaymentStatus::ALL,
     )
 }

@@ -39,6 +39,8 @@ pub struct Report {
     pub differences: u64,
     /// Differences that weren't known.
     pub new_differences: u64,
+    /// Wallets with a transfer on its way, whose other side is compared when it is settled.
+    pub pending: u64,
     /// Wallets that could not be compared; the run went on behind them.
     pub failed: Vec<String>,
     /// Clients that there was no time for; the next run begins with them.
@@ -186,7 +188,12 @@ impl Reconciler {
     }
 
     async fn compare(&self, behind: Place, spans: &[Span]) -> Result<Report, Error> {
-        let (sums, mut found, one_sided) = self
+        let Seen {
+            sums,
+            pending,
+            mut found,
+            one_sided,
+        } = self
             .database
             .with(async |connection| look(connection, spans).await)
             .await?;
@@ -203,26 +210,41 @@ impl Reconciler {
             .transaction(async |connection| {
                 let new = record(connection, &found, now).await?;
                 let residues = store::count_residues(connection, spans, now).await?;
-                store::set_checkpoints(connection, spans, &sums, now).await?;
+                store::set_checkpoints(connection, spans, &sums, &pending, now).await?;
                 store::set_cursor(connection, behind).await?;
-                Ok::<_, Error>(Report::of(spans, &found, &new, &residues))
+                Ok::<_, Error>(Report {
+                    pending: count(&pending),
+                    ..Report::of(spans, &found, &new, &residues)
+                })
             })
             .await
     }
 }
 
-/// The sums of the spans, the differences in them, and the transfers that seem to have one side.
-async fn look(
-    connection: &mut PgConnection,
-    spans: &[Span],
-) -> Result<(Vec<store::Sum>, Vec<Difference>, Vec<Difference>), Error> {
+/// What was seen of spans.
+struct Seen {
+    sums: Vec<store::Sum>,
+    /// The first transfer on its way of each wallet that has one.
+    pending: Vec<store::FirstPending>,
+    found: Vec<Difference>,
+    /// Transfers that seem to have one side.
+    one_sided: Vec<Difference>,
+}
+
+async fn look(connection: &mut PgConnection, spans: &[Span]) -> Result<Seen, Error> {
+    let pending = store::first_pending(connection, spans).await?;
     let sums = store::sums(connection, spans).await?;
     let mut found = store::broken_entries(connection, spans).await?;
     found.extend(sums.iter().filter_map(wrong_balance));
     let sides = store::wrong_sides(connection, spans).await?;
     let (one_sided, other) = sides.into_iter().partition(|one| one.kind == "one-sided");
     found.extend::<Vec<_>>(other);
-    Ok((sums, found, one_sided))
+    Ok(Seen {
+        sums,
+        pending,
+        found,
+        one_sided,
+    })
 }
 
 fn wrong_balance(sum: &store::Sum) -> Option<Difference> {
@@ -294,6 +316,7 @@ impl Report {
         self.entries += group.entries;
         self.differences += group.differences;
         self.new_differences += group.new_differences;
+        self.pending += group.pending;
         self.residues.extend(group.residues);
         for (currency, units) in group.residue_units {
             *self.residue_units.entry(currency).or_default() += units;

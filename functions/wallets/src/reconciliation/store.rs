@@ -40,6 +40,8 @@ pub(super) struct Span {
     pub(super) client_id: ClientId,
     pub(super) wallet_id: WalletId,
     pub(super) after: i64,
+    /// Behind which the other sides of transfers are compared: before `after` where a transfer was pending then.
+    pub(super) sides_after: i64,
     pub(super) to: i64,
     /// Whether the wallet has more.
     pub(super) is_cut: bool,
@@ -82,7 +84,8 @@ pub(super) async fn next_spans(
                                 SELECT FROM wallet_differences AS difference
                                  WHERE difference.client_id = wallet.client_id AND difference.wallet_id = wallet.id
                                    AND difference.resolved_at > checkpoint.checked_at)
-                           THEN checkpoint.entry ELSE 0 END AS after
+                           THEN checkpoint.entry ELSE 0 END AS after,
+                      COALESCE(checkpoint.sides_entry, checkpoint.entry) AS sides_entry
                  FROM wallets AS wallet
                  LEFT JOIN wallet_checkpoints AS checkpoint
                    ON checkpoint.client_id = wallet.client_id AND checkpoint.wallet_id = wallet.id
@@ -92,6 +95,7 @@ pub(super) async fn next_spans(
                SELECT *, (sum(entries - after) OVER (ORDER BY client_id, id) - (entries - after))::BIGINT AS before FROM next
            )
            SELECT client_id AS "client_id!: _", id AS "wallet_id!: _", after AS "after!",
+                  LEAST(after, GREATEST(sides_entry, after - $6)) AS "sides_after!",
                   LEAST(entries, after + $6 - before) AS "to!", entries > after + $6 - before AS "is_cut!"
              FROM summed WHERE before < $6 OR before = 0 ORDER BY client_id, id"#,
         place.map_or(0, |(client, _)| client.get()),
@@ -214,7 +218,35 @@ pub(super) async fn broken_entries(
     Ok(found)
 }
 
-/// Transfers whose other side is missing or doesn't mirror this one, and amounts that don't follow from the rate.
+/// The first entry of each span's wallet that is of a transfer on its way, with its place among the spans.
+#[derive(Debug)]
+pub(super) struct FirstPending {
+    pub(super) place: i64,
+    pub(super) entry: i64,
+}
+
+/// Finds the transfers on their way, before their other sides are looked at: whatever is settled in between is compared.
+pub(super) async fn first_pending(
+    connection: &mut PgConnection,
+    spans: &[Span],
+) -> Result<Vec<FirstPending>, Error> {
+    let pending = sqlx::query_as!(
+        FirstPending,
+        r#"SELECT span.place AS "place!", first.entry AS "entry!"
+             FROM unnest($1::BIGINT[], $2::BIGINT[]) WITH ORDINALITY AS span (client_id, wallet_id, place)
+            CROSS JOIN LATERAL (
+                  SELECT own.entry FROM transfer_orders AS waiting
+                    JOIN payments AS own ON own.client_id = waiting.client_id AND own.id = waiting.payment_id
+                   WHERE waiting.client_id = span.client_id AND waiting.client_id = ANY ($1) AND own.wallet_id = span.wallet_id
+                   ORDER BY waiting.payment_id LIMIT 1) AS first"#,
+        column(spans, |span| span.client_id) as _,
+        column(spans, |span| span.wallet_id) as _,
+    );
+    Ok(pending.fetch_all(connection).await?)
+}
+
+/// Transfers whose other side is missing or doesn't mirror this one, amounts that don't follow from the rate, and orders that
+/// don't belong to a pending transfer. A pending one has no other side to be compared with yet.
 pub(super) async fn wrong_sides(
     connection: &mut PgConnection,
     spans: &[Span],
@@ -228,17 +260,28 @@ pub(super) async fn wrong_sides(
                   AND own.entry > span.after AND own.entry <= span.last
              JOIN currencies AS iso ON iso.numeric_code = own.currency
              JOIN currencies AS partner_iso ON partner_iso.numeric_code = own.partner_currency
-             -- The payer's payment has an odd id, the receiver's the next one.
+             -- Of a transfer in halves, the receiver's answer names both payments. Else the payer's has an odd id, the receiver's
+             -- the next one.
+             LEFT JOIN transfer_answers AS answer ON answer.transaction_id = own.transaction_id
+                   AND answer.client_id = CASE WHEN own.amount < 0 THEN own.partner_client_id ELSE own.client_id END
              LEFT JOIN payments AS other ON other.client_id = own.partner_client_id
-                   AND other.id = own.id + CASE WHEN own.amount < 0 THEN 1 ELSE -1 END
+                   AND other.id = CASE WHEN answer.client_id IS NULL THEN own.id + CASE WHEN own.amount < 0 THEN 1 ELSE -1 END
+                                       WHEN own.amount < 0 THEN answer.payment_id ELSE answer.payer_payment_id END
+             LEFT JOIN transfer_orders AS waiting ON own.amount < 0
+                   AND waiting.client_id = own.client_id AND waiting.payment_id = own.id
             CROSS JOIN LATERAL (
                   SELECT CASE
+                      WHEN own.amount < 0 AND own.payment_status = 1 AND waiting.payment_id IS NULL THEN 'order-missing'
+                      WHEN own.payment_status <> 1 AND waiting.payment_id IS NOT NULL THEN 'order-left-over'
+                      WHEN own.payment_status = 1 THEN NULL
+                      WHEN own.payment_status = 3 THEN CASE WHEN answer.refusal IS NULL THEN 'sides-differ' END
                       WHEN other.transaction_id IS DISTINCT FROM own.transaction_id THEN 'one-sided'
                       WHEN (other.wallet_id, other.currency, other.amount, other.partner_client_id, other.partner_wallet_id,
                             other.partner_currency, other.partner_amount, other.exchange_rate)
                            IS DISTINCT FROM
                            (own.partner_wallet_id, own.partner_currency, own.partner_amount, own.client_id, own.wallet_id,
                             own.currency, own.amount, own.exchange_rate) THEN 'sides-differ'
+                      WHEN other.payment_status = 3 THEN 'sides-differ'
                       WHEN own.amount < 0 AND NOT conversion_is_right(-own.amount, own.partner_amount, own.exchange_rate,
                                iso.exponent, partner_iso.exponent, own.correlation_id IS NULL) THEN 'conversion'
                       END AS kind,
@@ -249,7 +292,7 @@ pub(super) async fn wrong_sides(
             WHERE own.client_id = ANY ($1) AND own.payment_type = 3 AND compared.kind IS NOT NULL"#,
         column(spans, |span| span.client_id) as _,
         column(spans, |span| span.wallet_id) as _,
-        &column(spans, |span| span.after),
+        &column(spans, |span| span.sides_after),
         &column(spans, |span| span.to),
     )
     .fetch_all(connection)
@@ -267,7 +310,7 @@ pub(super) struct Residue {
     pub(super) total: String,
 }
 
-/// Counts what conversions that weren't counted yet have left over.
+/// Counts what conversions that weren't counted yet have left over; one whose money went back leaves nothing.
 pub(super) async fn count_residues(
     connection: &mut PgConnection,
     spans: &[Span],
@@ -275,15 +318,21 @@ pub(super) async fn count_residues(
 ) -> Result<Vec<Residue>, Error> {
     let residues = sqlx::query_as!(
         Residue,
-        r#"WITH counted AS (
-               SELECT own.partner_currency AS currency,
-                      sum(-own.amount * own.exchange_rate * ('1e' || partner_iso.exponent - iso.exponent)::NUMERIC
-                          - own.partner_amount) AS residue
+        r#"WITH span AS (
+               SELECT span.client_id, span.wallet_id, GREATEST(span.after, checkpoint.residue_entry) AS after, span.last
                  FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS span (client_id, wallet_id, after, last)
                  LEFT JOIN wallet_checkpoints AS checkpoint
                    ON checkpoint.client_id = span.client_id AND checkpoint.wallet_id = span.wallet_id
-                 JOIN payments AS own ON own.client_id = span.client_id AND own.wallet_id = span.wallet_id
-                      AND own.entry > GREATEST(span.after, checkpoint.residue_entry) AND own.entry <= span.last
+           ), counted AS (
+               SELECT own.partner_currency AS currency,
+                      sum(own.sign * (-own.amount * own.exchange_rate * ('1e' || partner_iso.exponent - iso.exponent)::NUMERIC
+                                      - own.partner_amount)) AS residue
+                 FROM (SELECT 1 AS sign, paid.* FROM span JOIN payments AS paid ON paid.client_id = span.client_id
+                              AND paid.wallet_id = span.wallet_id AND paid.entry > span.after AND paid.entry <= span.last
+                        UNION ALL
+                       SELECT -1, back.* FROM span JOIN payments AS back ON back.client_id = span.client_id
+                              AND back.wallet_id = span.wallet_id AND back.return_entry > span.after
+                              AND back.return_entry <= span.last) AS own
                  JOIN currencies AS iso ON iso.numeric_code = own.currency
                  JOIN currencies AS partner_iso ON partner_iso.numeric_code = own.partner_currency
                 WHERE own.client_id = ANY ($1) AND own.payment_type = 3 AND own.amount < 0 AND own.currency <> own.partner_currency
@@ -309,14 +358,16 @@ pub(super) async fn set_checkpoints(
     connection: &mut PgConnection,
     spans: &[Span],
     sums: &[Sum],
+    pending: &[FirstPending],
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "INSERT INTO wallet_checkpoints AS kept (client_id, wallet_id, entry, total, residue_entry, begun_at, checked_at)
-         SELECT client_id, wallet_id, entry, total, entry, $5, $5
-           FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[]::NUMERIC[]) AS sum (client_id, wallet_id, entry, total)
+        "INSERT INTO wallet_checkpoints AS kept (client_id, wallet_id, entry, total, residue_entry, sides_entry, begun_at, checked_at)
+         SELECT client_id, wallet_id, entry, total, entry, sides_entry, $5, $5
+           FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[]::NUMERIC[], $8::BIGINT[])
+                AS sum (client_id, wallet_id, entry, total, sides_entry)
              ON CONFLICT (client_id, wallet_id) DO UPDATE
-            SET entry = EXCLUDED.entry, total = EXCLUDED.total,
+            SET entry = EXCLUDED.entry, total = EXCLUDED.total, sides_entry = EXCLUDED.sides_entry,
                 residue_entry = GREATEST(kept.residue_entry, EXCLUDED.entry), checked_at = EXCLUDED.checked_at,
                 begun_at = CASE WHEN (kept.client_id, kept.wallet_id) IN
                                 (SELECT client_id, wallet_id FROM unnest($6::BIGINT[], $7::BIGINT[]) AS anew (client_id, wallet_id))
@@ -328,10 +379,26 @@ pub(super) async fn set_checkpoints(
         at,
         anew(spans, |span| span.client_id) as _,
         anew(spans, |span| span.wallet_id) as _,
+        &column(sums, |sum| sides_entry(sum, spans, pending)),
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Up to which entry of a wallet no transfer was on its way.
+fn sides_entry(sum: &Sum, spans: &[Span], pending: &[FirstPending]) -> i64 {
+    let is_of_wallet = |first: &&FirstPending| {
+        let place = usize::try_from(first.place)
+            .ok()
+            .and_then(|place| place.checked_sub(1));
+        let span = place.and_then(|place| spans.get(place));
+        span.is_some_and(|span| (span.client_id, span.wallet_id) == (sum.client_id, sum.wallet_id))
+    };
+    let first = pending.iter().find(is_of_wallet);
+    first.map_or(sum.reached, |first| {
+        sum.reached.min(first.entry.saturating_sub(1))
+    })
 }
 
 /// Writes differences, and gives those that weren't known.

@@ -1,18 +1,23 @@
 //! Many transfers in one call.
 
-use domain::ids::ClientId;
+use std::collections::BTreeMap;
+
+use domain::ids::{ClientId, PaymentId};
 use platform::error::PlatformError;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::observability::correlation;
 use platform::security::identity::Caller;
 use serde::Serialize;
+use sqlx::PgConnection;
 
+use super::mode::Mode;
 use super::store::{self, Batch, Moment, Order, Outcome};
 use super::{
     BatchMode, BatchTransfer, MAX_ATTEMPTS, TransferBatchRequest, TransferRequest, Transfers, order,
 };
 use crate::Error;
 use crate::client::access::Mover;
+use crate::payment::store::{self as payments, Payment};
 use crate::payment::view::PaymentView;
 use crate::payment_request::BatchKey;
 
@@ -21,6 +26,9 @@ pub const MAX_BATCH_SIZE: usize = 500;
 
 /// What each transfer of a batch came to: a payment, new or made before, or why it was refused.
 pub type Results = Vec<Result<Replayable<PaymentView>, Error>>;
+
+/// What the database made of a batch, and the payments that were made before, as they are now.
+type Made = (Replayable<Vec<Outcome>>, BTreeMap<PaymentId, Payment>);
 
 /// Everything that a batch is about: it belongs to the batch's key.
 #[derive(Serialize)]
@@ -61,28 +69,25 @@ impl Transfers {
             orders: &orders,
             all_or_none: request.mode == BatchMode::Atomic,
         };
-        let outcomes = self.make(&batch, moment).await?;
+        let (outcomes, made_before) = self.make(&batch, moment).await?;
         let is_new = !outcomes.replayed;
-        let results = outcomes.map(|outcomes| results(checked, outcomes, moment));
+        let results = outcomes.map(|outcomes| results(checked, outcomes, &made_before, moment));
         let results = Replayable {
             replayed: results.replayed,
             value: results.value?,
         };
         if is_new && results.value.iter().flatten().any(|made| !made.replayed) {
-            self.wake_relay().await;
+            self.wake().await;
         }
         Ok(results)
     }
 
-    async fn make(&self, batch: &Batch<'_>, moment: Moment) -> Result<Replayable<Vec<Outcome>>, Error> {
-        let correlation = correlation::current();
+    async fn make(&self, batch: &Batch<'_>, moment: Moment) -> Result<Made, Error> {
         let mut attempt = 1;
-        let outcomes = loop {
+        let (outcomes, made_before) = loop {
             let made = self
                 .database
-                .with(async |connection| {
-                    store::transfer_batch(connection, batch, correlation.as_str(), moment).await
-                })
+                .with(async |connection| self.pay_all(connection, batch, moment).await)
                 .await;
             match made {
                 Err(Error::Contended) if attempt < MAX_ATTEMPTS => attempt += 1,
@@ -96,7 +101,34 @@ impl Transfers {
                 }
             }
         }
-        Ok(outcomes)
+        Ok((outcomes, made_before))
+    }
+
+    async fn pay_all(
+        &self,
+        connection: &mut PgConnection,
+        batch: &Batch<'_>,
+        moment: Moment,
+    ) -> Result<Made, Error> {
+        let correlation = correlation::current();
+        let outcomes = match &self.mode {
+            Mode::Immediate => store::transfer_batch(connection, batch, correlation.as_str(), moment).await?,
+            Mode::Deferred(deferred) => {
+                deferred
+                    .debit_batch(connection, batch, correlation.as_str(), moment)
+                    .await?
+            }
+        };
+        let before = outcomes.value.iter().zip(batch.orders);
+        let (clients, ids): (Vec<ClientId>, Vec<PaymentId>) = before
+            .filter_map(|(outcome, order)| Some((order.payer(), outcome.made_before()?)))
+            .unzip();
+        let made_before = match ids.is_empty() {
+            true => Vec::new(),
+            false => payments::load_all(connection, &clients, &ids).await?,
+        };
+        let by_id = made_before.into_iter().map(|payment| (payment.id, payment));
+        Ok((outcomes, by_id.collect()))
     }
 }
 
@@ -162,6 +194,7 @@ fn all(orders: impl Iterator<Item = Result<Order, Error>>) -> Result<Vec<Result<
 fn results(
     checked: Vec<Result<Order, Error>>,
     outcomes: Vec<Outcome>,
+    made_before: &BTreeMap<PaymentId, Payment>,
     moment: Moment,
 ) -> Result<Results, Error> {
     let mut outcomes = outcomes.into_iter();
@@ -171,7 +204,8 @@ fn results(
             Err(refused) => Err(refused),
             Ok(order) => {
                 let outcome = outcomes.next().ok_or(PlatformError::Stored("transfer_batch"))?;
-                let payment = outcome.into_payment(&order, moment);
+                let made_before = outcome.made_before().and_then(|id| made_before.get(&id).cloned());
+                let payment = outcome.into_payment(&order, made_before, moment);
                 payment.map(|payment| payment.map(|payment| PaymentView::from(&payment)))
             }
         });

@@ -2,8 +2,12 @@
 //! balances, the events, the idempotency record), or one call for many. See README, Transfers.
 //!
 //! The database's functions lock in one order: the key; then the wallets, by client and id.
+//!
+//! Deferred, a call takes the payer's money alone; [`transfer_order`](crate::transfer_order) does the rest.
 
 mod batch;
+mod mode;
+mod receiver;
 mod request;
 mod store;
 pub mod view;
@@ -15,13 +19,16 @@ use platform::database::Database;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::correlation;
+use sqlx::PgConnection;
 
 use crate::Error;
 use crate::client::access::Mover;
+use crate::payment::store::{self as payments, Payment};
 use crate::payment::view::PaymentView;
 use crate::payment_request::{Operation, PaymentRequest};
 use crate::rate::limits;
-use store::{Moment, Order};
+use mode::Mode;
+use store::{Moment, Order, Outcome};
 
 pub use batch::{MAX_BATCH_SIZE, Results};
 pub use request::{BatchMode, BatchTransfer, TransferBatchRequest, TransferRequest};
@@ -36,6 +43,7 @@ pub struct Transfers {
     database: Database,
     clock: ClockHandle,
     max_age: RateMaxAge,
+    mode: Mode,
     relay: Option<RelayWaker>,
 }
 
@@ -43,6 +51,7 @@ platform::from_environment!(Transfers {
     database,
     clock,
     max_age: limits::read_max_age,
+    mode: Mode::read,
     relay: |environment: &mut Environment| RelayWaker::read(environment).map(Some),
 });
 
@@ -54,11 +63,21 @@ impl Transfers {
             database,
             clock,
             max_age: RateMaxAge::WEEK,
+            mode: Mode::Immediate,
             relay: None,
         }
     }
 
-    /// Moves money from the client's wallet to the receiver's, once per key.
+    /// As [`at`](Self::at), with transfers that are deferred, and nobody woken to go on with them.
+    pub fn deferred_at(database: Database, clock: ClockHandle) -> Self {
+        Self {
+            mode: Mode::deferred(None),
+            ..Self::at(database, clock)
+        }
+    }
+
+    /// Moves money from the client's wallet to the receiver's, once per key; deferred, takes it from the client's. Asked again,
+    /// it gives the payment as it is now.
     ///
     /// # Errors
     /// Not found for unknown wallets, payment required when there isn't enough, rejected for amounts and currencies that
@@ -71,14 +90,11 @@ impl Transfers {
     ) -> Result<Replayable<PaymentView>, Error> {
         let moment = self.moment();
         let order = order(mover, key.as_str(), true, transfer, moment)?;
-        let correlation = correlation::current();
         let mut attempt = 1;
-        let outcome = loop {
+        let (outcome, made_before) = loop {
             let made = self
                 .database
-                .with(async |connection| {
-                    store::transfer(connection, &order, correlation.as_str(), moment).await
-                })
+                .with(async |connection| self.pay(connection, &order, moment).await)
                 .await;
             match made {
                 // Another payment got in its way; what there is now decides.
@@ -91,11 +107,34 @@ impl Transfers {
         } else {
             outcome.presumed()
         };
-        let made = outcome.into_payment(&order, moment)?;
+        let made = outcome.into_payment(&order, made_before, moment)?;
         if !made.replayed {
-            self.wake_relay().await;
+            self.wake().await;
         }
         Ok(made.map(|payment| PaymentView::from(&payment)))
+    }
+
+    /// Makes the transfer, or its payer's half; gives what came of it, and the payment that was made before.
+    async fn pay(
+        &self,
+        connection: &mut PgConnection,
+        order: &Order,
+        moment: Moment,
+    ) -> Result<(Outcome, Option<Payment>), Error> {
+        let correlation = correlation::current();
+        let outcome = match &self.mode {
+            Mode::Immediate => store::transfer(connection, order, correlation.as_str(), moment).await?,
+            Mode::Deferred(deferred) => {
+                deferred
+                    .debit(connection, order, correlation.as_str(), moment)
+                    .await?
+            }
+        };
+        let made_before = match outcome.made_before() {
+            Some(id) => Some(payments::load(connection, order.payer(), id).await?),
+            None => None,
+        };
+        Ok((outcome, made_before))
     }
 
     fn moment(&self) -> Moment {
@@ -105,9 +144,12 @@ impl Transfers {
         }
     }
 
-    async fn wake_relay(&self) {
-        if let Some(relay) = &self.relay {
-            relay.wake().await;
+    /// Wakes whoever goes on: the relay, for the events; deferred, the settlement, which has none yet.
+    async fn wake(&self) {
+        match (&self.mode, &self.relay) {
+            (Mode::Deferred(deferred), _) => deferred.wake().await,
+            (Mode::Immediate, Some(relay)) => relay.wake().await,
+            (Mode::Immediate, None) => {}
         }
     }
 }

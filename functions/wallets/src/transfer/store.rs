@@ -1,7 +1,7 @@
-//! Transfers: the two functions of the database that make them, each in one round trip.
+//! Transfers: the functions of the database that make them, each in one round trip: at once, or the payer's half alone.
 
 use chrono::{DateTime, Utc};
-use domain::ids::{PaymentId, TransactionId, WalletId};
+use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
 use domain::money::Money;
 use domain::wallets::conversion::ConversionRefusal;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
@@ -13,10 +13,18 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::TransferRequest;
+use super::receiver::Receiver;
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
 use crate::payment::store::Payment;
 use crate::payment_request::{BatchKey, PaymentRequest};
+
+/// The outcome of a transfer that its receiver hasn't got yet.
+const PENDING: &str = "pending";
+/// The outcome of one that was made before.
+const REPLAYED: &str = "replayed";
+/// The outcome where the receiver's wallets have to be read anew.
+const LOOK_AGAIN: &str = "look-again";
 
 /// A checked transfer, with the id that it gets when it is made.
 #[derive(Debug)]
@@ -51,6 +59,14 @@ impl Order {
             transfer,
             transaction_id: TransactionId::from_uuid(Uuid::now_v7()),
         }
+    }
+
+    pub(super) fn payer(&self) -> ClientId {
+        self.request.client_id
+    }
+
+    pub(super) fn receiver(&self) -> ClientId {
+        self.transfer.receiver_client_id
     }
 
     fn own_name(&self) -> Option<Uuid> {
@@ -101,6 +117,46 @@ pub(super) async fn transfer(
         order.receiver_currency(),
         order.transfer.amount,
         order.transfer.receiver_amount,
+        name.id,
+        order.request.digest(),
+        name.lock,
+        order.request.key,
+        order.transaction_id as _,
+        correlation,
+        moment.now,
+        moment.oldest_rate(),
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(failed)
+}
+
+/// Takes the payer's money for one transfer, with its idempotency record, and leaves an order for the receiver. The outcome may
+/// be that the receiver has to be looked at again.
+pub(super) async fn debit(
+    connection: &mut PgConnection,
+    order: &Order,
+    receiver: &Receiver,
+    correlation: &str,
+    moment: Moment,
+) -> Result<Outcome, Error> {
+    let name = order.request.name();
+    sqlx::query_as!(
+        Outcome,
+        r#"SELECT outcome AS "outcome!", presumed, payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
+                  currency AS "currency: _", amount, partner_wallet_id AS "partner_wallet_id: _",
+                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at, rate_as_of
+             FROM debit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"#,
+        order.request.client_id as _,
+        order.transfer.wallet_id as _,
+        order.transfer.receiver_client_id as _,
+        order.receiver_currency(),
+        order.transfer.amount,
+        order.transfer.receiver_amount,
+        &receiver.wallets as _,
+        &receiver.currencies,
+        receiver.looked_at_now,
+        receiver.node,
         name.id,
         order.request.digest(),
         name.lock,
@@ -178,16 +234,88 @@ pub(super) async fn transfer_batch(
     .fetch_all(connection)
     .await
     .map_err(failed)?;
+    outcomes_of(rows, orders.len())
+}
+
+/// As [`transfer_batch`], but takes the payers' money alone, and leaves orders for the receivers, of which there is one for each
+/// transfer; `None` when they have to be looked at again.
+pub(super) async fn debit_batch(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    receivers: &[Receiver],
+    correlation: &str,
+    moment: Moment,
+) -> Result<Option<Replayable<Vec<Outcome>>>, Error> {
+    let orders = batch.orders;
+    let (firsts, lasts) = places(receivers);
+    let rows = sqlx::query_as!(
+        BatchRow,
+        r#"SELECT whole AS "whole!", outcome, payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
+                  currency AS "currency: _", amount, partner_wallet_id AS "partner_wallet_id: _",
+                  partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at, rate_as_of
+             FROM debit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                              $23)"#,
+        column(orders, |order| order.request.client_id) as _,
+        column(orders, |order| order.transfer.wallet_id) as _,
+        column(orders, |order| order.transfer.receiver_client_id) as _,
+        column(orders, Order::receiver_currency) as _,
+        column(orders, |order| order.transfer.amount) as _,
+        column(orders, |order| order.transfer.receiver_amount) as _,
+        receivers
+            .iter()
+            .flat_map(|receiver| receiver.wallets.iter().copied())
+            .collect::<Vec<_>>() as _,
+        &receivers
+            .iter()
+            .flat_map(|receiver| receiver.currencies.iter().copied())
+            .collect::<Vec<_>>(),
+        &firsts,
+        &lasts,
+        receivers.iter().all(|receiver| receiver.looked_at_now),
+        &receivers.iter().map(|receiver| receiver.node).collect::<Vec<_>>(),
+        column(orders, Order::own_name) as _,
+        &column(orders, |order| order.request.digest()),
+        &column(orders, |order| order.request.key.clone()),
+        column(orders, |order| order.transaction_id) as _,
+        batch.key.name.id,
+        batch.key.digest,
+        batch.key.name.lock,
+        correlation,
+        batch.all_or_none,
+        moment.now,
+        moment.oldest_rate(),
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    if rows.first().is_some_and(|row| row.whole == LOOK_AGAIN) {
+        return Ok(None);
+    }
+    outcomes_of(rows, orders.len()).map(Some)
+}
+
+/// From where to where each receiver's wallets stand when all are put behind each other, counted from 1.
+fn places(receivers: &[Receiver]) -> (Vec<i32>, Vec<i32>) {
+    let mut last = 0_i32;
+    let place = |receiver: &Receiver| {
+        let first = last.saturating_add(1);
+        last = last.saturating_add(i32::try_from(receiver.wallets.len()).unwrap_or(i32::MAX));
+        (first, last)
+    };
+    receivers.iter().map(place).unzip()
+}
+
+fn outcomes_of(rows: Vec<BatchRow>, size: usize) -> Result<Replayable<Vec<Outcome>>, Error> {
     let replayed = match rows.first().map(|row| row.whole.as_str()) {
         Some("request-in-flight") => return Err(PlatformError::InFlight.into()),
         Some("idempotency-key-reused") => return Err(PlatformError::KeyReused.into()),
         whole => whole == Some("replayed"),
     };
     // Of a batch without orders there is a row all the same, which says whether it is replayed.
-    let rows = rows.into_iter().take(orders.len());
+    let rows = rows.into_iter().take(size);
     let outcomes: Option<Vec<Outcome>> = rows.map(BatchRow::into_outcome).collect();
     let value = outcomes
-        .filter(|outcomes| outcomes.len() == orders.len())
+        .filter(|outcomes| outcomes.len() == size)
         .ok_or(PlatformError::Stored("transfer_batch"))?;
     Ok(Replayable { value, replayed })
 }
@@ -233,17 +361,39 @@ fn failed(error: sqlx::Error) -> Error {
 }
 
 impl Outcome {
-    /// The payer's payment of this order, new or made before by the same request.
+    /// The payer's payment of this order: a new one, or the one that the same request made before, as it is now.
     ///
     /// # Errors
     /// The refusal.
-    pub(super) fn into_payment(self, order: &Order, moment: Moment) -> Result<Replayable<Payment>, Error> {
+    pub(super) fn into_payment(
+        self,
+        order: &Order,
+        made_before: Option<Payment>,
+        moment: Moment,
+    ) -> Result<Replayable<Payment>, Error> {
         if let Some(refusal) = self.refusal(moment)? {
             return Err(refusal);
         }
-        let replayed = self.outcome == "replayed";
-        let value = self.payment(order).ok_or(PlatformError::Stored("transfer"))?;
-        Ok(Replayable { value, replayed })
+        let replayed = self.outcome == REPLAYED;
+        let value = if replayed {
+            made_before
+        } else {
+            self.payment(order)
+        };
+        Ok(Replayable {
+            value: value.ok_or(PlatformError::Stored("transfer"))?,
+            replayed,
+        })
+    }
+
+    /// The payment that the same request made before.
+    pub(super) fn made_before(&self) -> Option<PaymentId> {
+        self.payment_id.filter(|_| self.outcome == REPLAYED)
+    }
+
+    /// Whether what is known of the receiver isn't enough.
+    pub(super) fn looks_again(&self) -> bool {
+        self.outcome == LOOK_AGAIN
     }
 
     fn payment(self, order: &Order) -> Option<Payment> {
@@ -252,7 +402,10 @@ impl Outcome {
             id: self.payment_id?,
             transaction_id: self.transaction_id?,
             payment_type: PaymentType::Transfer,
-            payment_status: PaymentStatus::Done,
+            payment_status: match self.outcome.as_str() {
+                PENDING => PaymentStatus::Pending,
+                _ => PaymentStatus::Done,
+            },
             wallet_id: order.transfer.wallet_id,
             currency: self.currency?,
             amount: self.amount?,
@@ -278,7 +431,7 @@ impl Outcome {
     /// Why nothing was done; `None` where there is a payment, or where another order of the same batch was refused.
     pub(super) fn refusal(&self, moment: Moment) -> Result<Option<Error>, Error> {
         Ok(Some(match self.outcome.as_str() {
-            "done" | "replayed" | "not-done" => return Ok(None),
+            "done" | PENDING | REPLAYED | "not-done" => return Ok(None),
             "request-in-flight" => PlatformError::InFlight.into(),
             "idempotency-key-reused" => PlatformError::KeyReused.into(),
             "wallet-not-found" => Error::WalletNotFound,
