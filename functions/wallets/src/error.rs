@@ -17,6 +17,9 @@ pub enum Error {
     /// The client has no such wallet.
     #[error("the client has no such wallet")]
     WalletNotFound,
+    /// The client has no such payment.
+    #[error("the client has no such payment")]
+    PaymentNotFound,
     /// The client has no such withdrawal.
     #[error("the client has no such withdrawal")]
     WithdrawalNotFound,
@@ -164,6 +167,7 @@ impl Laned for Error {
         match self {
             Self::ClientNotFound => Class::rejected(NotFound, "client-not-found").at("client_id"),
             Self::WalletNotFound => Class::rejected(NotFound, "wallet-not-found").at("wallet_id"),
+            Self::PaymentNotFound => Class::rejected(NotFound, "payment-not-found").at("payment_id"),
             Self::WithdrawalNotFound => {
                 Class::rejected(NotFound, "withdrawal-not-found").at("transaction_id")
             }

@@ -7,7 +7,7 @@
 //! | `recharge_wallet`, `withdraw_from_wallet`, `settle_withdrawal` | [`movement`] |
 //! | `transfer`, `transfer_batch` | [`transfer`] |
 //! | `settle_transfers` | [`transfer_order`] |
-//! | `list_payments` | [`payment`] |
+//! | `get_payment`, `list_payments` | [`payment`] |
 //! | `get_statement` | [`statement`] |
 //! | `get_quote` | [`quote`] |
 //! | `get_exchange_rate`, `set_exchange_rate`, `refresh_exchange_rates` | [`rate`] |

@@ -90,6 +90,11 @@ pub(crate) const ROWS: &[Row] = &[
         body: None,
     },
     Row {
+        route: "GET /clients/{client_id}/payments/{payment_id}",
+        who: Who::TheClient,
+        body: None,
+    },
+    Row {
         route: "GET /clients/{client_id}/wallets/{wallet_id}/statement",
         who: Who::TheClient,
         body: None,
@@ -130,6 +135,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 pub(crate) struct Owner {
     client: i64,
     wallet: i64,
+    recharge: i64,
     withdrawal: String,
     payee: i64,
 }
@@ -143,13 +149,14 @@ impl Owner {
         let body = |amount: i64| json!({ "wallet_id": wallet, "amount": amount });
         let key = Uuid::new_v4().to_string();
         let path = format!("/clients/{client}/recharges");
-        service.post(&path, &key, &body(100_000)).await?.expect(201)?;
+        let recharge = service.post(&path, &key, &body(100_000)).await?.expect(201)?;
         let path = format!("/clients/{client}/withdrawals");
         let withdrawal = service.post(&path, &key, &body(1_234)).await?.expect(201)?;
         let transaction = withdrawal.body["transaction_id"].as_str();
         Ok(Self {
             client,
             wallet,
+            recharge: recharge.number("id")?,
             withdrawal: transaction.context("no transaction")?.to_owned(),
             payee,
         })
@@ -190,6 +197,7 @@ impl Row {
         let path = path_of(self.route)
             .replace("{client_id}", &owner.client.to_string())
             .replace("{wallet_id}", &owner.wallet.to_string())
+            .replace("{payment_id}", &owner.recharge.to_string())
             .replace("{transaction_id}", &owner.withdrawal)
             .replace("{base}", "USD")
             .replace("{quote}", "EUR");
@@ -407,10 +415,11 @@ async fn another_clients_token_finds_nothing(fixture: Arc<Fixture>) -> Result {
 async fn wallet_is_found_under_its_own_client_only(fixture: Arc<Fixture>) -> Result {
     let (owner, other) = (Owner::register(&fixture).await?, Owner::register(&fixture).await?);
     let before = Traces::take(&fixture).await?;
-    // The owner's wallet and withdrawal under the other's path, and the same with ids that nobody has.
+    // The owner's wallet, recharge and withdrawal under the other's path, and the same with ids that nobody has.
     let of_owner = owner.under(other.client);
     let of_nobody = Owner {
         wallet: i64::MAX,
+        recharge: i64::MAX,
         withdrawal: Uuid::nil().to_string(),
         ..of_owner.clone()
     };
@@ -418,6 +427,7 @@ async fn wallet_is_found_under_its_own_client_only(fixture: Arc<Fixture>) -> Res
     for row in ROWS {
         let request = row.request(&owner);
         let names_more = row.route.contains("{wallet_id}")
+            || row.route.contains("{payment_id}")
             || row.route.contains("{transaction_id}")
             || request.path.contains("wallet_id=")
             || request

@@ -465,6 +465,7 @@ async fn of_client(fixture: &Fixture, service: &Api) -> Result<Value> {
             ("wallet_id", wallets),
             ("profile_id", json!([900_000_002])),
             ("transaction_id", json!([withdrawal.body["transaction_id"]])),
+            ("payment_id", json!([withdrawal.body["id"]])),
             ("base", json!(["USD", "EUR"])),
             ("quote", json!(["EUR", "JPY"])),
         ],

@@ -166,7 +166,9 @@ async fn unsound_side_of_a_transfer_is_refused(fixture: Arc<Fixture>) -> Result 
         (insert(0, 2, to(0), "1"), CHECK),
         (insert(-100, 2, to(100), "0"), CHECK),
         (insert(-100, 2, (0, 0, 100), "1"), CHECK),
-        (insert(-100, 1, to(100), "1"), CHECK),
+        // A payer's side waits for its receiver; the receiver's never does.
+        (insert(-100, 1, to(100), "1"), "accepted"),
+        (insert(100, 1, to(-100), "1"), CHECK),
         (insert(-100, 3, to(100), "1"), CHECK),
     ];
     for (statement, expected) in cases {

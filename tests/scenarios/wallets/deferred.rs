@@ -39,7 +39,7 @@ pub(crate) fn options() -> Options {
     options
 }
 
-async fn settle(fixture: &Fixture) -> Result<Value> {
+pub(crate) async fn settle(fixture: &Fixture) -> Result<Value> {
     eventually("the settlement has its turn", async || {
         let result = fixture.cloud.run_schedule(SETTLEMENT, None).await?;
         ensure!(result.function_error.is_none(), "{:?}", result.payload);
@@ -106,6 +106,8 @@ async fn deferred_transfer_is_pending_until_it_is_settled(fixture: Arc<Fixture>)
         .await?
         .expect(200)?;
     ensure_eq!(pending.body["items"], json!([made.body]));
+    let payment = alice.path(&format!("payments/{}", made.body["id"]));
+    ensure_eq!(alice.api.get(&payment).await?.expect(200)?.body, made.body);
     ensure_eq!(bob.payments().await?, Vec::<Value>::new());
     let again = alice
         .pay_under(&key, "USD", &bob, order.clone())
@@ -129,6 +131,7 @@ async fn deferred_transfer_is_pending_until_it_is_settled(fixture: Arc<Fixture>)
     ensure_eq!(again.header("idempotency-replayed"), "true");
     ensure_eq!(again.body["id"], made.body["id"]);
     ensure_eq!(again.body["payment_status"], json!("done"));
+    ensure_eq!(alice.api.get(&payment).await?.expect(200)?.body, again.body);
     let (payer, receiver) = sides(&alice, &bob, &made.body["transaction_id"]).await?;
     mirrored(&payer, &receiver)?;
     let report = books::reconcile(&fixture).await?;

@@ -19,7 +19,7 @@ impl HttpOperation for Transfer {
             "Transfer",
             "Pays from the client's wallet into another client's, or another of its own; between two currencies at the newest \
              rate. As it is configured, it is done when this returns, or `pending` until the receiver has its money: the payment \
-             in the client's list and the events tell then whether it is `done`, or `failed` and the money is back.",
+             and the events tell then whether it is `done`, or `failed` and the money is back.",
         )
         .path_id("client_id", "The client who pays.")
         .idempotent()

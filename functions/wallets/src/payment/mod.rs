@@ -5,7 +5,7 @@ mod request;
 pub(crate) mod store;
 pub mod view;
 
-use domain::ids::ClientId;
+use domain::ids::{ClientId, PaymentId};
 use platform::database::Database;
 use platform::pagination::{Page, PageRequest};
 
@@ -24,6 +24,21 @@ pub struct Payments {
 platform::from_environment!(Payments { database });
 
 impl Payments {
+    /// A payment of the client, as it is now.
+    ///
+    /// # Errors
+    /// Not found for a payment that isn't the client's.
+    pub async fn get(&self, client_id: ClientId, id: PaymentId) -> Result<PaymentView, Error> {
+        let payment = self
+            .database
+            .with(async |connection| store::find(connection, client_id, id).await)
+            .await?;
+        payment
+            .as_ref()
+            .map(PaymentView::from)
+            .ok_or(Error::PaymentNotFound)
+    }
+
     /// A page of the client's payments, newest first.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
 use domain::money::Money;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
+use platform::error::PlatformError;
 use platform::pagination::PageRequest;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -60,19 +61,29 @@ macro_rules! query_payments {
 
 pub(crate) use query_payments;
 
-/// A payment of the client.
-pub(crate) async fn load(
+/// A payment of the client; `None` where it has no such one.
+pub(crate) async fn find(
     connection: &mut PgConnection,
     client_id: ClientId,
     id: PaymentId,
-) -> Result<Payment, Error> {
+) -> Result<Option<Payment>, Error> {
     let payment = query_payments!(
         "SELECT",
         "FROM payments WHERE client_id = $1 AND id = $2",
         client_id as _,
         id as _,
     );
-    Ok(payment.fetch_one(connection).await?)
+    Ok(payment.fetch_optional(connection).await?)
+}
+
+/// A payment of the client that is there.
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    client_id: ClientId,
+    id: PaymentId,
+) -> Result<Payment, Error> {
+    let payment = find(connection, client_id, id).await?;
+    payment.ok_or_else(|| PlatformError::Stored("payment of a request").into())
 }
 
 /// Payments of several clients, each with its id, in any order.
