@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`entry`], [`http`] | the entry points for the five kinds of events; requests, replies, problems, the API's description |
-//! | [`messaging`] | events, outbox, inbox, queues, and waking the relay |
+//! | [`messaging`] | events, outbox, inbox, queues, and waking the relay and other jobs |
 //! | [`database`], [`idempotency`], [`pagination`] | PostgreSQL; requests that are done once; pages of lists |
 //! | [`review`], [`audit`] | what waits for a person, and how an area applies what was decided; who did what as an administrator
 //! | [`security`] | identity, secrets, values sealed at rest |

@@ -7,6 +7,7 @@
 //! A session's limits (a statement 10 s, a lock 5 s, an idle transaction 10 s) are settings of the role in the database,
 //! made by its migrations: a `SET` would pin the connection at the proxy, and start-up options it refuses.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -82,6 +83,23 @@ impl Database {
             sign_in,
             idle: AsyncMutex::default(),
         }))
+    }
+
+    /// The database, and behind it the further ones that the variable `name` lists, each with a connection of its own: a JSON
+    /// list, in which one is a URL, or a `host` or `host:port` with all else as the main one, signed in to with IAM as that is.
+    pub fn read_nodes(environment: &mut Environment, name: &str) -> Option<Vec<Self>> {
+        let own = Self::read(environment);
+        let addresses = addresses(environment, name);
+        let others: Vec<Option<SignIn>> = addresses
+            .iter()
+            .flatten()
+            .map(|address| SignIn::read_node(environment, name, address))
+            .collect();
+        let mut nodes = vec![own?];
+        for sign_in in others {
+            nodes.push(Self::new(sign_in?));
+        }
+        addresses.map(|_| nodes)
     }
 
     /// A database at `url`, for tests and tools.
@@ -188,6 +206,23 @@ impl Database {
     }
 }
 
+/// The addresses of a list, of which none is there twice.
+fn addresses(environment: &mut Environment, name: &str) -> Option<Vec<String>> {
+    let Some(text) = environment.optional::<String>(name) else {
+        return Some(Vec::new());
+    };
+    // What is wrong is told without the value, here and below: it may have a password.
+    let Ok(addresses) = serde_json::from_str::<Vec<String>>(&text) else {
+        environment.problem(format!("{name} is no JSON list of addresses"));
+        return None;
+    };
+    let distinct: BTreeSet<&String> = addresses.iter().collect();
+    if distinct.len() < addresses.len() {
+        environment.problem(format!("{name} has an address twice"));
+    }
+    Some(addresses)
+}
+
 /// Whether a session is alive and may write: after a failover it goes on with what was the writer before, and answers every
 /// write with an error.
 async fn can_write(connection: &mut PgConnection) -> bool {
@@ -206,6 +241,30 @@ impl SignIn {
         }
         let host = environment.required::<String>("DATABASE_HOST");
         let port = environment.required::<u16>("DATABASE_PORT");
+        Self::with_iam(environment, host, port)
+    }
+
+    fn read_node(environment: &mut Environment, variable: &str, address: &str) -> Option<Self> {
+        if address.contains("://") {
+            let options = PgConnectOptions::from_str(address);
+            if options.is_err() {
+                environment.problem(format!("{variable} has a URL that can't be read"));
+            }
+            return options.ok().map(Box::new).map(Self::Password);
+        }
+        let (host, port) = match address.split_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (address, environment.required("DATABASE_PORT")),
+        };
+        let host = Some(host).filter(|host| !host.is_empty());
+        if host.is_none() || port.is_none() {
+            environment.problem(format!("{variable} has an address that is no host or host:port"));
+        }
+        Self::with_iam(environment, host.map(str::to_owned), port)
+    }
+
+    /// As the user and to the database that the environment names.
+    fn with_iam(environment: &mut Environment, host: Option<String>, port: Option<u16>) -> Option<Self> {
         let name = environment.required::<String>("DATABASE_NAME");
         let user = environment.required::<String>("DATABASE_USER");
         let (host, port, name, user) = (host?, port?, name?, user?);
@@ -246,5 +305,70 @@ impl IamSignIn {
         let slot = self.token.lock().ok()?;
         let (token, made_at) = slot.as_ref()?;
         (made_at.elapsed() < TOKEN_RENEWAL).then(|| token.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The nodes behind the main one.
+    fn read(nodes: &str, main: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let variables = main.iter().copied().chain([("NODES", nodes)]);
+        let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut environment = Environment::of(owned);
+        let nodes = Database::read_nodes(&mut environment, "NODES");
+        let nodes = environment.finish(nodes).map_err(|error| error.to_string())?;
+        let address = |database: &Database| match &database.0.sign_in {
+            SignIn::Password(options) => format!("{} as {}", options.get_host(), options.get_username()),
+            SignIn::Iam(iam) => format!("{}:{} as {} with IAM", iam.host, iam.port, iam.user),
+        };
+        Ok(nodes.iter().skip(1).map(address).collect())
+    }
+
+    const BY_URL: [(&str, &str); 1] = [("DATABASE_URL", "postgres://me@main/moneta")];
+
+    #[test]
+    fn further_databases_are_signed_in_to_as_the_main_one_is() {
+        for none in ["", " ", "[]"] {
+            assert_eq!(read(none, &BY_URL).unwrap(), [""; 0]);
+        }
+        let urls = r#"["postgres://me:secret@here:1/moneta", "postgres://me:secret@there:2/moneta"]"#;
+        assert_eq!(read(urls, &BY_URL).unwrap(), ["here as me", "there as me"]);
+        let with_iam = [
+            ("DATABASE_HOST", "main.proxy"),
+            ("DATABASE_PORT", "5432"),
+            ("DATABASE_NAME", "moneta"),
+            ("DATABASE_USER", "wallets"),
+        ];
+        assert_eq!(
+            read(r#"["one.proxy", "two.proxy:6432"]"#, &with_iam).unwrap(),
+            [
+                "one.proxy:5432 as wallets with IAM",
+                "two.proxy:6432 as wallets with IAM"
+            ]
+        );
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_read_are_told_without_what_they_hold() {
+        let told_of = |nodes: &str, told: &str| {
+            let error = read(nodes, &BY_URL).unwrap_err();
+            assert!(error.contains(told) && !error.contains("secret"), "{error}");
+        };
+        told_of("one.secret.proxy", "NODES is no JSON list");
+        told_of(
+            r#"["secret:x"]"#,
+            "NODES has an address that is no host or host:port",
+        );
+        told_of(r#"["secret"]"#, "DATABASE_USER is not set");
+        told_of(
+            r#"["postgres://me:secret@ here"]"#,
+            "NODES has a URL that can't be read",
+        );
+        told_of(
+            r#"["postgres://secret/a", "postgres://secret/a"]"#,
+            "NODES has an address twice",
+        );
     }
 }

@@ -6,3 +6,4 @@ pub mod inbox;
 pub mod outbox;
 pub mod queue;
 pub mod relay_waker;
+pub mod waker;
