@@ -15,6 +15,15 @@ pub enum Error {
     /// The owner's name can't begin the areas' users' names.
     #[error("the database's owner is named {0}: take lower case letters, digits and _")]
     OwnersName(String),
+    /// A database isn't the node of the wallets that the list of nodes says.
+    #[error("the database of slot {slot} can't be told that it is; compare WALLET_NODES with what it was")]
+    Slot {
+        /// Its place among the nodes.
+        slot: i16,
+        /// What it says.
+        #[source]
+        error: sqlx::Error,
+    },
     /// A client of Kafka can't be made, or Kafka can't be asked.
     #[error("reaching Kafka failed: {0}")]
     Kafka(String),
@@ -57,6 +66,7 @@ impl Laned for Error {
         match self {
             Self::Migration(_) => Class::fatal("migration-failed"),
             Self::Rights(_) | Self::OwnersName(_) => Class::fatal("rights-not-given"),
+            Self::Slot { .. } => Class::fatal("another-node"),
             Self::Topics(_) => Class::fatal("topics-not-created"),
             Self::Kafka(_) => Class::transient("unavailable"),
             Self::ReviewNotFound => Class::rejected(Rejection::NotFound, "review-not-found").at("review_id"),

@@ -10,6 +10,7 @@
 pub mod error;
 mod kafka;
 pub mod migration;
+mod nodes;
 pub mod pruning;
 pub mod relay;
 pub mod review;

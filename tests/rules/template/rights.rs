@@ -75,7 +75,15 @@ fn a_function_may_use_exactly_what_its_variables_name() {
     nothing_wrong(&wrong);
 }
 
+/// The same user, at the further nodes of the wallets.
+const AT_NODES: &str = "database user at the wallets' nodes";
+
 fn named_by_variables(function: &Function) -> Uses {
+    let variables = function.variables();
+    let user_at_nodes = variables
+        .get("DATABASE_USER")
+        .filter(|_| variables.contains_key("WALLET_NODES"))
+        .map(|user| (AT_NODES, user.clone()));
     let name = |(variable, value): (String, String)| match variable.as_str() {
         "DATABASE_USER" => Some(("database user", value)),
         queue if queue.starts_with("QUEUE_") && queue.ends_with("_URL") => {
@@ -88,7 +96,11 @@ fn named_by_variables(function: &Function) -> Uses {
             .map(|api| ("API", api.to_owned())),
         _ => None,
     };
-    function.variables().into_iter().filter_map(name).collect()
+    variables
+        .into_iter()
+        .filter_map(name)
+        .chain(user_at_nodes)
+        .collect()
 }
 
 fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
@@ -99,9 +111,9 @@ fn allowed_by_policies(function: &Function, wrong: &mut Vec<String>) -> Uses {
             let used = match action.as_str() {
                 "sqs:SendMessage" => queue_of(&json!(resource)).map(|queue| ("queue", queue)),
                 "secretsmanager:GetSecretValue" => Some(("secret", resource.clone())),
-                "rds-db:connect" => {
-                    which(":dbuser:local-DatabaseProxyResourceId/").map(|user| ("database user", user))
-                }
+                "rds-db:connect" => which(":dbuser:local-DatabaseProxyResourceId/")
+                    .map(|user| ("database user", user))
+                    .or_else(|| which(":dbuser:none/").map(|user| (AT_NODES, user))),
                 // Only what is for functions.
                 "appsync:GraphQL" => resource
                     .split_once("/types/Mutation/fields/publish_")

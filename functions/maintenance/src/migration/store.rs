@@ -42,6 +42,15 @@ pub(super) async fn give_rights(connection: &mut PgConnection) -> Result<(), Err
     Ok(transaction.commit().await?)
 }
 
+/// Makes a database that of a slot, of which it gives ids from then on; one that is another's refuses.
+pub(super) async fn set_wallet_slot(connection: &mut PgConnection, slot: i16) -> Result<(), Error> {
+    sqlx::query!("SELECT FROM set_wallet_slot($1)", slot)
+        .execute(connection)
+        .await
+        .map_err(|error| Error::Slot { slot, error })?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

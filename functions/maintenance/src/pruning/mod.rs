@@ -12,6 +12,7 @@ use platform::database::Database;
 use serde::Serialize;
 
 use crate::Error;
+use crate::nodes::Nodes;
 
 /// How long a message of the outbox is kept after it was published, for people who look into what was published.
 const PUBLISHED_RETENTION: TimeDelta = TimeDelta::days(30);
@@ -27,7 +28,7 @@ const MAX_ROWS: i64 = 10_000;
 const MAX_EQUITY_ROWS: i64 = 600_000;
 
 /// What a run deleted.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Published messages of the outbox.
     pub outbox_messages: u64,
@@ -40,20 +41,34 @@ pub struct Report {
 /// Deletes old records.
 #[derive(Debug)]
 pub struct Pruning {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
 }
 
-platform::from_environment!(Pruning { database, clock });
+platform::from_environment!(Pruning { nodes, clock });
 
 impl Pruning {
-    /// Deletes what is old enough, no more than 10 000 rows of a table.
+    /// Deletes what is old enough, no more than 10 000 rows of a table of each database.
     ///
     /// # Errors
     /// Transient when the database fails.
     pub async fn run(&self) -> Result<Report, Error> {
+        let done = self
+            .nodes
+            .each(async |database| self.prune(database).await)
+            .await?;
+        let mut report = Report::default();
+        for of_node in &done.reports {
+            report.outbox_messages += of_node.outbox_messages;
+            report.inbox_events += of_node.inbox_events;
+            report.equity_minutes += of_node.equity_minutes;
+        }
+        Ok(report)
+    }
+
+    async fn prune(&self, database: &Database) -> Result<Report, Error> {
         let now = self.clock.now();
-        self.database
+        database
             .with(async |connection| {
                 let published_before = now - PUBLISHED_RETENTION;
                 let received_before = now - INBOX_RETENTION;

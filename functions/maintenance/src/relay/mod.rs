@@ -24,22 +24,23 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 
 use crate::Error;
+use crate::nodes::Nodes;
 use delivery::Delivery;
 use publisher::Publisher;
 
 pub use report::Report;
 
-/// Publishes the outbox.
+/// Publishes the outbox, of the deployment's database and of each further node of the wallets.
 #[derive(Debug)]
 pub struct Relay {
-    database: Database,
+    nodes: Nodes,
     publisher: Publisher,
     waker: RelayWaker,
     clock: ClockHandle,
 }
 
 platform::from_environment!(Relay {
-    database,
+    nodes,
     publisher,
     waker,
     clock
@@ -51,8 +52,27 @@ impl Relay {
     /// # Errors
     /// Transient when the database fails.
     pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
+        let done = self
+            .nodes
+            .each(async |database| self.publish(database, deadline).await);
+        let done = done.await?;
+        let mut report = Report {
+            nodes_out_of_reach: done.out_of_reach,
+            ..Report::default()
+        };
+        for of_node in &done.reports {
+            report.add(of_node);
+        }
+        if report.unfinished {
+            self.waker.wake().await;
+        }
+        Ok(report)
+    }
+
+    /// The share of one database.
+    async fn publish(&self, database: &Database, deadline: Deadline) -> Result<Report, Error> {
         // A run that is cut off, by its deadline or a panic, drops the connection and its locks with it.
-        let mut connection = self.database.dedicated().await?;
+        let mut connection = database.dedicated().await?;
         self.report_oldest(&mut connection).await?;
         let destinations = store::destinations(&mut connection, self.clock.now()).await?;
         let connection = Mutex::new(connection);
@@ -71,9 +91,6 @@ impl Relay {
             report.add(&delivered);
         }
         connection.into_inner().close().await?;
-        if report.unfinished {
-            self.waker.wake().await;
-        }
         Ok(report)
     }
 

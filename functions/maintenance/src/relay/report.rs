@@ -13,6 +13,8 @@ pub struct Report {
     pub left_to_another: bool,
     /// The run's time was over before its work was; another run was woken for the rest.
     pub unfinished: bool,
+    /// Further nodes of the wallets whose outboxes could not be read; theirs are the next run's.
+    pub nodes_out_of_reach: usize,
 }
 
 impl Report {
@@ -22,5 +24,6 @@ impl Report {
         self.failed += other.failed;
         self.left_to_another |= other.left_to_another;
         self.unfinished |= other.unfinished;
+        self.nodes_out_of_reach += other.nodes_out_of_reach;
     }
 }

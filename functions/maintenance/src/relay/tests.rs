@@ -364,3 +364,29 @@ async fn second_relay_leaves_a_destination_to_the_first_and_takes_the_others() {
     bench.clock.advance(TimeDelta::seconds(2));
     while bench.run().await.published == 0 {}
 }
+
+#[tokio::test]
+async fn every_node_is_published_and_one_out_of_reach_holds_up_no_other() {
+    let bench = Bench::new().await;
+    let further = TestDatabase::start().await;
+    // Nobody listens there.
+    let nodes = ["postgres://moneta@127.0.0.1:9/moneta", further.url()];
+    let relay = Relay::read(&mut bench.database.environment_of(bench.kafka.brokers(), &nodes)).unwrap();
+    bench
+        .write(("topic", TOPIC), "VALUES ('own', 1), ('own', 2)")
+        .await;
+    let at_further = "INSERT INTO outbox_messages (event_id, kind, ordering_key, payload, destination_kind, destination) \
+                      VALUES (gen_random_uuid(), 'probe.happened', 'further', '{\"place\": 1}', 'topic', 'probe.events')";
+    sqlx::raw_sql(at_further)
+        .execute(&mut further.connection().await)
+        .await
+        .unwrap();
+    let report = relay.run(Deadline::after(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(
+        (report.published, report.failed, report.nodes_out_of_reach),
+        (3, 0, 1)
+    );
+    let topic = bench.on_the_topic().await;
+    assert_eq!(topic.get("own"), Some(&vec![1, 2]));
+    assert_eq!(topic.get("further"), Some(&vec![1]));
+}

@@ -1,5 +1,6 @@
 //! Migrations of a database that holds rows of the releases before.
 
+mod nodes;
 mod rights;
 
 use std::ops::RangeInclusive;
@@ -12,8 +13,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::*;
 
-/// The migrations that carry the wallets over into tables without partitions.
-const WALLETS_ANEW: RangeInclusive<i64> = 27..=29;
+/// The migrations that carry the wallets over into tables without partitions, and those that build on these tables.
+const WALLETS_ANEW: [RangeInclusive<i64>; 2] = [27..=29, 60..=61];
+
+/// The schema with wallets as they were before; later ones of other areas may have been applied by then.
+fn with_wallets_as_before() -> Migrator {
+    let is_before = |version: &i64| !WALLETS_ANEW.iter().any(|anew| anew.contains(version));
+    let before = store::MIGRATIONS
+        .iter()
+        .filter(|migration| is_before(&migration.version));
+    Migrator::with_migrations(before.cloned().collect())
+}
 
 /// What the release before has written: a recharge, a withdrawal that failed, one that is pending, and, by the function of
 /// that time, a transfer.
@@ -75,14 +85,7 @@ async fn rows_of_wallets_with_partitions_are_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let postgres = Postgres::start(folder.path()).await.unwrap();
     let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    // Later ones of other areas may have been applied before these.
-    let others = store::MIGRATIONS
-        .iter()
-        .filter(|migration| !WALLETS_ANEW.contains(&migration.version));
-    Migrator::with_migrations(others.cloned().collect())
-        .run(&mut connection)
-        .await
-        .unwrap();
+    with_wallets_as_before().run(&mut connection).await.unwrap();
     sqlx::raw_sql(WRITTEN_BEFORE)
         .execute(&mut connection)
         .await
@@ -139,13 +142,7 @@ async fn a_key_from_before_callers_were_kept_counts_for_thirty_days() {
     let folder = tempfile::tempdir().unwrap();
     let postgres = Postgres::start(folder.path()).await.unwrap();
     let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    let before = store::MIGRATIONS
-        .iter()
-        .filter(|migration| !WALLETS_ANEW.contains(&migration.version));
-    Migrator::with_migrations(before.cloned().collect())
-        .run(&mut connection)
-        .await
-        .unwrap();
+    with_wallets_as_before().run(&mut connection).await.unwrap();
     sqlx::raw_sql(WRITTEN_BEFORE)
         .execute(&mut connection)
         .await
