@@ -15,9 +15,9 @@ CLOUD := $(BINARIES)/moneta
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs
+up: prerequisites ## The local cloud, until Ctrl-C: address, token to try, logs (NODES=3: clients of wallets on three databases)
 	@$(BUILD)
-	@$(CLOUD) up --no-build --on-ready $(BINARIES)/first_customer
+	@$(CLOUD) up --no-build $(and $(NODES),--wallet-nodes $(NODES)) --on-ready $(BINARIES)/first_customer
 
 customer: prerequisites ## Brings somebody in through the API of the local cloud that is up: NAME=SSN_NOT_MATCH for what the check finds
 	@$(BUILD)

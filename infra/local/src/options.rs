@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 /// The first port of `moneta up`; the others follow it.
 pub const DEFAULT_PORT: u16 = 9400;
+/// The most databases that the wallets' clients are spread over: a row of ports has room for as many.
+pub(crate) const MAX_WALLET_NODES: u16 = 9;
 /// The beginning of the name of a state that doesn't last.
 pub(crate) const TEMPORARY_STATE: &str = "moneta-";
 const MAX_INSTANCES: usize = 10;
@@ -42,6 +44,8 @@ pub struct Options {
     pub max_instances: usize,
     /// Whether the database survives a crash of the machine, as a deployed one does; otherwise it is quicker.
     pub durable_database: bool,
+    /// Over how many databases the wallets' clients are spread; the first is the one of everything else.
+    pub wallet_nodes: u16,
     /// Whether schedules run by the clock.
     pub schedules: bool,
     /// Whether queues and streams call their functions.
@@ -112,6 +116,7 @@ impl Options {
             redelivery_after: None,
             max_instances: MAX_INSTANCES,
             durable_database: false,
+            wallet_nodes: 1,
             schedules: false,
             event_sources: true,
             progress: false,

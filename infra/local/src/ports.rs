@@ -23,6 +23,8 @@ enum Service {
     Sqs,
     Smtp,
     RuntimeApi,
+    /// The PostgreSQL of a further node of the wallets, from 1 on.
+    WalletNode(u16),
 }
 
 impl Service {
@@ -35,6 +37,7 @@ impl Service {
             Self::Sqs => "SQS",
             Self::Smtp => "SMTP",
             Self::RuntimeApi => "Lambda runtime API",
+            Self::WalletNode(_) => "PostgreSQL of a node of the wallets",
         }
     }
 
@@ -48,6 +51,7 @@ impl Service {
             Self::Sqs => 4,
             Self::Smtp => 5,
             Self::RuntimeApi => 6,
+            Self::WalletNode(node) => node.saturating_add(6),
         }
     }
 
@@ -63,6 +67,8 @@ pub(crate) struct Listeners {
     pub(crate) sandboxes: TcpListener,
     /// PostgreSQL takes its port by itself: free when it was looked at, or none for a free one.
     pub(crate) postgres: Option<u16>,
+    /// The same of the further nodes of the wallets.
+    pub(crate) wallet_nodes: Vec<Option<u16>>,
     pub(crate) dynamodb: Option<TcpListener>,
     pub(crate) sqs: Option<TcpListener>,
     pub(crate) smtp: TcpListener,
@@ -70,8 +76,13 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Takes the row of ports that begins with `base`, or free ones; what a real service takes the place of needs none.
-    pub(crate) async fn bind(base: Option<u16>, external: &External) -> anyhow::Result<Self> {
+    /// Takes the row of ports that begins with `base`, or free ones; what a real service takes the place of needs none. The
+    /// wallets are spread over `wallet_nodes` databases.
+    pub(crate) async fn bind(
+        base: Option<u16>,
+        external: &External,
+        wallet_nodes: u16,
+    ) -> anyhow::Result<Self> {
         if base.is_some_and(|base| base > MAX_BASE) {
             bail!("the ports begin with {MAX_BASE} at most, to leave room for all of them");
         }
@@ -80,6 +91,12 @@ impl Listeners {
         let sandboxes = bind(Service::Sandboxes, base, &mut taken).await?;
         if base.is_some() && external.database_url.is_none() {
             drop(bind(Service::Postgres, base, &mut taken).await?);
+        }
+        let further: Vec<Service> = (1..wallet_nodes).map(Service::WalletNode).collect();
+        if base.is_some() {
+            for node in &further {
+                drop(bind(*node, base, &mut taken).await?);
+            }
         }
         let dynamodb = match &external.dynamodb_endpoint {
             Some(_) => None,
@@ -100,6 +117,7 @@ impl Listeners {
             api,
             sandboxes,
             postgres: base.map(|_| Service::Postgres.port(base)),
+            wallet_nodes: further.iter().map(|node| base.map(|_| node.port(base))).collect(),
             dynamodb,
             sqs,
             smtp,
@@ -151,7 +169,7 @@ mod tests {
     async fn row_with_a_held_port(place: u16) -> (u16, TcpListener) {
         for base in (20_000..60_000).step_by(10) {
             let mut row = Vec::new();
-            for port in base..base + 7 {
+            for port in base..base + 9 {
                 row.push(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.ok());
             }
             if row.iter().all(Option::is_some) {
@@ -159,13 +177,13 @@ mod tests {
                 return (base, held);
             }
         }
-        panic!("no seven free ports in a row");
+        panic!("no nine free ports in a row");
     }
 
     #[tokio::test]
     async fn ports_that_are_taken_are_named_with_what_to_do() {
         let (base, _held) = row_with_a_held_port(2).await;
-        let error = Listeners::bind(Some(base), &External::default())
+        let error = Listeners::bind(Some(base), &External::default(), 1)
             .await
             .err()
             .unwrap();
@@ -179,15 +197,19 @@ mod tests {
             database_url: Some("postgres://elsewhere".to_owned()),
             ..External::default()
         };
-        let listeners = Listeners::bind(Some(base), &external).await.unwrap();
+        let listeners = Listeners::bind(Some(base), &external, 1).await.unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         assert_eq!(port(&listeners.api), base);
         assert_eq!(port(&listeners.runtime), base + 6);
+        assert_eq!(listeners.wallet_nodes, []);
+        drop(listeners);
+        let listeners = Listeners::bind(Some(base), &external, 3).await.unwrap();
+        assert_eq!(listeners.wallet_nodes, [Some(base + 7), Some(base + 8)]);
     }
 
     #[tokio::test]
     async fn a_row_has_room_for_all_ports() {
-        let error = Listeners::bind(Some(65_533), &External::default()).await;
+        let error = Listeners::bind(Some(65_533), &External::default(), 1).await;
         assert!(error.is_err());
     }
 }

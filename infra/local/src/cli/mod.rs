@@ -23,7 +23,12 @@ pub use self::stop::StopSignal;
 pub use self::up::URL_VARIABLE;
 
 use self::client::Client;
-use crate::{options::DEFAULT_PORT, ports::MAX_BASE, progress, runtime::Level};
+use crate::{
+    options::{DEFAULT_PORT, MAX_WALLET_NODES},
+    ports::MAX_BASE,
+    progress,
+    runtime::Level,
+};
 
 const EXAMPLES: &str = "Examples:
   moneta up                                 build, start everything, stay until Ctrl-C
@@ -64,7 +69,7 @@ enum Command {
     /// Build the functions, start the local cloud and stay until Ctrl-C.
     #[command(
         after_help = "Examples:\n  moneta up\n  moneta up --port 9500 --no-build\n  moneta up --fresh\n  \
-                      moneta up --on-ready target/debug/first_customer"
+                      moneta up --wallet-nodes 3\n  moneta up --on-ready target/debug/first_customer"
     )]
     Up(StartArguments),
     /// Invoke a function with an event.
@@ -155,7 +160,7 @@ enum Command {
 #[derive(Args)]
 struct StartArguments {
     /// The first of its ports, that of the HTTP API; the others follow it: sandboxes, PostgreSQL, DynamoDB, SQS, SMTP,
-    /// Lambda runtime API.
+    /// Lambda runtime API, the further nodes of the wallets.
     #[arg(long, default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1024..=i64::from(MAX_BASE)))]
     port: u16,
     /// Take the binaries as they are.
@@ -164,6 +169,9 @@ struct StartArguments {
     /// Forget what .local/cloud holds from earlier runs.
     #[arg(long)]
     fresh: bool,
+    /// Spread the wallets' clients over so many databases, each a PostgreSQL of its own; transfers are deferred then.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WALLET_NODES)), value_name = "NUMBER")]
+    wallet_nodes: u16,
     /// When a message that failed comes back, instead of its queue's visibility timeout.
     #[arg(long, value_name = "SECONDS")]
     redelivery_after: Option<u64>,

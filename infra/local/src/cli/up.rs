@@ -28,6 +28,7 @@ pub(super) async fn up(root: &Path, arguments: &StartArguments) -> anyhow::Resul
     let mut options = Options::for_development(root);
     options.port = Some(arguments.port);
     options.fresh = arguments.fresh;
+    options.wallet_nodes = arguments.wallet_nodes;
     options.redelivery_after = arguments.redelivery_after.map(Duration::from_secs);
     prepare(&options, arguments.no_build).await?;
     say("Starting the local cloud");
@@ -88,6 +89,11 @@ fn introduce(cloud: &LocalCloud, begun: Instant) {
     say(format_args!("  Sandboxes      {}", cloud.sandboxes_url()));
     say(format_args!("  Mails          {}/mail", cloud.sandboxes_url()));
     say("  Database       psql \"$(cat .local/cloud/database-url)\"");
+    for node in 1..cloud.wallet_node_urls().len() {
+        say(format_args!(
+            "  Wallets' node {node} psql \"$(cat .local/cloud/wallet-node-{node}/database-url)\""
+        ));
+    }
 }
 
 /// Runs the program that prepares and shows the first calls.

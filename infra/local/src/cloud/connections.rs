@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
 
+use super::databases::Databases;
 use crate::{
-    backends::{self, DynamoDb, Kafka, Postgres, QueueSpec, Sqs},
+    backends::{self, DynamoDb, Kafka, QueueSpec, Sqs},
     clock::LocalClock,
     options::Options,
     progress::Progress,
@@ -24,10 +25,14 @@ const BILLING_PAYMENTS: &str = "billing.payments";
 pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 /// The variable of the user as whom a function signs in.
 pub(super) const DATABASE_USER: &str = "DATABASE_USER";
+/// The variable of the further nodes of the wallets.
+pub(super) const WALLET_NODES: &str = "WALLET_NODES";
 
 /// The backends with their addresses and clients.
 pub(super) struct Connections {
     pub(super) database_url: String,
+    /// The databases that run here.
+    pub(super) databases: Databases,
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) streams: aws_sdk_dynamodbstreams::Client,
     /// Changes when there may be something in a stream; the DynamoDB of AWS doesn't say.
@@ -43,7 +48,6 @@ pub(super) struct Connections {
 /// Those that run here.
 #[derive(Default)]
 struct LocalBackends {
-    postgres: Option<Postgres>,
     dynamodb: Option<DynamoDb>,
     sqs: Option<Sqs>,
     kafka: Option<Kafka>,
@@ -52,6 +56,7 @@ struct LocalBackends {
 /// Where they listen; a real service needs no port here.
 pub(super) struct BackendPorts {
     pub(super) postgres: Option<u16>,
+    pub(super) wallet_nodes: Vec<Option<u16>>,
     pub(super) dynamodb: Option<TcpListener>,
     pub(super) sqs: Option<TcpListener>,
 }
@@ -80,14 +85,15 @@ impl Connections {
         ports: BackendPorts,
         progress: Progress,
     ) -> anyhow::Result<Self> {
-        let ((database_url, postgres), tables, queues, (kafka_brokers, kafka)) = tokio::try_join!(
-            database(options, template, ports.postgres, progress),
+        let ((database_url, databases), tables, queues, (kafka_brokers, kafka)) = tokio::try_join!(
+            database(options, template, ports.postgres, ports.wallet_nodes, progress),
             tables(options, template, ports.dynamodb, progress),
             queues(options, template, ports.sqs, progress),
             brokers(options, template, progress),
         )?;
         Ok(Self {
             database_url,
+            databases,
             dynamodb: tables.client,
             streams: tables.streams,
             tables_answered: tables.answered,
@@ -97,7 +103,6 @@ impl Connections {
             queue_urls: queues.urls,
             kafka_brokers,
             local: LocalBackends {
-                postgres,
                 dynamodb: tables.local,
                 sqs: queues.local,
                 kafka,
@@ -108,16 +113,28 @@ impl Connections {
     /// The addresses, to show: without the database's password.
     pub(super) fn addresses(&self) -> BTreeMap<String, String> {
         let database_url = without_password(&self.database_url);
+        let nodes = self.further_node_urls();
+        let nodes: Vec<String> = nodes.iter().map(|url| without_password(url)).collect();
+        let nodes = nodes.join(" ");
         let addresses = [
             (DATABASE_URL, &database_url),
+            (WALLET_NODES, &nodes),
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_SQS", &self.sqs_endpoint),
             ("KAFKA_BROKERS", &self.kafka_brokers),
         ];
         addresses
             .into_iter()
+            .filter(|(_, address)| !address.is_empty())
             .map(|(name, address)| (name.to_owned(), address.clone()))
             .collect()
+    }
+
+    /// The addresses of the further nodes of the wallets, for the owner.
+    pub(super) fn further_node_urls(&self) -> Vec<String> {
+        self.databases
+            .urls()
+            .split_off(1.min(self.databases.urls().len()))
     }
 
     /// Says how many messages are in the topics, which end with the broker.
@@ -137,25 +154,20 @@ impl Connections {
 
     /// Whether the database has the users that the template names; one that runs elsewhere has whom its address names.
     pub(super) fn has_database_users(&self) -> bool {
-        self.local.postgres.is_some()
+        self.databases.are_here()
     }
 
     /// Stops the backends that run here, all at the same time.
     pub(super) async fn stop(self) {
         let Self {
             local,
+            databases,
             dynamodb,
             streams,
             sqs,
             ..
         } = self;
         drop((dynamodb, streams, sqs));
-        let postgres = async {
-            match local.postgres {
-                Some(postgres) => postgres.stop().await,
-                None => Ok(()),
-            }
-        };
         let dynamodb = async {
             match local.dynamodb {
                 Some(dynamodb) => dynamodb.stop().await,
@@ -174,11 +186,9 @@ impl Connections {
             }
             Ok(())
         };
-        let (postgres, dynamodb, kafka, sqs) = tokio::join!(postgres, dynamodb, kafka, sqs);
-        for error in [postgres, dynamodb, kafka, sqs]
-            .into_iter()
-            .filter_map(Result::err)
-        {
+        let (failed, dynamodb, kafka, sqs) = tokio::join!(databases.stop(), dynamodb, kafka, sqs);
+        let others = [dynamodb, kafka, sqs].into_iter().filter_map(Result::err);
+        for error in failed.into_iter().chain(others) {
             tracing::warn!("stopping a backend failed: {error:#}");
         }
     }
@@ -188,27 +198,29 @@ async fn database(
     options: &Options,
     template: &Template,
     port: Option<u16>,
+    of_nodes: Vec<Option<u16>>,
     progress: Progress,
-) -> anyhow::Result<(String, Option<Postgres>)> {
-    let begun = Instant::now();
+) -> anyhow::Result<(String, Databases)> {
     if let Some(url) = &options.external.database_url {
-        progress.ready(begun, "PostgreSQL", "the one of DATABASE_URL");
-        return Ok((url.clone(), None));
+        ensure!(
+            options.wallet_nodes == 1,
+            "with DATABASE_URL the wallets have one node, which is that database"
+        );
+        progress.ready(Instant::now(), "PostgreSQL", "the one of DATABASE_URL");
+        return Ok((url.clone(), Databases::default()));
     }
-    let started = Postgres::start_with(&options.state, port, options.durable_database).await;
-    let postgres = started.context("PostgreSQL doesn't start")?;
     let users = template
         .functions
         .iter()
         .filter_map(|function| function.environment.get(DATABASE_USER));
-    postgres.create_users(&users.cloned().collect()).await?;
-    let url = postgres.url().to_owned();
-    progress.ready(
-        begun,
-        "PostgreSQL",
-        format_args!("{}, with its password in the state", without_password(&url)),
-    );
-    Ok((url, Some(postgres)))
+    let users = users.cloned().collect();
+    let databases = Databases::start(options, &users, port, of_nodes, progress).await?;
+    let url = databases
+        .urls()
+        .into_iter()
+        .next()
+        .context("no database was started")?;
+    Ok((url, databases))
 }
 
 async fn tables(

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::connections::{Connections, DATABASE_URL, DATABASE_USER};
+use serde_json::json;
+
+use super::connections::{Connections, DATABASE_URL, DATABASE_USER, WALLET_NODES};
 use crate::{keys, options::Options, template::Template};
 
 type Variables = BTreeMap<String, String>;
@@ -22,6 +24,8 @@ const ENDPOINT: &str = "AWS_ENDPOINT_URL_";
 /// The local values.
 pub(super) struct Replacements {
     database_url: String,
+    /// The same of the further nodes of the wallets.
+    further_node_urls: Vec<String>,
     /// Whether the database has the users that the template names.
     has_database_users: bool,
     kafka_brokers: String,
@@ -45,6 +49,7 @@ impl Replacements {
         ];
         Self {
             database_url: connections.database_url.clone(),
+            further_node_urls: connections.further_node_urls(),
             has_database_users: connections.has_database_users(),
             kafka_brokers: connections.kafka_brokers.clone(),
             endpoints: endpoints
@@ -56,15 +61,21 @@ impl Replacements {
         }
     }
 
-    fn database_url_for(&self, user: Option<&String>) -> String {
+    fn url_for(&self, url: &str, user: Option<&String>) -> String {
         user.filter(|_| self.has_database_users)
-            .and_then(|user| as_user(&self.database_url, user))
-            .unwrap_or_else(|| self.database_url.clone())
+            .and_then(|user| as_user(url, user))
+            .unwrap_or_else(|| url.to_owned())
     }
 
     fn apply(&self, variables: &mut Variables) {
         if DATABASE.iter().any(|name| variables.contains_key(*name)) {
-            let url = self.database_url_for(variables.get(DATABASE_USER));
+            let user = variables.get(DATABASE_USER);
+            let url = self.url_for(&self.database_url, user);
+            let nodes = self.further_node_urls.iter().map(|url| self.url_for(url, user));
+            let nodes: Vec<String> = nodes.collect();
+            if let Some(listed) = variables.get_mut(WALLET_NODES).filter(|_| !nodes.is_empty()) {
+                *listed = json!(nodes).to_string();
+            }
             for name in DATABASE {
                 variables.remove(name);
             }
@@ -128,6 +139,7 @@ mod tests {
         let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let replacements = Replacements {
             database_url: "postgres://moneta:secret@local/moneta".to_owned(),
+            further_node_urls: vec!["postgres://moneta:other@local:1/moneta".to_owned()],
             has_database_users: true,
             kafka_brokers: "127.0.0.1:9".to_owned(),
             endpoints: [text(("AWS_ENDPOINT_URL_SQS", "http://sqs"))].into(),
@@ -146,6 +158,7 @@ mod tests {
             ("PLAID_API_BASE", "https://plaid"),
             ("PLAID_SECRET_ARN", "arn"),
             ("STAGE", "local"),
+            ("WALLET_NODES", ""),
         ]
         .map(text)
         .into();
@@ -156,6 +169,10 @@ mod tests {
             ("PLAID_API_BASE", "http://plaid"),
             ("PLAID_SECRET", "{}"),
             ("STAGE", "local"),
+            (
+                "WALLET_NODES",
+                r#"["postgres://moneta_trading:other@local:1/moneta"]"#,
+            ),
         ]
         .map(text)
         .into();

@@ -1,6 +1,7 @@
 //! The local cloud as a whole: starts everything in order, and stops it.
 
 mod connections;
+mod databases;
 mod environment;
 mod state;
 
@@ -65,7 +66,7 @@ impl LocalCloud {
         let progress = Progress::new(options.progress);
         let begun = Instant::now();
         // The ports first: when one is taken, nothing else needs to start.
-        let ports = Listeners::bind(options.port, &options.external).await?;
+        let ports = Listeners::bind(options.port, &options.external, options.wallet_nodes).await?;
         let url = format!("http://{}", ports.api.local_addr()?);
         let state = State::open(&options)?;
         let clock = LocalClock::open(&options.state)?;
@@ -84,6 +85,7 @@ impl LocalCloud {
         }
         let backends = BackendPorts {
             postgres: ports.postgres,
+            wallet_nodes: ports.wallet_nodes,
             dynamodb: ports.dynamodb,
             sqs: ports.sqs,
         };
@@ -201,8 +203,9 @@ impl LocalCloud {
         let of_accounts = format!("{webhooks}/connect");
         self.sandboxes.stripe().set_connect_webhook_endpoint(&of_accounts);
         running.issuer.announce(&running.options.state)?;
-        self.state
-            .announce(&running.url, &self.connections.database_url)?;
+        let Connections { database_url, .. } = &self.connections;
+        let further = self.connections.further_node_urls();
+        self.state.announce(&running.url, database_url, &further)?;
         Ok(())
     }
 
@@ -269,6 +272,28 @@ impl LocalCloud {
     /// The database that the functions use.
     pub fn database_url(&self) -> &str {
         &self.connections.database_url
+    }
+
+    /// The databases that the wallets' clients are spread over, by their slots; the first is the one of everything else.
+    pub fn wallet_node_urls(&self) -> Vec<String> {
+        let own = std::iter::once(self.connections.database_url.clone());
+        own.chain(self.connections.further_node_urls()).collect()
+    }
+
+    /// Ends a node of the wallets at once, as a crash of its server would (`pg_ctl stop -m immediate`).
+    ///
+    /// # Errors
+    /// When there is none, or it doesn't end.
+    pub async fn crash_wallet_node(&self, node: usize) -> anyhow::Result<()> {
+        self.connections.databases.crash(node).await
+    }
+
+    /// Starts a node of the wallets again, with what it had committed.
+    ///
+    /// # Errors
+    /// When there is none, or it doesn't start.
+    pub async fn start_wallet_node(&self, node: usize) -> anyhow::Result<()> {
+        self.connections.databases.start_again(node).await
     }
 
     /// The URL of a queue, which may be named without the prefix of the stage.
@@ -478,6 +503,10 @@ fn locals(options: &Options, issuer: &LocalIssuer) -> anyhow::Result<Locals> {
         ("JwtAudience", issuer.audience()),
     ];
     parameters.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    if options.wallet_nodes > 1 {
+        // Between two nodes there is no other way.
+        parameters.insert("WalletTransferMode".to_owned(), "deferred".to_owned());
+    }
     Ok(Locals {
         region: region().to_owned(),
         parameters,

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use rustix::fs::Mode;
 
+use super::databases::{NODE_FOLDER, folders_of_nodes};
 use crate::{
     backends::{POSTGRES_FOLDER, postgres_elsewhere},
     options::{Options, TEMPORARY_STATE},
@@ -70,9 +71,13 @@ impl State {
         self.was_killed
     }
 
-    /// Lets the command line find the local cloud, and its owner the database.
-    pub(super) fn announce(&self, url: &str, database_url: &str) -> std::io::Result<()> {
+    /// Lets the command line find the local cloud, and its owner the databases, a further node's in the node's folder.
+    pub(super) fn announce(&self, url: &str, database_url: &str, further: &[String]) -> std::io::Result<()> {
         std::fs::write(self.folder.join(DATABASE_URL_FILE), database_url)?;
+        for (node, url) in (1..).zip(further) {
+            let folder = self.folder.join(format!("{NODE_FOLDER}{node}"));
+            std::fs::write(folder.join(DATABASE_URL_FILE), url)?;
+        }
         std::fs::write(self.folder.join(URL_FILE), url)
     }
 }
@@ -118,16 +123,27 @@ fn sweep(own: &Path, older_than: Duration) {
     }
 }
 
+/// The data of its databases that isn't in its folder.
+fn databases_elsewhere(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let own = std::iter::once(folder.to_owned());
+    own.chain(folders_of_nodes(folder))
+        .map(|folder| postgres_elsewhere(&folder))
+}
+
 /// Removes a state as far as it can be removed.
 fn remove(folder: &Path) {
-    let _ = std::fs::remove_dir_all(postgres_elsewhere(folder));
+    for data in databases_elsewhere(folder) {
+        let _ = std::fs::remove_dir_all(data);
+    }
     let _ = std::fs::remove_dir_all(folder);
 }
 
 fn clear(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(postgres_elsewhere(folder)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    for data in databases_elsewhere(folder) {
+        match std::fs::remove_dir_all(data) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -144,7 +160,9 @@ impl Drop for State {
     fn drop(&mut self) {
         // A file that can't be removed any more is no reason to fail.
         let _ = std::fs::remove_file(self.folder.join(URL_FILE));
-        let _ = std::fs::remove_file(self.folder.join(DATABASE_URL_FILE));
+        for folder in std::iter::once(self.folder.clone()).chain(folders_of_nodes(&self.folder)) {
+            let _ = std::fs::remove_file(folder.join(DATABASE_URL_FILE));
+        }
         if !self.keep {
             remove(&self.folder);
         }
@@ -166,6 +184,7 @@ mod tests {
             .announce(
                 "http://127.0.0.1:1",
                 "postgres://moneta:secret@127.0.0.1:2/moneta",
+                &[],
             )
             .unwrap();
         assert!(!state.was_killed());
@@ -223,16 +242,24 @@ mod tests {
         options.state = folder.path().join("state");
         options.keep_state = true;
         std::fs::create_dir(&options.state).unwrap();
-        let elsewhere = postgres_elsewhere(&options.state.canonicalize().unwrap());
-        std::fs::create_dir(&elsewhere).unwrap();
+        let state = options.state.canonicalize().unwrap();
+        let node = state.join(format!("{NODE_FOLDER}1"));
+        let elsewhere = [postgres_elsewhere(&state), postgres_elsewhere(&node)];
+        let make = || {
+            for folder in [&node, &elsewhere[0], &elsewhere[1]] {
+                std::fs::create_dir(folder).unwrap();
+            }
+        };
+        let are_there = || elsewhere.iter().filter(|folder| folder.exists()).count();
+        make();
         drop(State::open(&options).unwrap());
-        assert!(elsewhere.exists());
+        assert_eq!(are_there(), 2);
         options.fresh = true;
         drop(State::open(&options).unwrap());
-        assert!(!elsewhere.exists());
-        std::fs::create_dir(&elsewhere).unwrap();
+        assert_eq!(are_there(), 0);
+        make();
         options.keep_state = false;
         drop(State::open(&options).unwrap());
-        assert!(!elsewhere.exists());
+        assert_eq!(are_there(), 0);
     }
 }

@@ -8,6 +8,7 @@
 //! Both roles sign in with a password of their own, which the state directory keeps for its owner: other users of the
 //! machine reach the port too.
 
+mod durability;
 mod roles;
 mod scram;
 #[cfg(test)]
@@ -31,6 +32,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::oneshot;
 
+pub(crate) use self::durability::Durability;
+use self::durability::SETTINGS;
 use crate::keys::load_or_make_password;
 use crate::util::held_file;
 
@@ -48,29 +51,22 @@ const START_ATTEMPTS: usize = 5;
 /// Who may connect, and how: everybody on this machine who knows the password.
 const ACCESS: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 
-const SETTINGS: [&str; 5] = [
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "max_connections=300",
-    "timezone=UTC",
-    "log_timezone=UTC",
-];
-/// Durability against a crash of the machine isn't worth the time here; a crash of the server itself loses nothing.
-const QUICK: [&str; 4] = [
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "shared_buffers=64MB",
-];
-/// For measuring: the server's own defaults, and checkpoints as rare as on a server that is set up for writing.
-const DURABLE: [&str; 1] = ["max_wal_size=2GB"];
+/// How a server is ended.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// Sessions are ended, and what is in memory is written.
+    Orderly,
+    /// At once, as by a crash: the next start recovers.
+    Crash,
+}
 
 /// A running PostgreSQL with the database `moneta`, which the role `moneta` owns.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
     superuser_url: String,
-    stop: mpsc::Sender<()>,
+    port: u16,
+    stop: mpsc::Sender<Ending>,
     thread: JoinHandle<anyhow::Result<ExitStatus>>,
     // Held as long as the server runs: two local clouds must not share a data directory.
     _lock: File,
@@ -79,26 +75,25 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server on the data in `state_dir/postgres`, which it makes on first use.
     pub async fn start(state_dir: &Path) -> anyhow::Result<Self> {
-        Self::start_with(state_dir, None, false).await
+        Self::start_with(state_dir, None, Durability::Quick).await
     }
 
-    /// As [`Self::start`], on this port or a free one; durable, nothing that was committed is lost even when the machine
-    /// crashes.
+    /// As [`Self::start`], on this port or a free one.
     pub(crate) async fn start_with(
         state_dir: &Path,
         port: Option<u16>,
-        durable: bool,
+        durability: Durability,
     ) -> anyhow::Result<Self> {
-        let settings: &[&str] = if durable { &DURABLE } else { &QUICK };
         let state_dir = state_dir.to_owned();
         let (mut server, lock) = tokio::task::spawn_blocking(move || prepare(&state_dir)).await??;
-        server.settings = settings;
+        server.settings = durability.settings();
         let (port, stop, thread) = server.start(port).await?;
         let address = format!("127.0.0.1:{port}");
         let Passwords { superuser, owner } = &server.passwords;
         let postgres = Self {
             url: format!("postgres://{ROLE}:{owner}@{address}/{DATABASE}"),
             superuser_url: format!("postgres://{SUPERUSER}:{superuser}@{address}/{DATABASE}"),
+            port,
             stop,
             thread,
             _lock: lock,
@@ -126,9 +121,23 @@ impl Postgres {
         &self.superuser_url
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Ends the server and its connections; the data is kept.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let _ = self.stop.send(());
+        self.end(Ending::Orderly).await
+    }
+
+    /// Ends the server at once, as a crash would (`pg_ctl stop -m immediate`).
+    pub(crate) async fn crash(self) -> anyhow::Result<()> {
+        self.end(Ending::Crash).await
+    }
+
+    async fn end(self, ending: Ending) -> anyhow::Result<()> {
+        let _ = self.stop.send(ending);
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
         ended.map_err(|_| anyhow::anyhow!("the thread of PostgreSQL panicked"))??;
         Ok(())
@@ -178,7 +187,7 @@ fn prepare(state_dir: &Path) -> anyhow::Result<(Server, File)> {
         programs: find_programs()?,
         user,
         base,
-        settings: &QUICK,
+        settings: Durability::Quick.settings(),
         passwords: Passwords { superuser, owner },
     };
     server.make_folders()?;
@@ -395,7 +404,7 @@ impl Server {
     async fn start(
         &self,
         fixed: Option<u16>,
-    ) -> anyhow::Result<(u16, mpsc::Sender<()>, JoinHandle<anyhow::Result<ExitStatus>>)> {
+    ) -> anyhow::Result<(u16, mpsc::Sender<Ending>, JoinHandle<anyhow::Result<ExitStatus>>)> {
         let mut last = anyhow::anyhow!("not tried");
         // A free port is free when chosen; another program may be faster.
         let attempts = if fixed.is_some() { 1 } else { START_ATTEMPTS };
@@ -423,7 +432,7 @@ impl Server {
         &self,
         port: u16,
         report: oneshot::Sender<anyhow::Result<()>>,
-        stopped: &mpsc::Receiver<()>,
+        stopped: &mpsc::Receiver<Ending>,
     ) -> anyhow::Result<ExitStatus> {
         let started = self.spawn(port).and_then(|mut child| {
             self.wait_until_listening(&mut child)?;
@@ -437,9 +446,8 @@ impl Server {
             }
         };
         let _ = report.send(Ok(()));
-        // Ends by its signal, or when the handle is dropped.
-        let _ = stopped.recv();
-        stop_child(&mut child)
+        // Ends as it is told, or when the handle is dropped.
+        stop_child(&mut child, stopped.recv().unwrap_or(Ending::Orderly))
     }
 
     fn spawn(&self, port: u16) -> anyhow::Result<Child> {
@@ -513,7 +521,7 @@ impl Server {
         if listening && ended.is_none() {
             return Ok(());
         }
-        let _ = stop_child(child);
+        let _ = stop_child(child, Ending::Orderly);
         let log = std::fs::read_to_string(self.base.join("postgres.log")).unwrap_or_default();
         bail!("PostgreSQL did not start: {log}")
     }
@@ -531,10 +539,14 @@ fn setpriv() -> Option<Command> {
     works.then(|| Command::new("setpriv"))
 }
 
-fn stop_child(child: &mut Child) -> anyhow::Result<ExitStatus> {
+fn stop_child(child: &mut Child, ending: Ending) -> anyhow::Result<ExitStatus> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // Fast shutdown first; then without a farewell to the connections.
-    for signal in [Signal::INT, Signal::QUIT] {
+    let signals: &[Signal] = match ending {
+        Ending::Orderly => &[Signal::INT, Signal::QUIT],
+        Ending::Crash => &[Signal::QUIT],
+    };
+    for signal in signals.iter().copied() {
         if let Some(pid) = pid {
             let _ = kill_process(pid, signal);
         }

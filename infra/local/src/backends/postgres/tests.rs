@@ -33,6 +33,29 @@ async fn data_outlives_a_restart_and_the_role_is_no_superuser() {
 }
 
 #[tokio::test]
+async fn what_was_committed_outlives_a_crash_of_the_server() {
+    let state = tempfile::tempdir().unwrap();
+    let start = async |port| Postgres::start_with(state.path(), port, Durability::OutlivesServer).await;
+    let postgres = start(None).await.unwrap();
+    let (port, mut connection) = (postgres.port(), connect(&postgres).await);
+    sqlx::query("create table kept as select 7 as value")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    postgres.crash().await.unwrap();
+    assert!(sqlx::query("select 1").execute(&mut connection).await.is_err());
+
+    let postgres = start(Some(port)).await.unwrap();
+    let mut connection = connect(&postgres).await;
+    let value: i32 = sqlx::query_scalar("select value from kept")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(value, 7);
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_server_of_a_killed_run_is_taken_over() {
     let state = tempfile::tempdir().unwrap();
     let (server, lock) = prepare(state.path()).unwrap();
