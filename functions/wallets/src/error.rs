@@ -121,6 +121,12 @@ pub enum Error {
     /// Another request changed the balance at the same moment, again and again.
     #[error("the wallet's balance kept changing")]
     Contended,
+    /// The payers of an atomic batch live on several nodes, and no transaction spans these.
+    #[error(
+        "the payers of this batch are kept by different databases, so that it can't be all or nothing; send it in mode each, or \
+         the transfers of each payer by themselves"
+    )]
+    BatchSpansNodes,
     /// An item of a batch was refused, and so the whole of it.
     #[error("transfers[{position}] was refused, and nothing was done: {reason}")]
     Batch {
@@ -208,6 +214,7 @@ impl Laned for Error {
             Self::Invalid { field, .. } => Class::rejected(Unprocessable, "invalid-value").at(field),
             Self::RateIsHistory { .. } => Class::rejected(Conflict, "rate-is-history").at("as_of"),
             Self::Contended => Class::transient("unavailable"),
+            Self::BatchSpansNodes => Class::rejected(Unprocessable, "batch-spans-nodes").at("mode"),
             Self::Batch { reason, field, .. } => reason.class().at(field),
             Self::Money(_) => Class::fatal("internal"),
             Self::Platform(error) => error.class(),

@@ -14,7 +14,7 @@
 //! | `apply_wallets_review` | [`review_decision`] |
 //! | `reconcile_wallets` | [`reconciliation`] |
 //!
-//! `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments. `held_rate` keeps rates
+//! `placement` says on which node a client lives. `payment_request` stores the idempotency keys of whatever makes a payment, beside the payments. `held_rate` keeps rates
 //! that change too much at once, and `review` opens what waits for a person.
 
 pub mod client;
@@ -25,6 +25,7 @@ mod held_rate;
 pub mod movement;
 pub mod payment;
 mod payment_request;
+mod placement;
 pub mod quote;
 pub mod rate;
 pub mod reconciliation;

@@ -7,7 +7,6 @@ pub mod view;
 use domain::currency::Currency;
 use domain::ids::ClientId;
 use platform::clock::ClockHandle;
-use platform::database::Database;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::security::identity::Caller;
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::Error;
 use crate::payment_request::{digest_of, name_of_client};
+use crate::placement::Nodes;
 use store::{Client, ClientName};
 use view::{ClientView, WalletView};
 
@@ -64,11 +64,11 @@ pub struct OpenWalletRequest {
 /// The clients.
 #[derive(Debug)]
 pub struct Clients {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
 }
 
-platform::from_environment!(Clients { database, clock });
+platform::from_environment!(Clients { nodes, clock });
 
 impl Clients {
     /// Registers a client with wallets in these currencies. A reference that the caller has given before leads to the client
@@ -94,15 +94,48 @@ impl Clients {
                 digest: Some(digest_of(request)?),
             },
         };
-        self.database
+        if self.nodes.is_one() {
+            return self
+                .nodes
+                .first()
+                .transaction(async |connection| {
+                    let client = self.find_or_insert(connection, caller, &name, request).await?;
+                    self.open(connection, client, request).await
+                })
+                .await;
+        }
+        let id = self.id_under(&name, request).await?;
+        self.nodes
+            .of(id)
             .transaction(async |connection| {
-                let client = self.find_or_insert(connection, caller, &name, request).await?;
-                let id = client.value.id;
-                store::open_wallets(connection, id, &request.currencies, self.clock.now()).await?;
-                let wallets = store::wallets(connection, id).await?;
-                Ok(client.map(|client| ClientView::new(client, &wallets)))
+                let client = self.insert_or_load(connection, id, caller, request).await?;
+                self.open(connection, client, request).await
             })
             .await
+    }
+
+    /// The id that a name leads to, where names and clients live on several nodes: chosen and kept with the name before there is
+    /// a client. Whoever registers it again, the first one cut off in between or not, comes to the same id.
+    async fn id_under(&self, name: &ClientName, request: &RegisterClientRequest) -> Result<ClientId, Error> {
+        let names = self.nodes.of_slot(self.nodes.slot_of_name(name.id));
+        let known = names
+            .with(async |connection| store::find_name(connection, name).await)
+            .await?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let home = self.nodes.of_slot(self.nodes.slot_of_new(name.id));
+                let id = home
+                    .with(async |connection| store::next_id(connection).await)
+                    .await?;
+                let external_ref = request.external_ref.as_deref();
+                names
+                    .with(async |connection| store::claim_name(connection, name, external_ref, id).await)
+                    .await?
+            }
+        };
+        self.nodes.check(id)?;
+        Ok(id)
     }
 
     async fn find_or_insert(
@@ -113,13 +146,37 @@ impl Clients {
         request: &RegisterClientRequest,
     ) -> Result<Replayable<Client>, Error> {
         let external_ref = request.external_ref.as_deref();
-        let Some(id) = store::reserve_name(connection, name, external_ref).await? else {
-            return Ok(Replayable::replayed(store::named(connection, name).await?));
-        };
+        match store::reserve_name(connection, name, external_ref).await? {
+            Some(id) => self.insert_or_load(connection, id, caller, request).await,
+            None => Ok(Replayable::replayed(store::named(connection, name).await?)),
+        }
+    }
+
+    async fn insert_or_load(
+        &self,
+        connection: &mut PgConnection,
+        id: ClientId,
+        caller: Caller,
+        request: &RegisterClientRequest,
+    ) -> Result<Replayable<Client>, Error> {
+        let external_ref = request.external_ref.as_deref();
         match store::insert(connection, id, caller, external_ref, self.clock.now()).await? {
             Some(client) => Ok(Replayable::new(client)),
             None => Ok(Replayable::replayed(store::load(connection, id).await?)),
         }
+    }
+
+    /// Opens the wallets that the client lacks.
+    async fn open(
+        &self,
+        connection: &mut PgConnection,
+        client: Replayable<Client>,
+        request: &RegisterClientRequest,
+    ) -> Result<Replayable<ClientView>, Error> {
+        let id = client.value.id;
+        store::open_wallets(connection, id, &request.currencies, self.clock.now()).await?;
+        let wallets = store::wallets(connection, id).await?;
+        Ok(client.map(|client| ClientView::new(client, &wallets)))
     }
 
     /// Opens a wallet, or gives the one there is in this currency (`replayed`).
@@ -132,7 +189,8 @@ impl Clients {
         request: &OpenWalletRequest,
     ) -> Result<Replayable<WalletView>, Error> {
         let currency = request.currency;
-        self.database
+        self.nodes
+            .of(client_id)
             .transaction(async |connection| {
                 store::load(connection, client_id).await?;
                 let opened =
@@ -153,7 +211,8 @@ impl Clients {
     /// Not found for an unknown client.
     pub async fn wallets(&self, client_id: ClientId) -> Result<Vec<WalletView>, Error> {
         let wallets = self
-            .database
+            .nodes
+            .of(client_id)
             .with(async |connection| {
                 let wallets = store::wallets(connection, client_id).await?;
                 if wallets.is_empty() {

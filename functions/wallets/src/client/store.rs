@@ -69,22 +69,64 @@ pub(crate) async fn reserve_name(
     Ok(reserved.fetch_optional(connection).await?)
 }
 
+/// The next id of a client that lives on this node.
+pub(crate) async fn next_id(connection: &mut PgConnection) -> Result<ClientId, Error> {
+    let id = sqlx::query_scalar!(r#"SELECT nextval('client_ids') AS "id!: ClientId""#);
+    Ok(id.fetch_one(connection).await?)
+}
+
+/// Keeps a name for an id, and gives the one that it leads to: another one where somebody else was faster, or where it is a
+/// reference from before callers were kept.
+pub(crate) async fn claim_name(
+    connection: &mut PgConnection,
+    name: &ClientName,
+    external_ref: Option<&str>,
+    id: ClientId,
+) -> Result<ClientId, Error> {
+    sqlx::query!(
+        "INSERT INTO client_names (name, client_id, request_digest)
+         SELECT $1, COALESCE((SELECT client_id FROM client_references WHERE external_ref = $2), $4), $3
+             ON CONFLICT DO NOTHING",
+        name.id,
+        external_ref,
+        name.digest,
+        id as _,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let kept = find_name(connection, name).await?;
+    kept.ok_or_else(|| PlatformError::Stored("client's name").into())
+}
+
+/// The id that a name leads to.
+///
+/// # Errors
+/// When the name is a key that another registration came under.
+pub(crate) async fn find_name(
+    connection: &mut PgConnection,
+    name: &ClientName,
+) -> Result<Option<ClientId>, Error> {
+    let known = sqlx::query!(
+        r#"SELECT client_id AS "client_id: ClientId", request_digest FROM client_names WHERE name = $1"#,
+        name.id,
+    )
+    .fetch_optional(connection)
+    .await?;
+    match known {
+        Some(known) if known.request_digest != name.digest => Err(PlatformError::KeyReused.into()),
+        known => Ok(known.map(|known| known.client_id)),
+    }
+}
+
 /// The client that a name leads to. The name is stored apart from the client, so that each of the two statements names one
 /// node.
 ///
 /// # Errors
 /// When the name is a key that another registration came under.
 pub(crate) async fn named(connection: &mut PgConnection, name: &ClientName) -> Result<Client, Error> {
-    let known = sqlx::query!(
-        r#"SELECT client_id AS "client_id: ClientId", request_digest FROM client_names WHERE name = $1"#,
-        name.id,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if known.request_digest == name.digest {
-        load(connection, known.client_id).await
-    } else {
-        Err(PlatformError::KeyReused.into())
+    match find_name(connection, name).await? {
+        Some(id) => load(connection, id).await,
+        None => Err(PlatformError::Stored("client's name").into()),
     }
 }
 

@@ -10,7 +10,6 @@ use domain::ids::{TransactionId, WalletId};
 use domain::transition::Transition;
 use domain::wallets::payment::{PaymentStatus, PaymentType, WithdrawalOutcome};
 use platform::clock::ClockHandle;
-use platform::database::Database;
 use platform::idempotency::{IdempotencyKey, Replayable, once};
 use platform::messaging::relay_waker::RelayWaker;
 use serde::{Deserialize, Serialize};
@@ -22,6 +21,7 @@ use crate::client::store::{self as clients, Wallet};
 use crate::payment::store::Payment;
 use crate::payment::view::PaymentView;
 use crate::payment_request::{Operation, PaymentRequest};
+use crate::placement::Nodes;
 use crate::{Error, events};
 use store::Movement;
 
@@ -56,16 +56,12 @@ struct KeyedSettlement {
 /// Recharges and withdrawals.
 #[derive(Debug)]
 pub struct Movements {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     relay: RelayWaker,
 }
 
-platform::from_environment!(Movements {
-    database,
-    clock,
-    relay
-});
+platform::from_environment!(Movements { nodes, clock, relay });
 
 impl Movements {
     /// Brings money into a wallet, once per key.
@@ -82,7 +78,8 @@ impl Movements {
         recharge.check()?;
         let now = self.clock.now();
         let request = PaymentRequest::new(mover, Operation::Recharge, key.as_str(), &recharge, now)?;
-        let made = once(&self.database, &self.relay, &request, async |connection| {
+        let node = self.nodes.of(mover.client_id);
+        let made = once(node, &self.relay, &request, async |connection| {
             let wallet = clients::lock_wallet(connection, mover.client_id, recharge.wallet_id).await?;
             let movement = recharge.into_wallet(&wallet)?;
             let payment = store::insert(connection, &wallet, movement, self.clock.now()).await?;
@@ -105,7 +102,8 @@ impl Movements {
         withdrawal.check()?;
         let now = self.clock.now();
         let request = PaymentRequest::new(mover, Operation::Withdraw, key.as_str(), &withdrawal, now)?;
-        let made = once(&self.database, &self.relay, &request, async |connection| {
+        let node = self.nodes.of(mover.client_id);
+        let made = once(node, &self.relay, &request, async |connection| {
             let wallet = clients::lock_wallet(connection, mover.client_id, withdrawal.wallet_id).await?;
             let movement = withdrawal.out_of_wallet(&wallet)?;
             let payment = store::insert(connection, &wallet, movement, self.clock.now()).await?;
@@ -135,7 +133,8 @@ impl Movements {
         };
         let now = self.clock.now();
         let request = PaymentRequest::new(mover, Operation::Settle, key.as_str(), &input, now)?;
-        let made = once(&self.database, &self.relay, &request, async |connection| {
+        let node = self.nodes.of(mover.client_id);
+        let made = once(node, &self.relay, &request, async |connection| {
             let withdrawal = store::lock_withdrawal(connection, mover.client_id, transaction_id).await?;
             let settled = match withdrawal.payment_status.after_settlement(outcome) {
                 Transition::AlreadyApplied => return Ok(withdrawal),

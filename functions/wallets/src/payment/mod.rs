@@ -6,11 +6,11 @@ pub(crate) mod store;
 pub mod view;
 
 use domain::ids::{ClientId, PaymentId};
-use platform::database::Database;
 use platform::pagination::{Page, PageRequest};
 
 use crate::Error;
 use crate::client::store as clients;
+use crate::placement::Nodes;
 use view::PaymentView;
 
 pub use request::{PaymentList, PaymentsQuery};
@@ -18,10 +18,10 @@ pub use request::{PaymentList, PaymentsQuery};
 /// The payments of clients.
 #[derive(Debug)]
 pub struct Payments {
-    database: Database,
+    nodes: Nodes,
 }
 
-platform::from_environment!(Payments { database });
+platform::from_environment!(Payments { nodes });
 
 impl Payments {
     /// A payment of the client, as it is now.
@@ -30,7 +30,8 @@ impl Payments {
     /// Not found for a payment that isn't the client's.
     pub async fn get(&self, client_id: ClientId, id: PaymentId) -> Result<PaymentView, Error> {
         let payment = self
-            .database
+            .nodes
+            .of(client_id)
             .with(async |connection| store::find(connection, client_id, id).await)
             .await?;
         payment
@@ -50,7 +51,8 @@ impl Payments {
         page: PageRequest<PaymentList>,
     ) -> Result<Page<PaymentView>, Error> {
         let payments = self
-            .database
+            .nodes
+            .of(client_id)
             .with(async |connection| {
                 let payments = store::list(connection, client_id, query, &page).await?;
                 if payments.is_empty() {

@@ -83,6 +83,8 @@ pub(crate) fn digest_of<T: Serialize>(input: &T) -> Result<Uuid, Error> {
 pub(crate) struct BatchKey {
     pub(crate) name: Name,
     pub(crate) digest: Uuid,
+    /// Of the part of it that one of several nodes makes.
+    part: Name,
 }
 
 impl BatchKey {
@@ -91,7 +93,16 @@ impl BatchKey {
         Ok(Self {
             name: Name::of("transfer_batch", caller, key),
             digest: digest_of(input)?,
+            part: Name::of("transfer_batch:part", caller, key),
         })
+    }
+
+    /// The key of a node's part of the batch. It covers the whole batch too.
+    pub(crate) const fn of_part(self) -> Self {
+        Self {
+            name: self.part,
+            ..self
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use domain::ids::ClientId;
 use domain::wallets::quote::amounts;
 use domain::wallets::rates::{ExchangeRate, RateMaxAge};
 use platform::clock::ClockHandle;
-use platform::database::Database;
 
 use crate::client::store as clients;
+use crate::placement::Nodes;
 use crate::{Error, rate};
 use view::QuoteView;
 
@@ -19,13 +19,13 @@ pub use request::QuoteQuery;
 /// The quotes.
 #[derive(Debug)]
 pub struct Quotes {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     max_age: RateMaxAge,
 }
 
 platform::from_environment!(Quotes {
-    database,
+    nodes,
     clock,
     max_age: rate::limits::read_max_age,
 });
@@ -41,7 +41,8 @@ impl Quotes {
         let fixed = query.fixed()?;
         let receiver = query.receiver_currency;
         let (payer, rate) = self
-            .database
+            .nodes
+            .of(client_id)
             .with(async |connection| {
                 let wallet = clients::wallet(connection, client_id, query.wallet_id).await?;
                 let payer = wallet.currency.0;

@@ -2,6 +2,7 @@
 //! changed. See README, Exchange rates.
 
 pub(crate) mod accept;
+pub(crate) mod copies;
 mod file;
 pub(crate) mod limits;
 pub mod refresh;
@@ -13,23 +14,23 @@ use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::wallets::rates::RateMaxAge;
 use platform::clock::ClockHandle;
-use platform::database::Database;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::placement::Nodes;
 use store::StoredRate;
 use view::ExchangeRateView;
 
 /// The exchange rates, for whoever reads them.
 #[derive(Debug)]
 pub struct ExchangeRates {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     max_age: RateMaxAge,
 }
 
 platform::from_environment!(ExchangeRates {
-    database,
+    nodes,
     clock,
     max_age: limits::read_max_age,
 });
@@ -41,7 +42,8 @@ impl ExchangeRates {
     /// Not found where the pair has none.
     pub async fn find(&self, base: Currency, quote: Currency) -> Result<ExchangeRateView, Error> {
         let newest = self
-            .database
+            .nodes
+            .first()
             .with(async |connection| store::newest_of(connection, base, quote).await)
             .await?;
         let newest = newest.ok_or(Error::RateNotFound { base, quote })?;

@@ -6,7 +6,6 @@ use domain::wallets::rates::RateMaxJump;
 use domain::wallets::reference_day;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
-use platform::database::Database;
 use platform::deadline::Deadline;
 use platform::observability::metrics;
 use providers::ecb::{EcbClient, ReferenceRates};
@@ -15,9 +14,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::file::{FileRates, LeftOut};
-use super::limits;
 use super::store::{self, Source};
+use super::{copies, limits};
 use crate::held_rate::store as held_rates;
+use crate::placement::Nodes;
 use crate::{Error, held_rate};
 
 /// The banks agree on the rates at ten past two in Frankfurt (ECB, "Euro foreign exchange reference rates").
@@ -43,14 +43,14 @@ pub struct Report {
 /// Refreshes the rates.
 #[derive(Debug)]
 pub struct RateRefresh {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     feed: EcbClient,
     max_jump: RateMaxJump,
 }
 
 platform::from_environment!(RateRefresh {
-    database,
+    nodes,
     clock,
     feed: read_feed,
     max_jump: limits::read_max_jump,
@@ -83,9 +83,12 @@ impl RateRefresh {
         };
         let file = FileRates::new(as_of, &rates.rates);
         let recorded = self
-            .database
+            .nodes
+            .first()
             .transaction(async |connection| record_file(connection, file, self.max_jump, now).await);
-        Ok(match recorded.await? {
+        let recorded = recorded.await?;
+        copies::after_change(&self.nodes).await;
+        Ok(match recorded {
             FileOutcome::Old { newer } => not_refreshed(format!(
                 "the rates are of {}, and there are those of {} already",
                 rates.date,

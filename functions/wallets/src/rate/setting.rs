@@ -7,7 +7,6 @@ use domain::wallets::held_rate::HeldRateStatus;
 use domain::wallets::rates::{ExchangeRate, RateMaxAge, RateMaxJump, RateStatus};
 use platform::audit;
 use platform::clock::ClockHandle;
-use platform::database::Database;
 use platform::http::optional_time;
 use platform::idempotency::Replayable;
 use platform::security::identity::Operator;
@@ -17,8 +16,9 @@ use utoipa::ToSchema;
 
 use super::store::{self, PairRate, Source, StoredRate};
 use super::view::{self, ExchangeRateView};
-use super::{accept, limits};
+use super::{accept, copies, limits};
 use crate::held_rate::store::NewHeldRate;
+use crate::placement::Nodes;
 use crate::{Error, held_rate};
 
 /// A rate to set.
@@ -41,14 +41,14 @@ pub struct ExchangeRateRequest {
 /// Sets rates.
 #[derive(Debug)]
 pub struct RateSetting {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     max_age: RateMaxAge,
     max_jump: RateMaxJump,
 }
 
 platform::from_environment!(RateSetting {
-    database,
+    nodes,
     clock,
     max_age: limits::read_max_age,
     max_jump: limits::read_max_jump,
@@ -79,7 +79,7 @@ impl RateSetting {
             quote,
             as_of,
         };
-        let status = self.database.transaction(async |connection| {
+        let status = self.nodes.first().transaction(async |connection| {
             store::lock(connection).await?;
             if let Some(status) = self.status(connection, &set, now).await? {
                 return Ok(Replayable::replayed(status));
@@ -91,6 +91,7 @@ impl RateSetting {
                 .map(Replayable::new)
         });
         let status: Replayable<RateStatus> = status.await?;
+        copies::after_change(&self.nodes).await;
         Ok(status.map(|status| ExchangeRateView::of(&set, status, self.max_age)))
     }
 

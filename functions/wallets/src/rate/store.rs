@@ -205,6 +205,62 @@ pub(crate) async fn file_as_of(
     read(rows.fetch_all(connection).await?)
 }
 
+/// A rate as it is copied to another node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Copied {
+    base: i16,
+    quote: i16,
+    rate: Decimal,
+    as_of: DateTime<Utc>,
+    revision: i16,
+    source: String,
+    created_at: DateTime<Utc>,
+}
+
+/// The newest rate of every pair that has one: from each pair to the next in the order of the key.
+pub(super) async fn newest_of_all(connection: &mut PgConnection) -> Result<Vec<Copied>, Error> {
+    let rates = sqlx::query_as!(
+        Copied,
+        r#"WITH RECURSIVE pair AS (
+               (SELECT base, quote FROM exchange_rates ORDER BY base, quote LIMIT 1)
+               UNION ALL
+               SELECT next.base, next.quote FROM pair CROSS JOIN LATERAL (
+                      SELECT base, quote FROM exchange_rates AS stored
+                       WHERE (stored.base, stored.quote) > (pair.base, pair.quote) ORDER BY base, quote LIMIT 1) AS next
+           )
+           SELECT newest.base, newest.quote, newest.rate, newest.as_of, newest.revision, newest.source,
+                  newest.created_at
+             FROM pair CROSS JOIN LATERAL (
+                  SELECT * FROM exchange_rates AS stored WHERE stored.base = pair.base AND stored.quote = pair.quote
+                   ORDER BY as_of DESC, revision DESC LIMIT 1) AS newest"#,
+    );
+    Ok(rates.fetch_all(connection).await?)
+}
+
+/// Adds copies of rates, where they aren't there.
+pub(super) async fn copy(connection: &mut PgConnection, rates: &[&Copied]) -> Result<(), Error> {
+    sqlx::query!(
+        "INSERT INTO exchange_rates (base, quote, rate, as_of, revision, source, created_at)
+         SELECT * FROM unnest($1::SMALLINT[], $2::SMALLINT[], $3::NUMERIC[], $4::TIMESTAMPTZ[], $5::SMALLINT[], $6::TEXT[],
+                              $7::TIMESTAMPTZ[])
+             ON CONFLICT DO NOTHING",
+        &copied(rates, |rate| rate.base),
+        &copied(rates, |rate| rate.quote),
+        &copied(rates, |rate| rate.rate),
+        &copied(rates, |rate| rate.as_of),
+        &copied(rates, |rate| rate.revision),
+        &copied(rates, |rate| rate.source.clone()),
+        &copied(rates, |rate| rate.created_at),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn copied<T>(rates: &[&Copied], value: impl Fn(&Copied) -> T) -> Vec<T> {
+    rates.iter().map(|rate| value(rate)).collect()
+}
+
 fn read(rows: Vec<Row>) -> Result<Vec<StoredRate>, Error> {
     let rates: Result<_, PlatformError> = rows.into_iter().map(StoredRate::try_from).collect();
     Ok(rates?)

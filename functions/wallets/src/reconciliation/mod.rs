@@ -1,13 +1,16 @@
 //! The daily comparison: every wallet's balance is the sum of its entries, every entry follows from the one before, every
 //! transfer has two sides that mirror each other at one rate. A difference becomes a row, an event and a metric, and is never
-//! repaired. It goes on from checkpoints, in groups of so many entries. See README, Reconciliation.
+//! repaired. It goes on from checkpoints, in groups of so many entries. Each node is compared by itself, and the sides of its
+//! transfers that are on others there. See README, Reconciliation.
 
+mod other_nodes;
 pub(crate) mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -16,7 +19,9 @@ use platform::observability::metrics;
 use serde::Serialize;
 use sqlx::PgConnection;
 
+use crate::placement::{Failures, Nodes, Slot};
 use crate::{Error, events};
+use other_nodes::OtherSides;
 use store::{Bounds, Difference, Place, Residue, Span};
 
 /// Most wallets of a group.
@@ -41,12 +46,16 @@ pub struct Report {
     pub new_differences: u64,
     /// Wallets with a transfer on its way, whose other side is compared when it is settled.
     pub pending: u64,
+    /// Wallets with transfers whose other side is on a node out of reach; these are compared by the next run.
+    pub out_of_reach: u64,
+    /// Further nodes that were out of reach: their clients come the next day.
+    pub nodes_out_of_reach: BTreeSet<i16>,
     /// Wallets that could not be compared; the run went on behind them.
     pub failed: Vec<String>,
     /// Clients that there was no time for; the next run begins with them.
     pub clients_left: u64,
     /// What conversions have left to the house in all, by the receivers' currency, in its minor units; of those alone in which
-    /// this run has found more.
+    /// this run has found more. Each further node has its own sum (`EUR at node 1`).
     pub residues: BTreeMap<String, String>,
     /// What this run has found of it, in whole minor units.
     #[serde(skip)]
@@ -56,16 +65,12 @@ pub struct Report {
 /// Compares the books of the wallets.
 #[derive(Debug)]
 pub struct Reconciler {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     relay: RelayWaker,
 }
 
-platform::from_environment!(Reconciler {
-    database,
-    clock,
-    relay
-});
+platform::from_environment!(Reconciler { nodes, clock, relay });
 
 /// A walk through all wallets, from the one that the last run stopped at to the end, and from the first one on to there.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +81,51 @@ struct Walk {
     has_wrapped: bool,
 }
 
+/// One node with its clients.
+#[derive(Debug)]
+struct OfNode<'a> {
+    slot: Slot,
+    database: &'a Database,
+    nodes: &'a Nodes,
+    clock: &'a ClockHandle,
+}
+
 impl Reconciler {
     /// Compares the wallets of all clients, those first that the last run hadn't time for.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails. A further node that is out of reach is named in the report; the others are compared.
     pub async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
+        let of_nodes: Vec<OfNode<'_>> = self
+            .nodes
+            .all()
+            .map(|(slot, database)| OfNode {
+                slot,
+                database,
+                nodes: &self.nodes,
+                clock: &self.clock,
+            })
+            .collect();
+        let runs = join_all(of_nodes.iter().map(|node| node.run(deadline))).await;
+        let mut report = Report::default();
+        let mut failures = Failures::default();
+        for (node, run) in of_nodes.iter().zip(runs) {
+            match run {
+                Ok(run) => report.add_node(node.slot, run),
+                Err(error) => failures.add(node.slot, error),
+            }
+        }
+        report.emit_metrics();
+        if report.new_differences > 0 {
+            self.relay.wake().await;
+        }
+        report.nodes_out_of_reach = failures.end()?;
+        Ok(report)
+    }
+}
+
+impl OfNode<'_> {
+    async fn run(&self, deadline: Deadline) -> Result<Report, Error> {
         let enough = deadline.earlier_by(CLOSING_TIME);
         let start = self
             .database
@@ -114,10 +158,6 @@ impl Reconciler {
                 .database
                 .with(async |connection| store::set_cursor(connection, None).await);
             end.await?;
-        }
-        report.emit_metrics();
-        if report.new_differences > 0 {
-            self.relay.wake().await;
         }
         Ok(report)
     }
@@ -190,21 +230,26 @@ impl Reconciler {
     async fn compare(&self, behind: Place, spans: &[Span]) -> Result<Report, Error> {
         let Seen {
             sums,
-            pending,
+            mut pending,
             mut found,
             one_sided,
         } = self
             .database
-            .with(async |connection| look(connection, spans).await)
+            .with(async |connection| look(connection, spans, self.own_slot()).await)
             .await?;
+        let on_way = count(&pending);
         if !one_sided.is_empty() {
             // The other side may just have been written; what isn't there at a second look is told.
             let again = self
                 .database
-                .with(async |connection| store::wrong_sides(connection, spans).await);
+                .with(async |connection| store::wrong_sides(connection, spans, self.own_slot()).await);
             let again = again.await?;
             found.extend(one_sided.into_iter().filter(|one| again.contains(one)));
         }
+        let elsewhere = self.other_sides(spans).await?;
+        found.extend(elsewhere.found);
+        let out_of_reach = count(&elsewhere.not_seen);
+        pending.extend(elsewhere.not_seen);
         let now = self.clock.now();
         self.database
             .transaction(async |connection| {
@@ -213,11 +258,24 @@ impl Reconciler {
                 store::set_checkpoints(connection, spans, &sums, &pending, now).await?;
                 store::set_cursor(connection, behind).await?;
                 Ok::<_, Error>(Report {
-                    pending: count(&pending),
+                    pending: on_way,
+                    out_of_reach,
                     ..Report::of(spans, &found, &new, &residues)
                 })
             })
             .await
+    }
+
+    /// The slot whose clients are here, where there are others elsewhere.
+    fn own_slot(&self) -> Option<i16> {
+        (!self.nodes.is_one()).then(|| self.slot.number())
+    }
+
+    async fn other_sides(&self, spans: &[Span]) -> Result<OtherSides, Error> {
+        match self.own_slot() {
+            None => Ok(OtherSides::default()),
+            Some(own) => other_nodes::look(self.nodes, self.database, own, spans).await,
+        }
     }
 }
 
@@ -231,12 +289,12 @@ struct Seen {
     one_sided: Vec<Difference>,
 }
 
-async fn look(connection: &mut PgConnection, spans: &[Span]) -> Result<Seen, Error> {
+async fn look(connection: &mut PgConnection, spans: &[Span], own_slot: Option<i16>) -> Result<Seen, Error> {
     let pending = store::first_pending(connection, spans).await?;
     let sums = store::sums(connection, spans).await?;
     let mut found = store::broken_entries(connection, spans).await?;
     found.extend(sums.iter().filter_map(wrong_balance));
-    let sides = store::wrong_sides(connection, spans).await?;
+    let sides = store::wrong_sides(connection, spans, own_slot).await?;
     let (one_sided, other) = sides.into_iter().partition(|one| one.kind == "one-sided");
     found.extend::<Vec<_>>(other);
     Ok(Seen {
@@ -317,17 +375,44 @@ impl Report {
         self.differences += group.differences;
         self.new_differences += group.new_differences;
         self.pending += group.pending;
+        self.out_of_reach += group.out_of_reach;
         self.residues.extend(group.residues);
         for (currency, units) in group.residue_units {
             *self.residue_units.entry(currency).or_default() += units;
         }
     }
 
+    /// Adds what a node's run has found.
+    fn add_node(&mut self, slot: Slot, run: Self) {
+        let of_node = |currency: String| {
+            if slot == Slot::FIRST {
+                currency
+            } else {
+                format!("{currency} at node {}", slot.number())
+            }
+        };
+        let residues = run.residues.into_iter();
+        let units = run.residue_units.into_iter();
+        self.failed.extend(run.failed);
+        self.clients_left += run.clients_left;
+        self.add(Self {
+            failed: Vec::new(),
+            clients_left: 0,
+            residues: residues
+                .map(|(currency, total)| (of_node(currency), total))
+                .collect(),
+            residue_units: units
+                .map(|(currency, units)| (of_node(currency), units))
+                .collect(),
+            ..run
+        });
+    }
+
     fn emit_metrics(&self) {
         if self.differences > 0 {
             metrics::count("WalletDifferences", self.differences);
         }
-        let not_compared = self.clients_left + count(&self.failed);
+        let not_compared = self.clients_left + self.out_of_reach + count(&self.failed);
         if not_compared > 0 {
             metrics::count("NotReconciled", not_compared);
         }

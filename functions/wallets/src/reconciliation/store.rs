@@ -246,10 +246,12 @@ pub(super) async fn first_pending(
 }
 
 /// Transfers whose other side is missing or doesn't mirror this one, amounts that don't follow from the rate, and orders that
-/// don't belong to a pending transfer. A pending one has no other side to be compared with yet.
+/// don't belong to a pending transfer. A pending one has no other side to be compared with yet; one whose other side is in another
+/// slot than `own_slot` is compared there.
 pub(super) async fn wrong_sides(
     connection: &mut PgConnection,
     spans: &[Span],
+    own_slot: Option<i16>,
 ) -> Result<Vec<Difference>, Error> {
     let found = sqlx::query_as!(
         Difference,
@@ -274,6 +276,9 @@ pub(super) async fn wrong_sides(
                       WHEN own.amount < 0 AND own.payment_status = 1 AND waiting.payment_id IS NULL THEN 'order-missing'
                       WHEN own.payment_status <> 1 AND waiting.payment_id IS NOT NULL THEN 'order-left-over'
                       WHEN own.payment_status = 1 THEN NULL
+                      WHEN own.partner_client_id >> 40 <> $5::SMALLINT THEN CASE WHEN own.amount < 0
+                           AND NOT conversion_is_right(-own.amount, own.partner_amount, own.exchange_rate,
+                               iso.exponent, partner_iso.exponent, own.correlation_id IS NULL) THEN 'conversion' END
                       WHEN own.payment_status = 3 THEN CASE WHEN answer.refusal IS NULL THEN 'sides-differ' END
                       WHEN other.transaction_id IS DISTINCT FROM own.transaction_id THEN 'one-sided'
                       WHEN (other.wallet_id, other.currency, other.amount, other.partner_client_id, other.partner_wallet_id,
@@ -294,6 +299,7 @@ pub(super) async fn wrong_sides(
         column(spans, |span| span.wallet_id) as _,
         &column(spans, |span| span.sides_after),
         &column(spans, |span| span.to),
+        own_slot,
     )
     .fetch_all(connection)
     .await?;
@@ -395,7 +401,10 @@ fn sides_entry(sum: &Sum, spans: &[Span], pending: &[FirstPending]) -> i64 {
         let span = place.and_then(|place| spans.get(place));
         span.is_some_and(|span| (span.client_id, span.wallet_id) == (sum.client_id, sum.wallet_id))
     };
-    let first = pending.iter().find(is_of_wallet);
+    let first = pending
+        .iter()
+        .filter(is_of_wallet)
+        .min_by_key(|first| first.entry);
     first.map_or(sum.reached, |first| {
         sum.reached.min(first.entry.saturating_sub(1))
     })

@@ -7,13 +7,13 @@ mod store;
 pub mod view;
 
 use domain::ids::{ClientId, WalletId};
-use platform::database::Database;
 use platform::error::PlatformError;
 use platform::pagination;
 use sqlx::PgConnection;
 
 use crate::Error;
 use crate::client::store::{self as clients, Wallet};
+use crate::placement::Nodes;
 use request::{Part, Position, StatementLines};
 use store::Entry;
 use view::{StatementLineView, StatementView};
@@ -23,10 +23,10 @@ pub use request::{Format, StatementPage, StatementQuery};
 /// The statements of wallets.
 #[derive(Debug)]
 pub struct Statements {
-    database: Database,
+    nodes: Nodes,
 }
 
-platform::from_environment!(Statements { database });
+platform::from_environment!(Statements { nodes });
 
 impl Statements {
     /// A page of the wallet's statement.
@@ -39,7 +39,8 @@ impl Statements {
         wallet_id: WalletId,
         page: StatementPage,
     ) -> Result<StatementView, Error> {
-        self.database
+        self.nodes
+            .of(client_id)
             .with(async |connection| {
                 // The newest entry's number comes first: whatever is read after it has a fixed end.
                 let wallet = clients::wallet(connection, client_id, wallet_id).await?;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{ClientId, PaymentId};
+use futures::future::join_all;
 use platform::error::PlatformError;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::observability::correlation;
 use platform::security::identity::Caller;
 use serde::Serialize;
-use sqlx::PgConnection;
 
 use super::mode::Mode;
 use super::store::{self, Batch, Moment, Order, Outcome};
@@ -17,9 +17,10 @@ use super::{
 };
 use crate::Error;
 use crate::client::access::Mover;
-use crate::payment::store::{self as payments, Payment};
+use crate::payment::store::Payment;
 use crate::payment::view::PaymentView;
 use crate::payment_request::BatchKey;
+use crate::placement::Slot;
 
 /// Most transfers of a batch.
 pub const MAX_BATCH_SIZE: usize = 500;
@@ -64,12 +65,10 @@ impl Transfers {
             BatchMode::Each => orders.collect(),
         };
         let orders: Vec<&Order> = checked.iter().flatten().collect();
-        let batch = Batch {
-            key: batch_key,
-            orders: &orders,
-            all_or_none: request.mode == BatchMode::Atomic,
-        };
-        let (outcomes, made_before) = self.make(&batch, moment).await?;
+        let all_or_none = request.mode == BatchMode::Atomic;
+        let (outcomes, made_before) = self
+            .make_at_nodes(batch_key, &orders, all_or_none, moment)
+            .await?;
         let is_new = !outcomes.replayed;
         let results = outcomes.map(|outcomes| results(checked, outcomes, &made_before, moment));
         let results = Replayable {
@@ -82,14 +81,65 @@ impl Transfers {
         Ok(results)
     }
 
-    async fn make(&self, batch: &Batch<'_>, moment: Moment) -> Result<Made, Error> {
+    /// Makes the orders, each at its payer's node, in one call for each node.
+    ///
+    /// The key is kept where its hash says. Where that isn't the one node of all payers, it is kept before anything is made, and
+    /// each node keeps what came of its part: a batch that was cut off goes on, when it is sent again, with the parts that weren't
+    /// made, and another one under the key is refused.
+    async fn make_at_nodes(
+        &self,
+        key: BatchKey,
+        orders: &[&Order],
+        all_or_none: bool,
+        moment: Moment,
+    ) -> Result<Made, Error> {
+        let with_key = self.nodes.slot_of_name(key.name.id);
+        let places = orders.iter().copied().enumerate();
+        let parts = self.nodes.by_slot(places, |(_, order)| order.payer());
+        if parts.keys().all(|slot| *slot == with_key) {
+            let batch = Batch {
+                key,
+                orders,
+                all_or_none,
+            };
+            return self.make(with_key, &batch, moment).await;
+        }
+        if all_or_none && parts.len() > 1 {
+            return Err(Error::BatchSpansNodes);
+        }
+        let nothing_yet = Batch {
+            key,
+            orders: &[],
+            all_or_none,
+        };
+        self.make(with_key, &nothing_yet, moment).await?;
+        let making = parts.into_iter().map(|(slot, part)| async move {
+            let (places, orders): (Vec<usize>, Vec<&Order>) = part.into_iter().unzip();
+            let batch = Batch {
+                key: key.of_part(),
+                orders: &orders,
+                all_or_none,
+            };
+            let made = self.make(slot, &batch, moment).await?;
+            Ok::<_, Error>((places, made))
+        });
+        let (made, failed): (Vec<_>, Vec<_>) = join_all(making)
+            .await
+            .into_iter()
+            .partition(Result::<_, Error>::is_ok);
+        if let Some(Err(failure)) = failed.into_iter().next() {
+            if !made.is_empty() {
+                self.wake().await;
+            }
+            return Err(failure);
+        }
+        put_together(made.into_iter().flatten().collect())
+    }
+
+    async fn make(&self, slot: Slot, batch: &Batch<'_>, moment: Moment) -> Result<Made, Error> {
         let mut attempt = 1;
         let (outcomes, made_before) = loop {
-            let made = self
-                .database
-                .with(async |connection| self.pay_all(connection, batch, moment).await)
-                .await;
-            match made {
+            match self.pay_all(slot, batch, moment).await {
                 Err(Error::Contended) if attempt < MAX_ATTEMPTS => attempt += 1,
                 made => break made?,
             }
@@ -101,35 +151,53 @@ impl Transfers {
                 }
             }
         }
-        Ok((outcomes, made_before))
+        let by_id = made_before.into_iter().map(|payment| (payment.id, payment));
+        Ok((outcomes, by_id.collect()))
     }
 
     async fn pay_all(
         &self,
-        connection: &mut PgConnection,
+        slot: Slot,
         batch: &Batch<'_>,
         moment: Moment,
-    ) -> Result<Made, Error> {
+    ) -> Result<(Replayable<Vec<Outcome>>, Vec<Payment>), Error> {
         let correlation = correlation::current();
-        let outcomes = match &self.mode {
-            Mode::Immediate => store::transfer_batch(connection, batch, correlation.as_str(), moment).await?,
+        let correlation = correlation.as_str();
+        match &self.mode {
+            Mode::Immediate => {
+                self.nodes
+                    .of_slot(slot)
+                    .with(async |connection| {
+                        let made = store::transfer_batch(connection, batch, correlation, moment).await?;
+                        let orders = batch.orders.iter().copied();
+                        let before = store::made_before(connection, made.value.iter().zip(orders)).await?;
+                        Ok((made, before))
+                    })
+                    .await
+            }
             Mode::Deferred(deferred) => {
                 deferred
-                    .debit_batch(connection, batch, correlation.as_str(), moment)
-                    .await?
+                    .debit_batch(&self.nodes, slot, batch, correlation, moment)
+                    .await
             }
-        };
-        let before = outcomes.value.iter().zip(batch.orders);
-        let (clients, ids): (Vec<ClientId>, Vec<PaymentId>) = before
-            .filter_map(|(outcome, order)| Some((order.payer(), outcome.made_before()?)))
-            .unzip();
-        let made_before = match ids.is_empty() {
-            true => Vec::new(),
-            false => payments::load_all(connection, &clients, &ids).await?,
-        };
-        let by_id = made_before.into_iter().map(|payment| (payment.id, payment));
-        Ok((outcomes, by_id.collect()))
+        }
     }
+}
+
+/// What came of the parts of a batch, in the order of its orders; each part with the places of its own.
+fn put_together(parts: Vec<(Vec<usize>, Made)>) -> Result<Made, Error> {
+    let replayed = parts.iter().all(|(_, (outcomes, _))| outcomes.replayed);
+    let mut in_order = BTreeMap::new();
+    let mut made_before = BTreeMap::new();
+    for (places, (outcomes, before)) in parts {
+        if places.len() != outcomes.value.len() {
+            return Err(PlatformError::Stored("part of a batch").into());
+        }
+        in_order.extend(places.into_iter().zip(outcomes.value));
+        made_before.extend(before);
+    }
+    let value = in_order.into_values().collect();
+    Ok((Replayable { value, replayed }, made_before))
 }
 
 impl<'a> Keyed<'a> {

@@ -19,13 +19,13 @@ use platform::database::Database;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::correlation;
-use sqlx::PgConnection;
 
 use crate::Error;
 use crate::client::access::Mover;
-use crate::payment::store::{self as payments, Payment};
+use crate::payment::store::Payment;
 use crate::payment::view::PaymentView;
 use crate::payment_request::{Operation, PaymentRequest};
+use crate::placement::Nodes;
 use crate::rate::limits;
 use mode::Mode;
 use store::{Moment, Order, Outcome};
@@ -40,7 +40,7 @@ const MAX_ATTEMPTS: usize = 10;
 /// Transfers.
 #[derive(Debug)]
 pub struct Transfers {
-    database: Database,
+    nodes: Nodes,
     clock: ClockHandle,
     max_age: RateMaxAge,
     mode: Mode,
@@ -48,7 +48,7 @@ pub struct Transfers {
 }
 
 platform::from_environment!(Transfers {
-    database,
+    nodes,
     clock,
     max_age: limits::read_max_age,
     mode: Mode::read,
@@ -60,7 +60,7 @@ impl Transfers {
     /// tests and benchmarks.
     pub fn at(database: Database, clock: ClockHandle) -> Self {
         Self {
-            database,
+            nodes: Nodes::one(database),
             clock,
             max_age: RateMaxAge::WEEK,
             mode: Mode::Immediate,
@@ -74,6 +74,16 @@ impl Transfers {
             mode: Mode::deferred(None),
             ..Self::at(database, clock)
         }
+    }
+
+    /// As [`deferred_at`](Self::deferred_at), over several nodes in the order of their slots; `None` without any.
+    pub fn deferred_at_nodes(databases: Vec<Database>, clock: ClockHandle) -> Option<Self> {
+        let nodes = Nodes::of_databases(databases)?;
+        let first = nodes.first().clone();
+        Some(Self {
+            nodes,
+            ..Self::deferred_at(first, clock)
+        })
     }
 
     /// Moves money from the client's wallet to the receiver's, once per key; deferred, takes it from the client's. Asked again,
@@ -92,10 +102,7 @@ impl Transfers {
         let order = order(mover, key.as_str(), true, transfer, moment)?;
         let mut attempt = 1;
         let (outcome, made_before) = loop {
-            let made = self
-                .database
-                .with(async |connection| self.pay(connection, &order, moment).await)
-                .await;
+            let made = self.pay(&order, moment).await;
             match made {
                 // Another payment got in its way; what there is now decides.
                 Err(Error::Contended) if attempt < MAX_ATTEMPTS => attempt += 1,
@@ -114,27 +121,23 @@ impl Transfers {
         Ok(made.map(|payment| PaymentView::from(&payment)))
     }
 
-    /// Makes the transfer, or its payer's half; gives what came of it, and the payment that was made before.
-    async fn pay(
-        &self,
-        connection: &mut PgConnection,
-        order: &Order,
-        moment: Moment,
-    ) -> Result<(Outcome, Option<Payment>), Error> {
+    /// Makes the transfer, or its payer's half, at the payer's node; gives what came of it, and the payment that was made before.
+    async fn pay(&self, order: &Order, moment: Moment) -> Result<(Outcome, Option<Payment>), Error> {
         let correlation = correlation::current();
-        let outcome = match &self.mode {
-            Mode::Immediate => store::transfer(connection, order, correlation.as_str(), moment).await?,
-            Mode::Deferred(deferred) => {
-                deferred
-                    .debit(connection, order, correlation.as_str(), moment)
-                    .await?
+        let correlation = correlation.as_str();
+        match &self.mode {
+            Mode::Immediate => {
+                self.nodes
+                    .of(order.payer())
+                    .with(async |connection| {
+                        let outcome = store::transfer(connection, order, correlation, moment).await?;
+                        let before = store::made_before(connection, [(&outcome, order)]).await?.pop();
+                        Ok((outcome, before))
+                    })
+                    .await
             }
-        };
-        let made_before = match outcome.made_before() {
-            Some(id) => Some(payments::load(connection, order.payer(), id).await?),
-            None => None,
-        };
-        Ok((outcome, made_before))
+            Mode::Deferred(deferred) => deferred.debit(&self.nodes, order, correlation, moment).await,
+        }
     }
 
     fn moment(&self) -> Moment {

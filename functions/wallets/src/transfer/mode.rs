@@ -5,12 +5,13 @@ use std::str::FromStr;
 use domain::ids::ClientId;
 use platform::config::{Environment, FromEnvironment};
 use platform::idempotency::Replayable;
-use sqlx::PgConnection;
+use platform::messaging::waker::Waker;
 
 use super::receiver::Receivers;
 use super::store::{self, Batch, Moment, Order, Outcome};
 use crate::Error;
-use crate::transfer_order::TransferWaker;
+use crate::payment::store::Payment;
+use crate::placement::{Nodes, Slot};
 
 /// How transfers are made.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) enum Mode {
 #[derive(Debug)]
 pub(super) struct Deferred {
     receivers: Receivers,
-    waker: Option<TransferWaker>,
+    waker: Option<Waker>,
 }
 
 /// `TRANSFER_MODE`.
@@ -48,16 +49,22 @@ impl FromStr for Name {
 }
 
 impl Mode {
-    /// Reads `TRANSFER_MODE` and `QUEUE_TRANSFER_NUDGES_URL`.
+    /// Reads `TRANSFER_MODE` and `QUEUE_TRANSFER_NUDGES_URL`. Over several nodes there is no transaction with both sides.
     pub(super) fn read(environment: &mut Environment) -> Option<Self> {
-        let waker = TransferWaker::read(environment);
+        let waker = Waker::named("TRANSFER_NUDGES", "transfers")(environment);
+        let is_one = Nodes::read(environment).map(|nodes| nodes.is_one());
         match environment.required("TRANSFER_MODE")? {
-            Name::Immediate => Some(Self::Immediate),
             Name::Deferred => Some(Self::deferred(Some(waker?))),
+            Name::Immediate if is_one == Some(false) => {
+                environment
+                    .problem("TRANSFER_MODE has to be deferred where WALLET_NODES has nodes".to_owned());
+                None
+            }
+            Name::Immediate => Some(Self::Immediate),
         }
     }
 
-    pub(super) fn deferred(waker: Option<TransferWaker>) -> Self {
+    pub(super) fn deferred(waker: Option<Waker>) -> Self {
         Self::Deferred(Deferred {
             receivers: Receivers::default(),
             waker,
@@ -66,41 +73,67 @@ impl Mode {
 }
 
 impl Deferred {
+    /// Takes the payer's money at the payer's node. Where the receiver isn't known and its node is out of reach, a transfer that
+    /// was made before is found all the same.
     pub(super) async fn debit(
         &self,
-        connection: &mut PgConnection,
+        nodes: &Nodes,
         order: &Order,
         correlation: &str,
         moment: Moment,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Outcome, Option<Payment>), Error> {
+        let payers = nodes.of(order.payer());
         let mut anew = false;
         loop {
-            let receivers = self.receivers.find(connection, &[order.receiver()], anew).await?;
-            let receiver = receivers.into_iter().next().unwrap_or_default();
-            let outcome = store::debit(connection, order, &receiver, correlation, moment).await?;
-            if !outcome.looks_again() || receiver.looked_at_now {
-                return Ok(outcome);
+            let found = self.receivers.find(nodes, &[order.receiver()], anew).await;
+            let receiver = found.receivers.into_iter().next().unwrap_or_default();
+            let (outcome, before) = payers
+                .with(async |connection| {
+                    let outcome = store::debit(connection, order, &receiver, correlation, moment).await?;
+                    let before = store::made_before(connection, [(&outcome, order)]).await?.pop();
+                    Ok::<_, Error>((outcome, before))
+                })
+                .await?;
+            match found.failure {
+                _ if !outcome.looks_again() => return Ok((outcome, before)),
+                Some(failure) => return Err(failure),
+                None if receiver.looked_at_now => return Ok((outcome, before)),
+                None => anew = true,
             }
-            anew = true;
         }
     }
 
+    /// Takes the money of payers who live on one node.
     pub(super) async fn debit_batch(
         &self,
-        connection: &mut PgConnection,
+        nodes: &Nodes,
+        slot: Slot,
         batch: &Batch<'_>,
         correlation: &str,
         moment: Moment,
-    ) -> Result<Replayable<Vec<Outcome>>, Error> {
+    ) -> Result<(Replayable<Vec<Outcome>>, Vec<Payment>), Error> {
+        let payers = nodes.of_slot(slot);
         let ids: Vec<ClientId> = batch.orders.iter().map(|order| order.receiver()).collect();
         let mut anew = false;
         loop {
-            let receivers = self.receivers.find(connection, &ids, anew).await?;
-            let made = store::debit_batch(connection, batch, &receivers, correlation, moment).await?;
-            match made {
-                Some(made) => return Ok(made),
-                None if anew => return Err(Error::Contended),
-                None => anew = true,
+            let found = self.receivers.find(nodes, &ids, anew).await;
+            let made = payers
+                .with(async |connection| {
+                    let receivers = &found.receivers;
+                    let made = store::debit_batch(connection, batch, receivers, correlation, moment).await?;
+                    let Some(made) = made else {
+                        return Ok(None);
+                    };
+                    let orders = batch.orders.iter().copied();
+                    let before = store::made_before(connection, made.value.iter().zip(orders)).await?;
+                    Ok::<_, Error>(Some((made, before)))
+                })
+                .await?;
+            match (made, found.failure) {
+                (Some(made), _) => return Ok(made),
+                (None, Some(failure)) => return Err(failure),
+                (None, None) if anew => return Err(Error::Contended),
+                (None, None) => anew = true,
             }
         }
     }

@@ -4,26 +4,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use domain::ids::{ClientId, WalletId};
-use sqlx::PgConnection;
+use domain::ids::ClientId;
+use futures::future::join_all;
 
+use super::store::Receiver;
 use crate::Error;
 use crate::client::store as clients;
+use crate::placement::Nodes;
 
 /// Most receivers that are kept; beyond, all are forgotten.
 const MAX_KEPT: usize = 10_000;
-/// The node of all clients, as long as there is one.
-const NODE: i16 = 0;
 
-/// A receiver's wallets, each with its currency.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Receiver {
-    pub(super) wallets: Vec<WalletId>,
-    pub(super) currencies: Vec<i16>,
-    /// Where they are.
-    pub(super) node: i16,
-    /// Read for this transfer; otherwise there may be more by now.
-    pub(super) looked_at_now: bool,
+/// What was found of receivers, one for each that was asked for.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) receivers: Vec<Receiver>,
+    /// Why some of them couldn't be looked at; those stand here as if nothing were known of them.
+    pub(super) failure: Option<Error>,
 }
 
 /// Receivers that were seen before.
@@ -31,34 +28,67 @@ pub(super) struct Receiver {
 pub(super) struct Receivers(Mutex<HashMap<ClientId, Receiver>>);
 
 impl Receivers {
-    /// What is known of these clients; of all of them anew where one isn't known, or where that is asked for.
-    pub(super) async fn find(
-        &self,
-        connection: &mut PgConnection,
-        ids: &[ClientId],
-        anew: bool,
-    ) -> Result<Vec<Receiver>, Error> {
-        if !anew && let Some(known) = self.known(ids) {
-            return Ok(known);
+    /// What is known of these clients; of all of them anew, each asked for at its node, where one isn't known, or where that is
+    /// asked for.
+    pub(super) async fn find(&self, nodes: &Nodes, ids: &[ClientId], anew: bool) -> Found {
+        if !anew && let Some(receivers) = self.known(ids) {
+            return Found {
+                receivers,
+                failure: None,
+            };
         }
+        let by_slot = nodes.by_slot(ids.iter().copied(), |id| *id);
+        let looks = by_slot.iter().map(|(slot, ids)| {
+            let node = nodes.of_slot(*slot);
+            async move {
+                node.with(async |connection| clients::wallets_of(connection, ids).await)
+                    .await
+            }
+        });
         let mut found: BTreeMap<ClientId, Receiver> = BTreeMap::new();
-        for wallet in clients::wallets_of(connection, ids).await? {
-            let receiver = found.entry(wallet.client_id).or_default();
-            receiver.wallets.push(wallet.id);
-            receiver.currencies.push(wallet.currency.0.numeric());
+        let mut failure = None;
+        for wallets in join_all(looks).await {
+            match wallets {
+                Ok(wallets) => {
+                    for wallet in wallets {
+                        let receiver = found.entry(wallet.client_id).or_default();
+                        receiver.slot = nodes.slot_of(wallet.client_id).number();
+                        receiver.wallets.push(wallet.id);
+                        receiver.currencies.push(wallet.currency.0.numeric());
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
         }
         self.keep(&found);
-        let receiver = |id: &ClientId| Receiver {
-            node: NODE,
-            looked_at_now: true,
-            ..found.get(id).cloned().unwrap_or_default()
+        // Of those that couldn't be looked at, what was known counts.
+        let known_before = if failure.is_some() {
+            self.kept(ids)
+        } else {
+            HashMap::new()
         };
-        Ok(ids.iter().map(receiver).collect())
+        let receiver = |id: &ClientId| {
+            let known = found.get(id).or_else(|| known_before.get(id));
+            Receiver {
+                looked_at_now: failure.is_none(),
+                ..known.cloned().unwrap_or_default()
+            }
+        };
+        Found {
+            receivers: ids.iter().map(receiver).collect(),
+            failure,
+        }
     }
 
     fn known(&self, ids: &[ClientId]) -> Option<Vec<Receiver>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().map(|id| kept.get(id).cloned()).collect()
+    }
+
+    fn kept(&self, ids: &[ClientId]) -> HashMap<ClientId, Receiver> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_client = |id: &ClientId| Some((*id, kept.get(id)?.clone()));
+        ids.iter().filter_map(of_client).collect()
     }
 
     fn keep(&self, found: &BTreeMap<ClientId, Receiver>) {

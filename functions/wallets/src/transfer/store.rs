@@ -13,10 +13,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::TransferRequest;
-use super::receiver::Receiver;
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
-use crate::payment::store::Payment;
+use crate::payment::store::{self as payments, Payment};
 use crate::payment_request::{BatchKey, PaymentRequest};
 
 /// The outcome of a transfer that its receiver hasn't got yet.
@@ -131,6 +130,17 @@ pub(super) async fn transfer(
     .map_err(failed)
 }
 
+/// A receiver's wallets, each with its currency.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Receiver {
+    pub(super) wallets: Vec<WalletId>,
+    pub(super) currencies: Vec<i16>,
+    /// The slot of its node.
+    pub(super) slot: i16,
+    /// Read for this transfer; otherwise there may be more by now.
+    pub(super) looked_at_now: bool,
+}
+
 /// Takes the payer's money for one transfer, with its idempotency record, and leaves an order for the receiver. The outcome may
 /// be that the receiver has to be looked at again.
 pub(super) async fn debit(
@@ -156,7 +166,7 @@ pub(super) async fn debit(
         &receiver.wallets as _,
         &receiver.currencies,
         receiver.looked_at_now,
-        receiver.node,
+        receiver.slot,
         name.id,
         order.request.digest(),
         name.lock,
@@ -169,6 +179,21 @@ pub(super) async fn debit(
     .fetch_one(connection)
     .await
     .map_err(failed)
+}
+
+/// Of what came of orders, the payments that were made before, as they are now.
+pub(super) async fn made_before<'a>(
+    connection: &mut PgConnection,
+    made: impl IntoIterator<Item = (&'a Outcome, &'a Order)>,
+) -> Result<Vec<Payment>, Error> {
+    let before = made.into_iter();
+    let (clients, ids): (Vec<ClientId>, Vec<PaymentId>) = before
+        .filter_map(|(outcome, order)| Some((order.payer(), outcome.made_before()?)))
+        .unzip();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    payments::load_all(connection, &clients, &ids).await
 }
 
 /// A batch under its key.
@@ -272,7 +297,7 @@ pub(super) async fn debit_batch(
         &firsts,
         &lasts,
         receivers.iter().all(|receiver| receiver.looked_at_now),
-        &receivers.iter().map(|receiver| receiver.node).collect::<Vec<_>>(),
+        &receivers.iter().map(|receiver| receiver.slot).collect::<Vec<_>>(),
         column(orders, Order::own_name) as _,
         &column(orders, |order| order.request.digest()),
         &column(orders, |order| order.request.key.clone()),

@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::placement::Slot;
 
-/// The first half of the advisory locks that runs hold, one for each node whose clients are credited.
+/// The first half of the advisory locks that deliveries hold, one for each node whose clients are credited.
 const DELIVERY_LOCK: i32 = 0x7472_6f72;
 
 /// A transfer that waits for its receiver: the payer's payment.
@@ -30,22 +31,22 @@ pub(super) struct Order {
 /// A place among the orders, in the order of their payments; none is before the first.
 pub(super) type Place = Option<PaymentId>;
 
-/// Takes the lock of a node for this session; `false` when another run holds it.
-pub(super) async fn lock(connection: &mut PgConnection, node: i16) -> Result<bool, Error> {
+/// Takes the turn to deliver to a node, for this session; `false` when another run has it. It is nobody's who pays.
+pub(super) async fn lock(connection: &mut PgConnection, to: Slot) -> Result<bool, Error> {
     let locked = sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_lock($1, $2::SMALLINT::INT) AS "locked!""#,
         DELIVERY_LOCK,
-        node,
+        to.number(),
     );
     Ok(locked.fetch_one(connection).await?)
 }
 
-/// Gives the lock of a node back.
-pub(super) async fn unlock(connection: &mut PgConnection, node: i16) -> Result<(), Error> {
+/// Gives the turn back.
+pub(super) async fn unlock(connection: &mut PgConnection, to: Slot) -> Result<(), Error> {
     sqlx::query!(
         "SELECT pg_advisory_unlock($1, $2::SMALLINT::INT)",
         DELIVERY_LOCK,
-        node
+        to.number()
     )
     .fetch_one(connection)
     .await?;
@@ -55,17 +56,31 @@ pub(super) async fn unlock(connection: &mut PgConnection, node: i16) -> Result<(
 /// Whether there is an order for receivers of a node that may be applied now.
 pub(super) async fn is_anything_due(
     connection: &mut PgConnection,
-    node: i16,
+    to: Slot,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let due = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM transfer_orders AS waiting
                             JOIN payments AS payment ON payment.client_id = waiting.client_id AND payment.id = waiting.payment_id
                            WHERE waiting.receiver_slot = $1 AND (waiting.retry_at IS NULL OR waiting.retry_at <= $2)) AS "due!""#,
-        node,
+        to.number(),
         now,
     );
     Ok(due.fetch_one(connection).await?)
+}
+
+/// The slots of the receivers that orders wait for, each once: from each one to the next in the order of the index.
+pub(super) async fn slots_waiting(connection: &mut PgConnection) -> Result<Vec<i16>, Error> {
+    let slots = sqlx::query_scalar!(
+        r#"WITH RECURSIVE waiting (slot) AS (
+               SELECT min(receiver_slot) FROM transfer_orders
+               UNION ALL
+               SELECT (SELECT min(receiver_slot) FROM transfer_orders WHERE receiver_slot > waiting.slot)
+                 FROM waiting WHERE waiting.slot IS NOT NULL
+           )
+           SELECT slot AS "slot!" FROM waiting WHERE slot IS NOT NULL"#,
+    );
+    Ok(slots.fetch_all(connection).await?)
 }
 
 /// How many orders are older than a time.
@@ -80,7 +95,7 @@ pub(super) async fn older_than(connection: &mut PgConnection, time: DateTime<Utc
 /// The next orders for receivers of a node, behind a place.
 pub(super) async fn waiting(
     connection: &mut PgConnection,
-    node: i16,
+    to: Slot,
     place: Place,
     now: DateTime<Utc>,
     limit: i64,
@@ -97,7 +112,7 @@ pub(super) async fn waiting(
             WHERE waiting.receiver_slot = $1 AND waiting.payment_id > $2
               AND (waiting.retry_at IS NULL OR waiting.retry_at <= $3)
             ORDER BY waiting.payment_id LIMIT $4"#,
-        node,
+        to.number(),
         place.map_or(0, i64::from),
         now,
         limit,
