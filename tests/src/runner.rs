@@ -133,6 +133,21 @@ impl Suite {
             scenarios: files.into_iter().flatten().collect(),
         }
     }
+
+    /// Without those of these names, each of which is there.
+    ///
+    /// # Panics
+    /// When one isn't.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        for name in names {
+            let is_there = self.scenarios.iter().any(|scenario| scenario.name == *name);
+            assert!(is_there, "{} has no scenario {name}", self.name);
+        }
+        self.scenarios
+            .retain(|scenario| !names.contains(&scenario.name.as_str()));
+        self
+    }
 }
 
 /// The local cloud of a suite, started by its first scenario.

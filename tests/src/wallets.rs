@@ -1,11 +1,11 @@
 //! Clients with wallets, as services and the clients themselves see them.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{Answer, Api, Fixture, Result};
+use crate::{Answer, Api, Fixture, Result, eventually};
 
 /// A client with its wallets and its own token.
 #[derive(Debug, Clone)]
@@ -160,6 +160,45 @@ impl WalletClient {
         self.api.post(&self.path("transfers"), key, &body).await
     }
 
+    /// Pays another client, under a new key, and gives what has come of it: of a transfer that is deferred, once it is settled.
+    ///
+    /// # Errors
+    /// When there is no answer, or it stays pending.
+    pub async fn transfer(&self, currency: &str, receiver: &WalletClient, more: Value) -> Result<Answer> {
+        self.transfer_under(&new_key(), currency, receiver, more).await
+    }
+
+    /// As [`transfer`](Self::transfer), under a key.
+    ///
+    /// # Errors
+    /// When there is no answer, or it stays pending.
+    pub async fn transfer_under(
+        &self,
+        key: &str,
+        currency: &str,
+        receiver: &WalletClient,
+        more: Value,
+    ) -> Result<Answer> {
+        let asked = self.pay_under(key, currency, receiver, more).await?;
+        self.settled(asked).await
+    }
+
+    /// The answer to a transfer of this client's as it is when it is settled: 201 with the payment as it is then.
+    ///
+    /// # Errors
+    /// When it stays pending.
+    pub async fn settled(&self, asked: Answer) -> Result<Answer> {
+        if asked.status != 202 {
+            return Ok(asked);
+        }
+        let payment = settled_payment(&self.service, &asked.body).await?;
+        Ok(Answer {
+            status: 201,
+            headers: asked.headers,
+            ..payment
+        })
+    }
+
     /// What is in a wallet.
     ///
     /// # Errors
@@ -190,6 +229,31 @@ impl WalletClient {
     pub fn path(&self, rest: &str) -> String {
         format!("/clients/{}/{rest}", self.id)
     }
+}
+
+/// The answer to a batch with its payments as they are when they are settled.
+///
+/// # Errors
+/// When one stays pending.
+pub async fn settled_batch(service: &Api, mut answer: Answer) -> Result<Answer> {
+    let items = answer.body.get_mut("items").and_then(Value::as_array_mut);
+    let payments = items.into_iter().flatten();
+    for payment in payments.filter_map(|item| item.get_mut("payment")) {
+        if payment["payment_status"] == "pending" {
+            *payment = settled_payment(service, payment).await?.body;
+        }
+    }
+    Ok(answer)
+}
+
+async fn settled_payment(service: &Api, payment: &Value) -> Result<Answer> {
+    let path = format!("/clients/{}/payments/{}", payment["client_id"], payment["id"]);
+    eventually("the transfer is settled", async || {
+        let payment = service.get(&path).await?.expect(200)?;
+        ensure!(payment.body["payment_status"] != "pending", "{}", payment.text);
+        Ok(payment)
+    })
+    .await
 }
 
 /// How many rows the wallets' tables hold, to see that nothing is written.

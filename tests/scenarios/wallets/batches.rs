@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::wallets::{WalletClient, new_key, wallet_rows};
+use end_to_end::wallets::{WalletClient, new_key, settled_batch, wallet_rows};
 use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 async fn send(client: &WalletClient, key: &str, mode: &str, transfers: &[Value]) -> Result<Answer> {
     let body = json!({ "mode": mode, "transfers": transfers });
-    client.service.post("/transfers/batch", key, &body).await
+    let answer = client.service.post("/transfers/batch", key, &body).await?;
+    settled_batch(&client.service, answer).await
 }
 
 fn item(payer: &WalletClient, currency: &str, receiver: &WalletClient, more: Value) -> Result<Value> {
@@ -210,7 +211,8 @@ async fn keys_of_a_batch_and_of_its_items_never_meet(fixture: Arc<Fixture>) -> R
     let body = alice.order("USD", &bob, json!({ "amount": 10 }))?;
     for own in [format!("{key}#0"), key] {
         let single = alice.service.post(&alice.path("transfers"), &own, &body).await?;
-        ensure_eq!(single.expect(201)?.header("idempotency-replayed"), "");
+        let single = alice.settled(single).await?.expect(201)?;
+        ensure_eq!(single.header("idempotency-replayed"), "");
     }
     ensure_eq!(bob.balance("USD").await?, 50);
     Ok(())
@@ -351,7 +353,7 @@ async fn batch_and_its_transfers_share_their_keys(fixture: Arc<Fixture>) -> Resu
     let key = new_key();
     let body = alice.order("USD", &bob, json!({ "amount": 10 }))?;
     let single = alice.service.post(&alice.path("transfers"), &key, &body).await?;
-    let single = single.expect(201)?;
+    let single = alice.settled(single).await?.expect(201)?;
     let order = item(
         &alice,
         "USD",

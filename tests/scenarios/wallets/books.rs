@@ -21,7 +21,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// A statement past the triggers, as only somebody with the tables' owner's rights could do it.
-async fn tamper(pool: &PgPool, statement: &'static str, client: i64) -> Result {
+pub(crate) async fn tamper(pool: &PgPool, statement: &'static str, client: i64) -> Result {
     let mut transaction = pool.begin().await?;
     for toggle in ["DISABLE", "ENABLE"] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!(

@@ -24,7 +24,7 @@ async fn transfer_between_currencies_uses_the_rate_of_the_moment(fixture: Arc<Fi
     let alice = fixture.wallet_client(&[("CAD", 10_000)]).await?;
     let clara = fixture.wallet_client(&[("CHF", 0)]).await?;
     let answer = alice
-        .pay("CAD", &clara, json!({ "amount": 1_000 }))
+        .transfer("CAD", &clara, json!({ "amount": 1_000 }))
         .await?
         .expect(201)?;
     let (payer, receiver) = sides(&alice, &clara, &answer.body["transaction_id"]).await?;
@@ -38,7 +38,7 @@ async fn transfer_between_currencies_uses_the_rate_of_the_moment(fixture: Arc<Fi
     // A newer rate counts from now on; what was paid keeps the rate it was paid at.
     fixture.set_rate("CAD", "CHF", "0.7").await?;
     let newer = alice
-        .pay("CAD", &clara, json!({ "amount": 1_000 }))
+        .transfer("CAD", &clara, json!({ "amount": 1_000 }))
         .await?
         .expect(201)?;
     ensure_eq!(newer.body["partner_amount"], json!(700));
@@ -77,7 +77,7 @@ async fn amounts_with_0_2_and_3_decimals_convert_and_are_rounded_down(fixture: A
         let payer = fixture.wallet_client(&[(from, 100_000)]).await?;
         let receiver = fixture.wallet_client(&[(to, 0)]).await?;
         let answer = payer
-            .pay(from, &receiver, json!({ "amount": paid }))
+            .transfer(from, &receiver, json!({ "amount": paid }))
             .await?
             .expect(201)?;
         ensure_eq!(
@@ -92,7 +92,7 @@ async fn amounts_with_0_2_and_3_decimals_convert_and_are_rounded_down(fixture: A
     let payer = fixture.wallet_client(&[("NZD", 100)]).await?;
     let receiver = fixture.wallet_client(&[("AUD", 0)]).await?;
     let order = json!({ "amount": 1, "receiver_currency": "AUD" });
-    let answer = payer.pay("NZD", &receiver, order).await?;
+    let answer = payer.transfer("NZD", &receiver, order).await?;
     answer.expect_problem(422, "amount-converts-to-nothing")?;
     Ok(())
 }
@@ -104,7 +104,7 @@ async fn receiver_amount_is_given_exactly_and_covered_by_the_least_amount(fixtur
     let norwegian = fixture.wallet_client(&[("NOK", 0)]).await?;
     let icelander = fixture.wallet_client(&[("ISK", 0)]).await?;
     let answer = payer
-        .pay("SEK", &norwegian, json!({ "receiver_amount": 9_217 }))
+        .transfer("SEK", &norwegian, json!({ "receiver_amount": 9_217 }))
         .await?
         .expect(201)?;
     ensure_eq!(
@@ -116,7 +116,7 @@ async fn receiver_amount_is_given_exactly_and_covered_by_the_least_amount(fixtur
     );
     // One krona more or less is 0.135 of an Icelandic one, so every whole one can be paid: 100 ISK is 7.41 SEK.
     let answer = payer
-        .pay("SEK", &icelander, json!({ "receiver_amount": 100 }))
+        .transfer("SEK", &icelander, json!({ "receiver_amount": 100 }))
         .await?
         .expect(201)?;
     ensure_eq!(answer.body["amount"], json!(-741));
@@ -124,13 +124,13 @@ async fn receiver_amount_is_given_exactly_and_covered_by_the_least_amount(fixtur
     fixture.set_rate("SEK", "HUF", "150").await?;
     let hungarian = fixture.wallet_client(&[("HUF", 0)]).await?;
     let answer = payer
-        .pay("SEK", &hungarian, json!({ "receiver_amount": 15_001 }))
+        .transfer("SEK", &hungarian, json!({ "receiver_amount": 15_001 }))
         .await?
         .expect(201)?;
     ensure_eq!(answer.body["amount"], json!(-101));
     ensure_eq!(answer.body["partner_amount"], json!(15_001));
     let answer = payer
-        .pay("SEK", &hungarian, json!({ "receiver_amount": 15_000 }))
+        .transfer("SEK", &hungarian, json!({ "receiver_amount": 15_000 }))
         .await?
         .expect(201)?;
     ensure_eq!(answer.body["amount"], json!(-100));
@@ -143,16 +143,16 @@ async fn nobody_gains_by_converting_in_slices(fixture: Arc<Fixture>) -> Result {
     fixture.set_rate("NZD", "KRW", "151.51").await?;
     let alice = fixture.wallet_client(&[("KRW", 1_000), ("NZD", 0)]).await?;
     let refused = alice
-        .pay("KRW", &alice, json!({ "amount": 1, "receiver_currency": "NZD" }))
+        .transfer("KRW", &alice, json!({ "amount": 1, "receiver_currency": "NZD" }))
         .await?;
     refused.expect_problem(422, "amount-converts-to-nothing")?;
     for _ in 0..20 {
         alice
-            .pay("KRW", &alice, json!({ "amount": 2, "receiver_currency": "NZD" }))
+            .transfer("KRW", &alice, json!({ "amount": 2, "receiver_currency": "NZD" }))
             .await?
             .expect(201)?;
         alice
-            .pay(
+            .transfer(
                 "NZD",
                 &alice,
                 json!({ "receiver_amount": 1, "receiver_currency": "KRW" }),
@@ -179,7 +179,7 @@ async fn rate_older_than_seven_days_does_not_convert(fixture: Arc<Fixture>) -> R
     let receiver = fixture.wallet_client(&[("INR", 0)]).await?;
     let order = json!({ "amount": 100, "receiver_currency": "INR" });
     set(8).await?;
-    let refused = payer.pay("ZAR", &receiver, order.clone()).await?;
+    let refused = payer.transfer("ZAR", &receiver, order.clone()).await?;
     let refused = refused.expect_problem(422, "exchange-rate-too-old")?;
     let detail = refused.body["detail"].as_str().unwrap_or_default();
     ensure!(
@@ -201,7 +201,7 @@ async fn rate_older_than_seven_days_does_not_convert(fixture: Arc<Fixture>) -> R
         ensure_eq!(problem["detail"], json!(detail));
     }
     set(6).await?;
-    let paid = payer.pay("ZAR", &receiver, order).await?.expect(201)?;
+    let paid = payer.transfer("ZAR", &receiver, order).await?.expect(201)?;
     ensure_eq!(paid.body["partner_amount"], json!(490));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use end_to_end::wallets::{WalletClient, new_key};
+use end_to_end::wallets::new_key;
 use end_to_end::{Answer, Api, Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
 use platform::idempotency::request_hash;
@@ -50,12 +50,13 @@ async fn client_does_not_block_the_keys_of_a_service(fixture: Arc<Fixture>) -> R
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
     alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 1 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 1 }))
         .await?
         .expect(201)?;
     let body = alice.order("USD", &bob, json!({ "amount": 500 }))?;
     let path = alice.path("transfers");
-    alice.service.post(&path, &key, &body).await?.expect(201)?;
+    let paid = alice.service.post(&path, &key, &body).await?;
+    alice.settled(paid).await?.expect(201)?;
     let withdrawal = json!({ "wallet_id": alice.wallet("USD")?, "amount": 100 });
     for api in [&alice.api, &alice.service] {
         let answer = api.post(&alice.path("withdrawals"), &key, &withdrawal).await?;
@@ -73,11 +74,11 @@ async fn used_key_with_an_unknown_wallet_is_refused_as_reused(fixture: Arc<Fixtu
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
     alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 1 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 1 }))
         .await?
         .expect(201)?;
     let unknown = json!({ "amount": 1, "wallet_id": 987_654_321 });
-    let refused = alice.pay_under(&key, "USD", &bob, unknown).await?;
+    let refused = alice.transfer_under(&key, "USD", &bob, unknown).await?;
     refused.expect_problem(422, "idempotency-key-reused")?;
     Ok(())
 }
@@ -92,7 +93,7 @@ async fn same_key_in_two_header_lines_is_one_key(fixture: Arc<Fixture>) -> Resul
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(vec![("idempotency-key", key.as_str()); lines]);
         let answer = alice.api.post_raw(&path, &headers, body.to_string().into_bytes());
-        answer.await?.expect(201)
+        alice.settled(answer.await?).await?.expect(201)
     };
     let first = pay(2).await?;
     for lines in [1, 2, 3] {
@@ -159,11 +160,8 @@ async fn opposite_lists_of_currencies_never_deadlock(fixture: Arc<Fixture>) -> R
     let currencies = ["USD", "EUR", "JPY", "KWD", "CHF", "GBP"];
     let opposite: Vec<&str> = currencies.into_iter().rev().collect();
     for _ in 0..5 {
-        let (client, _): (WalletClient, _) = fixture.register_client(&new_key(), &[]).await?;
-        let reference: String = sqlx::query_scalar("SELECT external_ref FROM clients WHERE client_id = $1")
-            .bind(client.id)
-            .fetch_one(fixture.database.pool())
-            .await?;
+        let reference = new_key();
+        fixture.register_client(&reference, &[]).await?;
         let register = async |list: Value| {
             let body = json!({ "external_ref": reference, "currencies": list });
             service.post("/clients", &new_key(), &body).await?.expect(200)
@@ -190,7 +188,7 @@ async fn key_from_before_callers_were_kept_counts_for_the_same_request(fixture: 
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let paid = alice
-        .pay("USD", &bob, json!({ "amount": 10 }))
+        .transfer("USD", &bob, json!({ "amount": 10 }))
         .await?
         .expect(201)?;
     let recharged = alice.recharge("USD", 5).await?.expect(201)?;
@@ -228,7 +226,7 @@ async fn key_from_before_callers_were_kept_counts_for_the_same_request(fixture: 
     let again = alice.service.post(&path, &key, &movement).await?.expect(201)?;
     ensure_eq!(again.body["id"], recharged.body["id"]);
     let again = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 10 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 10 }))
         .await?;
     let again = again.expect(201)?;
     ensure_eq!(
@@ -251,7 +249,7 @@ async fn key_from_before_callers_were_kept_counts_for_the_same_request(fixture: 
     );
     // It blocks nobody's other request.
     alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 11 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 11 }))
         .await?
         .expect(201)?;
     sqlx::raw_sql(

@@ -50,7 +50,7 @@ async fn quote_is_what_the_transfer_then_does(fixture: Arc<Fixture>) -> Result {
         ("receiver_amount=55", json!({ "receiver_amount": 55 })),
     ] {
         let quoted = quote(&payer, "COP", "PEN", parameter).await?.expect(200)?.body;
-        let paid = payer.pay("COP", &receiver, body).await?.expect(201)?.body;
+        let paid = payer.transfer("COP", &receiver, body).await?.expect(201)?.body;
         ensure_eq!(
             quoted["amount"].as_i64().map(|amount| -amount),
             paid["amount"].as_i64()
@@ -130,12 +130,12 @@ async fn quote_needs_a_rate_that_is_young_enough(fixture: Arc<Fixture>) -> Resul
         );
     }
     let as_of = (Utc::now() - TimeDelta::days(7) + TimeDelta::minutes(10)).to_rfc3339();
-    let as_a_transfer = client.pay("MKD", &serb, order.clone()).await?;
+    let as_a_transfer = client.transfer("MKD", &serb, order.clone()).await?;
     let as_a_transfer = as_a_transfer.expect_problem(422, "exchange-rate-too-old")?;
     ensure_eq!(as_a_transfer.body["detail"], refused.body["detail"]);
     set(&fixture, "MKD/RSD", &json!({ "rate": "1.9", "as_of": as_of })).await?;
     quote(&client, "MKD", "RSD", "amount=100").await?.expect(200)?;
-    client.pay("MKD", &serb, order).await?.expect(201)?;
+    client.transfer("MKD", &serb, order).await?.expect(201)?;
     Ok(())
 }
 

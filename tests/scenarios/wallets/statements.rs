@@ -84,14 +84,14 @@ async fn statement_has_every_entry_with_its_balance(fixture: Arc<Fixture>) -> Re
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let asked = alice.withdraw("USD", 4_000).await?.expect(201)?;
     alice
-        .pay("USD", &bob, json!({ "amount": 1_500 }))
+        .transfer("USD", &bob, json!({ "amount": 1_500 }))
         .await?
         .expect(201)?;
     alice
         .settle(&asked.body["transaction_id"], "failed")
         .await?
         .expect(200)?;
-    bob.pay("USD", &alice, json!({ "amount": 200 }))
+    bob.transfer("USD", &alice, json!({ "amount": 200 }))
         .await?
         .expect(201)?;
     let seen = statement(&alice, "USD", "").await?;
@@ -223,7 +223,7 @@ async fn statements_add_up_while_transfers_run(fixture: Arc<Fixture>) -> Result 
     let bob = fixture.wallet_client(&[("USD", 100_000)]).await?;
     let pay = async |from: &WalletClient, to: &WalletClient| {
         for amount in 1..=40 {
-            from.pay("USD", to, json!({ "amount": amount }))
+            from.transfer("USD", to, json!({ "amount": amount }))
                 .await?
                 .expect(201)?;
             if amount % 5 == 0 {
@@ -263,7 +263,7 @@ async fn payments_are_listed_by_filter_and_page(fixture: Arc<Fixture>) -> Result
     let alice = fixture.wallet_client(&[("USD", 1_000), ("EUR", 500)]).await?;
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     alice
-        .pay("USD", &bob, json!({ "amount": 100 }))
+        .transfer("USD", &bob, json!({ "amount": 100 }))
         .await?
         .expect(201)?;
     alice.withdraw("EUR", 50).await?.expect(201)?;

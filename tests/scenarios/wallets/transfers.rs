@@ -66,7 +66,7 @@ async fn both_sides_of_a_transfer_mirror_each_other(fixture: Arc<Fixture>) -> Re
     let alice = fixture.wallet_client(&[("USD", 10_000)]).await?;
     let bob = fixture.wallet_client(&[("USD", 500)]).await?;
     let answer = alice
-        .pay("USD", &bob, json!({ "amount": 2_500 }))
+        .transfer("USD", &bob, json!({ "amount": 2_500 }))
         .await?
         .expect(201)?;
     ensure_eq!(answer.body["amount"], json!(-2_500));
@@ -91,20 +91,20 @@ async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result
     let both = fixture.wallet_client(&[("CZK", 0), ("PLN", 0)]).await?;
     // The same currency, though the other wallet is older.
     payer
-        .pay("PLN", &both, json!({ "amount": 100 }))
+        .transfer("PLN", &both, json!({ "amount": 100 }))
         .await?
         .expect(201)?;
     ensure_eq!((both.balance("PLN").await?, both.balance("CZK").await?), (100, 0));
     // The one that is named.
     payer
-        .pay("PLN", &both, json!({ "amount": 100, "receiver_currency": "CZK" }))
+        .transfer("PLN", &both, json!({ "amount": 100, "receiver_currency": "CZK" }))
         .await?
         .expect(201)?;
     ensure_eq!(both.balance("CZK").await?, 580);
     // The only one.
     let only = fixture.wallet_client(&[("CZK", 0)]).await?;
     payer
-        .pay("PLN", &only, json!({ "amount": 100 }))
+        .transfer("PLN", &only, json!({ "amount": 100 }))
         .await?
         .expect(201)?;
     ensure_eq!(only.balance("CZK").await?, 580);
@@ -123,7 +123,7 @@ async fn receiving_wallet_is_found_by_the_rules(fixture: Arc<Fixture>) -> Result
     answer.expect_problem(404, "receiver-wallet-not-found")?;
     // One's own other wallet.
     let own = fixture.wallet_client(&[("PLN", 1_000), ("CZK", 0)]).await?;
-    own.pay("PLN", &own, json!({ "amount": 100, "receiver_currency": "CZK" }))
+    own.transfer("PLN", &own, json!({ "amount": 100, "receiver_currency": "CZK" }))
         .await?
         .expect(201)?;
     ensure_eq!((own.balance("PLN").await?, own.balance("CZK").await?), (900, 580));
@@ -152,7 +152,7 @@ async fn refusal_tells_a_client_nothing_of_others(fixture: Arc<Fixture>) -> Resu
     for request in requests {
         let mut seen = Vec::new();
         for receiver in [&several, &foreign, &nobody] {
-            let answer = payer.pay("HKD", receiver, request.clone()).await?;
+            let answer = payer.transfer("HKD", receiver, request.clone()).await?;
             ensure!(answer.status >= 400, "{}", answer.text);
             let mut body = answer.body.clone();
             body["instance"] = Value::Null;
@@ -225,7 +225,7 @@ async fn refused_transfer_writes_nothing(fixture: Arc<Fixture>) -> Result {
     fixture.rest().await?;
     let before = wallet_rows(fixture.database.pool()).await?;
     for (receiver, more, status, code) in cases {
-        let answer = alice.pay("USD", receiver, more.clone()).await?;
+        let answer = alice.transfer("USD", receiver, more.clone()).await?;
         let answer = answer
             .expect_problem(status, code)
             .with_context(|| more.to_string())?;
@@ -262,35 +262,35 @@ async fn transfer_repeated_under_its_key_gets_the_same_answer(fixture: Arc<Fixtu
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
     let first = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 900 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 900 }))
         .await?
         .expect(201)?;
     ensure_eq!(first.header("idempotency-replayed"), "");
     // What is left wouldn't be enough; the same request is answered as it was all the same.
     let again = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 900 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 900 }))
         .await?
         .expect(201)?;
     ensure_eq!(again.header("idempotency-replayed"), "true");
     ensure_eq!(again.body, first.body);
     let other = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 901 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 901 }))
         .await?;
     other.expect_problem(422, "idempotency-key-reused")?;
     ensure_eq!(alice.balance("USD").await?, 100);
     // A key belongs to its client.
-    bob.pay_under(&key, "USD", &alice, json!({ "amount": 1 }))
+    bob.transfer_under(&key, "USD", &alice, json!({ "amount": 1 }))
         .await?
         .expect(201)?;
     // A refused request leaves its key free.
     let key = new_key();
     let refused = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 500 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 500 }))
         .await?;
     refused.expect_problem(402, "insufficient-funds")?;
     alice.recharge("USD", 1_000).await?.expect(201)?;
     alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 500 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 500 }))
         .await?
         .expect(201)?;
     let path = alice.path("transfers");
@@ -317,7 +317,7 @@ async fn key_in_flight_is_reported(fixture: Arc<Fixture>) -> Result {
         .bind(alice.id)
         .execute(&mut *holder)
         .await?;
-    let first = alice.pay_under(&key, "USD", &bob, json!({ "amount": 100 }));
+    let first = alice.transfer_under(&key, "USD", &bob, json!({ "amount": 100 }));
     let second = async {
         eventually("the first copy waits for the wallet", async || {
             let waiting: i64 = sqlx::query_scalar(
@@ -329,7 +329,9 @@ async fn key_in_flight_is_reported(fixture: Arc<Fixture>) -> Result {
             Ok(())
         })
         .await?;
-        let second = alice.pay_under(&key, "USD", &bob, json!({ "amount": 100 })).await;
+        let second = alice
+            .transfer_under(&key, "USD", &bob, json!({ "amount": 100 }))
+            .await;
         holder.rollback().await?;
         second
     };
@@ -337,7 +339,7 @@ async fn key_in_flight_is_reported(fixture: Arc<Fixture>) -> Result {
     let first = first.expect(201)?;
     second.expect_problem(409, "request-in-flight")?;
     let third = alice
-        .pay_under(&key, "USD", &bob, json!({ "amount": 100 }))
+        .transfer_under(&key, "USD", &bob, json!({ "amount": 100 }))
         .await?
         .expect(201)?;
     ensure_eq!(third.body, first.body);
@@ -350,7 +352,8 @@ async fn forty_copies_at_once_pay_once(fixture: Arc<Fixture>) -> Result {
     let bob = fixture.wallet_client(&[("USD", 0)]).await?;
     let key = new_key();
     let answers =
-        try_join_all((0..40).map(|_| alice.pay_under(&key, "USD", &bob, json!({ "amount": 30 })))).await?;
+        try_join_all((0..40).map(|_| alice.transfer_under(&key, "USD", &bob, json!({ "amount": 30 }))))
+            .await?;
     let done: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
     ensure!(!done.is_empty(), "none was done");
     for answer in &answers {
@@ -372,7 +375,7 @@ async fn transfer_is_published_for_payer_and_receiver(fixture: Arc<Fixture>) -> 
     let alice = fixture.wallet_client(&[("USD", 1_000)]).await?;
     let bob = fixture.wallet_client(&[("QAR", 0)]).await?;
     let answer = alice
-        .pay("USD", &bob, json!({ "amount": 300 }))
+        .transfer("USD", &bob, json!({ "amount": 300 }))
         .await?
         .expect(201)?;
     let (_, received) = sides(&alice, &bob, &answer.body["transaction_id"]).await?;

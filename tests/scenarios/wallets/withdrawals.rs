@@ -160,7 +160,7 @@ async fn withdrawal_is_settled_one_way_only(fixture: Arc<Fixture>) -> Result {
         .await?
         .expect_problem(404, "withdrawal-not-found")?;
     let transfer = client
-        .pay("USD", &other, json!({ "amount": 1 }))
+        .transfer("USD", &other, json!({ "amount": 1 }))
         .await?
         .expect(201)?;
     let refused = client.settle(&transfer.body["transaction_id"], "failed").await?;
