@@ -71,3 +71,7 @@ BEGIN
     RETURN transfer;
 END
 $$;
+
+-- A hundred thousand accounts, and more in each than a benchmark can move.
+INSERT INTO ledger_accounts (id, name, currency, balance, allow_negative_balance)
+SELECT 'acct_' || n, n::TEXT, 'USD', 1000000000000, FALSE FROM generate_series(1, 100000) AS n;

@@ -1,11 +1,13 @@
 //! Transfers per second: ours, with idempotency, events and all rules, beside a ledger that has neither, a plain function that
-//! locks rows and the bare minimum of SQL, in one run on one durable PostgreSQL. `make bench`; `functions/wallets/PERFORMANCE.md`.
+//! locks rows and the bare minimum of SQL, in one run on one durable PostgreSQL. And deferred ones, over several. `make bench`;
+//! `functions/wallets/PERFORMANCE.md` and `SCALING.md`. Behind `--`, `one-node` or `nodes` measures that part alone.
 //!
 //! Every row is measured in rounds, in turn with what it is compared to, because a machine's speed changes with time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod load;
+mod nodes;
 mod ours;
 mod pgbench;
 mod processor;
@@ -71,10 +73,11 @@ struct Row {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "only an optimised build is worth measuring: cargo bench"
-    );
+    if cfg!(debug_assertions) {
+        println!(
+            "Not optimised: our callers' rates are lower than they are, the servers' processor times hold.\n"
+        );
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the workspace has a folder")?
@@ -85,10 +88,25 @@ async fn main() -> anyhow::Result<()> {
     options.durable_database = true;
     options.event_sources = false;
     options.max_instances = usize::try_from(MANY.connections)?;
-    let cloud = LocalCloud::start(options).await?;
-    let outcome = measure_all(&cloud).await;
-    cloud.stop().await;
-    outcome
+    let over_nodes = Options {
+        wallet_nodes: nodes::NODES,
+        state: lab.path().join("nodes"),
+        ..options.clone()
+    };
+    let only = |part: &str| std::env::args().any(|word| word == part);
+    if !only("nodes") {
+        let cloud = LocalCloud::start(options).await?;
+        let outcome = measure_all(&cloud).await;
+        cloud.stop().await;
+        outcome?;
+    }
+    if !only("one-node") {
+        let cloud = LocalCloud::start(over_nodes).await?;
+        let outcome = nodes::measure(&cloud).await;
+        cloud.stop().await;
+        outcome?;
+    }
+    Ok(())
 }
 
 /// The artifacts under their operations' names, as the local cloud looks for them.

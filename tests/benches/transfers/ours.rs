@@ -22,7 +22,7 @@ use crate::load::{Load, Pairs, SECONDS};
 /// How many transfers a batch has.
 pub(crate) const OF_A_BATCH: u64 = 50;
 /// What each transfer moves, in minor units.
-const AMOUNT: i64 = 10;
+pub(crate) const AMOUNT: i64 = 10;
 
 /// What was measured.
 #[derive(Debug, Default)]
@@ -196,10 +196,10 @@ fn order(pairs: &Pairs) -> anyhow::Result<(ClientId, TransferRequest)> {
     Ok((ClientId::new(payer.into()).context("no payer")?, transfer))
 }
 
-fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller::new("issuer", "bench")
 }
 
-fn key() -> anyhow::Result<IdempotencyKey> {
+pub(crate) fn key() -> anyhow::Result<IdempotencyKey> {
     IdempotencyKey::parse(Some(&Uuid::new_v4().to_string())).map_err(|problem| anyhow!("{problem:?}"))
 }

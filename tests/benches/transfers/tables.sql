@@ -61,5 +61,3 @@ INSERT INTO clients (client_id) SELECT n FROM generate_series(1, 100000) AS n;
 INSERT INTO wallets (client_id, id, currency, balance) SELECT n, n, 840, 1000000000000 FROM generate_series(1, 100000) AS n;
 INSERT INTO bare_wallets SELECT * FROM wallets;
 INSERT INTO narrow_wallets SELECT id, balance FROM wallets;
-INSERT INTO ledger_accounts (id, name, currency, balance, allow_negative_balance)
-SELECT 'acct_' || n, n::TEXT, 'USD', 1000000000000, FALSE FROM generate_series(1, 100000) AS n;
