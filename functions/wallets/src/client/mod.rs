@@ -124,17 +124,20 @@ impl Clients {
         let id = match known {
             Some(id) => id,
             None => {
-                let home = self.nodes.of_slot(self.nodes.slot_of_new(name.id));
-                let id = home
+                let home = self.nodes.slot_of_new(name.id);
+                let id = self
+                    .nodes
+                    .of_slot(home)
                     .with(async |connection| store::next_id(connection).await)
                     .await?;
+                self.nodes.check(id, home)?;
                 let external_ref = request.external_ref.as_deref();
                 names
                     .with(async |connection| store::claim_name(connection, name, external_ref, id).await)
                     .await?
             }
         };
-        self.nodes.check(id)?;
+        self.nodes.check(id, self.nodes.slot_of(id))?;
         Ok(id)
     }
 

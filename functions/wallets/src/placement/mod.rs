@@ -123,12 +123,12 @@ impl Nodes {
         self.of_slot(self.slot_of(client))
     }
 
-    /// Checks that an id that was given out is of a slot that there is.
+    /// Checks that an id that was given out is of this slot.
     ///
     /// # Errors
-    /// When a node of the list is missing.
-    pub(crate) fn check(&self, client: ClientId) -> Result<(), Error> {
-        if self.is_one() || i64::from(self.slot_of(client).0) == client.get() >> BITS_BELOW_SLOT {
+    /// When it isn't: the list of nodes lacks one, or has another order.
+    pub(crate) fn check(&self, client: ClientId, slot: Slot) -> Result<(), Error> {
+        if self.is_one() || i64::from(slot.0) == client.get() >> BITS_BELOW_SLOT {
             Ok(())
         } else {
             Err(PlatformError::Stored("client's slot").into())

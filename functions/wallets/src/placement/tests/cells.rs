@@ -105,16 +105,11 @@ impl Cells {
         PgConnection::connect(node.url()).await.unwrap()
     }
 
-    /// What functions read; the second node may be out of their reach.
-    pub(super) fn environment(&self, is_second_there: bool) -> Environment {
-        let there = if is_second_there {
-            self.nodes[1].url().to_owned()
-        } else {
-            format!("postgres://nobody@{NOBODY}/none")
-        };
+    /// What functions read, with these nodes.
+    fn environment(here: &str, there: &str) -> Environment {
         let nudges = format!("http://{NOBODY}/nudges");
         let variables = [
-            ("DATABASE_URL", self.nodes[0].url().to_owned()),
+            ("DATABASE_URL", here.to_owned()),
             ("WALLET_NODES", format!(r#"["{there}"]"#)),
             ("TRANSFER_MODE", "deferred".to_owned()),
             ("EXCHANGE_RATE_MAX_AGE_DAYS", "7".to_owned()),
@@ -124,8 +119,22 @@ impl Cells {
         Environment::of(variables.map(|(name, value)| (name.to_owned(), value)))
     }
 
+    /// What a function reads; the second node may be out of its reach.
     pub(super) fn read<T: FromEnvironment>(&self, is_second_there: bool) -> T {
-        let mut environment = self.environment(is_second_there);
+        let nowhere = format!("postgres://nobody@{NOBODY}/none");
+        let there = if is_second_there {
+            self.nodes[1].url()
+        } else {
+            nowhere.as_str()
+        };
+        let mut environment = Self::environment(self.nodes[0].url(), there);
+        let read = T::read(&mut environment);
+        environment.finish(read).unwrap()
+    }
+
+    /// What a function reads whose list of nodes has another order.
+    pub(super) fn read_swapped<T: FromEnvironment>(&self) -> T {
+        let mut environment = Self::environment(self.nodes[1].url(), self.nodes[0].url());
         let read = T::read(&mut environment);
         environment.finish(read).unwrap()
     }

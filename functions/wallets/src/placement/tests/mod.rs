@@ -247,6 +247,27 @@ async fn references_lead_to_one_client_from_wherever_they_are_kept() {
     let made = clients.register(caller(), Registration::Named("cut-off"), &asked);
     let made = made.await.unwrap();
     assert_eq!((made.replayed, made.value.client_id.get()), (false, kept));
+    // Nobody is registered where the nodes are listed in another order.
+    let clients_before = cells.numbers("SELECT count(*) FROM clients").await;
+    let swapped = cells.read_swapped::<Clients>();
+    for n in 0..6 {
+        let name = format!("swapped-{n}");
+        let refused = swapped
+            .register(caller(), Registration::Named(&name), &request(&name))
+            .await;
+        assert!(
+            matches!(
+                refused,
+                Err(Error::Platform(PlatformError::Stored("client's slot")))
+            ),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(
+        cells.numbers("SELECT count(*) FROM clients").await,
+        clients_before
+    );
+
     // A key leads to the client that was registered under it, and to no other request.
     let keyed = |currencies| RegisterClientRequest {
         external_ref: None,
@@ -360,12 +381,13 @@ async fn clients_live_where_their_id_says() {
     assert_eq!(three.slot_of(client(2, 5)), Slot(2));
     for nowhere in [client(3, 0), client(8191, 1), ClientId::new(i64::MAX).unwrap()] {
         assert_eq!(three.slot_of(nowhere), Slot::FIRST);
-        assert!(three.check(nowhere).is_err());
+        assert!(three.check(nowhere, three.slot_of(nowhere)).is_err());
     }
-    three.check(client(2, 5)).unwrap();
+    three.check(client(2, 5), Slot(2)).unwrap();
+    assert!(three.check(client(2, 5), Slot(1)).is_err());
     let one = nodes(1);
     assert!(one.is_one());
-    one.check(ClientId::new(i64::MAX).unwrap()).unwrap();
+    one.check(ClientId::new(i64::MAX).unwrap(), Slot::FIRST).unwrap();
 }
 
 #[tokio::test]
