@@ -13,10 +13,12 @@ mod pgbench;
 mod processor;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use local_cloud::{LocalCloud, Options};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::load::{Load, SECONDS, Spread};
@@ -109,6 +111,12 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Connections for seeding and looking, which may take longer than a function's statement.
+async fn pool(url: &str) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)?.options([("statement_timeout", "0")]);
+    Ok(PgPool::connect_with(options).await?)
+}
+
 /// The artifacts under their operations' names, as the local cloud looks for them.
 fn artifacts(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
     let folder = lab.join("binaries");
@@ -123,7 +131,7 @@ fn artifacts(root: &Path, lab: &Path) -> anyhow::Result<PathBuf> {
 
 async fn measure_all(cloud: &LocalCloud) -> anyhow::Result<()> {
     let url = cloud.database_url();
-    let pool = PgPool::connect(url).await?;
+    let pool = pool(url).await?;
     seed(&pool).await?;
     describe_machine(&pool).await?;
     let pgbench = Pgbench::new(url)?;

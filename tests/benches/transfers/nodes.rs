@@ -110,7 +110,7 @@ struct Nodes {
 impl Nodes {
     async fn of(cloud: &LocalCloud) -> anyhow::Result<Self> {
         let urls = cloud.wallet_node_urls();
-        let pools = try_join_all(urls.iter().map(|url| PgPool::connect(url))).await?;
+        let pools = try_join_all(urls.iter().map(|url| crate::pool(url))).await?;
         let mut servers = Vec::new();
         for pool in &pools {
             servers.push(Server::of(pool).await?);

@@ -1,12 +1,16 @@
 //! Processor time of the database's server.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::PgPool;
 
 /// How many ticks a second has in `/proc`.
 const TICKS: u64 = 100;
+/// Longer than a session takes to end.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The server's processes.
 #[derive(Debug, Clone, Copy)]
@@ -27,21 +31,43 @@ impl Server {
 
     /// Microseconds of processor time that all its processes, those that have ended too, have taken so far.
     pub(crate) fn micros(self) -> anyhow::Result<u64> {
-        let mut ticks = 0;
+        // A process that ends between two looks at `/proc` is nowhere in them, or twice: until none does.
+        let mut before = self.look()?;
+        loop {
+            std::thread::sleep(BETWEEN_LOOKS);
+            let now = self.look()?;
+            if now.processes == before.processes && now.of_ended == before.of_ended {
+                return Ok((now.of_processes + now.of_ended) * 1_000_000 / TICKS);
+            }
+            before = now;
+        }
+    }
+
+    fn look(self) -> anyhow::Result<Look> {
+        let mut look = Look::default();
         for entry in fs::read_dir("/proc")? {
             let Ok(pid) = entry?.file_name().to_string_lossy().parse() else {
                 continue;
             };
-            // A process may end while it is read: then its time is in the postmaster's.
             let Some(stat) = Stat::read(pid) else { continue };
             if pid == self.postmaster {
-                ticks += stat.own + stat.of_children;
+                look.of_processes += stat.own;
+                look.of_ended = stat.of_children;
             } else if stat.parent == self.postmaster {
-                ticks += stat.own;
+                look.of_processes += stat.own;
+                look.processes.insert(pid);
             }
         }
-        Ok(ticks * 1_000_000 / TICKS)
+        Ok(look)
     }
+}
+
+/// What `/proc` shows at one time, in ticks.
+#[derive(Debug, Default)]
+struct Look {
+    processes: BTreeSet<u32>,
+    of_processes: u64,
+    of_ended: u64,
 }
 
 struct Stat {
