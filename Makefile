@@ -43,10 +43,10 @@ MEASURED := get_trading_profile get_actual_holdings reconfigure_ttf_holdings dep
   apply_collection_version apply_pending_versions poll_autopilot_runs \
   apply_position_update persist_state monitor_rules sweep_funded_accounts
 # Latency is that of the artifacts; transfers also run in the benchmark's own process, which is built for release too.
-bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers, events, orders, snapshots a second; a month's invoices
+bench: prerequisites ## Cold starts, warm latency and memory on the local cloud; transfers, events, orders, snapshots a second; a month's invoices; what grows with the history
 	@infra/tools/build-artifacts.sh hello_world migrate $(MEASURED)
 	@$(BUILD)
-	@cargo bench --workspace --bench latency --bench invoices --profile dev
+	@cargo bench --workspace --bench latency --bench invoices --bench growth --profile dev
 	@cargo bench --workspace --bench transfers --bench relay --bench orders --bench snapshots
 
 build: prerequisites ## The artifacts that are deployed (ARCHITECTURE=x86_64|arm64)
