@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use end_to_end::{
@@ -113,7 +114,13 @@ async fn every_function_accepts_its_event_file(fixture: Arc<Fixture>) -> Result 
         ) {
             *token = json!(fixture.cloud.plaid().sign(&body, chrono::Utc::now())?);
         }
-        let result = fixture.cloud.invoke(&function.binary, event.clone()).await?;
+        let mut result = fixture.cloud.invoke(&function.binary, event.clone()).await?;
+        // Somebody couldn't be reached at the moment: it is sent again once, when the answer says.
+        if let Some(pause) = result.payload.pointer("/headers/retry-after") {
+            let seconds = pause.as_str().context("retry-after is no text")?.parse()?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            result = fixture.cloud.invoke(&function.binary, event.clone()).await?;
+        }
         let status = result.payload["statusCode"].as_i64().unwrap_or(200);
         let failures = result.payload["batchItemFailures"].as_array().map_or(0, Vec::len);
         if result.function_error.is_some() || status >= 300 || failures > 0 {
