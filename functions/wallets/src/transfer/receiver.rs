@@ -60,7 +60,7 @@ impl Receivers {
                 Err(error) => failure = Some(error),
             }
         }
-        self.keep(&found);
+        self.cache(&found);
         // Of those that couldn't be looked at, what was known counts.
         let known_before = if failure.is_some() {
             self.kept(ids)
@@ -91,7 +91,7 @@ impl Receivers {
         ids.iter().filter_map(of_client).collect()
     }
 
-    fn keep(&self, found: &BTreeMap<ClientId, Receiver>) {
+    fn cache(&self, found: &BTreeMap<ClientId, Receiver>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len().saturating_add(found.len()) > MAX_KEPT {
             kept.clear();
