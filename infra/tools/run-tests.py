@@ -40,6 +40,7 @@ def main():
     print_times(outcomes, time.monotonic() - begun)
     failed = [outcome for outcome in outcomes if outcome.status != 0]
     print_failures(failed)
+    print_names(failed)
     if failed or len(outcomes) < count:
         sys.exit(1)
 
@@ -108,6 +109,14 @@ def print_failures(failed):
                 print(line)
         if not shown:
             print("\n".join(outcome.lines[-50:]))
+
+
+def print_names(failed):
+    """Last of all, in a line each, for whoever sees only the end of a log."""
+    for outcome in failed:
+        last = len(outcome.lines) - outcome.lines[::-1].index("failures:") if "failures:" in outcome.lines else len(outcome.lines)
+        names = [line.strip() for line in outcome.lines[last:] if line.startswith("    ")]
+        print(f"FAILED: {outcome.target.name}: {', '.join(names) or f'ended with {outcome.status}'}")
 
 
 main()
