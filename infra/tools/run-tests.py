@@ -19,7 +19,7 @@ import time
 
 AT_ONCE = 2
 # They begin first, so that none of them runs alone at the end.
-LONGEST = ["trading", "kill_points"]
+LONGEST = ["trading", "kill_points", "wallets", "hostile_input"]
 SLOW = re.compile(r"^  slow: +(\d.*)$")
 SLOWEST = 15
 
