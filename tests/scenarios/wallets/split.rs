@@ -194,7 +194,8 @@ async fn transfer_looks_at_one_client_at_a_time(fixture: Arc<Fixture>) -> Result
     Ok(())
 }
 
-/// The payer's half names the payer alone; the other two are statements about one table each, whose rows they name by client.
+/// The payer's half names the payer alone, and looks for a receiver who lives there; the other two are statements about one table
+/// each, whose rows they name by client.
 async fn half_of_a_transfer_is_about_one_side(fixture: Arc<Fixture>) -> Result {
     for (function, least) in [("debit", 6), ("credit_transfers", 5), ("settle_transfers", 4)] {
         let source: String = sqlx::query_scalar("SELECT prosrc FROM pg_proc WHERE proname = $1")
@@ -216,6 +217,7 @@ async fn half_of_a_transfer_is_about_one_side(fixture: Arc<Fixture>) -> Result {
                 "debit" => {
                     statement.contains("client_id = payer_client")
                         || statement.contains("VALUES (payer_client,")
+                        || statement.contains("FROM wallets AS own WHERE own.client_id = receiver_client")
                 }
                 _ => {
                     statement.contains(".client_id = item.client_id")
@@ -348,6 +350,8 @@ async fn transfer_is_one_round_trip(fixture: Arc<Fixture>) -> Result {
     let bob = fixture.wallet_client(&[("USD", 0), ("SAR", 0)]).await?;
     let (url, trips) = proxied(&fixture).await?;
     let transfers = Transfers::at(Database::at(&url)?, ClockHandle::system());
+    // Its receiver lives where its payer does, and was never looked for.
+    let deferred = Transfers::deferred_at(Database::at(&url)?, ClockHandle::system());
     let payer = ClientId::new(alice.id).context("no client")?;
     let caller = Caller::new("issuer", "shop");
     let transfer = |currency: Option<&str>| {
@@ -360,7 +364,7 @@ async fn transfer_is_one_round_trip(fixture: Arc<Fixture>) -> Result {
         })
     };
     let key = || IdempotencyKey::parse(Some(&new_key())).map_err(|problem| anyhow::anyhow!("{problem:?}"));
-    let single = async |currency: Option<&str>| {
+    let single = async |transfers: &Transfers, currency: Option<&str>| {
         let before = trips.load(Ordering::SeqCst);
         let mover = Mover::service(caller, payer);
         transfers.transfer(mover, &key()?, transfer(currency)?).await?;
@@ -379,14 +383,17 @@ async fn transfer_is_one_round_trip(fixture: Arc<Fixture>) -> Result {
         Result::<_>::Ok(trips.load(Ordering::SeqCst) - before)
     };
     // The first of a connection connects and prepares.
-    single(None).await?;
+    single(&transfers, None).await?;
+    single(&deferred, None).await?;
     batch(1).await?;
     for currency in [None, Some("USD"), Some("SAR")] {
-        ensure_eq!(
-            single(currency).await?,
-            1,
-            "round trips of a transfer to {currency:?}"
-        );
+        for transfers in [&transfers, &deferred] {
+            ensure_eq!(
+                single(transfers, currency).await?,
+                1,
+                "round trips of a transfer to {currency:?}"
+            );
+        }
     }
     for size in [1, 2, 50, 500] {
         ensure_eq!(batch(size).await?, 1, "round trips of a batch of {size}");

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::currency_number::CurrencyNumber;
 use crate::payment::store::{self as payments, Payment};
 use crate::payment_request::{BatchKey, PaymentRequest};
+use crate::placement::Slot;
 
 /// The outcome of a transfer that its receiver hasn't got yet.
 const PENDING: &str = "pending";
@@ -141,12 +142,14 @@ pub(super) struct Receiver {
     pub(super) looked_at_now: bool,
 }
 
-/// Takes the payer's money for one transfer, with its idempotency record, and leaves an order for the receiver. The outcome may
-/// be that the receiver has to be looked at again.
+/// Takes the payer's money for one transfer, with its idempotency record, and leaves an order for the receiver, who lives at a
+/// slot. What is known of the receiver is none where that is the payer's own: the database finds its wallets. The outcome may be
+/// that the receiver has to be looked at again.
 pub(super) async fn debit(
     connection: &mut PgConnection,
     order: &Order,
-    receiver: &Receiver,
+    receiver_slot: Slot,
+    receiver: Option<&Receiver>,
     correlation: &str,
     moment: Moment,
 ) -> Result<Outcome, Error> {
@@ -163,10 +166,10 @@ pub(super) async fn debit(
         order.receiver_currency(),
         order.transfer.amount,
         order.transfer.receiver_amount,
-        &receiver.wallets as _,
-        &receiver.currencies,
-        receiver.looked_at_now,
-        receiver.slot,
+        receiver.map(|receiver| receiver.wallets.as_slice()) as _,
+        receiver.map(|receiver| receiver.currencies.as_slice()) as _,
+        receiver.is_some_and(|receiver| receiver.looked_at_now),
+        receiver_slot.number(),
         name.id,
         order.request.digest(),
         name.lock,

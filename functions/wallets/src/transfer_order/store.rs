@@ -98,7 +98,7 @@ pub(super) async fn waiting(
     to: Slot,
     place: Place,
     now: DateTime<Utc>,
-    limit: i64,
+    limit: usize,
 ) -> Result<Vec<Order>, Error> {
     let orders = sqlx::query_as!(
         Order,
@@ -115,7 +115,7 @@ pub(super) async fn waiting(
         to.number(),
         place.map_or(0, i64::from),
         now,
-        limit,
+        i64::try_from(limit).unwrap_or(i64::MAX),
     );
     Ok(orders.fetch_all(connection).await?)
 }

@@ -128,6 +128,39 @@ async fn node_out_of_reach_stops_its_own_clients_alone() {
 }
 
 #[tokio::test]
+async fn payments_that_never_cease_on_a_node_hold_up_no_other() {
+    /// More than come while a run goes once round the nodes.
+    const MOST: usize = 400;
+    let cells = Cells::start().await;
+    let transfers = cells.transfers(true);
+    let is_done = async || {
+        let left = "SELECT count(*) FROM transfer_orders";
+        cells.numbers(left).await[1] == 0
+    };
+    pay(&transfers, "first", (HERE, ALSO_HERE, 1)).await;
+    let paying = async {
+        // Begun while the run is at work for the first node alone.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        pay(&transfers, "there", (THERE, ALSO_THERE, 1)).await;
+        for n in 0..MOST {
+            pay(&transfers, &format!("K{n}"), (HERE, ALSO_HERE, 1)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if is_done().await {
+                return n;
+            }
+        }
+        MOST
+    };
+    let (report, paid) = futures::future::join(cells.settle(true), paying).await;
+    assert!(
+        paid < MOST,
+        "nothing was settled at the second node while the first one was paid {MOST} times: {report:?}"
+    );
+    cells.settle(true).await;
+    cells.books_are_right().await;
+}
+
+#[tokio::test]
 async fn batch_over_nodes_is_made_once_in_each() {
     let cells = Cells::start().await;
     let transfers = cells.transfers(true);

@@ -10,6 +10,7 @@ use platform::idempotency::Replayable;
 
 use super::*;
 use crate::payment::view::PaymentView;
+use crate::placement::Slot;
 use crate::transfer::BatchMode;
 use bench::{Bench, STOCK, batch, caller, key, mover, order, pay};
 
@@ -103,7 +104,7 @@ async fn credited_order_is_delivered_again_without_being_credited_again() {
     }
     let mut connection = bench.connect().await;
     let now = ClockHandle::system().now();
-    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, BATCH)
+    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, 500)
         .await
         .unwrap();
     assert_eq!(
@@ -309,7 +310,7 @@ async fn every_difference_of_transfers_in_halves_is_found() {
     pay(&transfers, "B", 3, 4, 20).await;
     let mut connection = bench.connect().await;
     let now = ClockHandle::system().now();
-    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, BATCH)
+    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, 500)
         .await
         .unwrap();
     store::credit(&mut connection, &orders, now).await.unwrap();
@@ -322,7 +323,7 @@ async fn every_difference_of_transfers_in_halves_is_found() {
     );
     // Done without the receiver.
     pay(&transfers, "C", 5, 6, 30).await;
-    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, BATCH)
+    let orders = store::waiting(&mut connection, Slot::FIRST, None, now, 500)
         .await
         .unwrap();
     assert_eq!(
