@@ -14,7 +14,7 @@ use platform::observability::metrics;
 use sqlx::{Connection, PgConnection};
 
 use super::report::{Report, Run};
-use super::store::{self, Order, Place};
+use super::store::{self, Order};
 use crate::Error;
 use crate::placement::{Nodes, Slot, is_out_of_reach};
 
@@ -168,8 +168,9 @@ impl<'a> Payers<'a> {
         let way = Way { from: self.slot, to };
         let delivered = self.pass(way, &mut session, &mut run.report).await;
         let failure = match delivered {
-            Ok(has_found) => {
-                run.has_found = has_found;
+            Ok(found) => {
+                run.has_found = found > 0;
+                run.has_more = found == BATCH;
                 None
             }
             Err(Stop::AtPayers(error)) => Some((way.from, error)),
@@ -186,31 +187,29 @@ impl<'a> Payers<'a> {
         Delivery { to, session, run }
     }
 
-    /// Applies the orders for a node, batch by batch; gives whether there were any.
-    async fn pass(&self, way: Way, connection: &mut PgConnection, report: &mut Report) -> Result<bool, Stop> {
-        let mut place: Place = None;
-        loop {
-            if self.deadline.left() <= MIN_TIME_LEFT {
-                report.unfinished = true;
-                break;
-            }
-            let now = self.clock.now();
-            let orders = store::waiting(connection, way.to, place, now, BATCH).await?;
-            let Some(last) = orders.last() else {
-                break;
-            };
-            place = Some(last.payment_id);
-            self.apply_or_pass(way, connection, &orders, report).await?;
-            if orders.len() < BATCH {
-                break;
-            }
+    /// Applies the oldest orders for a node, no more than a batch of them, so that a backlog holds up no other; gives how many
+    /// there were.
+    async fn pass(
+        &self,
+        way: Way,
+        connection: &mut PgConnection,
+        report: &mut Report,
+    ) -> Result<usize, Stop> {
+        if self.deadline.left() <= MIN_TIME_LEFT {
+            report.unfinished = true;
+            return Ok(0);
         }
+        let orders = store::waiting(connection, way.to, None, self.clock.now(), BATCH).await?;
+        if orders.is_empty() {
+            return Ok(0);
+        }
+        self.apply_or_pass(way, connection, &orders, report).await?;
         if report.settled > 0
             && let Some(relay) = self.relay
         {
             relay.wake().await;
         }
-        Ok(place.is_some())
+        Ok(orders.len())
     }
 
     /// Applies orders together; one by one where that fails. An order that can't be applied waits for a while, and holds up

@@ -96,7 +96,7 @@ impl TransferOrders {
                 // Whoever paid meanwhile may have woken a run that found this one at work.
                 let end = Run::of_parts(join_all(nodes.iter_mut().map(Payers::end)).await);
                 round.add(end);
-            } else {
+            } else if !round.has_more {
                 tokio::time::sleep(GATHERING).await;
             }
             let goes_on = round.has_found && !round.report.unfinished;

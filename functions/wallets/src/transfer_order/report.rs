@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub(super) failures: Failures,
     /// There were orders to apply, and there may be more.
     pub(super) has_found: bool,
+    /// There are more for sure: a batch was full.
+    pub(super) has_more: bool,
 }
 
 impl Run {
@@ -47,6 +49,7 @@ impl Run {
         self.report.add(&part.report);
         self.failures.extend(part.failures);
         self.has_found |= part.has_found;
+        self.has_more |= part.has_more;
     }
 }
 
