@@ -30,8 +30,9 @@ use local_cloud::{Options, sandboxes::drivewealth::Payment};
 use tokio::{runtime::Builder, time::Instant};
 
 const CENTS: i64 = 100;
-/// A message that the function failed comes back after this.
-const REDELIVERY: Duration = Duration::from_millis(20);
+/// A message that the function failed comes back after this. It is given up when it has come ten times, which must take far
+/// longer than the turn of a dead process (see `shorten_claims`), since until that has ended it fails.
+const REDELIVERY: Duration = Duration::from_millis(60);
 /// A scenario that takes longer hangs; all points take a while on a machine that does other things too.
 const TIMEOUT: Duration = Duration::from_secs(1_200);
 const PAUSE: Duration = Duration::from_millis(8);
