@@ -12,6 +12,7 @@ pub mod collections;
 pub mod customers;
 mod database;
 pub mod dealers;
+mod events;
 mod eventually;
 mod fixture;
 pub mod funded;
@@ -37,10 +38,10 @@ pub mod withdrawals;
 
 pub use api::{Answer, Api};
 pub use database::{Database, FlowRow, InboxRow, OutboxRow};
+pub use events::{failed_items, fifo_event, new_domain_event, sqs_event};
 pub use eventually::{TIMEOUT, eventually, send_until_answered};
 pub use fixture::{FAILED, Fixture, SUCCEEDED, options, root};
 pub use messages::{TopicMessage, topic_messages};
-pub use queues::{failed_items, fifo_event, new_domain_event, sqs_event};
 pub use runner::{Scenario, Suite, run_suites};
 pub use tester::Tester;
 

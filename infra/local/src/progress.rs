@@ -12,10 +12,7 @@ use std::{
 
 use chrono::Utc;
 
-use crate::runtime::{
-    Level, LogLine,
-    entry::{Entry, printable},
-};
+use crate::runtime::entry::{Entry, Level, LogLine, printable};
 
 /// Prints a line.
 pub fn say(line: impl Display) {

@@ -99,25 +99,16 @@ impl Modules {
 
     /// Circles of modules that import each other, each as a list of its modules.
     pub(crate) fn circles(&self) -> Vec<Vec<String>> {
-        let arrows = self.arrows();
-        let reach: BTreeMap<&String, BTreeSet<&String>> = arrows
-            .keys()
-            .map(|module| (module, reachable(&arrows, module)))
-            .collect();
-        let mut seen = BTreeSet::new();
-        let mut circles = Vec::new();
-        for (module, targets) in &reach {
-            if !targets.contains(module) || seen.contains(module) {
-                continue;
-            }
-            let circle = targets
-                .iter()
-                .filter(|other| reach.get(*other).is_some_and(|back| back.contains(module)));
-            let circle: Vec<String> = circle.map(|other| (*other).clone()).collect();
-            seen.extend(reach.keys().copied().filter(|other| circle.contains(other)));
-            circles.push(circle);
+        circles_of(&self.arrows())
+    }
+
+    /// The same where a module may import from those that it is in.
+    pub(crate) fn circles_apart_from_parents(&self) -> Vec<Vec<String>> {
+        let mut arrows = self.arrows();
+        for (module, targets) in &mut arrows {
+            targets.retain(|target| !module.starts_with(&below(target, "")));
         }
-        circles
+        circles_of(&arrows)
     }
 
     /// The arrows between the modules of a circle, in words.
@@ -145,6 +136,27 @@ impl Modules {
         }
         up
     }
+}
+
+fn circles_of(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reach: BTreeMap<&String, BTreeSet<&String>> = arrows
+        .keys()
+        .map(|module| (module, reachable(arrows, module)))
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut circles = Vec::new();
+    for (module, targets) in &reach {
+        if !targets.contains(module) || seen.contains(module) {
+            continue;
+        }
+        let circle = targets
+            .iter()
+            .filter(|other| reach.get(*other).is_some_and(|back| back.contains(module)));
+        let circle: Vec<String> = circle.map(|other| (*other).clone()).collect();
+        seen.extend(reach.keys().copied().filter(|other| circle.contains(other)));
+        circles.push(circle);
+    }
+    circles
 }
 
 fn is_store(module: &str) -> bool {
@@ -344,6 +356,28 @@ mod tests {
             ("money_flow/store.rs", "use super::Flow;"),
         ];
         assert_eq!(circles(&nested), [["money_flow", "money_flow::store"]]);
+    }
+
+    #[test]
+    fn module_that_imports_from_its_parent_is_no_circle_apart_from_parents() {
+        let files = [
+            (
+                "sqs/mod.rs",
+                "mod front; pub struct Service; fn a() { front::b() }",
+            ),
+            ("sqs/front.rs", "use super::Service;"),
+        ];
+        assert_eq!(circles(&files), [["sqs", "sqs::front"]]);
+        let apart = |files: &[(&str, &str)]| Modules::of(files.iter().copied()).circles_apart_from_parents();
+        assert_eq!(apart(&files), Vec::<Vec<String>>::new());
+        let siblings = [
+            ("sqs/front.rs", "use super::tasks::Tasks;"),
+            ("sqs/tasks.rs", "use super::front::Front;"),
+        ];
+        assert_eq!(
+            apart(&[("sqs/mod.rs", "mod front; mod tasks;"), siblings[0], siblings[1]]),
+            [["sqs::front", "sqs::tasks"]]
+        );
     }
 
     #[test]

@@ -11,10 +11,11 @@ use tokio::process::Command;
 
 use super::{StartArguments, StopSignal, build};
 use crate::{
-    cloud::{DATABASE_URL, LocalCloud},
+    cloud::LocalCloud,
     options::Options,
     progress::{self, in_words, say},
     template::{Locals, Template},
+    util::database_url::DATABASE_URL,
 };
 
 /// The variable with the address of the local cloud, for the program that runs once it is up. `DATABASE_URL` has that of

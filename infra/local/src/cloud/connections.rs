@@ -15,14 +15,13 @@ use crate::{
     progress::Progress,
     sandboxes::{EventSink, PaymentTopic, SandboxOptions, Sandboxes},
     template::{NAME_PREFIX, Template},
+    util::database_url::{DATABASE_URL, without_password},
 };
 
 /// The queue of DriveWealth's events.
 const DRIVEWEALTH_EVENTS: &str = "drivewealth-events";
 /// The topic on which Billing tells payments.
 const BILLING_PAYMENTS: &str = "billing.payments";
-/// The variable of the database's address.
-pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 /// The variable of the user as whom a function signs in.
 pub(super) const DATABASE_USER: &str = "DATABASE_USER";
 /// The variable of the further nodes of the wallets.
@@ -310,19 +309,6 @@ async fn queues(
     })
 }
 
-/// The URL of a database as everybody may see it.
-pub(crate) fn without_password(url: &str) -> String {
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let (credentials, place) = rest.split_once('@')?;
-        let (user, _) = credentials.split_once(':')?;
-        Some((scheme, user, place))
-    });
-    parts.map_or_else(
-        || url.to_owned(),
-        |(scheme, user, place)| format!("{scheme}://{user}@{place}"),
-    )
-}
-
 /// Creates the queues in an external SQS; one that is there already is as good.
 async fn external_queues(
     client: &aws_sdk_sqs::Client,
@@ -434,26 +420,4 @@ pub(super) async fn start_sandboxes(
     })
     .await
     .context("the sandboxes don't start")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_is_shown_without_its_password() {
-        for (url, shown) in [
-            (
-                "postgres://moneta:secret@127.0.0.1:9402/moneta",
-                "postgres://moneta@127.0.0.1:9402/moneta",
-            ),
-            (
-                "postgres://moneta@localhost/moneta",
-                "postgres://moneta@localhost/moneta",
-            ),
-            ("postgres://localhost/moneta", "postgres://localhost/moneta"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-    }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use futures::future::{join_all, try_join_all};
 use tokio::sync::Mutex;
 
-use super::connections::without_password;
+use crate::util::database_url::without_password;
 use crate::{
     backends::{Durability, Postgres},
     options::{MAX_WALLET_NODES, Options},

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::connections::{Connections, DATABASE_URL, DATABASE_USER, WALLET_NODES};
-use crate::{keys, options::Options, template::Template};
+use super::connections::{Connections, DATABASE_USER, WALLET_NODES};
+use crate::{keys, options::Options, template::Template, util::database_url::DATABASE_URL};
 
 type Variables = BTreeMap<String, String>;
 

@@ -42,10 +42,7 @@ use crate::{
     template::{Locals, NAME_PREFIX, Template},
 };
 
-pub(crate) use self::{
-    connections::{DATABASE_URL, without_password},
-    state::URL_FILE,
-};
+pub(crate) use self::state::URL_FILE;
 
 /// What is said after a kill.
 const LOST_BY_KILL: &str = "The last local cloud was killed: what was in its queues and topics is lost, also what the \

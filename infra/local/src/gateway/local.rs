@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::ClockView,
-    cloud::{DATABASE_URL, without_password},
     running::Running,
     runtime::LogFilter,
     sources::{playing::ClockMoved, queues::QueueStatus},
+    util::database_url::{DATABASE_URL, without_password},
 };
 
 type Cloud = State<Arc<Running>>;

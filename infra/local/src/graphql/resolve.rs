@@ -13,7 +13,6 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     live::{self, Filter, Started, Updates},
-    schema::Inputs,
     script::{Handled, Outcome, ResolverError, Script},
 };
 use crate::{
@@ -25,6 +24,9 @@ use crate::{
 pub(super) const ERROR_TYPE: &str = "errorType";
 /// The name of what else is said of an error among its extensions.
 pub(super) const ERROR_INFO: &str = "errorInfo";
+
+/// The fields of each input type with their types, to look into arguments.
+pub(super) type Inputs = BTreeMap<String, BTreeMap<String, Type>>;
 
 /// A field of Query, Mutation or Subscription.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The schema of `infra/schema.graphql` as a schema that runs: fields of the root call the resolver, all others take what
 //! their parent has under their name.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use async_graphql::{
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::{
     live::Updates,
-    resolve::{Resolver, Root},
+    resolve::{Inputs, Resolver, Root},
     script::Script,
 };
 use crate::template::AppApi;
@@ -111,9 +111,6 @@ fn types(document: ServiceDocument) -> Vec<TypeDefinition> {
     });
     types.collect()
 }
-
-/// The fields of each input type with their types, to look into arguments.
-pub(super) type Inputs = BTreeMap<String, BTreeMap<String, Type>>;
 
 fn inputs(definitions: &[TypeDefinition]) -> Inputs {
     let mut inputs = Inputs::new();

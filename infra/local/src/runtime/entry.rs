@@ -9,8 +9,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::LogLine;
-
 /// How serious a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +39,19 @@ impl Level {
             Self::Error => "ERROR",
         }
     }
+}
+
+/// A line that a function wrote, or the runtime about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Counts the lines of all functions together.
+    pub sequence: u64,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// The operation.
+    pub function: String,
+    /// The line.
+    pub line: String,
 }
 
 /// What a line says.

@@ -8,26 +8,13 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::entry::{Entry, Level};
+use super::entry::{Entry, Level, LogLine};
 use crate::{progress::Console, util::lock};
 
 /// How many lines of a function are kept in memory.
 const MAX_LINES: usize = 2000;
-
-/// A line that a function wrote, or the runtime about it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Counts the lines of all functions together.
-    pub sequence: u64,
-    /// When it was written.
-    pub at: DateTime<Utc>,
-    /// The operation.
-    pub function: String,
-    /// The line.
-    pub line: String,
-}
 
 /// Which lines are wanted.
 #[derive(Clone, Debug, Default, Deserialize)]

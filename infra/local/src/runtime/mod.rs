@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+pub use self::entry::{Level, LogLine};
 pub(crate) use self::logs::{LogFilter, Logs};
 use self::{api::Instances, function::Function};
-pub use self::{entry::Level, logs::LogLine};
 use crate::template;
 
 /// The most bytes of an event or of an answer.

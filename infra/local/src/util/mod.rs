@@ -1,5 +1,6 @@
 //! Small things that several parts use.
 
+pub(crate) mod database_url;
 pub(crate) mod held_file;
 
 use std::{

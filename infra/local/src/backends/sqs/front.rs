@@ -3,39 +3,19 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::body::Body;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, service::Service as _};
 use rustack_sqs_http::body::SqsResponseBody;
 use serde_json::{Value, json};
 
-use super::{Service, move_tasks::MoveTasks};
+use super::{
+    Service,
+    move_tasks::MoveTasks,
+    protocol::{Operation, SqsError},
+};
 use crate::guard;
 
-const TARGET: &str = "x-amz-target";
-const SERVICE: &str = "AmazonSQS.";
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-
-/// An error as SQS phrases it.
-#[derive(Debug)]
-pub(super) struct SqsError {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-}
-
-impl SqsError {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-}
-
-impl From<anyhow::Error> for SqsError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::new("InternalFailure", format!("{error:#}"))
-    }
-}
 
 #[derive(Clone)]
 pub(super) struct Front {
@@ -52,7 +32,7 @@ impl Front {
             let error = SqsError::new("AccessDenied", refusal.detail());
             return Ok(refused(refusal.status(), &error));
         }
-        let Some(operation) = operation(request.headers()) else {
+        let Some(operation) = Operation::of(request.headers()) else {
             return self.service.call(request).await;
         };
         let Ok(body) = axum::body::to_bytes(Body::new(request.into_body()), MAX_BODY_BYTES).await else {
@@ -67,26 +47,6 @@ impl Front {
             Ok(output) => respond(StatusCode::OK, &output),
             Err(error) => refused(StatusCode::BAD_REQUEST, &error),
         })
-    }
-}
-
-/// An operation that rustack lacks, or answers as no SDK understands.
-#[derive(Clone, Copy)]
-pub(super) enum Operation {
-    Start,
-    List,
-    Cancel,
-    ListSources,
-}
-
-fn operation(headers: &HeaderMap) -> Option<Operation> {
-    let target = headers.get(TARGET)?.to_str().ok()?;
-    match target.strip_prefix(SERVICE)? {
-        "StartMessageMoveTask" => Some(Operation::Start),
-        "ListMessageMoveTasks" => Some(Operation::List),
-        "CancelMessageMoveTask" => Some(Operation::Cancel),
-        "ListDeadLetterSourceQueues" => Some(Operation::ListSources),
-        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod front;
 mod move_tasks;
+mod protocol;
 pub(crate) mod transfer;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    front::{Operation, SqsError},
+    protocol::{Operation, SqsError},
     transfer,
 };
 use crate::util::{lock, set};

@@ -4,8 +4,7 @@ use anyhow::{Context, bail};
 
 use super::{
     scope::Live,
-    shape::{Kind, Schemas, Shape, description, properties},
-    types::comment,
+    shape::{Kind, Schemas, Shape, comment, description, properties},
 };
 
 /// What stands in the schema for an update.

@@ -142,6 +142,12 @@ pub(super) fn description(schema: &Value, kind: &Kind<'_>) -> String {
     sentences.join(" ")
 }
 
+/// A description as comments, which is how AppSync takes them.
+pub(super) fn comment(indent: &str, text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| format!("{indent}# {line}\n")).collect()
+}
+
 fn sentence(text: &str) -> String {
     let text = text.trim();
     let ends = text.ends_with(['.', '!', '?', ':']);

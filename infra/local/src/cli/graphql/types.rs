@@ -12,7 +12,7 @@ use super::{
     live,
     operations::{Operation, Operations},
     scope,
-    shape::{Kind, Schemas, Shape, description, properties},
+    shape::{Kind, Schemas, Shape, comment, description, properties},
 };
 
 const HEADER: &str = "# Written by `moneta graphql` from infra/openapi.yaml; don't edit.
@@ -257,10 +257,4 @@ fn name(of: &str, way: Way) -> String {
         Some(listed) => format!("{listed}Page"),
         None => of.strip_suffix("View").unwrap_or(of).to_owned(),
     }
-}
-
-/// A description as comments, which is how AppSync takes them.
-pub(super) fn comment(indent: &str, text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| format!("{indent}# {line}\n")).collect()
 }

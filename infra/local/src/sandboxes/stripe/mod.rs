@@ -76,10 +76,11 @@ pub use cards::Decline;
 pub use connect::{
     BankAccount, ConnectedAccount, OnboardingLink, Payout, PayoutStatus, Transfer, TransferReversal,
 };
+pub use params::Metadata;
 pub use state::{
     Charge, ChargeStatus, CheckoutSession, Customer, DeliveryStatus, Dispute, Event, FailedTry, IntentStatus,
-    Metadata, Overrides, PaymentIntent, PaymentMethod, Price, Refund, SessionMode, SessionStatus,
-    SetupIntent, SetupStatus,
+    Overrides, PaymentIntent, PaymentMethod, Price, Refund, SessionMode, SessionStatus, SetupIntent,
+    SetupStatus,
 };
 pub use webhooks::{ReleaseOrder, WebhookDelivery, WebhookModes};
 

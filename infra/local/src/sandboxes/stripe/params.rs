@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::errors::{ApiError, ApiResult};
-use super::state::Metadata;
 use crate::sandboxes::call::Call;
 
 const MAX_METADATA: usize = 50;
 const MAX_METADATA_KEY_LENGTH: usize = 40;
 const MAX_METADATA_VALUE_LENGTH: usize = 500;
+
+/// Metadata of an object.
+pub type Metadata = BTreeMap<String, String>;
 
 /// The parameters that an operation has not taken yet.
 #[derive(Debug, Clone, Default)]

@@ -48,7 +48,7 @@ impl Work<'_> {
         charge: &str,
         amount: Option<i64>,
         reason: Option<String>,
-        metadata: super::state::Metadata,
+        metadata: super::params::Metadata,
     ) -> ApiResult<String> {
         let now = self.now;
         let Some(charge) = self.state.charges.get_mut(charge) else {

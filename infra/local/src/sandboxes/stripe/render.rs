@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cards::{self, Decline};
-use super::connect;
+use super::connect::objects;
 use super::defaults::{charge_defaults, payment_intent_defaults, session_defaults, with_defaults};
 use super::errors::failure;
 use super::state::{
@@ -39,7 +39,7 @@ impl Renderer<'_> {
             "re" => state.refunds.get(id).map(refund),
             "du" => state.disputes.get(id).map(|dispute| self.dispute(dispute)),
             "evt" => state.events.get(id).map(event),
-            "acct" | "tr" | "trr" | "po" | "ba" => connect::object(&state.connect, id),
+            "acct" | "tr" | "trr" | "po" | "ba" => objects::object(&state.connect, id),
             _ => None,
         }
     }

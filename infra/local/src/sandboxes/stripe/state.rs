@@ -7,10 +7,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::cards::Decline;
-use super::connect::Connect;
-
-/// Metadata of an object.
-pub type Metadata = BTreeMap<String, String>;
+use super::connect::state::Connect;
+use super::params::Metadata;
 
 /// The signing secret of webhooks at the first start.
 const FIRST_WEBHOOK_SECRET: &str = "whsec_local_5f0d9c2b7e4a4c6f9a1d3e8b";

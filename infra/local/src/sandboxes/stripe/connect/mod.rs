@@ -7,12 +7,10 @@ mod account;
 mod bank;
 mod handle;
 mod money;
-mod objects;
-mod state;
+pub(super) mod objects;
+pub(super) mod state;
 
 pub(super) use handle::route;
-pub(super) use objects::object;
-pub(super) use state::Connect;
 pub use state::{
     BankAccount, ConnectedAccount, OnboardingLink, Payout, PayoutStatus, Transfer, TransferReversal,
 };

@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::bank;
 use super::state::{ConnectedAccount, Payout, PayoutStatus, Transfer, TransferReversal};
 use crate::sandboxes::stripe::errors::{ApiError, ApiResult};
+use crate::sandboxes::stripe::params::Metadata;
 use crate::sandboxes::stripe::params::Params;
-use crate::sandboxes::stripe::state::{Metadata, new_id};
+use crate::sandboxes::stripe::state::new_id;
 use crate::sandboxes::stripe::work::{Page, Work};
 
 impl Work<'_> {

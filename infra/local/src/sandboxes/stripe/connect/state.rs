@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandboxes::stripe::state::Metadata;
+use crate::sandboxes::stripe::params::Metadata;
 
 /// What we have at Stripe at first, in cents of USD.
 const FIRST_AVAILABLE: i64 = 100_000_000;
