@@ -65,6 +65,7 @@ GRANT SELECT, INSERT, UPDATE (asked_until, failure_code, failure_reason, lookups
 GRANT SELECT ON billable_accounts, daily_account_equity, profile_contacts TO "{owner}_commissions";
 GRANT SELECT, INSERT, UPDATE ON billing_discrepancies, billing_suspensions, checkout_sessions, commission_carryovers,
     invoice_payments, payment_methods, stripe_customers TO "{owner}_commissions";
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing_reconciliation_cursor TO "{owner}_commissions";
 GRANT SELECT, INSERT, UPDATE (failed_attempts, first_failed_at, next_attempt_at, paid_at, status)
     ON invoices TO "{owner}_commissions";
 

@@ -20,12 +20,14 @@ pub(super) enum Difference<'a> {
         intent: &'a PaymentIntent,
     },
     Conflict(Discrepancy),
+    /// A charge is recorded as successful, and no such payment is among those listed: its own may have been made later.
+    NotListed(&'a RecordedCharge),
 }
 
 /// All differences: first those of Stripe's payments, then those of our charges.
 pub(super) fn differences<'a>(
     listed: &'a ListedPayments,
-    recorded: &[RecordedCharge],
+    recorded: &'a [RecordedCharge],
 ) -> Vec<Difference<'a>> {
     let by_key: BTreeMap<&str, &RecordedCharge> = recorded
         .iter()
@@ -45,13 +47,18 @@ pub(super) fn differences<'a>(
     let paid_here = recorded
         .iter()
         .filter(|charge| charge.status == ChargeStatus::Succeeded);
-    let here_only = paid_here.filter(|charge| !is_at_stripe(charge)).map(|charge| {
-        let intent = charge.intent.as_ref();
-        let subject = intent.map_or(charge.key.clone(), ToString::to_string);
-        let expected = format!("{} succeeded (invoice {})", charge.key, charge.invoice_id);
-        Difference::Conflict(Discrepancy::new("paid-here-only", subject, expected, "not paid").of(charge.id))
-    });
-    at_stripe_only.chain(here_only).collect()
+    let not_listed = paid_here.filter(|charge| !is_at_stripe(charge));
+    at_stripe_only
+        .chain(not_listed.map(Difference::NotListed))
+        .collect()
+}
+
+/// What is told of a charge that is paid here and not at Stripe.
+pub(super) fn paid_here_only(charge: &RecordedCharge) -> Discrepancy {
+    let intent = charge.intent.as_ref();
+    let subject = intent.map_or(charge.key.clone(), ToString::to_string);
+    let expected = format!("{} succeeded (invoice {})", charge.key, charge.invoice_id);
+    Discrepancy::new("paid-here-only", subject, expected, "not paid").of(charge.id)
 }
 
 fn paid_at_stripe_only<'a>(

@@ -8,6 +8,7 @@
 mod comparison;
 mod store;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,10 +23,13 @@ use platform::entry::schedule::ScheduledRun;
 use platform::error::chain;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
+use providers::outcome::Outcome;
+use providers::stripe::IntentStatus;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use self::comparison::{Difference, ListedPayments, differences};
+use self::comparison::{Difference, ListedPayments, differences, paid_here_only};
+use self::store::RecordedCharge;
 use crate::Error;
 use crate::charge::{self, Charge, ChargeRecorder, Charger, Observation};
 use crate::discrepancy::Discrepancy;
@@ -37,8 +41,8 @@ use crate::review;
 const SOURCE: &str = "reconcile_billing";
 /// The most charges that one run looks up.
 const MAX_LOOKUPS: u32 = 1_000;
-/// The most pages of payments that one run compares, of a hundred each.
-const MAX_PAGES: u32 = 1_000;
+/// Charges that are compared at once; a run that is short of time has compared those before them.
+const MAX_CHARGES: i64 = 2_000;
 /// Payments are compared for so long after they were made: each by several daily runs.
 const WINDOW: TimeDelta = TimeDelta::days(4);
 /// A payment that was made a moment ago may still be on its way into one of the two records.
@@ -216,31 +220,64 @@ impl Reconciler {
         self.recorder.record(charge, &intent, observation).await
     }
 
-    /// Compares both records of the last days; `false` when there wasn't time for all.
+    /// Compares both records of the last days, oldest first, or of what the last run had no time for; `false` when this one
+    /// had no time for all, and the next goes on.
     async fn compare(&self, report: &mut ReconciliationReport, deadline: Deadline) -> Result<bool, Error> {
         let until = self.clock.now() - SETTLING;
-        let since = until - WINDOW;
-        let Some(listed) = self.list(since, until, deadline).await? else {
+        let (mut since, times) = self
+            .database
+            .with(async |connection| {
+                let since = store::compared_until(connection).await?;
+                let since = since.unwrap_or(until - WINDOW);
+                let times = store::parting_times(connection, since..until, MAX_CHARGES).await?;
+                Ok::<_, Error>((since, times))
+            })
+            .await?;
+        for end in times.into_iter().chain([until]) {
+            if !self.compare_slice(report, since..end, until, deadline).await? {
+                return Ok(false);
+            }
+            since = end;
+            let reached = Some(end).filter(|reached| *reached < until);
+            self.database
+                .with(async |connection| store::set_compared_until(connection, reached).await)
+                .await?;
+        }
+        Ok(true)
+    }
+
+    /// Compares the charges and payments that were made in a span of time; `false` when there wasn't time for all.
+    async fn compare_slice(
+        &self,
+        report: &mut ReconciliationReport,
+        made: Range<DateTime<Utc>>,
+        finished: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        let Some(listed) = self.list(made.clone(), deadline).await? else {
             return Ok(false);
         };
         let keys: Vec<String> = listed.keys().cloned().collect();
         let recorded = self
             .database
-            .with(async |connection| store::recorded(connection, &keys, since + SETTLING, until).await)
+            .with(async |connection| store::recorded(connection, &keys, made, finished).await)
             .await?;
-        report.compared = u32::try_from(recorded.len().max(listed.len())).unwrap_or(u32::MAX);
+        let compared = u32::try_from(recorded.len().max(listed.len())).unwrap_or(u32::MAX);
+        report.compared = report.compared.saturating_add(compared);
         for difference in differences(&listed, &recorded) {
-            report.differences += 1;
-            self.report_difference(difference).await?;
+            if deadline.left() < RESERVE {
+                return Ok(false);
+            }
+            report.differences += u32::from(self.report_difference(difference, deadline).await?);
         }
         Ok(true)
     }
 
     /// Money that was taken is recorded, as if Stripe had sent its event just now; everything else is recorded for manual
-    /// review.
-    async fn report_difference(&self, difference: Difference<'_>) -> Result<(), Error> {
+    /// review. Gives whether it is a difference.
+    async fn report_difference(&self, difference: Difference<'_>, deadline: Deadline) -> Result<bool, Error> {
         let now = self.clock.now();
-        match difference {
+        let discrepancy = match difference {
             Difference::Missed { charge, intent } => {
                 tracing::error!(charge_id = %charge, payment_intent_id = %intent.id, "recording a charge whose success was missed");
                 let charge = self
@@ -251,40 +288,50 @@ impl Reconciler {
                     source: SOURCE,
                     at: now,
                 };
-                self.recorder.record(&charge, intent, observation).await
+                self.recorder.record(&charge, intent, observation).await?;
+                return Ok(true);
             }
-            Difference::Conflict(discrepancy) => {
-                self.database
-                    .with(async |connection| discrepancy.record(connection, SOURCE, now).await)
-                    .await
-            }
+            Difference::Conflict(discrepancy) => discrepancy,
+            Difference::NotListed(charge) if self.is_paid(charge, deadline).await? => return Ok(false),
+            Difference::NotListed(charge) => paid_here_only(charge),
+        };
+        self.database
+            .with(async |connection| discrepancy.record(connection, SOURCE, now).await)
+            .await?;
+        Ok(true)
+    }
+
+    /// Whether Stripe has the payment that a charge names.
+    async fn is_paid(&self, charge: &RecordedCharge, deadline: Deadline) -> Result<bool, Error> {
+        let Some(intent) = &charge.intent else {
+            return Ok(false);
+        };
+        let connected = self.processor.connect().await?;
+        match connected.client.payment_intent(intent, deadline.instant()).await {
+            Outcome::Declined(_) => Ok(false),
+            answered => Ok(answered.done(STRIPE)?.status == IntentStatus::Succeeded),
         }
     }
 
-    /// Stripe's payments of our charges in a span of time, by key; `None` when there wasn't time for all.
+    /// Stripe's payments of our charges that were made in a span of time, by key; `None` when there wasn't time for all.
     async fn list(
         &self,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
+        made: Range<DateTime<Utc>>,
         deadline: Deadline,
     ) -> Result<Option<ListedPayments>, Error> {
         let connected = self.processor.connect().await?;
         let mut listed = ListedPayments::new();
         let mut after = None;
-        for _ in 0..MAX_PAGES {
+        loop {
             if deadline.left() < RESERVE {
                 return Ok(None);
             }
             let listing = connected
                 .client
-                .payment_intents(since, after.as_ref(), deadline.instant());
+                .payment_intents(made.clone(), after.as_ref(), deadline.instant());
             let page = listing.await.done(STRIPE)?;
             after = page.intents.last().map(|last| last.id.clone());
-            let in_time = page
-                .intents
-                .into_iter()
-                .filter(|intent| intent.created_at < until);
-            for intent in in_time {
+            for intent in page.intents {
                 if let Some(key) = intent.attempt_key.clone() {
                     listed.entry(key).or_default().push(intent);
                 }
@@ -293,7 +340,6 @@ impl Reconciler {
                 return Ok(Some(listed));
             }
         }
-        Ok(None)
     }
 }
 

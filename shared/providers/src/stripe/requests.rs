@@ -1,6 +1,7 @@
 //! The calls that Moneta makes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::currency::Currency;
@@ -24,7 +25,7 @@ use stripe_core::refund::CreateRefund;
 use stripe_core::setup_intent::RetrieveSetupIntent;
 use stripe_payment::payment_method::{DetachPaymentMethod, RetrievePaymentMethod};
 use stripe_shared::CheckoutSessionMode;
-use stripe_types::RangeQueryTs;
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 use tokio::time::Instant;
 
 use super::answer::{self, List};
@@ -303,17 +304,20 @@ impl Stripe {
         too_many("payments")
     }
 
-    /// A page of the payments that were made since a time, whoever's they are, newest first; `after` is the last of the page
-    /// before.
+    /// A page of the payments that were made in a span of time, whoever's they are, newest first; `after` is the last of the
+    /// page before. Times are cut to the second.
     pub async fn payment_intents(
         &self,
-        since: DateTime<Utc>,
+        span: Range<DateTime<Utc>>,
         after: Option<&StripePaymentIntentId>,
         deadline: Instant,
     ) -> Outcome<IntentPage> {
-        let mut request = ListPaymentIntent::new()
-            .created(RangeQueryTs::gte(since.timestamp()))
-            .limit(PAGE);
+        let created = RangeQueryTs::Bounds(RangeBoundsTs {
+            gte: Some(span.start.timestamp()),
+            lt: Some(span.end.timestamp()),
+            ..RangeBoundsTs::default()
+        });
+        let mut request = ListPaymentIntent::new().created(created).limit(PAGE);
         if let Some(after) = after {
             request = request.starting_after(after.as_str());
         }
