@@ -19,7 +19,7 @@ use platform::deadline::Deadline;
 use platform::error::chain;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
-use providers::drivewealth::{BrokerAccount, BrokerKyc, NewPortfolio};
+use providers::drivewealth::{BrokerAccount, BrokerKyc, KEY_MEMORY, NewPortfolio};
 use uuid::Uuid;
 
 use self::store::Progress;
@@ -34,6 +34,8 @@ const PAUSE: TimeDelta = TimeDelta::minutes(5);
 const PAUSE_OF_PEOPLE: TimeDelta = TimeDelta::hours(1);
 /// The most users that one run takes on.
 const MAX_USERS: u32 = 1_000;
+/// So long before DriveWealth forgets a key it isn't relied upon any more.
+const KEY_MARGIN: TimeDelta = TimeDelta::hours(1);
 /// A run ends by itself when less than this is left.
 const RESERVE: Duration = Duration::from_secs(15);
 /// What keys are made in.
@@ -281,8 +283,14 @@ impl Onboarding {
             idempotency_key: key("portfolio", account.id.as_str()),
         };
         let adviser = &self.adviser.0;
-        let found = client.portfolio_of_client(adviser, &new.client_id, deadline.instant());
-        let portfolio = match found.await.done(PARTY)? {
+        let found = match self.may_be_forgotten(progress) {
+            true => {
+                let found = client.portfolio_of_client(adviser, &new.client_id, deadline.instant());
+                found.await.done(PARTY)?
+            }
+            false => None,
+        };
+        let portfolio = match found {
             Some(found) => found,
             None => client
                 .create_portfolio(adviser, &new, deadline.instant())
@@ -291,6 +299,14 @@ impl Onboarding {
         };
         self.record_portfolio(&account.id, &portfolio, false).await?;
         Ok(portfolio)
+    }
+
+    /// Whether an earlier attempt may have been made under a key that DriveWealth knows no more. Only then its list is read, which
+    /// has the portfolios of all customers.
+    fn may_be_forgotten(&self, progress: &Progress) -> bool {
+        let now = self.clock.now();
+        let since = progress.account_since;
+        since.is_some_and(|since| now - since >= KEY_MEMORY - KEY_MARGIN)
     }
 
     async fn record_portfolio(

@@ -21,6 +21,8 @@ pub(super) struct Progress {
     /// Whether something is left to do.
     pub(super) is_under_way: bool,
     pub(super) account_id: Option<DriveWealthAccountId>,
+    /// When the account was recorded.
+    pub(super) account_since: Option<DateTime<Utc>>,
     pub(super) portfolio_id: Option<DriveWealthPortfolioId>,
     /// Whether the account is known to follow the portfolio.
     pub(super) is_assigned: bool,
@@ -38,6 +40,7 @@ pub(super) async fn progress(
                    ORDER BY as_of DESC, id DESC LIMIT 1) AS "kyc_status: _",
                   next_step_at IS NOT NULL AS "is_under_way!",
                   drivewealth_accounts.ref_id AS "account_id?: _",
+                  drivewealth_accounts.created_at AS "account_since?",
                   drivewealth_portfolios.ref_id AS "portfolio_id?: _",
                   COALESCE(drivewealth_portfolios.is_assigned, false) AS "is_assigned!"
            FROM drivewealth_users

@@ -329,6 +329,9 @@ async fn lost_answers_of_every_step_leave_nothing_twice(fixture: Arc<Fixture>) -
     drivewealth.fault(lost("POST", "/accounts"));
     drivewealth.fault(lost("POST", "/managed/portfolios"));
     drivewealth.fault(lost("PATCH", "/accounts"));
+    // The key alone is enough: the list of all customers' portfolios may be too long to be read.
+    let too_long = Effect::Reset { after_doing: false };
+    drivewealth.fault(Fault::new("GET", "/users/*/managed/portfolio", too_long).times(1_000));
     newcomer.submit().await?.expect(202)?;
     newcomer.account_opens().await?;
     let user = newcomer.broker_user(&fixture).await?;
@@ -340,6 +343,7 @@ async fn lost_answers_of_every_step_leave_nothing_twice(fixture: Arc<Fixture>) -
         Ok(())
     })
     .await?;
+    drivewealth.clear_faults();
     ensure_eq!(made(&fixture, &newcomer, &user), (1, 1));
     Ok(())
 }
