@@ -144,12 +144,31 @@ impl<T> Page<T> {
         view: impl Fn(&R) -> T,
         position: impl Fn(&R) -> L::Position,
     ) -> Result<Self, PlatformError> {
+        Self::from_part(rows, None, asked, view, position)
+    }
+
+    /// The same of a list that was read only so far, up to `read_to`, because a page takes no more than so much reading: then it
+    /// may have fewer items than asked for, or none, and the next page goes on from there.
+    ///
+    /// # Errors
+    /// When a position can't be written as JSON.
+    pub fn from_part<R, L: List>(
+        rows: &[R],
+        read_to: Option<L::Position>,
+        asked: &PageRequest<L>,
+        view: impl Fn(&R) -> T,
+        position: impl Fn(&R) -> L::Position,
+    ) -> Result<Self, PlatformError> {
         let size = usize::try_from(asked.limit).unwrap_or(usize::MAX);
         let page = rows.get(..size).unwrap_or(rows);
         let last = page.last().filter(|_| rows.len() > size);
         Ok(Self {
             items: page.iter().map(view).collect(),
-            next_cursor: last.map(|row| encode::<L>(&position(row))).transpose()?,
+            next_cursor: last
+                .map(position)
+                .or(read_to)
+                .map(|position| encode::<L>(&position))
+                .transpose()?,
         })
     }
 }

@@ -16,7 +16,8 @@ impl HttpOperation for ListPayments {
         About::new(
             Method::Get,
             "List payments",
-            "The client's payments with their present status, newest first.",
+            "The client's payments with their present status, newest first. With a filter a page may have fewer than `limit`, or none, \
+             though others follow: `next_cursor` says so.",
         )
         .path_id("client_id", "The client.")
         .response(200, "A page of the payments.")

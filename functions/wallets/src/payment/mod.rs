@@ -3,6 +3,8 @@
 
 mod request;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use domain::ids::{ClientId, PaymentId};
@@ -40,7 +42,7 @@ impl Payments {
             .ok_or(Error::PaymentNotFound)
     }
 
-    /// A page of the client's payments, newest first.
+    /// A page of the client's payments, newest first. With a filter it may be shorter than asked for, and go on.
     ///
     /// # Errors
     /// Not found for an unknown client.
@@ -50,7 +52,7 @@ impl Payments {
         query: &PaymentsQuery,
         page: PageRequest<PaymentList>,
     ) -> Result<Page<PaymentView>, Error> {
-        let payments = self
+        let (payments, read_to) = self
             .nodes
             .of(client_id)
             .with(async |connection| {
@@ -58,11 +60,18 @@ impl Payments {
                 if payments.is_empty() {
                     clients::load(connection, client_id).await?;
                 }
-                Ok::<_, Error>(payments)
+                let read_to = match i64::try_from(payments.len()) {
+                    Ok(rows) if rows < page.rows() => {
+                        store::last_read(connection, client_id, query.from, &page).await?
+                    }
+                    _ => None,
+                };
+                Ok::<_, Error>((payments, read_to))
             })
             .await?;
-        Ok(Page::from_overfetched(
+        Ok(Page::from_part(
             &payments,
+            read_to,
             &page,
             |payment| PaymentView::from(payment),
             |payment| payment.id,

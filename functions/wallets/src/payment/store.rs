@@ -1,6 +1,6 @@
 //! Payments as they are stored and read.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{ClientId, PaymentId, TransactionId, WalletId};
 use domain::money::Money;
 use domain::wallets::payment::{PaymentStatus, PaymentType};
@@ -12,6 +12,11 @@ use sqlx::PgConnection;
 use super::request::{PaymentList, PaymentsQuery};
 use crate::Error;
 use crate::currency_number::CurrencyNumber;
+
+/// Payments that a page reads at the most, so that a filter which few pass doesn't read a merchant's whole history.
+const MAX_READ: i64 = 10_000;
+/// A payment is made at most so long before the one with the id before it.
+const OUT_OF_ORDER: TimeDelta = TimeDelta::hours(1);
 
 /// A client's row of a transaction.
 #[derive(Debug, Clone)]
@@ -102,7 +107,7 @@ pub(crate) async fn load_all(
     Ok(payments.fetch_all(connection).await?)
 }
 
-/// The client's payments of a page, newest first, with the one behind it.
+/// The client's payments of a page, newest first, with the one behind it, among the next [`MAX_READ`] payments.
 pub(crate) async fn list(
     connection: &mut PgConnection,
     client_id: ClientId,
@@ -111,8 +116,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<Payment>, Error> {
     let payments = query_payments!(
         "SELECT",
-        "FROM payments
-          WHERE client_id = $1 AND id < $2 AND ($3::TIMESTAMPTZ IS NULL OR created_at >= $3)
+        "FROM (SELECT * FROM payments WHERE client_id = $1 AND id < $2 ORDER BY id DESC LIMIT $9) AS payment
+          WHERE ($3::TIMESTAMPTZ IS NULL OR created_at >= $3)
             AND ($4::TIMESTAMPTZ IS NULL OR created_at < $4) AND ($5::SMALLINT IS NULL OR payment_type = $5)
             AND ($6::SMALLINT IS NULL OR payment_status = $6) AND ($7::BIGINT IS NULL OR wallet_id = $7)
           ORDER BY id DESC LIMIT $8",
@@ -124,6 +129,27 @@ pub(crate) async fn list(
         query.status as _,
         query.wallet_id as _,
         page.rows(),
+        MAX_READ,
     );
     Ok(payments.fetch_all(connection).await?)
+}
+
+/// The last of the payments that a page reads, if others of the period may stand behind it.
+pub(crate) async fn last_read(
+    connection: &mut PgConnection,
+    client_id: ClientId,
+    from: Option<DateTime<Utc>>,
+    page: &PageRequest<PaymentList>,
+) -> Result<Option<PaymentId>, Error> {
+    let last = sqlx::query_scalar!(
+        r#"SELECT id AS "id: PaymentId" FROM (
+               SELECT id, created_at FROM payments WHERE client_id = $1 AND id < $2 ORDER BY id DESC OFFSET $3 LIMIT 1
+           ) AS last
+           WHERE $4::TIMESTAMPTZ IS NULL OR created_at >= $4"#,
+        client_id as _,
+        page.after.map_or(i64::MAX, i64::from),
+        MAX_READ - 1,
+        from.map(|from| from - OUT_OF_ORDER),
+    );
+    Ok(last.fetch_optional(connection).await?)
 }
