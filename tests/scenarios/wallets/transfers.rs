@@ -247,7 +247,8 @@ async fn refused_transfer_writes_nothing(fixture: Arc<Fixture>) -> Result {
         ("content-type", "application/json"),
     ];
     let answer = alice.api.post_raw(&path, &headers, body.into_bytes()).await?;
-    answer.expect_problem(400, "malformed-request")?;
+    let answer = answer.expect_problem(400, "malformed-request")?;
+    ensure!(answer.text.contains("9223372036854775807"), "{}", answer.text);
     ensure_eq!(
         wallet_rows(fixture.database.pool()).await?,
         before,

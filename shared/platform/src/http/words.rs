@@ -42,7 +42,26 @@ pub(super) fn explain(message: &str, field: &str) -> String {
 /// `floating point `12.5`, expected i64`: what came, and what belongs there.
 fn mismatch(rest: &str) -> String {
     let (came, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
+    if let Some((least, most)) = limits(expected).filter(|_| came.starts_with("integer")) {
+        return format!("has to be between {least} and {most}");
+    }
     format!("has to be {}, not {}", belongs(expected), kind(came))
+}
+
+/// The limits of a whole number.
+fn limits(expected: &str) -> Option<(i64, u64)> {
+    let limits = match expected {
+        "i8" => (i8::MIN.into(), i8::MAX.unsigned_abs().into()),
+        "i16" => (i16::MIN.into(), i16::MAX.unsigned_abs().into()),
+        "i32" => (i32::MIN.into(), i32::MAX.unsigned_abs().into()),
+        "i64" => (i64::MIN, i64::MAX.unsigned_abs()),
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX),
+        _ => return None,
+    };
+    Some(limits)
 }
 
 fn belongs(expected: &str) -> &str {
@@ -128,7 +147,11 @@ mod tests {
             ),
             (
                 "invalid value: integer `-1`, expected u32",
-                "has to be a whole number, not this number",
+                "has to be between 0 and 4294967295",
+            ),
+            (
+                "invalid value: integer `9223372036854775808`, expected i64",
+                "has to be between -9223372036854775808 and 9223372036854775807",
             ),
             (
                 "invalid type: null, expected a string",
