@@ -15,6 +15,7 @@ const OVERDUE: &str = "autopilot-run-overdue";
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(answers_that_are_lost_make_nothing_twice),
+        alone(run_that_was_made_is_found_though_its_targets_would_be_refused_by_now),
         alone(retry_pushes_the_same_targets_whatever_the_account_is_worth_by_then),
         alone(runs_end_as_their_states_say),
         alone(account_with_an_error_of_its_own_is_looked_at),
@@ -63,6 +64,38 @@ async fn answers_that_are_lost_make_nothing_twice(fixture: Arc<Fixture>) -> Resu
             ensure_eq!(drivewealth.funds_named(&name), 1, "{method} {path}");
         }
     }
+    Ok(())
+}
+
+/// A symbol of the fund isn't traded any more when the message comes again, while the run is under way.
+async fn run_that_was_made_is_found_though_its_targets_would_be_refused_by_now(
+    fixture: Arc<Fixture>,
+) -> Result {
+    fixture.open_market().await?;
+    let investor = fixture.investor().await?;
+    let tester = &investor.tester;
+    let drivewealth = fixture.cloud.drivewealth();
+    let lost = Effect::Reset { after_doing: true };
+    drivewealth.fault(Fault::new("POST", "/managed/autopilot", lost).times(4));
+    let funds = u32::try_from(fixture.account_of(tester)?.funds.len())?;
+    for (path, first_attempt) in [("/managed/funds", funds), ("/managed/portfolios", 1)] {
+        let taken = Effect::Slow {
+            for_ms: 1,
+            done_first: true,
+        };
+        let refused = Effect::Refuse {
+            status: 400,
+            error_code: "E032".to_owned(),
+            message: "the instrument is inactive".to_owned(),
+        };
+        drivewealth.fault(Fault::new("PATCH", path, taken).times(first_attempt));
+        drivewealth.fault(Fault::new("PATCH", path, refused).times(100));
+    }
+    let order = tester.order_amount(investor.first, 50_000).await?;
+    let done = settled(&fixture, tester, order, "complete").await;
+    drivewealth.clear_faults();
+    ensure_eq!(done?["actual_amount_cents"], 50_000);
+    ensure_eq!(runs(&fixture, &investor), 1);
     Ok(())
 }
 

@@ -4,6 +4,9 @@
 //! portfolios are set, which twice is the same as once. A fund is made under a key of the run's and found again by the name
 //! that we know it by. A run is made under a key of its own: DriveWealth answers a repetition with the first answer, and its
 //! list of runs doesn't say which accounts they are for.
+//!
+//! Once the run may have been made, nothing is set again: nobody else changes the targets of an account whose run is under way,
+//! and a refusal to set what is set would be taken for the end of a run that trades.
 
 use chrono::TimeDelta;
 use domain::ids::{DriveWealthFundId, DriveWealthUserId, ProfileId};
@@ -104,21 +107,38 @@ impl Pusher {
         deadline: Deadline,
     ) -> Result<Run, Stop> {
         let client = self.broker.client().await?;
-        let mut funds = Vec::with_capacity(run.targets.funds.len());
-        for fund in run.targets.funds.iter().filter(|fund| !fund.weight.is_zero()) {
-            let id = self
-                .push_fund(&client, run, profile, fund, attempt, deadline)
+        if run.creation_asked_at.is_none() {
+            self.set_targets(&client, run, profile, attempt, deadline).await?;
+            let now = self.clock.now();
+            self.database
+                .with(async |connection| runs::set_creation_asked(connection, run.id, now).await)
                 .await?;
-            funds.push((id, fund.weight));
         }
-        self.push_portfolio(&client, &run.targets, &funds, deadline)
-            .await?;
         let key = Uuid::new_v5(&KEY_SPACE, format!("run {}", run.id).as_bytes());
         let account = lease.account();
         let created = client
             .create_run(&self.adviser, account, key, deadline.instant())
             .await;
         allowed(created)
+    }
+
+    /// Makes or sets the funds, then sets the portfolio.
+    async fn set_targets(
+        &self,
+        client: &Client,
+        run: &RunRow,
+        profile: ProfileId,
+        attempt: i32,
+        deadline: Deadline,
+    ) -> Result<(), Stop> {
+        let mut funds = Vec::with_capacity(run.targets.funds.len());
+        for fund in run.targets.funds.iter().filter(|fund| !fund.weight.is_zero()) {
+            let id = self
+                .push_fund(client, run, profile, fund, attempt, deadline)
+                .await?;
+            funds.push((id, fund.weight));
+        }
+        self.push_portfolio(client, &run.targets, &funds, deadline).await
     }
 
     /// Makes a fund, or sets what it consists of.

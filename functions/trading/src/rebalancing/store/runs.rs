@@ -21,6 +21,8 @@ pub(crate) struct RunRow {
     /// The broker's id, once it has made the run.
     pub(crate) ref_id: Option<DriveWealthRunId>,
     pub(crate) targets: KeptTargets,
+    /// When the broker came to be asked for it; its targets were set before.
+    pub(crate) creation_asked_at: Option<DateTime<Utc>>,
     /// What a person has found that it came to.
     pub(crate) ruling: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
@@ -55,6 +57,7 @@ pub(crate) async fn insert(
         id,
         ref_id: None,
         targets: run.targets.clone(),
+        creation_asked_at: None,
         ruling: None,
         created_at: now,
     })
@@ -67,7 +70,7 @@ pub(crate) async fn under_way(
 ) -> Result<Option<RunRow>, Error> {
     let row = sqlx::query!(
         r#"SELECT id AS "id: AutopilotRunId", ref_id AS "ref_id: DriveWealthRunId",
-                  targets AS "targets: Json<KeptTargets>", ruling, created_at
+                  targets AS "targets: Json<KeptTargets>", creation_asked_at, ruling, created_at
            FROM drivewealth_autopilot_runs WHERE drivewealth_account_id = $1 AND ended_at IS NULL"#,
         account as _,
     )
@@ -77,6 +80,7 @@ pub(crate) async fn under_way(
         id: row.id,
         ref_id: row.ref_id,
         targets: row.targets.0,
+        creation_asked_at: row.creation_asked_at,
         ruling: row.ruling,
         created_at: row.created_at,
     }))
@@ -96,6 +100,22 @@ pub(crate) async fn begin_attempt(
     .fetch_one(connection)
     .await?;
     Ok(attempts)
+}
+
+/// The run's targets are set, and the broker is about to be asked for it.
+pub(crate) async fn set_creation_asked(
+    connection: &mut PgConnection,
+    run: AutopilotRunId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE drivewealth_autopilot_runs SET creation_asked_at = $2, updated_at = $2 WHERE id = $1",
+        run as _,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The broker has made the run.
