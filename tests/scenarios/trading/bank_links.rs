@@ -28,6 +28,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(revoked_link_ends_calls),
         alone(link_that_plaid_has_no_more_has_to_be_made_again),
         unlinked_account_can_be_linked_again,
+        account_linked_again_still_counts_what_was_taken_from_it,
         account_with_an_open_flow_stays,
         alone(lost_answer_of_the_exchange_asks_for_another_visit),
         alone(lost_answers_at_the_broker_link_an_account_once),
@@ -103,14 +104,21 @@ async fn bank_is_linked_and_money_comes_from_it(fixture: Arc<Fixture>) -> Result
     let again = link(&newcomer, &visited, 0).await?.expect(200)?;
     ensure_eq!(again.body, linked.body, "the same request again");
     ensure_eq!(accounts(&newcomer).await?, vec![linked.body.clone()]);
-    let deposit = json!({
-        "trading_account_id": profile["trading_account_id"], "bank_account_id": linked.body["id"], "amount_cents": 25_000,
+    let deposited = deposit(&newcomer, &profile, &linked.body["id"], 25_000).await?;
+    succeeds(&newcomer, &deposited.expect(201)?).await
+}
+
+/// Asks for a deposit from a bank account under a key of its amount.
+async fn deposit(newcomer: &Newcomer, profile: &Value, bank_account: &Value, cents: i64) -> Result<Answer> {
+    let body = json!({
+        "trading_account_id": profile["trading_account_id"], "bank_account_id": bank_account, "amount_cents": cents,
     });
-    let deposited = newcomer
-        .api
-        .post("/trading/deposits", "first", &deposit)
-        .await?
-        .expect(201)?;
+    let key = format!("{bank_account}-{cents}");
+    newcomer.api.post("/trading/deposits", &key, &body).await
+}
+
+/// The newest deposit comes to its end.
+async fn succeeds(newcomer: &Newcomer, deposited: &Answer) -> Result {
     let id = deposited.number("id")?;
     eventually("the deposit succeeds", async || {
         let flows = newcomer
@@ -339,12 +347,7 @@ async fn revoked_link_ends_calls(fixture: Arc<Fixture>) -> Result {
 }
 
 async fn deposit_refused(newcomer: &Newcomer, profile: &Value, bank_account: &Value) -> Result {
-    let deposit = json!({
-        "trading_account_id": profile["trading_account_id"], "bank_account_id": bank_account, "amount_cents": 100,
-    });
-    newcomer
-        .api
-        .post("/trading/deposits", "refused", &deposit)
+    deposit(newcomer, profile, bank_account, 100)
         .await?
         .expect_problem(409, "link-ended")?;
     Ok(())
@@ -373,11 +376,7 @@ async fn unlinked_account_can_be_linked_again(fixture: Arc<Fixture>) -> Result {
     for round in 0..2 {
         let visited = visit(&fixture, &newcomer, &choice).await?;
         let linked = link(&newcomer, &visited, 0).await?.expect(201)?;
-        let request = newcomer.api.request(
-            reqwest::Method::DELETE,
-            &format!("/trading/bank-accounts/{}", linked.body["id"]),
-        );
-        let left = newcomer.api.send(request).await?.expect(200)?;
+        let left = unlink(&newcomer, &linked.body["id"]).await?.expect(200)?;
         ensure_eq!(left.body["items"], json!([]), "round {round}");
         ensure_eq!(at_broker(&fixture, &newcomer).await?, 0);
         ensure!(
@@ -388,16 +387,41 @@ async fn unlinked_account_can_be_linked_again(fixture: Arc<Fixture>) -> Result {
                 .contains(&visited.access_token),
             "the link goes with its last account"
         );
-        let request = newcomer.api.request(
-            reqwest::Method::DELETE,
-            &format!("/trading/bank-accounts/{}", linked.body["id"]),
-        );
-        newcomer
-            .api
-            .send(request)
+        unlink(&newcomer, &linked.body["id"])
             .await?
             .expect_problem(404, "bank-account-not-found")?;
     }
+    Ok(())
+}
+
+async fn unlink(newcomer: &Newcomer, bank_account: &Value) -> Result<Answer> {
+    let path = format!("/trading/bank-accounts/{bank_account}");
+    let request = newcomer.api.request(reqwest::Method::DELETE, &path);
+    newcomer.api.send(request).await
+}
+
+/// The bank may not show yet what has left the account; nor is it asked by which link.
+async fn account_linked_again_still_counts_what_was_taken_from_it(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let profile = newcomer.account_opens().await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 100_000)]);
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    let first = link(&newcomer, &visited, 0).await?.expect(201)?.body["id"].clone();
+    let taken = deposit(&newcomer, &profile, &first, 90_000).await?.expect(201)?;
+    succeeds(&newcomer, &taken).await?;
+    unlink(&newcomer, &first).await?.expect(200)?;
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    let second = link(&newcomer, &visited, 0).await?.expect(201)?.body["id"].clone();
+    let refused = deposit(&newcomer, &profile, &second, 90_000).await?;
+    refused.expect_problem(409, "insufficient-funds")?;
+    deposit(&newcomer, &profile, &second, 10_000).await?.expect(201)?;
+    // Another account of the bank has its own money.
+    let savings = bank(vec![checking("Plaid Saving", "1111", 100_000)]);
+    let visited = visit(&fixture, &newcomer, &savings).await?;
+    let savings = link(&newcomer, &visited, 0).await?.expect(201)?.body["id"].clone();
+    deposit(&newcomer, &profile, &savings, 90_000)
+        .await?
+        .expect(201)?;
     Ok(())
 }
 

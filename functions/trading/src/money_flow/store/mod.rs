@@ -466,7 +466,7 @@ pub(crate) async fn reserved(
 }
 
 /// The sum of the deposits that may not have left a bank account's shown balance: those under way, and those that succeeded at
-/// `settled_since` or later.
+/// `settled_since` or later. Those by an earlier link of the same account count, whatever has become of that link.
 pub(crate) async fn promised(
     connection: &mut PgConnection,
     bank_account: BankAccountId,
@@ -475,8 +475,16 @@ pub(crate) async fn promised(
 ) -> Result<Money, Error> {
     let promised = sqlx::query_scalar!(
         r#"SELECT COALESCE(SUM(amount_cents), 0)::BIGINT AS "promised!" FROM trading_money_flow
-           WHERE bank_account_id = $1 AND amount_cents > 0
-             AND (status IN ('pending', 'approved') OR (status = 'success' AND settled_at >= $2))"#,
+           WHERE amount_cents > 0 AND (status IN ('pending', 'approved') OR (status = 'success' AND settled_at >= $2))
+             AND bank_account_id IN (
+                 SELECT other.id FROM bank_accounts AS asked JOIN plaid_items AS link ON link.id = asked.plaid_item_id
+                 JOIN bank_accounts AS other ON other.profile_id = asked.profile_id
+                 JOIN plaid_items AS other_link ON other_link.id = other.plaid_item_id
+                 WHERE asked.id = $1
+                   AND (other.id = asked.id
+                        OR (other_link.id = link.id AND other.plaid_account_id = asked.plaid_account_id)
+                        OR (other_link.institution_id = link.institution_id
+                            AND other.mask IS NOT DISTINCT FROM asked.mask AND other.bank_name = asked.bank_name)))"#,
         bank_account as _,
         settled_since,
     )
