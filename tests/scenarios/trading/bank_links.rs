@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use end_to_end::{Answer, Fixture, Result, Scenario, ensure_eq, eventually, newcomer::Newcomer, scenarios};
-use futures::future::join_all;
+use futures::future::{join_all, try_join};
 use local_cloud::sandboxes::{
     Effect, Fault,
     plaid::{AccountDetails, ChosenAccount, LinkChoice, Linked, NewWebhook, checking},
@@ -30,6 +30,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         unlinked_account_can_be_linked_again,
         account_linked_again_still_counts_what_was_taken_from_it,
         account_with_an_open_flow_stays,
+        alone(account_unlinked_while_somebody_outside_is_asked_takes_no_flow),
         alone(lost_answer_of_the_exchange_asks_for_another_visit),
         alone(lost_answers_at_the_broker_link_an_account_once),
     ]
@@ -443,6 +444,56 @@ async fn account_with_an_open_flow_stays(fixture: Arc<Fixture>) -> Result {
         .send(request)
         .await?
         .expect_problem(409, "bank-account-in-use")?;
+    Ok(())
+}
+
+/// Plaid is asked for a deposit, DriveWealth for a withdrawal; meanwhile the account is unlinked.
+async fn account_unlinked_while_somebody_outside_is_asked_takes_no_flow(fixture: Arc<Fixture>) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let profile = newcomer.account_opens().await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 100_000)]);
+    let (plaid, drivewealth) = (fixture.cloud.plaid(), fixture.cloud.drivewealth());
+    for path in ["/trading/deposits", "/trading/withdrawals"] {
+        let visited = visit(&fixture, &newcomer, &choice).await?;
+        let linked = link(&newcomer, &visited, 0).await?.expect(201)?.body["id"].clone();
+        let late = Effect::Slow {
+            for_ms: 3_000,
+            done_first: true,
+        };
+        plaid.fault(Fault::new("POST", "/accounts/balance/get", late.clone()));
+        drivewealth.fault(Fault::new("GET", "/accounts/*/summary/money", late));
+        plaid.clear_calls();
+        drivewealth.clear_calls();
+        let body = json!({
+            "trading_account_id": profile["trading_account_id"], "bank_account_id": linked, "amount_cents": 1_000,
+        });
+        let asked = || {
+            let mut calls = plaid.calls().into_iter().chain(drivewealth.calls());
+            calls.any(|call| call.path == "/accounts/balance/get" || call.path.ends_with("/summary/money"))
+        };
+        let unlinked = async {
+            eventually("somebody outside is asked", async || {
+                ensure!(asked(), "nobody is");
+                Ok(())
+            })
+            .await?;
+            unlink(&newcomer, &linked).await?.expect(200)
+        };
+        let (answer, _) = try_join(
+            newcomer.api.post(path, &format!("late-{linked}"), &body),
+            unlinked,
+        )
+        .await?;
+        plaid.clear_faults();
+        drivewealth.clear_faults();
+        answer.expect_problem(404, "bank-account-not-found")?;
+    }
+    let flows = newcomer
+        .api
+        .get("/trading/history/money-flow")
+        .await?
+        .expect(200)?;
+    ensure_eq!(flows.body["items"], json!([]));
     Ok(())
 }
 

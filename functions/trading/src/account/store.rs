@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
-use domain::ids::{DriveWealthAccountId, ProfileId, TradingAccountId};
+use domain::ids::{BankAccountId, DriveWealthAccountId, ProfileId, TradingAccountId};
 use domain::trading::account::AccountStatus;
 use providers::drivewealth::{BrokerAccount, CashBalance};
 use sqlx::PgConnection;
@@ -15,25 +15,33 @@ use crate::Error;
 pub(crate) struct LockedAccount {
     pub(crate) status: AccountStatus,
     pub(crate) deposits_suspended: Option<String>,
+    /// The bank account on the flow's other end isn't unlinked.
+    pub(crate) is_bank_linked: bool,
 }
 
-/// Locks the account: flows of one account are accepted one after the other.
+/// Locks the account: flows of one account are accepted one after the other. Its profile is kept from being locked before, so that
+/// the bank account stays as it is found here.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
     account: TradingAccountId,
+    bank_account: BankAccountId,
 ) -> Result<LockedAccount, Error> {
     let row = sqlx::query!(
-        "SELECT drivewealth_accounts.status, profiles.deposits_suspended_reason \
-         FROM trading_accounts JOIN profiles ON profiles.id = trading_accounts.profile_id \
-         JOIN drivewealth_accounts ON drivewealth_accounts.trading_account_id = trading_accounts.id \
-         WHERE trading_accounts.id = $1 FOR UPDATE OF trading_accounts",
+        r#"SELECT drivewealth_accounts.status, profiles.deposits_suspended_reason,
+                  EXISTS (SELECT 1 FROM bank_accounts
+                          WHERE id = $2 AND profile_id = trading_accounts.profile_id AND deleted_at IS NULL) AS "is_bank_linked!"
+           FROM trading_accounts JOIN profiles ON profiles.id = trading_accounts.profile_id
+           JOIN drivewealth_accounts ON drivewealth_accounts.trading_account_id = trading_accounts.id
+           WHERE trading_accounts.id = $1 FOR UPDATE OF trading_accounts"#,
         account as _,
+        bank_account as _,
     )
     .fetch_one(connection)
     .await?;
     Ok(LockedAccount {
         status: AccountStatus::parse(&row.status),
         deposits_suspended: row.deposits_suspended_reason,
+        is_bank_linked: row.is_bank_linked,
     })
 }
 

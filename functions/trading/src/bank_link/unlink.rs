@@ -58,7 +58,7 @@ impl BankUnlinks {
         })
     }
 
-    /// Under the profile's lock, under which money flows are written too.
+    /// Under the profile's lock, which a money flow keeps from being taken while it is written; it looks at the account again then.
     async fn delete(&self, profile: ProfileId, id: BankAccountId) -> Result<BankAccountRow, Error> {
         let now = self.clock.now();
         self.database

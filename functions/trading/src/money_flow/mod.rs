@@ -4,7 +4,7 @@
 //! is open while it is asked. A crash or a time-out in between leaves a flow that the same request sent again, or the
 //! reconciler, finishes: the broker is asked under the same key.
 //!
-//! A deposit costs 15 statements, begin and commit counted: 2 before the checks outside, 7 for the intent, 1 for the lease
+//! A deposit costs 16 statements, begin and commit counted: 2 before the checks outside, 8 for the intent, 1 for the lease
 //! under which the broker is asked, 5 to record its response. A status other than `pending` in the response costs one more.
 
 mod execute;
@@ -30,6 +30,7 @@ use platform::deadline::Deadline;
 use platform::idempotency::{self, IdempotencyKey, KeyedRequest, Progress};
 use platform::pagination::{Page, PageRequest};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 pub use self::execute::PaymentExecutor;
@@ -39,9 +40,10 @@ pub(crate) use self::state::{Ruled, Ruling, rule};
 pub use self::view::{MoneyFlowReply, MoneyFlowView};
 
 use self::store::{Ends, NewFlow};
+use crate::account::store::LockedAccount;
 use crate::bank_account::BankAccounts;
 use crate::broker::Broker;
-use crate::{Error, account};
+use crate::{Error, account, profile};
 
 platform::list! {
     /// The money flows of a profile, newest first.
@@ -148,7 +150,7 @@ impl Deposits {
         let balance = self.bank_accounts.available(&ends.bank, amount, deadline).await?;
 
         idempotency::intend(&self.database, keyed, async |connection| {
-            let account = account::store::lock(connection, request.trading_account_id).await?;
+            let account = lock_ends(connection, profile, request).await?;
             if let Some(reason) = account.deposits_suspended {
                 return Err(Error::DepositsSuspended { reason });
             }
@@ -208,7 +210,7 @@ impl Withdrawals {
         let cash = self.broker.cash(at_broker, deadline).await?;
 
         idempotency::intend(&self.database, keyed, async |connection| {
-            let account = account::store::lock(connection, request.trading_account_id).await?;
+            let account = lock_ends(connection, profile, request).await?;
             if !account.status.gives_withdrawals() {
                 return Err(not_open(&account.status));
             }
@@ -260,6 +262,21 @@ async fn find_ends(
     database
         .with(async |connection| store::find_ends(connection, profile, account, bank_account).await)
         .await
+}
+
+/// Locks both ends. The bank account may have been unlinked while somebody outside was asked.
+async fn lock_ends(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    request: &MoneyFlowRequest,
+) -> Result<LockedAccount, Error> {
+    profile::store::lock_for_flow(connection, profile).await?;
+    let account =
+        account::store::lock(connection, request.trading_account_id, request.bank_account_id).await?;
+    match account.is_bank_linked {
+        true => Ok(account),
+        false => Err(Error::BankAccountNotFound),
+    }
 }
 
 fn not_open(status: &AccountStatus) -> Error {

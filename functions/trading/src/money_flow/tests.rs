@@ -45,7 +45,7 @@ impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let postgres = Postgres::start(folder.path()).await.unwrap();
-        let mut connection = sqlx::PgConnection::connect(postgres.url()).await.unwrap();
+        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
         sqlx::migrate!("../../infra/migrations")
             .run(&mut connection)
             .await
@@ -146,7 +146,7 @@ impl Bench {
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
-        let mut connection = sqlx::PgConnection::connect(self.postgres.url()).await.unwrap();
+        let mut connection = PgConnection::connect(self.postgres.url()).await.unwrap();
         let query = sqlx::query_scalar(statement);
         query.fetch_one(&mut connection).await.unwrap()
     }

@@ -81,6 +81,18 @@ pub(crate) async fn lock(connection: &mut PgConnection, profile: ProfileId) -> R
     Ok(found.is_some())
 }
 
+/// Keeps the profile from being locked for the rest of the transaction; flows don't wait for each other by it. It is the lock that
+/// the references of a flow's row take anyway, taken before the account's: whoever waits for the account holds it already.
+pub(crate) async fn lock_for_flow(connection: &mut PgConnection, profile: ProfileId) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM profiles WHERE id = $1 FOR KEY SHARE",
+        profile as _
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(())
+}
+
 /// What the form of the identity check proposes.
 #[derive(Debug)]
 pub(crate) struct Names {
