@@ -24,6 +24,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(symbol_that_is_not_traded_any_more_is_dropped),
         alone(run_without_an_end_is_reported_once),
         alone(overdue_run_ends_as_a_person_rules),
+        alone(overdue_run_that_nothing_can_be_done_with_is_left_to_a_person),
     ]
 }
 
@@ -337,15 +338,7 @@ async fn run_without_an_end_is_reported_once(fixture: Arc<Fixture>) -> Result {
     fixture.open_market().await?;
     let investor = fixture.investor().await?;
     let order = overdue(&fixture, &investor).await?;
-    let sql = "SELECT count(*) FROM drivewealth_autopilot_runs WHERE overdue_at IS NOT NULL AND drivewealth_account_id = \
-               (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
-    ensure_eq!(
-        fixture
-            .database
-            .count(sql, investor.tester.customer.trading_account_id)
-            .await?,
-        1
-    );
+    ensure_eq!(overdue_runs(&fixture, &investor).await?, 1);
     let subject = subject_of(&fixture, &investor).await?;
     let review = fixture.review_reaches(OVERDUE, &subject, "open").await?;
     ensure_eq!(review["seen"], json!(1));
@@ -421,8 +414,81 @@ fn until_traded(fixture: &Fixture, investor: &Investor) -> Result {
     Ok(())
 }
 
+/// It can't be made, isn't told of, or has ended and the account's cash can't be read.
+async fn overdue_run_that_nothing_can_be_done_with_is_left_to_a_person(fixture: Arc<Fixture>) -> Result {
+    fixture.open_market().await?;
+    let drivewealth = fixture.cloud.drivewealth();
+    let down = Effect::Gateway {
+        status: 502,
+        after_doing: false,
+    };
+    let refused = Effect::Refuse {
+        status: 400,
+        error_code: "E032".to_owned(),
+        message: "no".to_owned(),
+    };
+    let cases = [
+        ("POST", "/managed/autopilot", down),
+        ("GET", "/managed/autopilot", refused.clone()),
+        ("GET", "/accounts/*/summary/money", refused),
+    ];
+    for (method, path, effect) in cases {
+        let investor = fixture.investor().await?;
+        let fault = Fault::new(method, path, effect).times(10_000);
+        let order = match method {
+            "POST" => {
+                drivewealth.fault(fault);
+                let order = investor.tester.order_amount(investor.first, 100_000).await?;
+                settled(&fixture, &investor.tester, order, "executing").await?;
+                order
+            }
+            _ => {
+                let order = standing(&fixture, &investor).await?;
+                drivewealth.fault(fault);
+                order
+            }
+        };
+        drivewealth.run_pace(Some(Duration::from_millis(20)));
+        age(&fixture, &investor).await?;
+        eventually("the run is left to a person", async || {
+            fixture.work_on(&investor.tester).await?;
+            ensure_eq!(overdue_runs(&fixture, &investor).await?, 1, "{method} {path}");
+            Ok(())
+        })
+        .await?;
+        let subject = subject_of(&fixture, &investor).await?;
+        let review = fixture.review_reaches(OVERDUE, &subject, "open").await?;
+        fixture
+            .decide("ada", &review, "end-as-failed", json!({}))
+            .await?
+            .expect(202)?;
+        let ended = settled(&fixture, &investor.tester, order, "failed").await;
+        drivewealth.clear_faults();
+        let ended = ended.with_context(|| format!("{method} {path}"))?;
+        ensure_eq!(ended["failure_code"], "run-failed", "{method} {path}");
+    }
+    Ok(())
+}
+
+async fn overdue_runs(fixture: &Fixture, investor: &Investor) -> Result<i64> {
+    let sql = "SELECT count(*) FROM drivewealth_autopilot_runs WHERE overdue_at IS NOT NULL AND drivewealth_account_id = \
+               (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
+    let account = investor.tester.customer.trading_account_id;
+    fixture.database.count(sql, account).await
+}
+
 /// An order whose run stands still, and has no end for a day.
 async fn overdue(fixture: &Fixture, investor: &Investor) -> Result<i64> {
+    let order = standing(fixture, investor).await?;
+    age(fixture, investor).await?;
+    for _ in 0..2 {
+        ensure_eq!(fixture.work_on(&investor.tester).await?, Vec::<usize>::new());
+    }
+    Ok(order)
+}
+
+/// An order whose run stands still.
+async fn standing(fixture: &Fixture, investor: &Investor) -> Result<i64> {
     fixture.cloud.drivewealth().run_pace(None);
     let order = investor.tester.order_amount(investor.first, 100_000).await?;
     settled(fixture, &investor.tester, order, "executing").await?;
@@ -432,14 +498,14 @@ async fn overdue(fixture: &Fixture, investor: &Investor) -> Result<i64> {
         Ok(())
     })
     .await?;
+    Ok(order)
+}
+
+/// The investor's run began a day ago.
+async fn age(fixture: &Fixture, investor: &Investor) -> Result {
     let old = "UPDATE drivewealth_autopilot_runs SET created_at = created_at - make_interval(hours => 24) \
                WHERE drivewealth_account_id = (SELECT ref_id FROM drivewealth_accounts WHERE trading_account_id = $1)";
-    fixture
-        .database
-        .change(old, investor.tester.customer.trading_account_id)
-        .await?;
-    for _ in 0..2 {
-        ensure_eq!(fixture.work_on(&investor.tester).await?, Vec::<usize>::new());
-    }
-    Ok(order)
+    let account = investor.tester.customer.trading_account_id;
+    fixture.database.change(old, account).await?;
+    Ok(())
 }

@@ -99,6 +99,10 @@ impl AccountWork {
             .database
             .with(async |connection| runs::under_way(connection, account).await)
             .await?;
+        if let Some(run) = &under_way {
+            // First of all: whatever the broker refuses to tell or do now, a person is told, and can rule.
+            self.report_if_overdue(due, run).await?;
+        }
         let run = match under_way {
             Some(run) if run.ruling.is_some() => return self.end_by_ruling(lease, due, &run, deadline).await,
             Some(run) if run.ref_id.is_some() => return self.look_after(lease, due, &run, deadline).await,
@@ -268,7 +272,7 @@ impl AccountWork {
                 };
                 self.end(lease, due, run, RunState::Failed, "", end).await
             }
-            Pushed::TooOld => self.report_overdue(due, run, "").await,
+            Pushed::TooOld => Ok(()),
         }
     }
 
@@ -285,7 +289,7 @@ impl AccountWork {
         let told = client.run(ref_id, deadline.instant()).await.done(PARTY)?;
         let state = RunState::of(&told.status);
         if !state.has_ended() {
-            return self.note(due, run, state, &told).await;
+            return self.note(run, state, &told).await;
         }
         self.conclude(
             lease,
@@ -353,11 +357,13 @@ impl AccountWork {
                 reason: status.to_owned(),
             },
         };
-        self.refresh_cash(lease, deadline).await?;
+        if let End::Complete(_) = &end {
+            self.refresh_cash(lease, deadline).await?;
+        }
         self.end(lease, due, run, state, status, end).await
     }
 
-    /// The app shows the cash that the run has left.
+    /// The app shows the cash that the run has left. After one that failed the targets follow the cash, which reads it too.
     async fn refresh_cash(&self, lease: &Lease, deadline: Deadline) -> Result<(), Error> {
         let account = lease.account();
         let as_of = self.clock.now();
@@ -370,7 +376,7 @@ impl AccountWork {
     }
 
     /// Notes where a run is that goes on.
-    async fn note(&self, due: &AccountDue, run: &RunRow, state: RunState, told: &Run) -> Result<(), Error> {
+    async fn note(&self, run: &RunRow, state: RunState, told: &Run) -> Result<(), Error> {
         if state == RunState::Unrecognised {
             tracing::error!(run_id = %run.id, status = told.status, "the broker tells a state of a run that nobody knows");
             metrics::count("UnknownRunStates", 1);
@@ -378,22 +384,21 @@ impl AccountWork {
         let now = self.clock.now();
         self.database
             .with(async |connection| runs::note(connection, run.id, &told.status, now).await)
-            .await?;
-        if now - run.created_at >= OVERDUE_AFTER {
-            return self.report_overdue(due, run, &told.status).await;
-        }
-        Ok(())
+            .await
     }
 
-    /// Leaves a run that has no end to a person, once: nothing is guessed.
-    async fn report_overdue(&self, due: &AccountDue, run: &RunRow, status: &str) -> Result<(), Error> {
+    /// Leaves a run that has no end for a day to a person, once: nothing is guessed. It is gone on with all the same.
+    async fn report_if_overdue(&self, due: &AccountDue, run: &RunRow) -> Result<(), Error> {
         let now = self.clock.now();
+        if now - run.created_at < OVERDUE_AFTER {
+            return Ok(());
+        }
         let overdue = OverdueRun {
             id: run.id,
             profile: due.profile_id,
             created_at: run.created_at,
             ref_id: run.ref_id.as_ref(),
-            status,
+            status: &run.status,
         };
         let is_new = self
             .database

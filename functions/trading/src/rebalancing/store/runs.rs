@@ -20,6 +20,8 @@ pub(crate) struct RunRow {
     pub(crate) id: AutopilotRunId,
     /// The broker's id, once it has made the run.
     pub(crate) ref_id: Option<DriveWealthRunId>,
+    /// As the broker wrote it last.
+    pub(crate) status: String,
     pub(crate) targets: KeptTargets,
     /// When the broker came to be asked for it; its targets were set before.
     pub(crate) creation_asked_at: Option<DateTime<Utc>>,
@@ -56,6 +58,7 @@ pub(crate) async fn insert(
     Ok(RunRow {
         id,
         ref_id: None,
+        status: String::new(),
         targets: run.targets.clone(),
         creation_asked_at: None,
         ruling: None,
@@ -69,7 +72,7 @@ pub(crate) async fn under_way(
     account: &DriveWealthAccountId,
 ) -> Result<Option<RunRow>, Error> {
     let row = sqlx::query!(
-        r#"SELECT id AS "id: AutopilotRunId", ref_id AS "ref_id: DriveWealthRunId",
+        r#"SELECT id AS "id: AutopilotRunId", ref_id AS "ref_id: DriveWealthRunId", status,
                   targets AS "targets: Json<KeptTargets>", creation_asked_at, ruling, created_at
            FROM drivewealth_autopilot_runs WHERE drivewealth_account_id = $1 AND ended_at IS NULL"#,
         account as _,
@@ -79,6 +82,7 @@ pub(crate) async fn under_way(
     Ok(row.map(|row| RunRow {
         id: row.id,
         ref_id: row.ref_id,
+        status: row.status,
         targets: row.targets.0,
         creation_asked_at: row.creation_asked_at,
         ruling: row.ruling,
