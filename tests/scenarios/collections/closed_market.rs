@@ -2,12 +2,13 @@
 //! sales first, in one run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::market::MarketCalendar;
 use end_to_end::collections::Investor;
-use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, scenarios};
+use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use local_cloud::ClockMove;
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(orders_wait_for_the_next_trading_day_and_are_carried_out_together),
         alone(order_is_cancelled_once_and_never_carried_out),
+        alone(order_that_waited_past_the_close_is_carried_out_the_next_morning),
         alone(profile_counts_what_orders_under_way_will_take),
     ]
 }
@@ -190,6 +192,48 @@ async fn order_is_cancelled_once_and_never_carried_out(fixture: Arc<Fixture>) ->
         .get("/trading/history/rebalancings?status=open")
         .await?
         .expect(400)?;
+    Ok(())
+}
+
+/// The run before it ends after the close.
+async fn order_that_waited_past_the_close_is_carried_out_the_next_morning(fixture: Arc<Fixture>) -> Result {
+    fixture.open_market().await?;
+    let investor = fixture.investor().await?;
+    let drivewealth = fixture.cloud.drivewealth();
+    drivewealth.run_pace(None);
+    let first = investor.tester.order_amount(investor.first, 100_000).await?;
+    fixture
+        .order_reaches(&investor.tester, first, "executing")
+        .await?;
+    let waits = investor.tester.order_amount(investor.second, 50_000).await?;
+    let taken_back = investor.tester.order_amount(investor.second, 20_000).await?;
+    let today = MarketCalendar::business_date(fixture.cloud.now());
+    let (_, close) = MarketCalendar::session(today).context("the market is closed")?;
+    let evening = ClockMove::to(close + TimeDelta::minutes(10)).running(&[]);
+    fixture.cloud.move_clock(&evening).await?;
+    drivewealth.run_pace(Some(Duration::from_millis(20)));
+    let tester = at_this_time(&fixture, &investor)?;
+    fixture.order_reaches(&tester, first, "complete").await?;
+    ensure_eq!(fixture.work_on(&tester).await?, Vec::<usize>::new());
+    for order in [waits, taken_back] {
+        ensure_eq!(tester.order(order).await?["status"], "pending", "after the close");
+    }
+    tester
+        .cancel_order(investor.second, taken_back)
+        .await?
+        .expect(200)?;
+    let opening = MarketCalendar::next_open(fixture.cloud.now());
+    let morning = ClockMove::to(opening - TimeDelta::minutes(4)).running(&["apply_pending_versions"]);
+    fixture.cloud.move_clock(&morning).await?;
+    let tester = at_this_time(&fixture, &investor)?;
+    eventually("the schedule has the order carried out", async || {
+        let order = tester.order(waits).await?;
+        ensure!(order["status"] != "pending", "it is {order}");
+        Ok(())
+    })
+    .await?;
+    fixture.order_reaches(&tester, waits, "complete").await?;
+    ensure_eq!(tester.order(taken_back).await?["status"], "cancelled");
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use domain::money::Money;
 use domain::trading::collection::order::Side;
 use domain::trading::collection::rebalancing::NotCarriedOut;
 use domain::trading::collection::run::RunState;
-use domain::trading::collection::version::{CollectionVersionEvent, CollectionVersionStatus};
+use domain::trading::collection::version::{CollectionVersionEvent, CollectionVersionStatus, is_carried_out};
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::deadline::Deadline;
@@ -138,7 +138,8 @@ impl AccountWork {
             .await
     }
 
-    /// Decides what becomes of the pending orders that are due; `None` when no run comes of it.
+    /// Decides what becomes of the pending orders that are due; `None` when no run comes of it. Those that have waited past the close,
+    /// for a run or through an outage, wait for `apply_pending_versions` of the next trading day.
     async fn plan(
         &self,
         lease: &Lease,
@@ -146,6 +147,9 @@ impl AccountWork {
         deadline: Deadline,
     ) -> Result<Option<RunRow>, Error> {
         let now = self.clock.now();
+        if !is_carried_out(now) {
+            return Ok(None);
+        }
         let has_due = self
             .database
             .with(async |connection| versions::has_due(connection, due.trading_account_id, now).await)

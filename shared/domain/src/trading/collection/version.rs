@@ -90,6 +90,12 @@ pub fn carried_out_at(requested_at: DateTime<Utc>) -> DateTime<Utc> {
     }
 }
 
+/// Whether what waits is carried out at a time: when a version of that moment would be. What has waited past a close waits for the
+/// next trading day.
+pub fn is_carried_out(at: DateTime<Utc>) -> bool {
+    carried_out_at(at) == at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +140,11 @@ mod tests {
             ("2026-07-06T13:24:00Z", "2026-07-06T13:25:00Z"),
         ] {
             assert_eq!(carried_out_at(at(requested)), at(carried_out), "{requested}");
+            assert_eq!(
+                is_carried_out(at(requested)),
+                requested == carried_out,
+                "{requested}"
+            );
         }
     }
 }
