@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::ensure;
 use end_to_end::collections::{Investor, weight};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
 use futures::future::try_join_all;
@@ -275,10 +276,17 @@ async fn suspended_profile_sells_and_does_not_buy(fixture: Arc<Fixture>) -> Resu
     let returned = "UPDATE profiles SET deposits_suspended_at = created_at, deposits_suspended_reason = 'returned' \
                     WHERE id = $1";
     let owed = "INSERT INTO billing_suspensions (profile_id, suspended_at) VALUES ($1, now())";
-    for sql in [returned, owed] {
+    for (sql, reason) in [(returned, "returned-deposit"), (owed, "commissions-owed")] {
         let investor = fixture.investor().await?;
         let profile = investor.tester.customer.profile_id;
+        ensure!(investor.tester.profile().await?["buying_suspended_since"].is_null());
         ensure_eq!(fixture.database.change(sql, profile).await?, 1);
+        let shown = investor.tester.profile().await?;
+        ensure!(
+            !shown["buying_suspended_since"].is_null(),
+            "the profile is {shown}"
+        );
+        ensure_eq!(shown["buying_suspended_reason"], reason, "the profile is {shown}");
         let weights = json!({ "weights": [weight(&("ENPH", 10_000))] });
         for body in [amount(1_000), percent(50), weights] {
             let answer = investor.tester.reconfigure(investor.first, &body).await?;

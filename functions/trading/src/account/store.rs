@@ -234,8 +234,10 @@ pub(crate) struct ProfileRow {
     pub(crate) balances_as_of: Option<DateTime<Utc>>,
     pub(crate) pending_deposits_cents: i64,
     pub(crate) pending_withdrawals_cents: i64,
+    pub(crate) deposits_suspended_at: Option<DateTime<Utc>>,
     pub(crate) deposits_suspended_reason: Option<String>,
-    pub(crate) buying_suspended_since: Option<DateTime<Utc>>,
+    /// Since when commissions are owed for which nothing can be bought.
+    pub(crate) owing_since: Option<DateTime<Utc>>,
     /// What is owed in commissions.
     pub(crate) owed_cents: i64,
     /// Orders of collections that haven't ended.
@@ -266,8 +268,8 @@ pub(crate) async fn load_profile(
                   END AS "equity_cents?",
                   GREATEST(trading_accounts.balances_as_of, drivewealth_portfolios.as_of) AS balances_as_of,
                   drivewealth_accounts.status,
-                  profiles.deposits_suspended_reason,
-                  buying_suspensions.suspended_at AS "buying_suspended_since?",
+                  profiles.deposits_suspended_at, profiles.deposits_suspended_reason,
+                  buying_suspensions.suspended_at AS "owing_since?",
                   (SELECT kyc_statuses.status FROM kyc_statuses WHERE kyc_statuses.profile_id = profiles.id
                    ORDER BY kyc_statuses.as_of DESC, kyc_statuses.id DESC LIMIT 1) AS kyc_status,
                   (SELECT COALESCE(SUM(amount_cents), 0)::BIGINT FROM open_invoices

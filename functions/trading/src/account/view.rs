@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::ids::TradingAccountId;
 use domain::money::Money;
+use domain::trading::account::BuyingSuspension;
 use domain::trading::collection::order::{Delta, Percent, investable};
 use platform::error::PlatformError;
 use serde::Serialize;
@@ -49,9 +50,12 @@ pub struct TradingProfileView {
     pub deposits_suspended: bool,
     /// Why they are suspended.
     pub deposits_suspended_reason: Option<String>,
-    /// Since when nothing can be bought, because commissions are owed (RFC 3339, UTC); null when buying is possible.
-    /// Selling and withdrawing always are.
+    /// Since when nothing can be bought (RFC 3339, UTC); null when buying is possible. Selling and withdrawing always are.
     pub buying_suspended_since: Option<DateTime<Utc>>,
+    /// Why nothing can be bought: `returned-deposit` (the bank took a deposit back; also when commissions are owed besides) or
+    /// `commissions-owed`.
+    #[schema(value_type = Option<String>)]
+    pub buying_suspended_reason: Option<BuyingSuspension>,
 }
 
 impl TryFrom<ProfileRow> for TradingProfileView {
@@ -85,7 +89,11 @@ impl TryFrom<ProfileRow> for TradingProfileView {
             balances_as_of: row.balances_as_of,
             deposits_suspended: row.deposits_suspended_reason.is_some(),
             deposits_suspended_reason: row.deposits_suspended_reason,
-            buying_suspended_since: row.buying_suspended_since,
+            buying_suspended_since: row.deposits_suspended_at.into_iter().chain(row.owing_since).min(),
+            buying_suspended_reason: BuyingSuspension::of(
+                row.deposits_suspended_at.is_some(),
+                row.owing_since.is_some(),
+            ),
         })
     }
 }
@@ -131,8 +139,9 @@ mod tests {
             balances_as_of: None,
             pending_deposits_cents: 2_500,
             pending_withdrawals_cents: 1_500,
+            deposits_suspended_at: None,
             deposits_suspended_reason: None,
-            buying_suspended_since: None,
+            owing_since: None,
             owed_cents: 500,
             pending_orders: 3,
             pending_buys_cents: vec![Some(2_000), None],
@@ -158,5 +167,29 @@ mod tests {
         .unwrap();
         assert_eq!(view.buying_power_cents, None);
         assert_eq!(view.withdrawable_cash_cents, Some(0));
+    }
+
+    #[test]
+    fn buying_is_suspended_by_a_returned_deposit_and_by_what_is_owed() {
+        let at = |text: &str| Some(text.parse().unwrap());
+        let (early, late) = (at("2026-03-02T15:00:00Z"), at("2026-03-09T15:00:00Z"));
+        for (deposits_suspended_at, owing_since, since, reason) in [
+            (None, None, None, None),
+            (late, None, late, Some(BuyingSuspension::ReturnedDeposit)),
+            (None, late, late, Some(BuyingSuspension::CommissionsOwed)),
+            (late, early, early, Some(BuyingSuspension::ReturnedDeposit)),
+            (early, late, early, Some(BuyingSuspension::ReturnedDeposit)),
+        ] {
+            let view = TradingProfileView::try_from(ProfileRow {
+                deposits_suspended_at,
+                owing_since,
+                ..row()
+            })
+            .unwrap();
+            assert_eq!(
+                (view.buying_suspended_since, view.buying_suspended_reason),
+                (since, reason)
+            );
+        }
     }
 }

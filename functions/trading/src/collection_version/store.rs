@@ -6,7 +6,7 @@ use domain::ids::{
     CollectionId, CollectionVersionId, DriveWealthAccountId, DriveWealthFundId, ProfileId, TradingAccountId,
 };
 use domain::money::Money;
-use domain::trading::account::AccountStatus;
+use domain::trading::account::{AccountStatus, BuyingSuspension};
 use domain::trading::collection::order::{Delta, Percent};
 use domain::trading::collection::symbol::Symbol;
 use domain::trading::collection::version::CollectionVersionStatus;
@@ -229,8 +229,7 @@ pub(crate) async fn find_account(
 #[derive(Debug)]
 pub(crate) struct LockedAccount {
     pub(crate) status: AccountStatus,
-    has_returned_deposit: bool,
-    owes_commissions: bool,
+    buying_suspension: Option<BuyingSuspension>,
 }
 
 impl LockedAccount {
@@ -239,12 +238,12 @@ impl LockedAccount {
     /// # Errors
     /// A conflict with the reason.
     pub(crate) fn refuse_suspended(&self) -> Result<(), Error> {
-        let reason = match (self.has_returned_deposit, self.owes_commissions) {
-            (false, false) => return Ok(()),
-            (true, _) => "the bank took a deposit back",
-            (false, true) => "commissions are owed",
-        };
-        Err(Error::BuyingSuspended { reason })
+        match self.buying_suspension {
+            None => Ok(()),
+            Some(suspension) => Err(Error::BuyingSuspended {
+                reason: suspension.words(),
+            }),
+        }
     }
 }
 
@@ -266,8 +265,7 @@ pub(crate) async fn lock_account(
     .await?;
     Ok(LockedAccount {
         status: AccountStatus::parse(&row.status),
-        has_returned_deposit: row.has_returned_deposit,
-        owes_commissions: row.owes_commissions,
+        buying_suspension: BuyingSuspension::of(row.has_returned_deposit, row.owes_commissions),
     })
 }
 

@@ -1,6 +1,37 @@
-//! The state of a brokerage account.
+//! The state of a brokerage account, and why nothing may be bought in one.
 
 use std::fmt;
+
+use crate::stored::named_enum;
+
+named_enum! {
+    /// Why a profile may buy nothing. Selling and withdrawing it may.
+    pub enum BuyingSuspension {
+        /// The bank took a deposit back.
+        ReturnedDeposit = "returned-deposit",
+        /// Commissions are owed.
+        CommissionsOwed = "commissions-owed",
+    }
+}
+
+impl BuyingSuspension {
+    /// The reason, if there is one; where there are both it is the one that a person has to end.
+    pub fn of(has_returned_deposit: bool, owes_commissions: bool) -> Option<BuyingSuspension> {
+        match (has_returned_deposit, owes_commissions) {
+            (true, _) => Some(BuyingSuspension::ReturnedDeposit),
+            (false, true) => Some(BuyingSuspension::CommissionsOwed),
+            (false, false) => None,
+        }
+    }
+
+    /// The reason in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            BuyingSuspension::ReturnedDeposit => "the bank took a deposit back",
+            BuyingSuspension::CommissionsOwed => "commissions are owed",
+        }
+    }
+}
 
 /// State of an account at DriveWealth. What it calls something else is kept as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +96,19 @@ impl fmt::Display for AccountStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn returned_deposit_comes_before_owed_commissions() {
+        for (has_returned_deposit, owes_commissions, words) in [
+            (true, true, Some("the bank took a deposit back")),
+            (true, false, Some("the bank took a deposit back")),
+            (false, true, Some("commissions are owed")),
+            (false, false, None),
+        ] {
+            let suspension = BuyingSuspension::of(has_returned_deposit, owes_commissions);
+            assert_eq!(suspension.map(BuyingSuspension::words), words);
+        }
+    }
 
     #[test]
     fn reading_and_writing_agree() {
