@@ -375,16 +375,22 @@ impl BankLinks {
         match linked {
             Some(linked) => Ok(linked),
             None => {
-                self.end_unused(item, token, deadline).await?;
+                self.end_unused(profile, item, token, deadline).await?;
                 Err(Error::BankAccountLinkedAlready)
             }
         }
     }
 
-    async fn end_unused(&self, item: &Item, token: &str, deadline: Deadline) -> Result<(), Error> {
+    async fn end_unused(
+        &self,
+        profile: ProfileId,
+        item: &Item,
+        token: &str,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let left = self
             .database
-            .with(async |connection| store::count_of_item(connection, item.id).await)
+            .with(async |connection| store::count_of_item(connection, profile, item.id).await)
             .await?;
         if left > 0 {
             return Ok(());

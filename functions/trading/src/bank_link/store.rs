@@ -305,10 +305,16 @@ pub(super) async fn user_of(
     Ok(user)
 }
 
-/// How many accounts of a link stand.
-pub(super) async fn count_of_item(connection: &mut PgConnection, item: PlaidItemId) -> Result<i64, Error> {
+/// How many accounts of a link of the profile's stand; they are found by the profile.
+pub(super) async fn count_of_item(
+    connection: &mut PgConnection,
+    profile: ProfileId,
+    item: PlaidItemId,
+) -> Result<i64, Error> {
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM bank_accounts WHERE plaid_item_id = $1 AND unlinked_at IS NULL"#,
+        r#"SELECT count(*) AS "count!" FROM bank_accounts
+           WHERE profile_id = $1 AND plaid_item_id = $2 AND unlinked_at IS NULL"#,
+        profile as _,
         item as _,
     )
     .fetch_one(connection)

@@ -48,7 +48,7 @@ impl BankUnlinks {
                 .await
                 .done(PARTY)?;
         }
-        self.end_link(&row, deadline).await?;
+        self.end_link(profile, &row, deadline).await?;
         let rows = self
             .database
             .with(async |connection| store::list(connection, profile, None).await)
@@ -76,10 +76,15 @@ impl BankUnlinks {
     }
 
     /// Ends the link with its last account. What is unlinked is recorded behind it, so that a repetition comes here too.
-    async fn end_link(&self, row: &BankAccountRow, deadline: Deadline) -> Result<(), Error> {
+    async fn end_link(
+        &self,
+        profile: ProfileId,
+        row: &BankAccountRow,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let left = self
             .database
-            .with(async |connection| store::count_of_item(connection, row.item).await)
+            .with(async |connection| store::count_of_item(connection, profile, row.item).await)
             .await?;
         let is_last = left <= 1;
         if is_last && row.ended_at.is_none() {
