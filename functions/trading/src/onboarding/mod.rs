@@ -30,7 +30,7 @@ use crate::{Error, account, kyc_status};
 const ACCOUNT_NAME: &str = "Autopilot";
 /// When a way goes on that no event takes on.
 const PAUSE: TimeDelta = TimeDelta::minutes(5);
-/// The same while people look at the check.
+/// The same while people look at the check or the account.
 const PAUSE_OF_PEOPLE: TimeDelta = TimeDelta::hours(1);
 /// The most users that one run takes on.
 const MAX_USERS: u32 = 1_000;
@@ -184,12 +184,18 @@ impl Onboarding {
             (None, Some(_)) => return Ok(None),
         };
         let account = self.refresh_account(&account_id, deadline).await?;
-        if account.status != AccountStatus::Open {
-            let is_pending = account.status == AccountStatus::Pending;
-            return Ok(is_pending.then_some(now + PAUSE));
+        match account.status {
+            AccountStatus::Open => {
+                self.ensure_portfolio(progress, &account, deadline).await?;
+                Ok(None)
+            }
+            AccountStatus::Pending => Ok(Some(now + PAUSE)),
+            // It may open yet, and needs its portfolio then.
+            AccountStatus::OpenNoNewTrades | AccountStatus::Frozen | AccountStatus::Unrecognised(_) => {
+                Ok(Some(now + PAUSE_OF_PEOPLE))
+            }
+            AccountStatus::Closed => Ok(None),
         }
-        self.ensure_portfolio(progress, &account, deadline).await?;
-        Ok(None)
     }
 
     async fn open_account(

@@ -19,6 +19,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         manual_review_with_errors_asks_for_corrections,
         by_hand(verdicts_in_any_order_and_twice_end_in_the_newest),
         alone(way_that_no_event_takes_on_is_taken_on_by_the_reconciler),
+        alone(account_that_opens_late_gets_its_portfolio),
         alone(events_that_were_only_kept_are_handled_once),
         alone(lost_answers_of_every_step_leave_nothing_twice),
         alone(form_that_the_broker_refuses_may_be_corrected_and_sent_again),
@@ -257,20 +258,7 @@ async fn way_that_no_event_takes_on_is_taken_on_by_the_reconciler(fixture: Arc<F
     let drivewealth = fixture.cloud.drivewealth();
     drivewealth.decide(&user)?;
     for step in ["an account", "the open account with a portfolio"] {
-        sqlx::query(
-            "UPDATE drivewealth_users SET next_step_at = now() - interval '1 second' WHERE ref_id = $1",
-        )
-        .bind(&user)
-        .execute(fixture.database.pool())
-        .await?;
-        let report = fixture
-            .run("reconcile_trading", json!({ "scope": "due" }))
-            .await?;
-        ensure!(
-            report.payload["taken_on"].as_i64() >= Some(1),
-            "{step}: {}",
-            report.payload
-        );
+        take_on(&fixture, &user).await.context(step)?;
         for account in drivewealth.accounts_of(&user) {
             drivewealth.set_account_status(&account, "OPEN")?;
         }
@@ -283,6 +271,46 @@ async fn way_that_no_event_takes_on_is_taken_on_by_the_reconciler(fixture: Arc<F
         0,
         "nothing is left to do"
     );
+    Ok(())
+}
+
+/// The user's next step is due, and the reconciler takes it.
+async fn take_on(fixture: &Fixture, user: &str) -> Result {
+    sqlx::query("UPDATE drivewealth_users SET next_step_at = now() - interval '1 second' WHERE ref_id = $1")
+        .bind(user)
+        .execute(fixture.database.pool())
+        .await?;
+    let report = fixture
+        .run("reconcile_trading", json!({ "scope": "due" }))
+        .await?;
+    ensure!(
+        report.payload["taken_on"].as_i64() >= Some(1),
+        "{}",
+        report.payload
+    );
+    Ok(())
+}
+
+/// It is frozen before anybody has seen it open.
+async fn account_that_opens_late_gets_its_portfolio(fixture: Arc<Fixture>) -> Result {
+    let (newcomer, user) = submitted(&fixture).await?;
+    let drivewealth = fixture.cloud.drivewealth();
+    drivewealth.decide(&user)?;
+    take_on(&fixture, &user).await?;
+    let accounts = drivewealth.accounts_of(&user);
+    let account = accounts.first().context("no account")?;
+    drivewealth.set_account_status(account, "FROZEN")?;
+    take_on(&fixture, &user).await?;
+    ensure_eq!(made(&fixture, &newcomer, &user), (1, 0));
+    drivewealth.set_account_status(account, "OPEN")?;
+    let event = json!({
+        "id": format!("event_{}", Uuid::now_v7()), "type": "accounts.updated", "timestamp": chrono::Utc::now(),
+        "payload": { "accountID": account, "current": { "status": { "name": "OPEN" } } },
+    });
+    let failed = fixture.deliver("apply_drivewealth_event", &[event]).await?;
+    ensure_eq!(failed, [0_usize; 0]);
+    newcomer.account_opens().await?;
+    ensure_eq!(made(&fixture, &newcomer, &user), (1, 1));
     Ok(())
 }
 
