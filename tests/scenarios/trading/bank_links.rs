@@ -25,6 +25,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         account_of_which_the_bank_says_nothing_is_linked,
         account_verified_by_small_deposits_is_linked_by_the_webhook,
         link_that_needs_its_customer_is_mended,
+        warning_that_a_link_will_end_stays_until_its_customer_has_signed_in,
         alone(revoked_link_ends_calls),
         alone(link_that_plaid_has_no_more_has_to_be_made_again),
         unlinked_account_can_be_linked_again,
@@ -310,6 +311,37 @@ async fn link_that_needs_its_customer_is_mended(fixture: Arc<Fixture>) -> Result
         .await?
         .expect(200)?;
     ensure_eq!(needs().await?, Value::Null, "an older word changes nothing");
+    Ok(())
+}
+
+/// The bank answers until it has ended: that says nothing.
+async fn warning_that_a_link_will_end_stays_until_its_customer_has_signed_in(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let newcomer = submitted(&fixture).await?;
+    let profile = newcomer.account_opens().await?;
+    let choice = bank(vec![checking("Plaid Checking", "0000", 100_000)]);
+    let visited = visit(&fixture, &newcomer, &choice).await?;
+    let linked = link(&newcomer, &visited, 0).await?.expect(201)?.body["id"].clone();
+    let plaid = fixture.cloud.plaid();
+    let needs = async || -> Result<Value> { Ok(accounts(&newcomer).await?[0]["needs"].clone()) };
+    for (code, is_repaired) in [("PENDING_EXPIRATION", true), ("PENDING_DISCONNECT", false)] {
+        let warning = NewWebhook::new(&visited.item_id, "ITEM", code);
+        ensure_eq!(plaid.fire(&warning).await?, 200);
+        let cents = if is_repaired { 1_000 } else { 2_000 };
+        deposit(&newcomer, &profile, &linked, cents).await?.expect(201)?;
+        ensure_eq!(needs().await?, "sign-in", "{code}");
+        if is_repaired {
+            let repaired = NewWebhook::new(&visited.item_id, "ITEM", "LOGIN_REPAIRED");
+            ensure_eq!(plaid.fire(&repaired).await?, 200);
+        } else {
+            // Had it come to that, the bank would answer no more.
+            let later = "UPDATE plaid_items SET warned_until = warned_until - interval '7 days' WHERE profile_id = $1";
+            ensure_eq!(fixture.database.change(later, newcomer.profile_id).await?, 1);
+            deposit(&newcomer, &profile, &linked, 3_000).await?.expect(201)?;
+        }
+        ensure_eq!(needs().await?, Value::Null, "{code}");
+    }
     Ok(())
 }
 

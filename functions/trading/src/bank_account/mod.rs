@@ -96,7 +96,9 @@ impl BankAccounts {
             }
             Ok(_) if account.needs_sign_in => {
                 self.database
-                    .with(async |connection| store::set_signed_in(connection, &account.item_id).await)
+                    .with(async |connection| {
+                        store::set_signed_in(connection, &account.item_id, asked_at).await
+                    })
                     .await?;
             }
             _ => {}

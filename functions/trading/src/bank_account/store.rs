@@ -145,11 +145,18 @@ pub(super) async fn set_renewed(
     Ok(())
 }
 
-/// Records that the customer is signed in.
-pub(crate) async fn set_signed_in(connection: &mut PgConnection, item_id: &str) -> Result<(), Error> {
+/// Records that the bank has answered, at this time: the customer is signed in. While Plaid's warning holds that the link will end, an
+/// answer doesn't show it.
+pub(crate) async fn set_signed_in(
+    connection: &mut PgConnection,
+    item_id: &str,
+    answered_at: DateTime<Utc>,
+) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE plaid_items SET needs_reauth_since = NULL WHERE item_id = $1 AND needs_reauth_since IS NOT NULL",
+        "UPDATE plaid_items SET needs_reauth_since = NULL, warned_until = NULL \
+         WHERE item_id = $1 AND needs_reauth_since IS NOT NULL AND (warned_until IS NULL OR warned_until <= $2)",
         item_id,
+        answered_at,
     )
     .execute(connection)
     .await?;

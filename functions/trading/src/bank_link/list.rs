@@ -103,7 +103,7 @@ impl LinkedBankAccounts {
                     return store::set_ended(connection, row.item, as_of).await;
                 }
                 let balance = balance.done(PLAID)?;
-                bank_account::store::set_signed_in(connection, &row.item_id).await?;
+                bank_account::store::set_signed_in(connection, &row.item_id, as_of).await?;
                 bank_account::store::save_balance(connection, row.id, Some(balance), as_of).await
             })
             .await

@@ -120,7 +120,7 @@ pub(super) async fn save_item(
         Item,
         r#"INSERT INTO plaid_items (profile_id, item_id, access_token_sealed, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (item_id) DO UPDATE SET access_token_sealed = EXCLUDED.access_token_sealed,
-               needs_reauth_since = NULL, new_accounts_at = NULL
+               needs_reauth_since = NULL, warned_until = NULL, new_accounts_at = NULL
            WHERE plaid_items.profile_id = EXCLUDED.profile_id
            RETURNING id AS "id: _", item_id, access_token_sealed"#,
         profile as _,

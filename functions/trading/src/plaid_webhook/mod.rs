@@ -4,7 +4,7 @@
 mod keys;
 mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::ProfileId;
 use domain::storable::storable_body;
 use platform::clock::ClockHandle;
@@ -26,6 +26,9 @@ use crate::{Error, bank_link};
 
 /// The sender's name in the inbox.
 const SOURCE: &str = "plaid";
+
+/// So long before a link ends Plaid warns of it, by `PENDING_EXPIRATION` and `PENDING_DISCONNECT`.
+const WARNED_AHEAD: TimeDelta = TimeDelta::days(7);
 
 /// Takes Plaid's webhooks.
 #[derive(Debug)]
@@ -148,11 +151,13 @@ async fn apply(
     let Some(item) = item else { return Ok(false) };
     let error = webhook.error.as_ref().map(|error| error.error_code.as_str());
     match (webhook.kind.as_str(), webhook.code.as_str(), error) {
-        ("ITEM", "ERROR", Some("ITEM_LOGIN_REQUIRED"))
-        | ("ITEM", "PENDING_EXPIRATION" | "PENDING_DISCONNECT", _) => {
-            set_needs_sign_in(connection, &item, true, signed_at, now).await
+        ("ITEM", "ERROR", Some("ITEM_LOGIN_REQUIRED")) => {
+            set_sign_in(connection, &item, SignIn::Required, signed_at, now).await
         }
-        ("ITEM", "LOGIN_REPAIRED", _) => set_needs_sign_in(connection, &item, false, signed_at, now).await,
+        ("ITEM", "PENDING_EXPIRATION" | "PENDING_DISCONNECT", _) => {
+            set_sign_in(connection, &item, SignIn::DueSoon, signed_at, now).await
+        }
+        ("ITEM", "LOGIN_REPAIRED", _) => set_sign_in(connection, &item, SignIn::Done, signed_at, now).await,
         ("ITEM", "USER_PERMISSION_REVOKED", _) => {
             bank_link::store::set_ended(connection, item.id, signed_at).await?;
             Ok(false)
@@ -178,20 +183,36 @@ async fn apply(
     }
 }
 
+/// What a webhook says of the customer's sign-in at the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SignIn {
+    /// The bank gives nothing before it.
+    Required,
+    /// The bank gives nothing any more a week from now.
+    DueSoon,
+    /// There is nothing to do.
+    Done,
+}
+
 /// Whether the customer has to sign in again, as of a webhook; an older one changes nothing. The first that says so is told.
-async fn set_needs_sign_in(
+async fn set_sign_in(
     connection: &mut PgConnection,
     item: &LockedItem,
-    needs: bool,
+    sign_in: SignIn,
     signed_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     if item.state_as_of.is_some_and(|as_of| as_of > signed_at) {
         return Ok(false);
     }
-    let since = needs.then(|| item.needs_reauth_since.unwrap_or(signed_at));
-    store::save_state(connection, item.id, since, signed_at).await?;
-    if !needs || item.needs_reauth_since.is_some() {
+    let since = item.needs_reauth_since.unwrap_or(signed_at);
+    let (since, warned_until) = match sign_in {
+        SignIn::Required => (Some(since), item.warned_until),
+        SignIn::DueSoon => (Some(since), Some(signed_at + WARNED_AHEAD)),
+        SignIn::Done => (None, None),
+    };
+    store::save_state(connection, item.id, since, warned_until, signed_at).await?;
+    if since.is_none() || item.needs_reauth_since.is_some() {
         return Ok(false);
     }
     for account in store::accounts(connection, item.id).await? {

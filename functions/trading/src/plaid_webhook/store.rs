@@ -13,14 +13,15 @@ pub(super) struct LockedItem {
     pub(super) profile_id: ProfileId,
     pub(super) state_as_of: Option<DateTime<Utc>>,
     pub(super) needs_reauth_since: Option<DateTime<Utc>>,
+    pub(super) warned_until: Option<DateTime<Utc>>,
 }
 
 /// Locks a link; none when it isn't ours.
 pub(super) async fn lock(connection: &mut PgConnection, item_id: &str) -> Result<Option<LockedItem>, Error> {
     let item = sqlx::query_as!(
         LockedItem,
-        r#"SELECT id AS "id: _", profile_id AS "profile_id: _", state_as_of, needs_reauth_since FROM plaid_items
-           WHERE item_id = $1 FOR UPDATE"#,
+        r#"SELECT id AS "id: _", profile_id AS "profile_id: _", state_as_of, needs_reauth_since, warned_until
+           FROM plaid_items WHERE item_id = $1 FOR UPDATE"#,
         item_id,
     )
     .fetch_optional(connection)
@@ -28,17 +29,20 @@ pub(super) async fn lock(connection: &mut PgConnection, item_id: &str) -> Result
     Ok(item)
 }
 
-/// Saves a link's state as of a webhook.
+/// Saves a link's state as of a webhook: since when its customer has to sign in, and by when it ends otherwise, where Plaid has
+/// warned of it.
 pub(super) async fn save_state(
     connection: &mut PgConnection,
     item: PlaidItemId,
     needs_reauth_since: Option<DateTime<Utc>>,
+    warned_until: Option<DateTime<Utc>>,
     as_of: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE plaid_items SET needs_reauth_since = $2, state_as_of = $3 WHERE id = $1",
+        "UPDATE plaid_items SET needs_reauth_since = $2, warned_until = $3, state_as_of = $4 WHERE id = $1",
         item as _,
         needs_reauth_since,
+        warned_until,
         as_of,
     )
     .execute(connection)
