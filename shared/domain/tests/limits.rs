@@ -4,11 +4,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::{Clock, ManualClock};
 use domain::commissions::decline::{DeclineKind, decline_kind, is_customers, reason, reason_for_customers};
-use domain::commissions::dunning::{ActiveMethod, Dunning, DunningStep};
+use domain::commissions::dunning::{ActiveMethod, Dunning, DunningStep, LastAttempt};
 use domain::commissions::invoice::InvoiceStatus;
 use domain::commissions::terms::CommissionTerms;
 use domain::dealers::requisite::{LegalForm, Requisite, RequisiteFields};
 use domain::funded::payee::{Payability, PayeeStatus, in_words};
+use domain::ids::PaymentMethodId;
 use domain::rate::{Weight, WeightError};
 use domain::trading::collection::symbol::Symbol;
 use domain::trading::collection::weights::{InvalidWeights, MAX_SYMBOLS, TargetWeights};
@@ -443,10 +444,13 @@ fn invoice_whose_retry_is_to_come_is_not_given_up() {
         first_failed_at: Some(day("2026-09-01")),
         next_attempt_at: Some(day("2026-11-20")),
     };
-    let method = Some(ActiveMethod {
-        active_since: day("2026-08-01"),
+    let id = PaymentMethodId::new(1).unwrap();
+    let method = Some(ActiveMethod { id, renewed_at: None });
+    let last = Some(LastAttempt {
+        method: id,
+        at: day("2026-09-01"),
     });
-    let step = |dunning: Dunning, method| dunning.step(method, Some(day("2026-09-01")), day("2026-11-10"));
+    let step = |dunning: Dunning, method| dunning.step(method, last, day("2026-11-10"));
     assert_eq!(step(dunning, method), DunningStep::Wait);
     assert_eq!(step(dunning, None), DunningStep::GiveUp, "nothing to retry with");
     let declined = Dunning {

@@ -13,6 +13,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         soft_decline_is_retried_on_its_days_and_then_given_up,
         due_invoices_are_picked_and_charged_by_the_schedule,
         hard_decline_waits_for_another_card,
+        card_saved_before_a_stolen_one_is_charged_when_that_is_deleted,
+        stolen_card_that_is_chosen_again_is_not_charged_again,
         suspension_lasts_until_nothing_is_owed,
         profile_without_a_card_is_notified_once,
         charge_that_needs_its_customer_waits_for_the_confirmation,
@@ -147,6 +149,52 @@ async fn hard_decline_waits_for_another_card(fixture: Arc<Fixture>) -> Result {
         ["failed", "succeeded"]
     );
     ensure_eq!(fixture.charged(invoice), 1);
+    Ok(())
+}
+
+async fn card_saved_before_a_stolen_one_is_charged_when_that_is_deleted(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = with_card(&fixture, "5555555555554444").await?;
+    let earlier = card_of(&fixture, &tester)?;
+    let stolen = tester.save_card(&fixture, VISA).await?;
+    let profile = tester.customer.profile_id.to_string();
+    let customers = stripe.customers().into_iter();
+    let mut cards = customers
+        .filter(|customer| customer.metadata.get("profile_id") == Some(&profile))
+        .flat_map(|customer| stripe.payment_methods(&customer.id));
+    let later = cards
+        .find(|card| card.id != earlier)
+        .context("no second card")?
+        .id;
+    stripe.decline_from_now_on(&later, Some("stolen_card"))?;
+    let invoice = fixture.invoice(&tester, 1_631).await?;
+    fixture.pay(invoice, now()).await?;
+    ensure_eq!(statuses(&fixture.attempts(invoice).await?), ["failed"]);
+    // What is left was never tried, though it was saved long before the charge.
+    tester.delete_method(stolen).await?.expect(200)?;
+    fixture.bill("pay_invoices", now()).await?;
+    fixture.invoice_reaches(invoice, "paid").await?;
+    ensure_eq!(
+        statuses(&fixture.attempts(invoice).await?),
+        ["failed", "succeeded"]
+    );
+    Ok(())
+}
+
+async fn stolen_card_that_is_chosen_again_is_not_charged_again(fixture: Arc<Fixture>) -> Result {
+    let tester = with_card(&fixture, VISA).await?;
+    let card = card_of(&fixture, &tester)?;
+    let stripe = fixture.cloud.stripe();
+    stripe.decline_from_now_on(&card, Some("stolen_card"))?;
+    let invoice = fixture.invoice(&tester, 1_631).await?;
+    fixture.pay(invoice, now()).await?;
+    let methods = tester.methods().await?;
+    let id = methods[0]["id"].as_i64().context("no id")?;
+    for day in [0, 1] {
+        tester.activate(id).await?.expect(200)?;
+        fixture.pay(invoice, in_days(day)).await?;
+        ensure_eq!(fixture.attempts(invoice).await?.len(), 1, "on day {day}");
+    }
     Ok(())
 }
 

@@ -174,14 +174,12 @@ impl Charger {
     ) -> Result<Step, Error> {
         let method = payment_method::active(connection, invoice.profile_id).await?;
         let active = method.as_ref().map(|method| ActiveMethod {
-            active_since: method.since,
+            id: method.id,
+            renewed_at: method.renewed_at,
         });
-        // One that doesn't count is as good as none.
-        let last_charge_at = last
-            .as_ref()
-            .filter(|charge| charge.counts)
-            .map(|charge| charge.created_at);
-        match (invoice.dunning.step(active, last_charge_at, at), method) {
+        // Those that don't count are as good as none.
+        let last_attempt = store::last_that_counts(connection, invoice.id).await?;
+        match (invoice.dunning.step(active, last_attempt, at), method) {
             (DunningStep::Charge, Some(method)) => match last {
                 Some(last) if !last.is_cancelled => Ok(Step::Close(Box::new(last))),
                 last => {

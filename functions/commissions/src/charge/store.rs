@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::commissions::charge::ChargeStatus;
+use domain::commissions::dunning::LastAttempt;
 use domain::currency::Currency;
 use domain::ids::{
     ChargeId, InvoiceId, PaymentMethodId, ProfileId, StripeCustomerId, StripePaymentIntentId,
@@ -39,8 +40,6 @@ pub(crate) struct Charge {
     pub(crate) is_cancelled: bool,
     /// Stripe refused it through a fault of ours, with this code; it stays in flight.
     pub(crate) refusal_code: Option<String>,
-    /// A failure counts against its customer, and the method that was charged is tried again on the days of the retries.
-    pub(crate) counts: bool,
     /// Look-ups that found nothing.
     pub(crate) lookups: i32,
     /// Until when somebody calls Stripe about it.
@@ -66,6 +65,22 @@ pub(crate) async fn last(connection: &mut PgConnection, invoice: InvoiceId) -> R
     select(connection, None, Some(invoice)).await
 }
 
+/// The invoice's last attempt that counts: the method that it charged is tried again on the days of the retries alone.
+pub(crate) async fn last_that_counts(
+    connection: &mut PgConnection,
+    invoice: InvoiceId,
+) -> Result<Option<LastAttempt>, Error> {
+    let attempt = sqlx::query_as!(
+        LastAttempt,
+        r#"SELECT payment_method_id AS "method: _", created_at AS at FROM invoice_payments
+           WHERE invoice_id = $1 AND counts ORDER BY attempt DESC LIMIT 1"#,
+        invoice as _,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(attempt)
+}
+
 /// A charge. Whoever changes it holds its invoice's lock.
 pub(crate) async fn load(connection: &mut PgConnection, charge: ChargeId) -> Result<Charge, Error> {
     let found = select(connection, Some(charge), None).await?;
@@ -84,7 +99,7 @@ async fn select(
                   invoice.description, payment.status AS "status: _", payment_intent_id AS "intent: _",
                   method.name AS method_name, method.stripe_ref_id AS "stripe_method: _",
                   COALESCE(payment.stripe_customer, customer.ref_id) AS "customer!: _", confirm_until,
-                  cancelled_at IS NOT NULL AS "is_cancelled!", refusal_code, counts, lookups, asked_until AS lease_until, payment.run_at, payment.created_at
+                  cancelled_at IS NOT NULL AS "is_cancelled!", refusal_code, lookups, asked_until AS lease_until, payment.run_at, payment.created_at
            FROM invoice_payments AS payment
            JOIN invoices AS invoice ON invoice.id = payment.invoice_id
            JOIN payment_methods AS method ON method.id = payment.payment_method_id

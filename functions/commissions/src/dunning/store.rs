@@ -135,11 +135,15 @@ pub(crate) async fn publish_due(
                   'queue', 'invoice-payments'
            FROM invoices AS invoice
            LEFT JOIN LATERAL (
-               SELECT status, confirm_until, CASE WHEN counts THEN created_at END AS created_at FROM invoice_payments
+               SELECT status, confirm_until FROM invoice_payments
                WHERE invoice_payments.invoice_id = invoice.id ORDER BY attempt DESC LIMIT 1
            ) AS last ON true
            LEFT JOIN LATERAL (
-               SELECT greatest(set_active_at, renewed_at) AS since FROM payment_methods
+               SELECT payment_method_id, created_at FROM invoice_payments
+               WHERE invoice_payments.invoice_id = invoice.id AND counts ORDER BY attempt DESC LIMIT 1
+           ) AS tried ON true
+           LEFT JOIN LATERAL (
+               SELECT id, renewed_at FROM payment_methods
                WHERE payment_methods.profile_id = invoice.profile_id AND deleted_at IS NULL
                ORDER BY set_active_at DESC, id DESC LIMIT 1
            ) AS active ON true
@@ -149,7 +153,8 @@ pub(crate) async fn publish_due(
                  WHEN 'unknown' THEN true
                  WHEN 'requires_action' THEN last.confirm_until <= $1
                  WHEN 'failed' THEN
-                     (active.since IS NOT NULL AND (last.created_at IS NULL OR active.since > last.created_at))
+                     (active.id IS NOT NULL AND (active.id IS DISTINCT FROM tried.payment_method_id
+                                                 OR active.renewed_at > tried.created_at))
                      OR (invoice.status = 'open' AND (
                          invoice.next_attempt_at < $3 OR invoice.first_failed_at IS NULL
                          OR invoice.first_failed_at < $5))

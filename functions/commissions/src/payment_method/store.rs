@@ -103,8 +103,8 @@ pub(crate) async fn find(
 #[derive(Debug)]
 pub(crate) struct Active {
     pub(crate) id: PaymentMethodId,
-    /// Since when it may be charged: since it was chosen, or its bank renewed it.
-    pub(crate) since: DateTime<Utc>,
+    /// When its bank last renewed it.
+    pub(crate) renewed_at: Option<DateTime<Utc>>,
 }
 
 /// The profile's active method.
@@ -114,7 +114,7 @@ pub(crate) async fn active(
 ) -> Result<Option<Active>, Error> {
     let method = sqlx::query_as!(
         Active,
-        r#"SELECT id AS "id: _", greatest(set_active_at, renewed_at) AS "since!" FROM payment_methods
+        r#"SELECT id AS "id: _", renewed_at FROM payment_methods
            WHERE profile_id = $1 AND deleted_at IS NULL ORDER BY set_active_at DESC, id DESC LIMIT 1"#,
         profile as _,
     )

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::commissions::decline::DeclineKind;
 use crate::commissions::invoice::InvoiceStatus;
+use crate::ids::PaymentMethodId;
 use crate::market::MarketCalendar;
 
 /// After how many days a soft decline is tried again; after the last one the invoice is uncollectible.
@@ -56,8 +57,27 @@ pub struct Dunning {
 /// The payment method that would be charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveMethod {
-    /// Since when it is the active one, or was renewed by its bank.
-    pub active_since: DateTime<Utc>,
+    /// Which it is.
+    pub id: PaymentMethodId,
+    /// When its bank last renewed it.
+    pub renewed_at: Option<DateTime<Utc>>,
+}
+
+/// The last attempt that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// The payment method that it charged.
+    pub method: PaymentMethodId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl ActiveMethod {
+    /// Whether an attempt says nothing of it: the attempt charged another one, or this one before it was renewed. When either
+    /// was chosen doesn't matter: one that was saved long ago may not have been tried, and one that is chosen again has been.
+    fn is_untried(self, last: LastAttempt) -> bool {
+        self.id != last.method || self.renewed_at.is_some_and(|renewed| renewed > last.at)
+    }
 }
 
 /// What to do about an invoice that has no attempt in flight.
@@ -74,20 +94,19 @@ pub enum DunningStep {
 }
 
 impl Dunning {
-    /// What to do at a time, with the active payment method and the time of the last attempt.
+    /// What to do at a time, with the active payment method and the last attempt that counts.
     pub fn step(
         &self,
         method: Option<ActiveMethod>,
-        last_attempt_at: Option<DateTime<Utc>>,
+        last_attempt: Option<LastAttempt>,
         now: DateTime<Utc>,
     ) -> DunningStep {
         let today = DueToday::at(now);
         if !self.status.is_owed() || self.due_date >= today.due_before {
             return DunningStep::Wait;
         }
-        let is_new_method =
-            |method: ActiveMethod| last_attempt_at.is_none_or(|last| method.active_since > last);
-        if method.is_some_and(is_new_method) {
+        let is_untried = |method: ActiveMethod| last_attempt.is_none_or(|last| method.is_untried(last));
+        if method.is_some_and(is_untried) {
             return DunningStep::Charge;
         }
         if self.status == InvoiceStatus::Uncollectible {
@@ -173,13 +192,26 @@ mod tests {
         }
     }
 
-    fn card(since: DateTime<Utc>) -> Option<ActiveMethod> {
-        Some(ActiveMethod { active_since: since })
+    fn id(id: i64) -> PaymentMethodId {
+        PaymentMethodId::new(id).unwrap()
+    }
+
+    /// A card that its bank never renewed.
+    fn card(card: i64) -> Option<ActiveMethod> {
+        Some(ActiveMethod {
+            id: id(card),
+            renewed_at: None,
+        })
+    }
+
+    /// The last attempt charged the first card.
+    fn tried(at: DateTime<Utc>) -> Option<LastAttempt> {
+        Some(LastAttempt { method: id(1), at })
     }
 
     #[test]
     fn an_invoice_is_charged_from_the_due_date_on() {
-        let card = card(day(-30));
+        let card = card(1);
         let before = at(DUE) - TimeDelta::seconds(1);
         assert_eq!(new().step(card, None, before), DunningStep::Wait);
         assert_eq!(new().step(card, None, at(DUE)), DunningStep::Charge);
@@ -187,7 +219,7 @@ mod tests {
 
     #[test]
     fn soft_declines_are_retried_after_1_3_5_and_7_days_and_then_given_up() {
-        let card = card(day(-30));
+        let card = card(1);
         let (mut dunning, mut now) = (new(), day(0));
         for days in RETRY_DAYS {
             // Late in the evening there: the retry is due from the first moment of its day on all the same.
@@ -195,8 +227,8 @@ mod tests {
             let next = now + TimeDelta::days(i64::try_from(days).unwrap());
             assert_eq!(dunning.next_attempt_at, Some(next));
             let just_before = next - TimeDelta::seconds(1);
-            assert_eq!(dunning.step(card, Some(now), just_before), DunningStep::Wait);
-            assert_eq!(dunning.step(card, Some(now), next), DunningStep::Charge);
+            assert_eq!(dunning.step(card, tried(now), just_before), DunningStep::Wait);
+            assert_eq!(dunning.step(card, tried(now), next), DunningStep::Charge);
             assert_eq!(dunning.status, InvoiceStatus::Open);
             now = next;
         }
@@ -204,7 +236,7 @@ mod tests {
         dunning = dunning.after_failure(DeclineKind::Soft, now);
         assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
         assert_eq!((dunning.failed_attempts, dunning.next_attempt_at), (5, None));
-        assert_eq!(dunning.step(card, Some(now), day(400)), DunningStep::Wait);
+        assert_eq!(dunning.step(card, tried(now), day(400)), DunningStep::Wait);
     }
 
     /// Runs at their daily time, each some seconds later than it, over the change of clocks in November or in March.
@@ -215,7 +247,7 @@ mod tests {
             "2026-10-31T12:45:00Z",
             "2027-03-05T12:45:00Z",
         ] {
-            let (card, mut last) = (card(at("2026-01-01T00:00:00Z")), None);
+            let (card, mut last) = (card(1), None);
             let (mut dunning, mut attempts) = (
                 Dunning {
                     due_date: at(first_run),
@@ -229,7 +261,7 @@ mod tests {
                 if dunning.step(card, last, now) == DunningStep::Charge {
                     // The outcome comes a moment after the decision.
                     dunning = dunning.after_failure(DeclineKind::Soft, now + TimeDelta::seconds(5));
-                    last = Some(now);
+                    last = tried(now);
                     attempts.push(day);
                 }
             }
@@ -252,16 +284,38 @@ mod tests {
 
     #[test]
     fn a_hard_decline_waits_for_another_method() {
-        let old = card(day(-30));
+        let (stolen, other) = (card(1), card(2));
         let dunning = new().after_failure(DeclineKind::Hard, day(0));
         assert_eq!(dunning.next_attempt_at, None);
-        assert_eq!(dunning.step(old, Some(day(0)), day(15)), DunningStep::Wait);
+        assert_eq!(dunning.step(stolen, tried(day(0)), day(15)), DunningStep::Wait);
+        assert_eq!(dunning.step(other, tried(day(0)), day(2)), DunningStep::Charge);
+        // Nobody changed it while retries would have gone on.
+        assert_eq!(dunning.step(stolen, tried(day(0)), day(16)), DunningStep::GiveUp);
+        assert_eq!(dunning.step(other, tried(day(0)), day(16)), DunningStep::Charge);
+    }
+
+    #[test]
+    fn a_card_that_was_renewed_after_its_decline_is_charged_again() {
+        let dunning = new().after_failure(DeclineKind::Hard, day(0));
+        let renewed = |at| {
+            Some(ActiveMethod {
+                id: id(1),
+                renewed_at: Some(at),
+            })
+        };
         assert_eq!(
-            dunning.step(card(day(2)), Some(day(0)), day(2)),
+            dunning.step(renewed(day(-1)), tried(day(0)), day(2)),
+            DunningStep::Wait
+        );
+        assert_eq!(
+            dunning.step(renewed(day(0)), tried(day(0)), day(2)),
+            DunningStep::Wait,
+            "the attempt had it as it was renewed"
+        );
+        assert_eq!(
+            dunning.step(renewed(day(1)), tried(day(0)), day(2)),
             DunningStep::Charge
         );
-        // Nobody changed it while retries would have gone on.
-        assert_eq!(dunning.step(old, Some(day(0)), day(16)), DunningStep::GiveUp);
     }
 
     #[test]
@@ -271,11 +325,15 @@ mod tests {
             dunning = dunning.after_failure(DeclineKind::Soft, day(1));
         }
         assert_eq!(dunning.status, InvoiceStatus::Uncollectible);
-        let changed = card(day(3));
-        assert_eq!(dunning.step(changed, Some(day(1)), day(3)), DunningStep::Charge);
+        let other = card(2);
+        assert_eq!(dunning.step(other, tried(day(1)), day(3)), DunningStep::Charge);
         let again = dunning.after_failure(DeclineKind::Soft, day(3));
         assert_eq!(again.status, InvoiceStatus::Uncollectible);
-        assert_eq!(again.step(changed, Some(day(3)), day(30)), DunningStep::Wait);
+        let last = Some(LastAttempt {
+            method: id(2),
+            at: day(3),
+        });
+        assert_eq!(again.step(other, last, day(30)), DunningStep::Wait);
     }
 
     #[test]
@@ -293,18 +351,18 @@ mod tests {
         let told = new().without_method(day(0));
         assert_eq!(told.step(None, None, day(15)), DunningStep::Wait);
         assert_eq!(told.step(None, None, day(16)), DunningStep::GiveUp);
-        assert_eq!(told.step(card(day(3)), None, day(3)), DunningStep::Charge);
+        assert_eq!(told.step(card(1), None, day(3)), DunningStep::Charge);
         // The method was removed after a soft decline.
         let removed = new().after_failure(DeclineKind::Soft, day(0));
-        assert_eq!(removed.step(None, Some(day(0)), day(1)), DunningStep::Wait);
-        assert_eq!(removed.step(None, Some(day(0)), day(16)), DunningStep::GiveUp);
+        assert_eq!(removed.step(None, tried(day(0)), day(1)), DunningStep::Wait);
+        assert_eq!(removed.step(None, tried(day(0)), day(16)), DunningStep::GiveUp);
     }
 
     #[test]
     fn an_invoice_that_is_not_owed_is_never_charged() {
         for status in [InvoiceStatus::Paid, InvoiceStatus::Void] {
             let settled = Dunning { status, ..new() };
-            assert_eq!(settled.step(card(day(50)), None, day(60)), DunningStep::Wait);
+            assert_eq!(settled.step(card(1), None, day(60)), DunningStep::Wait);
             assert!(status.after_payment().refusal().is_some());
             assert!(status.after_giving_up().refusal().is_some());
         }
