@@ -21,7 +21,7 @@ use platform::deadline::Deadline;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::{metrics, telemetry};
 use providers::outcome::{Outcome, ProviderError, Reason};
-use providers::stripe::{ChargeRequest, IntentStatus, PaymentIntent};
+use providers::stripe::{ChargeRequest, IntentStatus, PaymentIntent, Stripe};
 use sqlx::PgConnection;
 
 use self::store::NewCharge;
@@ -39,6 +39,10 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 const MAX_LEASE: TimeDelta = TimeDelta::minutes(15);
 /// Closing an old charge, and then making a new one; more is a sign of a circle.
 const MAX_STEPS: u32 = 4;
+/// Whatever Stripe was sent has arrived there this long after, and is found.
+const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(5);
+/// The invoice was settled before the charge was sent.
+const NOT_OWED: &str = "not_owed";
 /// The operation that records.
 const SOURCE: &str = "pay_invoice";
 
@@ -56,6 +60,12 @@ enum Step {
         charge: Box<Charge>,
         /// Stripe may have been called before, with an unknown outcome.
         previous_call_unknown: bool,
+    },
+    /// It may have been sent, and must not be sent any more.
+    LookUp {
+        charge: Box<Charge>,
+        /// Why it mustn't.
+        code: &'static str,
     },
     Close(Box<Charge>),
 }
@@ -106,6 +116,9 @@ impl Charger {
                         .charge(&charge, previous_call_unknown, observation, deadline)
                         .await;
                 }
+                Step::LookUp { charge, code } => {
+                    return self.look_up(&charge, code, observation, deadline).await;
+                }
                 Step::Close(charge) => self.close(&charge, observation, deadline).await?,
             }
         }
@@ -128,7 +141,7 @@ impl Charger {
                 telemetry::identify(invoice.profile_id.get());
                 match store::last(connection, invoice.id).await? {
                     Some(charge) if charge.status == ChargeStatus::Unknown => {
-                        self.lease(connection, charge, deadline).await
+                        self.lease(connection, &invoice, charge, deadline).await
                     }
                     Some(charge) if charge.status == ChargeStatus::RequiresAction => {
                         Ok(match charge.confirm_until {
@@ -147,20 +160,22 @@ impl Charger {
     async fn lease(
         &self,
         connection: &mut PgConnection,
+        invoice: &LockedInvoice,
         charge: Charge,
         deadline: Deadline,
     ) -> Result<Step, Error> {
         let now = self.clock.now();
-        Ok(
-            if store::try_lease(connection, charge.id, now, lease_until(now, deadline)).await? {
-                Step::Call {
-                    charge: Box::new(charge),
-                    previous_call_unknown: true,
-                }
-            } else {
-                Step::Leased { key: charge.key }
+        if !store::try_lease(connection, charge.id, now, lease_until(now, deadline)).await? {
+            return Ok(Step::Leased { key: charge.key });
+        }
+        let charge = Box::new(charge);
+        Ok(match not_to_be_sent(invoice) {
+            Some(code) => Step::LookUp { charge, code },
+            None => Step::Call {
+                charge,
+                previous_call_unknown: true,
             },
-        )
+        })
     }
 
     /// The next step when no charge is in flight.
@@ -253,15 +268,10 @@ impl Charger {
             Err(error) => return Outcome::Retryable(Reason(error.to_string())),
         };
         if previous_call_unknown {
-            let finding =
-                connected
-                    .client
-                    .find_payment_intent(&charge.customer, &charge.key, charge.created_at, until);
-            match finding.await {
-                Outcome::Done(None) => {}
-                Outcome::Done(Some(intent)) => return Outcome::Done(intent),
-                Outcome::Declined(refusal) => return Outcome::Retryable(Reason(refusal.code)),
-                Outcome::Retryable(reason) | Outcome::Unknown(reason) => return Outcome::Retryable(reason),
+            match find_payment(&connected.client, charge, deadline).await {
+                Ok(None) => {}
+                Ok(Some(intent)) => return Outcome::Done(intent),
+                Err(reason) => return Outcome::Retryable(reason),
             }
         }
         let request = ChargeRequest {
@@ -274,6 +284,37 @@ impl Charger {
             profile_id: charge.profile_id,
         };
         connected.client.charge(&request, until).await
+    }
+
+    /// Looks up a charge that must not be sent any more; where Stripe has none, it ends without counting.
+    async fn look_up(
+        &self,
+        charge: &Charge,
+        code: &str,
+        observation: Observation,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        let found = match self.processor.connect().await {
+            Ok(connected) => find_payment(&connected.client, charge, deadline).await,
+            Err(error) => Err(Reason(error.to_string())),
+        };
+        match found {
+            Ok(Some(intent)) => self.recorder.record(charge, &intent, observation).await,
+            Ok(None) if self.clock.now() >= charge.created_at + ON_ITS_WAY => {
+                self.recorder.record_unsent(charge, code, observation).await
+            }
+            // Stripe may still be at it.
+            Ok(None) => {
+                self.release_lease(charge, None).await?;
+                Err(Error::OutcomeUnknown {
+                    key: charge.key.clone(),
+                })
+            }
+            Err(reason) => {
+                self.release_lease(charge, None).await?;
+                Err(ProviderError::unavailable(STRIPE, &reason).into())
+            }
+        }
     }
 
     async fn release_lease(
@@ -318,6 +359,26 @@ impl Charger {
         self.database
             .with(async |connection| store::set_cancelled(connection, charge.id, self.clock.now()).await)
             .await
+    }
+}
+
+/// Why a charge that may not have been sent yet must not be sent any more.
+fn not_to_be_sent(invoice: &LockedInvoice) -> Option<&'static str> {
+    (!invoice.dunning.status.is_owed()).then_some(NOT_OWED)
+}
+
+/// The payment that Stripe has of a charge. Looking changes nothing, so that whatever goes wrong may be repeated.
+async fn find_payment(
+    stripe: &Stripe,
+    charge: &Charge,
+    deadline: Deadline,
+) -> Result<Option<PaymentIntent>, Reason> {
+    let until = deadline.earlier_by(RECORDING).instant();
+    let finding = stripe.find_payment_intent(&charge.customer, &charge.key, charge.created_at, until);
+    match finding.await {
+        Outcome::Done(found) => Ok(found),
+        Outcome::Declined(refusal) => Err(Reason(refusal.code)),
+        Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(reason),
     }
 }
 

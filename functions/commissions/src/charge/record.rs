@@ -139,6 +139,33 @@ impl ChargeRecorder {
         Ok(())
     }
 
+    /// Records that Stripe has no payment of a charge that must not be sent any more: it ends without counting, and the invoice is
+    /// looked at anew while it is owed.
+    pub(crate) async fn record_unsent(
+        &self,
+        charge: &Charge,
+        code: &str,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        let recorded = self.database.transaction(async |connection| {
+            let Some((invoice, charge)) = lock(connection, charge).await? else {
+                return Ok::<_, Error>(());
+            };
+            if charge.status != ChargeStatus::Unknown {
+                return Ok(());
+            }
+            self.withdraw(connection, &charge, code).await?;
+            if !invoice.dunning.status.is_owed() {
+                return Ok(());
+            }
+            let at = observation.not_before(&charge).at;
+            dunning::publish_due(connection, charge.invoice_id, at).await
+        });
+        recorded.await?;
+        self.relay.wake().await;
+        Ok(())
+    }
+
     /// Applies the payment of a charge as Stripe has it. The invoice is locked, and the charge read under its lock.
     pub(crate) async fn apply(
         &self,

@@ -1,5 +1,7 @@
 //! Charging against PostgreSQL with a clock that is moved. Stripe isn't called: its responses are given.
 
+mod withdrawn;
+
 use std::sync::Arc;
 
 use domain::clock::{Clock, ManualClock};
@@ -130,6 +132,24 @@ impl Bench {
             } => (*charge, previous_call_unknown),
             other => panic!("Stripe isn't called: {other:?}"),
         }
+    }
+
+    /// The charge that is to be looked up alone, and why.
+    async fn next_lookup(&self) -> (Charge, &'static str) {
+        match self.next_step().await {
+            Step::LookUp { charge, code } => (*charge, code),
+            other => panic!("it isn't looked up: {other:?}"),
+        }
+    }
+
+    /// Records that Stripe has no payment of a charge that must not be sent any more.
+    async fn record_unsent(&self, charge: &Charge, code: &str) {
+        let observation = Observation {
+            source: SOURCE,
+            at: self.clock.now(),
+        };
+        let recording = self.charger.recorder.record_unsent(charge, code, observation);
+        recording.await.unwrap();
     }
 
     /// Records that Stripe refused the card of a charge.
