@@ -15,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(webhooks_of_a_charge_in_any_order_and_twice_end_the_same),
         alone(charge_whose_response_was_lost_is_looked_up),
         alone(charge_made_after_our_timeout_is_found_and_not_repeated),
+        alone(charge_that_never_reached_stripe_is_not_sent_to_a_card_deleted_since),
         alone(charge_answered_500_is_looked_up_even_when_the_500_is_repeated),
         alone(reconciler_finds_charges_that_no_webhook_reported),
     ]
@@ -152,6 +153,39 @@ async fn charge_made_after_our_timeout_is_found_and_not_repeated(fixture: Arc<Fi
     })
     .await?;
     ensure_eq!(fixture.charged(invoice), 1);
+    Ok(())
+}
+
+async fn charge_that_never_reached_stripe_is_not_sent_to_a_card_deleted_since(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = with_card(&fixture, VISA).await?;
+    let deleted = tester.save_card(&fixture, "5555555555554444").await?;
+    let invoice = fixture.invoice(&tester, 1_000).await?;
+    stripe.fail_operation("create_payment_intent", Effect::Reset { after_doing: false }, 1)?;
+    ensure!(!fixture.pay(invoice, now()).await?, "the outcome isn't known");
+    stripe.clear_faults();
+    tester.delete_method(deleted).await?.expect(200)?;
+    // Stripe might be at it still.
+    ensure!(!fixture.pay(invoice, now()).await?, "it was ended too early");
+    ensure_eq!(statuses(&fixture.attempts(invoice).await?), ["unknown"]);
+    let sql =
+        "UPDATE invoice_payments SET created_at = created_at - interval '6 minutes' WHERE invoice_id = $1";
+    fixture.database.change(sql, invoice).await?;
+    fixture.pay(invoice, now()).await?;
+    fixture.invoice_reaches(invoice, "paid").await?;
+    ensure_eq!(
+        statuses(&fixture.attempts(invoice).await?),
+        ["failed", "succeeded"]
+    );
+    ensure_eq!(fixture.charged(invoice), 1);
+    let shown = tester.invoice(invoice).await?;
+    ensure_eq!(
+        shown["attempts"][1]["payment_method"],
+        json!("visa •••• 4242, 12/34")
+    );
+    ensure_eq!(fixture.invoice_row(invoice).await?.failed_attempts, 0);
     Ok(())
 }
 

@@ -43,6 +43,8 @@ const MAX_STEPS: u32 = 4;
 const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(5);
 /// The invoice was settled before the charge was sent.
 const NOT_OWED: &str = "not_owed";
+/// The payment method was deleted before the charge was sent.
+const METHOD_DELETED: &str = "payment_method_deleted";
 /// The operation that records.
 const SOURCE: &str = "pay_invoice";
 
@@ -169,7 +171,7 @@ impl Charger {
             return Ok(Step::Leased { key: charge.key });
         }
         let charge = Box::new(charge);
-        Ok(match not_to_be_sent(invoice) {
+        Ok(match not_to_be_sent(invoice, &charge) {
             Some(code) => Step::LookUp { charge, code },
             None => Step::Call {
                 charge,
@@ -363,8 +365,14 @@ impl Charger {
 }
 
 /// Why a charge that may not have been sent yet must not be sent any more.
-fn not_to_be_sent(invoice: &LockedInvoice) -> Option<&'static str> {
-    (!invoice.dunning.status.is_owed()).then_some(NOT_OWED)
+fn not_to_be_sent(invoice: &LockedInvoice, charge: &Charge) -> Option<&'static str> {
+    if !invoice.dunning.status.is_owed() {
+        Some(NOT_OWED)
+    } else if charge.is_method_deleted {
+        Some(METHOD_DELETED)
+    } else {
+        None
+    }
 }
 
 /// The payment that Stripe has of a charge. Looking changes nothing, so that whatever goes wrong may be repeated.

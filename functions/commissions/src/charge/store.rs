@@ -34,6 +34,8 @@ pub(crate) struct Charge {
     pub(crate) intent: Option<StripePaymentIntentId>,
     pub(crate) method_name: String,
     pub(crate) stripe_method: StripePaymentMethodId,
+    /// Its owner has deleted the method since.
+    pub(crate) is_method_deleted: bool,
     pub(crate) customer: StripeCustomerId,
     pub(crate) confirm_until: Option<DateTime<Utc>>,
     /// It was closed at Stripe.
@@ -98,6 +100,7 @@ async fn select(
                   attempt, idempotency_key AS key, payment.amount_cents, payment.currency AS "currency: _",
                   invoice.description, payment.status AS "status: _", payment_intent_id AS "intent: _",
                   method.name AS method_name, method.stripe_ref_id AS "stripe_method: _",
+                  method.deleted_at IS NOT NULL AS "is_method_deleted!",
                   COALESCE(payment.stripe_customer, customer.ref_id) AS "customer!: _", confirm_until,
                   cancelled_at IS NOT NULL AS "is_cancelled!", refusal_code, lookups, asked_until AS lease_until, payment.run_at, payment.created_at
            FROM invoice_payments AS payment

@@ -73,8 +73,8 @@ platform::from_environment!(DeletePaymentMethod {
 });
 
 impl DeletePaymentMethod {
-    /// Deletes a method here and detaches it at Stripe. From the first moment on it isn't charged any more; a deletion
-    /// that was interrupted before Stripe detached it is completed by the same request.
+    /// Deletes a method here and detaches it at Stripe. Once it is deleted here no charge to it is sent that isn't on its way
+    /// already; a deletion that was interrupted before Stripe detached it is completed by the same request.
     ///
     /// # Errors
     /// Not found for a method that isn't the profile's; a conflict when it is the last and an invoice is open.
