@@ -32,6 +32,8 @@ const BEING_CONFIRMED: TimeDelta = TimeDelta::hours(1);
 const CONFIRMATION_EXPIRED: &str = "confirmation_expired";
 /// The charge was called off at Stripe.
 const CANCELLED: &str = "canceled";
+/// Stripe made a payment of the charge and never tried to take it.
+const NOT_ATTEMPTED: &str = "not_attempted";
 
 /// Which operation observed something at Stripe, and the time that retries and deadlines count from: that of the run, and
 /// never before the clock's.
@@ -182,15 +184,8 @@ impl ChargeRecorder {
                 .await;
         }
         let status = match charge.status.after(charge_state(intent, observation.at)) {
-            // A fault of ours, whatever it makes of the payment at Stripe.
             Transition::Applied(ChargeStatus::Failed) if !is_customers(charge, intent) => {
-                store::save_intent(connection, charge.id, &intent.id).await?;
-                let failure = intent.failure.as_ref();
-                let code = failure.map_or(CANCELLED, |failure| failure.code.as_str());
-                let message = failure.and_then(|failure| failure.message.as_deref());
-                return self
-                    .ours(connection, charge, code, message.unwrap_or_default())
-                    .await;
+                return self.nobodys(connection, charge, intent, observation).await;
             }
             Transition::Applied(status) => status,
             Transition::AlreadyApplied => return store::save_intent(connection, charge.id, &intent.id).await,
@@ -243,6 +238,33 @@ impl ChargeRecorder {
                     .await
             }
             ChargeStatus::Unknown | ChargeStatus::Processing => Ok(()),
+        }
+    }
+
+    /// The payment came to nothing, and the customer isn't to blame: it was called off at Stripe, or it is a fault of ours,
+    /// whatever it makes of the payment there.
+    async fn nobodys(
+        &self,
+        connection: &mut PgConnection,
+        charge: &Charge,
+        intent: &PaymentIntent,
+        observation: Observation,
+    ) -> Result<(), Error> {
+        store::save_intent(connection, charge.id, &intent.id).await?;
+        match &intent.failure {
+            Some(failure) => {
+                let message = failure.message.as_deref().unwrap_or_default();
+                self.ours(connection, charge, &failure.code, message).await
+            }
+            None if intent.status == IntentStatus::Canceled => {
+                self.withdraw(connection, charge, CANCELLED).await?;
+                store::set_cancelled(connection, charge.id, self.clock.now()).await?;
+                dunning::publish_due(connection, charge.invoice_id, observation.at).await
+            }
+            None => {
+                let message = "no attempt was made to take the payment";
+                self.ours(connection, charge, NOT_ATTEMPTED, message).await
+            }
         }
     }
 
@@ -328,9 +350,13 @@ impl ChargeRecorder {
         message: &str,
     ) -> Result<(), Error> {
         let now = self.clock.now();
+        let Ok(status) = charge.status.after_refusal().or_current(charge.status) else {
+            return Ok(());
+        };
         tracing::error!(charge_id = %charge.id, key = charge.key, code, "Stripe refuses a charge through a fault of ours");
         metrics::count_with("RefusedCharges", 1, &[("code", code)]);
-        store::set_refused(connection, charge.id, code, MarketCalendar::days_after(now, 1)).await?;
+        let next_lookup_at = MarketCalendar::days_after(now, 1);
+        store::set_refused(connection, charge.id, status, code, next_lookup_at).await?;
         review::charge_refused(connection, &reviewed(charge), code, message, now).await
     }
 
@@ -391,10 +417,14 @@ impl Refused {
     }
 }
 
-/// Whether a payment that failed counts against its customer: always once the customer had to confirm it.
+/// Whether a payment that failed counts against its customer: when the card was refused, and always once the customer had to
+/// confirm it.
 fn is_customers(charge: &Charge, intent: &PaymentIntent) -> bool {
     charge.status == ChargeStatus::RequiresAction
-        || intent.failure.as_ref().is_none_or(|failure| failure.is_customers)
+        || intent
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.is_customers)
 }
 
 /// A charge as a review shows it.

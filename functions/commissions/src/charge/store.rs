@@ -268,19 +268,22 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// Records that Stripe refused a charge through a fault of ours: it stays in flight, and is tried again from a time on.
+/// Records that Stripe refused a charge through a fault of ours: it stays in flight, with the status that it has by that, and is
+/// tried again from a time on.
 pub(crate) async fn set_refused(
     connection: &mut PgConnection,
     charge: ChargeId,
+    status: ChargeStatus,
     code: &str,
     next_lookup_at: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE invoice_payments SET refusal_code = $2, next_lookup_at = $3, asked_until = NULL \
+        "UPDATE invoice_payments SET status = $4, refusal_code = $2, next_lookup_at = $3, asked_until = NULL \
          WHERE id = $1 AND status IN ('unknown', 'processing', 'requires_action')",
         charge as _,
         code,
         next_lookup_at,
+        status as _,
     )
     .execute(connection)
     .await?;

@@ -54,6 +54,8 @@ pub enum StripeChargeState {
 
 /// The money was taken; a charge isn't cancelled after that.
 pub const CHARGE_HAS_SUCCEEDED: Code = Code::new("charge_has_succeeded");
+/// The charge has ended; Stripe refuses nothing of it any more.
+pub const CHARGE_HAS_ENDED: Code = Code::new("charge_has_ended");
 /// The state is not known to us.
 pub const UNRECOGNISED_CHARGE_STATE: Code = Code::new("charge_state_unrecognised");
 
@@ -82,6 +84,17 @@ impl ChargeStatus {
             (Unknown | Processing, StripeChargeState::RequiresAction) => Transition::Applied(RequiresAction),
             (Processing, StripeChargeState::Processing)
             | (RequiresAction, StripeChargeState::RequiresAction) => Transition::AlreadyApplied,
+        }
+    }
+
+    /// The attempt's status after Stripe refused it through a fault of ours: what comes of it is open, whatever Stripe was at.
+    pub const fn after_refusal(self) -> Transition<ChargeStatus> {
+        match self {
+            ChargeStatus::Unknown => Transition::AlreadyApplied,
+            ChargeStatus::Processing | ChargeStatus::RequiresAction => {
+                Transition::Applied(ChargeStatus::Unknown)
+            }
+            ChargeStatus::Succeeded | ChargeStatus::Failed => Transition::rejected(CHARGE_HAS_ENDED),
         }
     }
 }
@@ -158,6 +171,18 @@ mod tests {
             Failed.after(StripeChargeState::Processing),
             Transition::AlreadyApplied
         );
+    }
+
+    #[test]
+    fn a_refusal_of_ours_leaves_open_what_comes_of_a_charge() {
+        for status in ChargeStatus::ALL {
+            let after = status.after_refusal();
+            if status.is_in_flight() {
+                assert_eq!(after.or_current(status), Ok(ChargeStatus::Unknown), "{status}");
+            } else {
+                assert!(after.refusal().is_some(), "{status}");
+            }
+        }
     }
 
     #[test]

@@ -63,3 +63,54 @@ async fn a_charge_to_a_card_that_was_deleted_meanwhile_is_not_sent_and_the_other
     );
     bench.stop().await;
 }
+
+/// Somebody called the payment off in Stripe's dashboard, before or while Stripe worked on it.
+#[tokio::test]
+async fn a_payment_that_was_called_off_at_stripe_does_not_count_and_the_invoice_is_charged_anew() {
+    for was_processing in [false, true] {
+        let mut bench = Bench::new(&[PROFILE, CARD]).await;
+        let (first, _) = bench.next_call().await;
+        if was_processing {
+            let intent = bench.intent(&first, IntentStatus::Processing);
+            bench.record(&first, &intent).await;
+        }
+        let intent = bench.intent(&first, IntentStatus::Canceled);
+        bench.record(&first, &intent).await;
+        assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
+        let published = "SELECT count(*)::TEXT FROM outbox_messages WHERE destination = 'invoice-payments'";
+        assert_eq!(bench.texts(published).await, ["1"]);
+        let (second, _) = bench.next_call().await;
+        assert_eq!(second.key, "invoice-1-2");
+        assert_eq!(
+            bench.texts(ATTEMPTS).await,
+            ["invoice-1-1 failed false", "invoice-1-2 unknown true"]
+        );
+        assert_eq!(
+            bench.texts("SELECT failed_attempts::TEXT FROM invoices").await,
+            ["0"]
+        );
+        bench.stop().await;
+    }
+}
+
+/// Stripe has a payment that it never tried to take: no card was refused.
+#[tokio::test]
+async fn a_payment_that_was_never_attempted_keeps_the_charge_open_and_can_be_decided_about() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let (charge, _) = bench.next_call().await;
+    let intent = bench.intent(&charge, IntentStatus::Unconfirmed);
+    // Within the first hour Stripe may be working on it.
+    bench.record(&charge, &intent).await;
+    assert_eq!(
+        bench.texts("SELECT status FROM invoice_payments").await,
+        ["processing"]
+    );
+    bench.clock.advance(TimeDelta::hours(2));
+    bench.record(&charge, &intent).await;
+    let state = "SELECT status || ' ' || refusal_code FROM invoice_payments";
+    assert_eq!(bench.texts(state).await, ["unknown not_attempted"]);
+    assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
+    let review = "SELECT kind || ' ' || subject || ' ' || state FROM reviews";
+    assert_eq!(bench.texts(review).await, ["charge-refused charge-1 open"]);
+    bench.stop().await;
+}
