@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use chrono::Utc;
-use end_to_end::billing::VISA;
+use end_to_end::billing::{VISA, setup_request};
+use end_to_end::wallets::new_key;
 use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::StripeSandbox;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(both_secrets_are_accepted_while_they_are_rolled),
         event_that_contradicts_our_record_moves_nothing,
         refunds_and_disputes_are_noted_on_the_charge,
+        refund_that_failed_is_taken_back_and_left_to_a_person,
+        alone(card_proof_whose_payment_takes_days_is_refunded_once_it_has_come),
         payout_events_reach_whoever_subscribed,
         event_of_another_type_is_acknowledged_and_counted,
     ]
@@ -286,6 +289,91 @@ async fn refunds_and_disputes_are_noted_on_the_charge(fixture: Arc<Fixture>) -> 
         Ok(())
     })
     .await
+}
+
+/// What Stripe tells of a refund that didn't reach its customer.
+fn failed_refund(refund: &str, intent: &str, amount: i64) -> Value {
+    let object = json!({
+        "id": refund, "object": "refund", "amount": amount, "currency": "usd", "payment_intent": intent,
+        "failure_reason": "lost_or_stolen_card", "status": "failed", "metadata": {},
+    });
+    event("refund.failed", &object)
+}
+
+async fn refund_that_failed_is_taken_back_and_left_to_a_person(fixture: Arc<Fixture>) -> Result {
+    let (tester, _, intent) = paid(&fixture).await?;
+    let refund = fixture.cloud.stripe().refund_outside(&intent)?;
+    let is_refunded = async |cents: i64| -> Result {
+        let history = tester.api.get("/billing/commissions").await?.expect(200)?;
+        ensure_eq!(history.body["items"][0]["refunded_cents"], json!(cents));
+        Ok(())
+    };
+    eventually("the refund is shown", async || is_refunded(1_631).await).await?;
+    let failed = failed_refund(&refund, &intent, 1_631);
+    for _ in 0..2 {
+        deliver_event(&fixture, &failed).await?.expect(200)?;
+    }
+    is_refunded(0).await?;
+    let open = fixture.discrepancies().await?;
+    ensure!(open.contains(&("refund-failed".to_owned(), refund)), "{open:?}");
+    // Another's refund is nothing of ours.
+    let foreign = failed_refund("re_foreign", "pi_foreign", 500);
+    deliver_event(&fixture, &foreign).await?.expect(200)?;
+    let open = fixture.discrepancies().await?;
+    ensure!(open.iter().all(|(_, id)| id != "re_foreign"), "{open:?}");
+    Ok(())
+}
+
+async fn card_proof_whose_payment_takes_days_is_refunded_once_it_has_come(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    let mut request = setup_request();
+    request["mode"] = json!("payment");
+    let answer = tester
+        .api
+        .post("/billing/checkout-sessions", &new_key(), &request)
+        .await?
+        .expect(201)?;
+    let session = answer.body["stripe_session_id"].as_str().context("no session")?;
+    stripe.hold_webhooks();
+    let completed = stripe.complete_checkout(session, VISA)?;
+    let intent = completed.payment_intent.context("no payment")?;
+    let told = stripe.held_webhooks().into_iter();
+    let mut told = told.filter(|event| event.kind == "checkout.session.completed");
+    let mut object = told.next().context("it isn't told")?.object;
+    stripe.drop_held_webhooks();
+    let refund = || {
+        let mut refunds = stripe.refunds().into_iter();
+        refunds.find(|refund| refund.payment_intent == intent)
+    };
+    for (kind, status) in [
+        ("completed", "unpaid"),
+        ("async_payment_failed", "unpaid"),
+        ("async_payment_succeeded", "paid"),
+    ] {
+        object["payment_status"] = json!(status);
+        let event = event(&format!("checkout.session.{kind}"), &object);
+        deliver_event(&fixture, &event).await?.expect(200)?;
+        ensure_eq!(refund().is_some(), status == "paid", "{kind}");
+    }
+    ensure!(
+        fixture.event_kinds_of(&tester).await?.is_empty(),
+        "something was told"
+    );
+    // What is given back doesn't reach the customer: it isn't recorded as refunded.
+    let refund = refund().context("no refund")?;
+    let recorded = "SELECT count(*) FROM checkout_sessions WHERE profile_id = $1 AND refund_id IS NOT NULL";
+    let profile = tester.customer.profile_id;
+    ensure_eq!(fixture.database.count(recorded, profile).await?, 1);
+    let failed = failed_refund(&refund.id, &intent, refund.amount);
+    deliver_event(&fixture, &failed).await?.expect(200)?;
+    ensure_eq!(fixture.database.count(recorded, profile).await?, 0);
+    let open = fixture.discrepancies().await?;
+    ensure!(
+        open.contains(&("refund-failed".to_owned(), refund.id)),
+        "{open:?}"
+    );
+    Ok(())
 }
 
 async fn payout_events_reach_whoever_subscribed(fixture: Arc<Fixture>) -> Result {

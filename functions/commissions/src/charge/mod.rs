@@ -29,7 +29,9 @@ use crate::dunning::{self, DueInvoice, DunningRecorder, LockedInvoice};
 use crate::processor::{Processor, STRIPE};
 use crate::{Error, payment_method};
 pub(crate) use record::{ChargeRecorder, Observation, reviewed};
-pub(crate) use store::{Charge, find, is_in_flight, load, look_up_from, set_disputed, set_refunded};
+pub(crate) use store::{
+    Charge, find, is_in_flight, load, look_up_from, set_disputed, set_refunded, take_refund_back,
+};
 
 /// Left of the deadline for recording the outcome of a call.
 const RECORDING: Duration = Duration::from_secs(3);

@@ -367,6 +367,23 @@ pub(crate) async fn set_refunded(
     Ok(())
 }
 
+/// Records that a refund came to nothing: so much less was refunded.
+pub(crate) async fn take_refund_back(
+    connection: &mut PgConnection,
+    charge: ChargeId,
+    amount: Money,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE invoice_payments SET refunded_cents = greatest(refunded_cents - $2, 0) WHERE id = $1 AND currency = $3",
+        charge as _,
+        amount.minor(),
+        amount.currency() as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Records that the customer disputes the charge at the bank.
 pub(crate) async fn set_disputed(
     connection: &mut PgConnection,

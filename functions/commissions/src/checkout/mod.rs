@@ -21,7 +21,7 @@ use crate::Error;
 use crate::customer::{self, Customers};
 use crate::processor::{Processor, STRIPE};
 pub use request::{CheckoutSessionRequest, Mode};
-pub(crate) use store::{complete, find, set_paid, set_refunded};
+pub(crate) use store::{complete, find, set_paid, set_refunded, take_refund_back};
 pub use view::CheckoutView;
 
 /// Creates checkout sessions.

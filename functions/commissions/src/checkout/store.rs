@@ -140,6 +140,20 @@ pub(crate) async fn set_refunded(
     Ok(())
 }
 
+/// Records that a refund came to nothing; `false` when no session's payment was given back by it.
+pub(crate) async fn take_refund_back(
+    connection: &mut PgConnection,
+    refund: &StripeRefundId,
+) -> Result<bool, Error> {
+    let updated = sqlx::query!(
+        "UPDATE checkout_sessions SET refund_id = NULL WHERE refund_id = $1",
+        refund as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
 /// Records that a price was paid in a session, which keeps the money; `false` when it was recorded before.
 pub(crate) async fn set_paid(
     connection: &mut PgConnection,

@@ -7,7 +7,7 @@ use providers::stripe::webhook::{Change, StripeEvent};
 use providers::stripe::{PaymentIntent, PaymentMethod};
 use sqlx::PgConnection;
 
-use super::effect::{Effect, PaidCheckout};
+use super::effect::{Effect, FailedRefund, PaidCheckout};
 use super::{SOURCE, StripeEvents};
 use crate::charge::{self, Observation};
 use crate::discrepancy::Discrepancy;
@@ -44,6 +44,7 @@ impl StripeEvents {
             Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
             Effect::Charge(intent) => self.charge(connection, &intent).await,
             Effect::Refunded(intent, amount) => self.refunded(connection, &intent, amount).await,
+            Effect::RefundFailed(failed) => self.refund_failed(connection, &failed).await,
             Effect::Disputed(intent, reason) => disputed(connection, event, &intent, &reason).await,
             Effect::Payout(kind, payload) => {
                 events::publish_payout(connection, kind, event.created_at, payload).await
@@ -148,6 +149,25 @@ impl StripeEvents {
             return self.needs_review(connection, &discrepancy).await;
         }
         charge::set_refunded(connection, found.id, amount.minor()).await
+    }
+
+    /// The customer doesn't have what was given back: it counts as ours again, and a person has to find another way.
+    async fn refund_failed(&self, connection: &mut PgConnection, failed: &FailedRefund) -> Result<(), Error> {
+        let FailedRefund {
+            id,
+            intent,
+            amount,
+            reason,
+        } = failed;
+        let discrepancy = Discrepancy::new("refund-failed", id, format!("{amount} given back"), reason);
+        if let Some(found) = charge::find(connection, intent, None).await? {
+            charge::take_refund_back(connection, found.id, *amount).await?;
+            return self.needs_review(connection, &discrepancy.of(found.id)).await;
+        }
+        if checkout::take_refund_back(connection, id).await? {
+            return self.needs_review(connection, &discrepancy).await;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::ids::{
     CheckoutId, ProfileId, StripeCheckoutSessionId, StripeCustomerId, StripePaymentIntentId,
-    StripePaymentMethodId,
+    StripePaymentMethodId, StripeRefundId,
 };
 use domain::money::Money;
 use platform::deadline::Deadline;
@@ -11,7 +11,7 @@ use providers::outcome::{Outcome, ProviderError};
 use providers::stripe::webhook::{Change, PayoutStatus, StripeEvent};
 use providers::stripe::{
     ALREADY_REFUNDED, CheckoutKind, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
-    RESOURCE_MISSING, Refund, SetupIntent,
+    RESOURCE_MISSING, Refund, RefundStatus, SetupIntent,
 };
 
 use super::StripeEvents;
@@ -32,6 +32,7 @@ pub(super) enum Effect {
     DetachMethod(StripePaymentMethodId),
     Charge(Box<PaymentIntent>),
     Refunded(StripePaymentIntentId, Money),
+    RefundFailed(FailedRefund),
     Disputed(StripePaymentIntentId, String),
     Payout(&'static str, PayoutPayload),
 }
@@ -43,6 +44,15 @@ pub(super) struct PaidCheckout {
     pub(super) profile: ProfileId,
     pub(super) price: String,
     pub(super) amount: Money,
+}
+
+/// A refund that came to nothing: the money is ours again.
+pub(super) struct FailedRefund {
+    pub(super) id: StripeRefundId,
+    pub(super) intent: StripePaymentIntentId,
+    pub(super) amount: Money,
+    /// Why, as Stripe names it.
+    pub(super) reason: String,
 }
 
 /// Whose an object of Stripe's is.
@@ -67,6 +77,17 @@ impl StripeEvents {
                 amount_refunded,
                 ..
             } => Effect::Refunded(intent.clone(), *amount_refunded),
+            Change::RefundFailed {
+                id,
+                intent: Some(intent),
+                amount,
+                reason,
+            } => Effect::RefundFailed(FailedRefund {
+                id: id.clone(),
+                intent: intent.clone(),
+                amount: *amount,
+                reason: reason.clone(),
+            }),
             Change::DisputeCreated {
                 intent: Some(intent),
                 reason,
@@ -86,7 +107,13 @@ impl StripeEvents {
                 };
                 Effect::Payout(payout_kind(*status), payload)
             }
+            // Nothing was taken and nothing told: its customer knows from the bank.
+            Change::CheckoutPaymentFailed { id } => {
+                tracing::info!(session_id = %id, "the payment of a checkout session didn't come");
+                Effect::Nothing
+            }
             Change::ChargeRefunded { intent: None, .. }
+            | Change::RefundFailed { intent: None, .. }
             | Change::DisputeCreated { intent: None, .. }
             | Change::Other => {
                 metrics::count_with("IgnoredStripeEvents", 1, &[("type", &event.kind)]);
@@ -212,7 +239,12 @@ impl StripeEvents {
         let key = format!("refund-{}", session.id);
         let connected = self.processor.connect().await?;
         match connected.client.refund(intent, &key, deadline.instant()).await {
-            Outcome::Done(refund) => Ok(Effect::RefundedCheckout(known.id, session.id.clone(), refund)),
+            Outcome::Done(refund) => match refund.status {
+                RefundStatus::Succeeded | RefundStatus::Pending => {
+                    Ok(Effect::RefundedCheckout(known.id, session.id.clone(), refund))
+                }
+                status => conflict("a refund", &format!("{} {status:?}", refund.id)),
+            },
             Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => Ok(Effect::Nothing),
             Outcome::Declined(decline) => conflict("a refund", &decline.code),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {

@@ -132,6 +132,7 @@ pub(super) struct Refund {
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) payment_intent: Option<Expandable>,
+    pub(super) failure_reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

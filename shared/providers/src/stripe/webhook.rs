@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::ids::{
-    StripeDisputeId, StripeEventId, StripePaymentIntentId, StripePaymentMethodId, StripePayoutId,
+    StripeCheckoutSessionId, StripeDisputeId, StripeEventId, StripePaymentIntentId, StripePaymentMethodId,
+    StripePayoutId, StripeRefundId,
 };
 use domain::money::Money;
 use domain::storable::storable_body;
@@ -38,8 +39,14 @@ pub struct StripeEvent {
 /// The change that an event reports. Objects are as they were then, not as they are now.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A customer has completed a checkout session (`checkout.session.completed`).
+    /// A customer has completed a checkout session, or its payment, which takes days, has come (`checkout.session.completed`,
+    /// `checkout.session.async_payment_succeeded`).
     CheckoutCompleted(CheckoutSession),
+    /// The payment of a completed checkout session didn't come (`checkout.session.async_payment_failed`).
+    CheckoutPaymentFailed {
+        /// The session.
+        id: StripeCheckoutSessionId,
+    },
     /// A payment method was saved (`setup_intent.succeeded`).
     SetupSucceeded(SetupIntent),
     /// A payment method was changed, by us or by its issuer (`payment_method.updated`,
@@ -60,6 +67,17 @@ pub enum Change {
         amount_refunded: Money,
         /// Whether that is all of it.
         is_full: bool,
+    },
+    /// Money that was given back didn't reach the customer, and is ours again (`refund.failed`).
+    RefundFailed {
+        /// The refund.
+        id: StripeRefundId,
+        /// The payment.
+        intent: Option<StripePaymentIntentId>,
+        /// How much.
+        amount: Money,
+        /// Why, as Stripe names it; empty where it doesn't.
+        reason: String,
     },
     /// A customer disputes a charge at the bank (`charge.dispute.created`).
     DisputeCreated {
@@ -161,9 +179,14 @@ fn read(envelope: Envelope<'_>) -> Result<StripeEvent, String> {
 fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
     let text = object.get();
     match kind {
-        "checkout.session.completed" => {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             let session: answer::CheckoutSession = wire::object(text)?;
             wire::checkout(&session).map(Change::CheckoutCompleted)
+        }
+        "checkout.session.async_payment_failed" => {
+            let session: answer::CheckoutSession = wire::object(text)?;
+            let id = wire::id(&session.id)?;
+            Ok(Change::CheckoutPaymentFailed { id })
         }
         "setup_intent.succeeded" => {
             let setup: answer::SetupIntent = wire::object(text)?;
@@ -188,6 +211,7 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
             Ok(Change::Intent(Box::new(reading)))
         }
         "charge.refunded" => refunded(&wire::object(text)?),
+        "refund.failed" => refund_failed(&wire::object(text)?),
         "charge.dispute.created" => disputed(&wire::object(text)?),
         "payout.paid" => payout(&wire::object(text)?, PayoutStatus::Paid),
         "payout.failed" => payout(&wire::object(text)?, PayoutStatus::Failed),
@@ -201,6 +225,17 @@ fn refunded(charge: &answer::Charge) -> Result<Change, String> {
         intent: wire::reference(charge.payment_intent.as_ref())?,
         amount_refunded: wire::money(charge.amount_refunded, &charge.currency)?,
         is_full: charge.refunded,
+    })
+}
+
+fn refund_failed(refund: &answer::Refund) -> Result<Change, String> {
+    let reason = refund.failure_reason.clone().unwrap_or_default();
+    let refund = wire::refund(refund)?;
+    Ok(Change::RefundFailed {
+        id: refund.id,
+        intent: refund.payment_intent,
+        amount: refund.amount,
+        reason,
     })
 }
 

@@ -148,6 +148,31 @@ fn refunds_and_disputes_give_the_amount_and_the_intent() {
 }
 
 #[test]
+fn a_refund_that_failed_gives_the_amount_the_intent_and_why() {
+    let refund = json!({
+        "id": "re_1", "object": "refund", "amount": 234, "charge": "ch_1", "created": 1_790_000_000, "currency": "usd",
+        "failure_reason": "lost_or_stolen_card", "metadata": {}, "payment_intent": "pi_1", "status": "failed",
+    });
+    let unexplained = with(
+        refund.clone(),
+        json!({"failure_reason": null, "payment_intent": null}),
+    );
+    for (object, known, why) in [(refund, true, "lost_or_stolen_card"), (unexplained, false, "")] {
+        let Change::RefundFailed {
+            id,
+            intent,
+            amount,
+            reason,
+        } = change("refund.failed", object)
+        else {
+            panic!("another change");
+        };
+        assert_eq!((id.as_str(), intent.is_some()), ("re_1", known));
+        assert_eq!((amount, reason.as_str()), (Money::new(234, Currency::USD), why));
+    }
+}
+
+#[test]
 fn a_payout_has_the_status_of_its_event() {
     for (kind, expected) in [
         ("payout.paid", PayoutStatus::Paid),
@@ -189,7 +214,10 @@ fn an_unreadable_event_is_refused_with_its_type() {
         "payment_method.updated",
         "payment_method.detached",
         "payment_intent.succeeded",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
         "charge.refunded",
+        "refund.failed",
         "charge.dispute.created",
         "payout.paid",
     ] {
