@@ -7,7 +7,7 @@ use chrono::Utc;
 use end_to_end::billing::{VISA, setup_request};
 use end_to_end::wallets::new_key;
 use end_to_end::{Answer, Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
-use local_cloud::sandboxes::StripeSandbox;
+use local_cloud::sandboxes::{Effect, StripeSandbox};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         event_that_contradicts_our_record_moves_nothing,
         refunds_and_disputes_are_noted_on_the_charge,
         refund_that_failed_is_taken_back_and_left_to_a_person,
+        refund_of_a_payment_of_ours_that_is_not_known_yet_is_told_again,
+        alone(refund_and_dispute_of_a_charge_in_doubt_are_noted_on_it),
         alone(card_proof_whose_payment_takes_days_is_refunded_once_it_has_come),
         payout_events_reach_whoever_subscribed,
         event_of_another_type_is_acknowledged_and_counted,
@@ -321,6 +323,80 @@ async fn refund_that_failed_is_taken_back_and_left_to_a_person(fixture: Arc<Fixt
     deliver_event(&fixture, &foreign).await?.expect(200)?;
     let open = fixture.discrepancies().await?;
     ensure!(open.iter().all(|(_, id)| id != "re_foreign"), "{open:?}");
+    Ok(())
+}
+
+async fn refund_of_a_payment_of_ours_that_is_not_known_yet_is_told_again(fixture: Arc<Fixture>) -> Result {
+    let mut object = json!({
+        "id": "ch_early", "object": "charge", "payment_intent": "pi_early", "amount_refunded": 500, "currency": "usd",
+        "refunded": false, "metadata": {"moneta_attempt": "invoice-999999999-1"},
+    });
+    for _ in 0..2 {
+        let early = event("charge.refunded", &object);
+        ensure_eq!(deliver_event(&fixture, &early).await?.status, 503);
+    }
+    // A second payment under the key of a charge isn't the charge's.
+    let (tester, invoice, _) = paid(&fixture).await?;
+    object["metadata"]["moneta_attempt"] = json!(format!("invoice-{invoice}-1"));
+    let second = event("charge.refunded", &object);
+    deliver_event(&fixture, &second).await?.expect(200)?;
+    let history = tester.api.get("/billing/commissions").await?.expect(200)?;
+    ensure_eq!(history.body["items"][0]["refunded_cents"], json!(0));
+    // Another's payment is nothing to wait for.
+    object["metadata"] = json!({});
+    let foreign = event("charge.refunded", &object);
+    deliver_event(&fixture, &foreign).await?.expect(200)?;
+    Ok(())
+}
+
+async fn refund_and_dispute_of_a_charge_in_doubt_are_noted_on_it(fixture: Arc<Fixture>) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    tester.save_card(&fixture, VISA).await?;
+    let profile = tester.customer.profile_id;
+    let refunded = "SELECT count(*) FROM invoice_payments WHERE profile_id = $1 AND refunded_cents = 1000";
+    let disputed = "SELECT count(*) FROM invoice_payments WHERE profile_id = $1 AND disputed_at IS NOT NULL";
+    let lost = "SELECT count(*) FROM invoice_payments WHERE profile_id = $1 AND dispute_outcome = 'lost'";
+    stripe.webhooks_settled().await;
+    stripe.hold_webhooks();
+    // Charged twice, and the response is lost both times: the payments' ids aren't known here.
+    for (kind, noted) in [
+        ("charge.refunded", refunded),
+        ("charge.dispute.created", disputed),
+    ] {
+        let invoice = fixture.invoice(&tester, 1_000).await?;
+        stripe.fail_operation("create_payment_intent", Effect::Reset { after_doing: true }, 1)?;
+        ensure!(
+            !fixture.pay(invoice, Utc::now()).await?,
+            "the outcome isn't known"
+        );
+        let key = format!("invoice-{invoice}-1");
+        let made = stripe.succeeded_intents().into_iter();
+        let mut made = made.filter(|intent| intent.metadata.get("moneta_attempt") == Some(&key));
+        let intent = made.next().context("it isn't made")?.id;
+        if kind == "charge.refunded" {
+            stripe.refund_outside(&intent)?;
+        } else {
+            stripe.dispute(&intent)?;
+        }
+        let told = stripe.held_webhooks().into_iter();
+        let mut told = told.filter(|event| event.kind == kind);
+        let event = told.next().context("it isn't told")?;
+        ensure_eq!(stripe.redeliver(&event.id).await?, 200, "{kind}");
+        ensure_eq!(fixture.database.count(noted, profile).await?, 1, "{kind}");
+        ensure!(fixture.pay(invoice, Utc::now()).await?, "not found out");
+        fixture.invoice_reaches(invoice, "paid").await?;
+    }
+    let dispute = stripe.held_webhooks().into_iter();
+    let mut dispute = dispute.filter(|event| event.kind == "charge.dispute.created");
+    let mut object = dispute.next().context("no dispute")?.object;
+    object["status"] = json!("lost");
+    deliver_event(&fixture, &event("charge.dispute.closed", &object))
+        .await?
+        .expect(200)?;
+    ensure_eq!(fixture.database.count(lost, profile).await?, 1);
+    ensure_eq!(fixture.database.count(refunded, profile).await?, 1);
+    stripe.drop_held_webhooks();
     Ok(())
 }
 

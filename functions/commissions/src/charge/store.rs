@@ -399,3 +399,21 @@ pub(crate) async fn set_disputed(
     .await?;
     Ok(())
 }
+
+/// Records how a dispute has ended; its beginning, too, where that isn't recorded.
+pub(crate) async fn set_dispute_outcome(
+    connection: &mut PgConnection,
+    charge: ChargeId,
+    outcome: &str,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE invoice_payments SET disputed_at = COALESCE(disputed_at, $3), dispute_outcome = $2 WHERE id = $1",
+        charge as _,
+        outcome,
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

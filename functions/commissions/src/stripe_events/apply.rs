@@ -1,15 +1,14 @@
 //! Writing the effect of an event, in the transaction that records the event.
 
-use domain::ids::StripePaymentIntentId;
 use domain::money::Money;
 use platform::observability::{metrics, telemetry};
 use providers::stripe::webhook::{Change, StripeEvent};
 use providers::stripe::{PaymentIntent, PaymentMethod};
 use sqlx::PgConnection;
 
-use super::effect::{Effect, FailedRefund, PaidCheckout};
+use super::effect::{Effect, FailedRefund, PaidCheckout, Payment};
 use super::{SOURCE, StripeEvents};
-use crate::charge::{self, Observation};
+use crate::charge::{self, ChargeOfInvoice, Observation};
 use crate::discrepancy::Discrepancy;
 use crate::events::CheckoutPaidPayload;
 use crate::{Error, checkout, customer, dunning, events, payment_method};
@@ -43,9 +42,12 @@ impl StripeEvents {
             Effect::RenewMethod(method) => self.renew(connection, event, &method).await,
             Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
             Effect::Charge(intent) => self.charge(connection, &intent).await,
-            Effect::Refunded(intent, amount) => self.refunded(connection, &intent, amount).await,
+            Effect::Refunded(payment, amount) => self.refunded(connection, &payment, amount).await,
             Effect::RefundFailed(failed) => self.refund_failed(connection, &failed).await,
-            Effect::Disputed(intent, reason) => disputed(connection, event, &intent, &reason).await,
+            Effect::Disputed(payment, reason) => disputed(connection, event, &payment, &reason).await,
+            Effect::DisputeClosed(payment, outcome) => {
+                dispute_closed(connection, event, &payment, &outcome).await
+            }
             Effect::Payout(kind, payload) => {
                 events::publish_payout(connection, kind, event.created_at, payload).await
             }
@@ -136,16 +138,17 @@ impl StripeEvents {
     async fn refunded(
         &self,
         connection: &mut PgConnection,
-        intent: &StripePaymentIntentId,
+        payment: &Payment,
         amount: Money,
     ) -> Result<(), Error> {
-        let Some(found) = charge::find(connection, intent, None).await? else {
+        let Some(found) = charge_of(connection, payment).await? else {
             return Ok(());
         };
         let charged = charge::load(connection, found.id).await?.amount();
         if amount.currency() != charged.currency() || amount.minor() > charged.minor() {
             let expected = format!("at most {charged}");
-            let discrepancy = Discrepancy::new("refunded-amount", intent, expected, amount).of(found.id);
+            let discrepancy =
+                Discrepancy::new("refunded-amount", &payment.intent, expected, amount).of(found.id);
             return self.needs_review(connection, &discrepancy).await;
         }
         charge::set_refunded(connection, found.id, amount.minor()).await
@@ -155,12 +158,12 @@ impl StripeEvents {
     async fn refund_failed(&self, connection: &mut PgConnection, failed: &FailedRefund) -> Result<(), Error> {
         let FailedRefund {
             id,
-            intent,
+            payment,
             amount,
             reason,
         } = failed;
         let discrepancy = Discrepancy::new("refund-failed", id, format!("{amount} given back"), reason);
-        if let Some(found) = charge::find(connection, intent, None).await? {
+        if let Some(found) = charge_of(connection, payment).await? {
             charge::take_refund_back(connection, found.id, *amount).await?;
             return self.needs_review(connection, &discrepancy.of(found.id)).await;
         }
@@ -171,16 +174,49 @@ impl StripeEvents {
     }
 }
 
+/// Our charge that a payment is of; none where it isn't one of ours.
+///
+/// # Errors
+/// Transient where it is ours and its charge isn't known yet: Stripe sends the event again.
+async fn charge_of(
+    connection: &mut PgConnection,
+    payment: &Payment,
+) -> Result<Option<ChargeOfInvoice>, Error> {
+    let found = charge::find(connection, &payment.intent, payment.key.as_deref()).await?;
+    match (found, &payment.key) {
+        (None, Some(key)) => Err(Error::OutcomeUnknown { key: key.clone() }),
+        (None, None) => Ok(None),
+        // A second payment under the charge's key, which has a review, is another than the charge's.
+        (Some(found), _) => {
+            let known = charge::load(connection, found.id).await?.intent;
+            Ok(known.is_none_or(|known| known == payment.intent).then_some(found))
+        }
+    }
+}
+
 async fn disputed(
     connection: &mut PgConnection,
     event: &StripeEvent,
-    intent: &StripePaymentIntentId,
+    payment: &Payment,
     reason: &str,
 ) -> Result<(), Error> {
-    let Some(found) = charge::find(connection, intent, None).await? else {
+    let Some(found) = charge_of(connection, payment).await? else {
         return Ok(());
     };
     tracing::error!(invoice_id = %found.invoice_id, charge_id = %found.id, reason, "recording a disputed charge");
     metrics::count("DisputedCharges", 1);
     charge::set_disputed(connection, found.id, event.created_at).await
+}
+
+async fn dispute_closed(
+    connection: &mut PgConnection,
+    event: &StripeEvent,
+    payment: &Payment,
+    outcome: &str,
+) -> Result<(), Error> {
+    let Some(found) = charge_of(connection, payment).await? else {
+        return Ok(());
+    };
+    tracing::warn!(invoice_id = %found.invoice_id, charge_id = %found.id, outcome, "recording how a dispute ended");
+    charge::set_dispute_outcome(connection, found.id, outcome, event.created_at).await
 }

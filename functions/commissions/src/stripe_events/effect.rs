@@ -18,7 +18,7 @@ use super::StripeEvents;
 use crate::discrepancy::Discrepancy;
 use crate::events::PayoutPayload;
 use crate::processor::STRIPE;
-use crate::{Error, checkout, customer, payment_method};
+use crate::{Error, charge, checkout, customer, payment_method};
 
 /// The effect of an event, to be written.
 pub(super) enum Effect {
@@ -31,9 +31,12 @@ pub(super) enum Effect {
     RenewMethod(PaymentMethod),
     DetachMethod(StripePaymentMethodId),
     Charge(Box<PaymentIntent>),
-    Refunded(StripePaymentIntentId, Money),
+    Refunded(Payment, Money),
     RefundFailed(FailedRefund),
-    Disputed(StripePaymentIntentId, String),
+    /// Why, as Stripe names it.
+    Disputed(Payment, String),
+    /// How, as Stripe names it.
+    DisputeClosed(Payment, String),
     Payout(&'static str, PayoutPayload),
 }
 
@@ -46,10 +49,17 @@ pub(super) struct PaidCheckout {
     pub(super) amount: Money,
 }
 
+/// A payment that something has happened to.
+pub(super) struct Payment {
+    pub(super) intent: StripePaymentIntentId,
+    /// Our key of it, where it is one of ours and its id isn't known here yet.
+    pub(super) key: Option<String>,
+}
+
 /// A refund that came to nothing: the money is ours again.
 pub(super) struct FailedRefund {
     pub(super) id: StripeRefundId,
-    pub(super) intent: StripePaymentIntentId,
+    pub(super) payment: Payment,
     pub(super) amount: Money,
     /// Why, as Stripe names it.
     pub(super) reason: String,
@@ -74,9 +84,13 @@ impl StripeEvents {
             Change::Intent(intent) => Effect::Charge(self.intent_as_it_is(intent, deadline).await?),
             Change::ChargeRefunded {
                 intent: Some(intent),
+                attempt_key,
                 amount_refunded,
                 ..
-            } => Effect::Refunded(intent.clone(), *amount_refunded),
+            } => {
+                let (intent, key) = (intent.clone(), attempt_key.clone());
+                Effect::Refunded(Payment { intent, key }, *amount_refunded)
+            }
             Change::RefundFailed {
                 id,
                 intent: Some(intent),
@@ -84,7 +98,7 @@ impl StripeEvents {
                 reason,
             } => Effect::RefundFailed(FailedRefund {
                 id: id.clone(),
-                intent: intent.clone(),
+                payment: self.payment(intent, deadline).await?,
                 amount: *amount,
                 reason: reason.clone(),
             }),
@@ -92,7 +106,12 @@ impl StripeEvents {
                 intent: Some(intent),
                 reason,
                 ..
-            } => Effect::Disputed(intent.clone(), reason.clone()),
+            } => Effect::Disputed(self.payment(intent, deadline).await?, reason.clone()),
+            Change::DisputeClosed {
+                intent: Some(intent),
+                outcome,
+                ..
+            } => Effect::DisputeClosed(self.payment(intent, deadline).await?, outcome.clone()),
             Change::Payout {
                 id,
                 status,
@@ -115,10 +134,33 @@ impl StripeEvents {
             Change::ChargeRefunded { intent: None, .. }
             | Change::RefundFailed { intent: None, .. }
             | Change::DisputeCreated { intent: None, .. }
+            | Change::DisputeClosed { intent: None, .. }
             | Change::Other => {
                 metrics::count_with("IgnoredStripeEvents", 1, &[("type", &event.kind)]);
                 Effect::Nothing
             }
+        })
+    }
+
+    /// A payment that an object of Stripe's names by its id alone. While that isn't known here, Stripe is asked for our key of it.
+    async fn payment(&self, intent: &StripePaymentIntentId, deadline: Deadline) -> Result<Payment, Error> {
+        let known = self
+            .database
+            .with(async |connection| charge::find(connection, intent, None).await)
+            .await?;
+        let key = if known.is_some() {
+            None
+        } else {
+            let connected = self.processor.connect().await?;
+            let fetching = connected.client.payment_intent(intent, deadline.instant());
+            match fetching.await {
+                Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => None,
+                other => other.done(STRIPE)?.attempt_key,
+            }
+        };
+        Ok(Payment {
+            intent: intent.clone(),
+            key,
         })
     }
 

@@ -141,6 +141,7 @@ pub(super) struct Charge {
     pub(super) amount_refunded: i64,
     pub(super) currency: String,
     pub(super) refunded: bool,
+    pub(super) metadata: Option<HashMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,6 +151,7 @@ pub(super) struct Dispute {
     pub(super) amount: i64,
     pub(super) currency: String,
     pub(super) reason: String,
+    pub(super) status: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -63,6 +63,8 @@ pub enum Change {
     ChargeRefunded {
         /// The payment.
         intent: Option<StripePaymentIntentId>,
+        /// Our key of the payment, where it is one of ours.
+        attempt_key: Option<String>,
         /// All that was given back of it so far.
         amount_refunded: Money,
         /// Whether that is all of it.
@@ -89,6 +91,15 @@ pub enum Change {
         amount: Money,
         /// Why, as Stripe names it.
         reason: String,
+    },
+    /// A dispute has ended (`charge.dispute.closed`).
+    DisputeClosed {
+        /// The dispute.
+        id: StripeDisputeId,
+        /// The payment.
+        intent: Option<StripePaymentIntentId>,
+        /// How, as Stripe names it: `won`, `lost`, `warning_closed`.
+        outcome: String,
     },
     /// A payout of our balance has ended (`payout.paid`, `payout.failed`, `payout.canceled`). A paid one may still fail.
     Payout {
@@ -213,6 +224,7 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
         "charge.refunded" => refunded(&wire::object(text)?),
         "refund.failed" => refund_failed(&wire::object(text)?),
         "charge.dispute.created" => disputed(&wire::object(text)?),
+        "charge.dispute.closed" => dispute_closed(&wire::object(text)?),
         "payout.paid" => payout(&wire::object(text)?, PayoutStatus::Paid),
         "payout.failed" => payout(&wire::object(text)?, PayoutStatus::Failed),
         "payout.canceled" => payout(&wire::object(text)?, PayoutStatus::Canceled),
@@ -223,6 +235,7 @@ fn change(kind: &str, object: &RawValue) -> Result<Change, String> {
 fn refunded(charge: &answer::Charge) -> Result<Change, String> {
     Ok(Change::ChargeRefunded {
         intent: wire::reference(charge.payment_intent.as_ref())?,
+        attempt_key: wire::metadata(charge.metadata.as_ref(), wire::ATTEMPT),
         amount_refunded: wire::money(charge.amount_refunded, &charge.currency)?,
         is_full: charge.refunded,
     })
@@ -245,6 +258,14 @@ fn disputed(dispute: &answer::Dispute) -> Result<Change, String> {
         intent: wire::reference(dispute.payment_intent.as_ref())?,
         amount: wire::money(dispute.amount, &dispute.currency)?,
         reason: dispute.reason.clone(),
+    })
+}
+
+fn dispute_closed(dispute: &answer::Dispute) -> Result<Change, String> {
+    Ok(Change::DisputeClosed {
+        id: wire::id(&dispute.id)?,
+        intent: wire::reference(dispute.payment_intent.as_ref())?,
+        outcome: dispute.status.clone(),
     })
 }
 

@@ -102,7 +102,7 @@ pub(super) fn money(amount: i64, currency: &str) -> Result<Money, String> {
 }
 
 /// A value of metadata, which anybody with access to Stripe may have changed: what can't be read isn't there.
-fn metadata<T: FromStr>(metadata: Option<&HashMap<String, String>>, key: &str) -> Option<T> {
+pub(super) fn metadata<T: FromStr>(metadata: Option<&HashMap<String, String>>, key: &str) -> Option<T> {
     metadata?.get(key)?.parse().ok()
 }
 

@@ -115,13 +115,16 @@ fn events_of_checkouts_setups_and_methods_are_read() {
 fn refunds_and_disputes_give_the_amount_and_the_intent() {
     let whole = with(charge(), json!({"amount_refunded": 1234, "refunded": true}));
     let without_intent = with(charge(), json!({"payment_intent": null}));
-    for (object, minor, full, known) in [
-        (charge(), 234, false, true),
-        (whole, 1234, true, true),
-        (without_intent, 234, false, false),
+    let ours = with(charge(), json!({"metadata": {"moneta_attempt": "invoice-1-1"}}));
+    for (object, minor, full, known, key) in [
+        (charge(), 234, false, true, None),
+        (whole, 1234, true, true, None),
+        (without_intent, 234, false, false, None),
+        (ours, 234, false, true, Some("invoice-1-1")),
     ] {
         let Change::ChargeRefunded {
             intent,
+            attempt_key,
             amount_refunded,
             is_full,
         } = change("charge.refunded", object)
@@ -130,6 +133,7 @@ fn refunds_and_disputes_give_the_amount_and_the_intent() {
         };
         assert_eq!(amount_refunded, Money::new(minor, Currency::USD));
         assert_eq!((is_full, intent.is_some()), (full, known));
+        assert_eq!(attempt_key.as_deref(), key);
     }
     let Change::DisputeCreated {
         id,
@@ -145,6 +149,11 @@ fn refunds_and_disputes_give_the_amount_and_the_intent() {
         (amount, reason.as_str()),
         (Money::new(1234, Currency::USD), "fraudulent")
     );
+    let lost = with(dispute(), json!({"status": "lost"}));
+    let Change::DisputeClosed { intent, outcome, .. } = change("charge.dispute.closed", lost) else {
+        panic!("another change");
+    };
+    assert_eq!((intent.unwrap().as_str(), outcome.as_str()), ("pi_1", "lost"));
 }
 
 #[test]
@@ -219,6 +228,7 @@ fn an_unreadable_event_is_refused_with_its_type() {
         "charge.refunded",
         "refund.failed",
         "charge.dispute.created",
+        "charge.dispute.closed",
         "payout.paid",
     ] {
         let unreadable = event(kind, json!({"id": "x"})).unwrap_err();
