@@ -13,6 +13,8 @@ use crate::Error;
 
 /// An invoice was paid.
 pub const COMMISSION_CHARGED: &str = "commission.charged";
+/// Money of a charge was given back.
+pub const COMMISSION_REFUNDED: &str = "commission.refunded";
 /// A charge was declined, or there was nothing to charge.
 pub const COMMISSION_CHARGE_FAILED: &str = "commission.charge-failed";
 /// A charge waits for its customer.
@@ -60,6 +62,17 @@ pub(crate) struct ChargedPayload {
     pub(crate) invoice: InvoicePayload,
     pub(crate) payment_method: String,
     pub(crate) charged_at: DateTime<Utc>,
+}
+
+/// Money of an invoice's charge that was given back.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RefundedPayload {
+    #[serde(flatten)]
+    pub(crate) invoice: InvoicePayload,
+    pub(crate) payment_method: String,
+    /// How much this time; a charge may be given back in parts.
+    pub(crate) refunded_cents: i64,
+    pub(crate) refunded_at: DateTime<Utc>,
 }
 
 /// The failed charge of an invoice.

@@ -20,6 +20,8 @@ pub enum Kind {
     KycStatusChanged,
     /// A commission was paid.
     CommissionCharged,
+    /// A commission was given back, or a part of it.
+    CommissionRefunded,
     /// A commission could not be charged.
     CommissionChargeFailed,
     /// The bank wants the payment of a commission confirmed.
@@ -82,13 +84,14 @@ const RECEIPT: Channels = Channels {
 
 impl Kind {
     /// All kinds, in the order in which preferences list them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MoneyFlowSucceeded,
         Self::MoneyFlowFailed,
         Self::DepositsSuspended,
         Self::DepositsResumed,
         Self::KycStatusChanged,
         Self::CommissionCharged,
+        Self::CommissionRefunded,
         Self::CommissionChargeFailed,
         Self::CommissionConfirmationRequired,
         Self::CheckoutPaid,
@@ -115,6 +118,7 @@ impl Kind {
             Self::DepositsResumed => ("deposits.resumed", false, MAILED),
             Self::KycStatusChanged => ("kyc.status-changed", true, MAILED),
             Self::CommissionCharged => ("commission.charged", false, RECEIPT),
+            Self::CommissionRefunded => ("commission.refunded", false, RECEIPT),
             Self::CommissionChargeFailed => ("commission.charge-failed", true, MAILED),
             Self::CommissionConfirmationRequired => ("commission.confirmation-required", true, MAILED),
             Self::CheckoutPaid => ("checkout.paid", false, RECEIPT),
@@ -175,6 +179,13 @@ impl Kind {
                 "period_end",
                 "payment_method",
                 "charged_on",
+            ],
+            Self::CommissionRefunded => &[
+                "amount",
+                "period_start",
+                "period_end",
+                "payment_method",
+                "refunded_on",
             ],
             Self::CommissionChargeFailed => &[
                 "amount",
@@ -247,6 +258,7 @@ mod tests {
                 "deposits.resumed",
                 "kyc.status-changed",
                 "commission.charged",
+                "commission.refunded",
                 "commission.charge-failed",
                 "commission.confirmation-required",
                 "checkout.paid",

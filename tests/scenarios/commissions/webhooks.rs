@@ -282,6 +282,9 @@ async fn refunds_and_disputes_are_noted_on_the_charge(fixture: Arc<Fixture>) -> 
         Ok(())
     })
     .await?;
+    let told = fixture.event_kinds_of(&tester).await?;
+    let refunds = told.iter().filter(|kind| *kind == "commission.refunded");
+    ensure_eq!(refunds.count(), 1, "{told:?}");
     eventually("the dispute is noted", async || {
         let sql = "SELECT count(*) FROM invoice_payments WHERE profile_id = $1 AND disputed_at IS NOT NULL";
         ensure_eq!(

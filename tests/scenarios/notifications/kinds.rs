@@ -18,7 +18,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// The kinds with what their events have beside profile and amount, and some of what is told.
-const KINDS: [(&str, &str, &str); 21] = [
+const KINDS: [(&str, &str, &str); 22] = [
     (
         "money-flow.succeeded",
         r#"{"money_flow_id":7,"direction":"deposit"}"#,
@@ -39,6 +39,12 @@ const KINDS: [(&str, &str, &str); 21] = [
         r#"{"invoice_id":12,"period_start":"2026-10-01","period_end":"2026-10-31",
             "payment_method":"visa •••• 4242","charged_at":"2026-11-03T09:00:00Z"}"#,
         "October 31, 2026 was charged to visa •••• 4242",
+    ),
+    (
+        "commission.refunded",
+        r#"{"invoice_id":12,"period_start":"2026-10-01","period_end":"2026-10-31","refunded_cents":500,
+            "payment_method":"visa •••• 4242","refunded_at":"2026-11-03T09:00:00Z"}"#,
+        "$5.00 of your commission",
     ),
     (
         "commission.charge-failed",
@@ -126,11 +132,12 @@ const KINDS: [(&str, &str, &str); 21] = [
 ];
 
 /// Those that are mailed unless their reader says otherwise.
-const MAILED: [&str; 13] = [
+const MAILED: [&str; 14] = [
     "deposits.suspended",
     "deposits.resumed",
     "kyc.status-changed",
     "commission.charged",
+    "commission.refunded",
     "commission.charge-failed",
     "commission.confirmation-required",
     "checkout.paid",

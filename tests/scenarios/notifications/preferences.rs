@@ -47,7 +47,7 @@ fn of_kind(answer: &Answer, kind: &str) -> Result<Value> {
 async fn preferences_have_their_defaults_until_chosen(fixture: Arc<Fixture>) -> Result {
     let (tester, other) = (fixture.customer().await?, fixture.customer().await?);
     let usual = tester.api.get(PATH).await?.expect(200)?;
-    ensure_eq!(usual.body["items"].as_array().map(Vec::len), Some(21));
+    ensure_eq!(usual.body["items"].as_array().map(Vec::len), Some(22));
     ensure_eq!(
         of_kind(&usual, "money-flow.succeeded")?,
         json!([true, true, false, false])

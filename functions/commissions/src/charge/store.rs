@@ -351,20 +351,24 @@ pub(crate) async fn set_cancelled(
     Ok(())
 }
 
-/// Records how much was refunded in all; an older event, which says less, changes nothing.
+/// Records how much was refunded in all, and gives how much more that is than before; an older event, which says less, changes
+/// nothing.
 pub(crate) async fn set_refunded(
     connection: &mut PgConnection,
     charge: ChargeId,
     refunded_cents: i64,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "UPDATE invoice_payments SET refunded_cents = greatest(refunded_cents, $2) WHERE id = $1",
+) -> Result<Option<i64>, Error> {
+    let more = sqlx::query_scalar!(
+        r#"UPDATE invoice_payments AS payment SET refunded_cents = $2
+           FROM (SELECT id, refunded_cents FROM invoice_payments WHERE id = $1 FOR UPDATE) AS before
+           WHERE payment.id = before.id AND before.refunded_cents < $2
+           RETURNING $2 - before.refunded_cents AS "more!""#,
         charge as _,
         refunded_cents,
     )
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(())
+    Ok(more)
 }
 
 /// Records that a refund came to nothing: so much less was refunded.

@@ -10,7 +10,7 @@ use super::effect::{Effect, FailedRefund, PaidCheckout, Payment};
 use super::{SOURCE, StripeEvents};
 use crate::charge::{self, ChargeOfInvoice, Observation};
 use crate::discrepancy::Discrepancy;
-use crate::events::CheckoutPaidPayload;
+use crate::events::{CheckoutPaidPayload, RefundedPayload};
 use crate::{Error, checkout, customer, dunning, events, payment_method};
 
 impl StripeEvents {
@@ -42,7 +42,7 @@ impl StripeEvents {
             Effect::RenewMethod(method) => self.renew(connection, event, &method).await,
             Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
             Effect::Charge(intent) => self.charge(connection, &intent).await,
-            Effect::Refunded(payment, amount) => self.refunded(connection, &payment, amount).await,
+            Effect::Refunded(payment, amount) => self.refunded(connection, event, &payment, amount).await,
             Effect::RefundFailed(failed) => self.refund_failed(connection, &failed).await,
             Effect::Disputed(payment, reason) => disputed(connection, event, &payment, &reason).await,
             Effect::DisputeClosed(payment, outcome) => {
@@ -138,20 +138,35 @@ impl StripeEvents {
     async fn refunded(
         &self,
         connection: &mut PgConnection,
+        event: &StripeEvent,
         payment: &Payment,
         amount: Money,
     ) -> Result<(), Error> {
         let Some(found) = charge_of(connection, payment).await? else {
             return Ok(());
         };
-        let charged = charge::load(connection, found.id).await?.amount();
+        let Some(invoice) = dunning::lock(connection, found.invoice_id).await? else {
+            return Ok(());
+        };
+        let charge = charge::load(connection, found.id).await?;
+        let charged = charge.amount();
         if amount.currency() != charged.currency() || amount.minor() > charged.minor() {
             let expected = format!("at most {charged}");
             let discrepancy =
                 Discrepancy::new("refunded-amount", &payment.intent, expected, amount).of(found.id);
             return self.needs_review(connection, &discrepancy).await;
         }
-        charge::set_refunded(connection, found.id, amount.minor()).await
+        let Some(more) = charge::set_refunded(connection, found.id, amount.minor()).await? else {
+            return Ok(());
+        };
+        let payload = RefundedPayload {
+            invoice: invoice.payload(),
+            payment_method: charge.method_name,
+            refunded_cents: more,
+            refunded_at: event.created_at,
+        };
+        let kind = events::COMMISSION_REFUNDED;
+        events::publish(connection, kind, invoice.profile_id, event.created_at, payload).await
     }
 
     /// The customer doesn't have what was given back: it counts as ours again, and a person has to find another way.

@@ -1,7 +1,9 @@
 //! What commissions publishes.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use domain::currency::Currency;
 use domain::market::MarketCalendar;
+use domain::money::Money;
 use serde::Deserialize;
 
 use super::content::{Describe, Field, Parts};
@@ -38,6 +40,38 @@ impl Describe for Charged {
                 (
                     "charged_on",
                     Field::Day(MarketCalendar::business_date(self.charged_at)),
+                ),
+            ],
+        }
+    }
+}
+
+/// `commission.refunded`. The event's own amount is the invoice's.
+#[derive(Deserialize)]
+pub(super) struct Refunded {
+    invoice_id: Code,
+    refunded_cents: i64,
+    currency: Currency,
+    #[serde(flatten)]
+    period: Period,
+    #[serde(default)]
+    payment_method: Name,
+    refunded_at: DateTime<Utc>,
+}
+
+impl Describe for Refunded {
+    fn describe(self) -> Parts {
+        let amount = Money::new(self.refunded_cents, self.currency);
+        Parts {
+            data: vec![("invoice_id", self.invoice_id.0)],
+            fields: vec![
+                ("amount", Field::Amount(amount)),
+                ("period_start", Field::Day(self.period.period_start)),
+                ("period_end", Field::Day(self.period.period_end)),
+                ("payment_method", Field::Text(self.payment_method.0)),
+                (
+                    "refunded_on",
+                    Field::Day(MarketCalendar::business_date(self.refunded_at)),
                 ),
             ],
         }

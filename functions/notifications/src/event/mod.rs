@@ -38,6 +38,7 @@ pub fn content(event: &DomainEvent) -> Result<Option<Content>, Error> {
         Kind::MoneyFlowSucceeded | Kind::MoneyFlowFailed => read::<trading::MoneyFlow>(event)?,
         Kind::KycStatusChanged => read::<trading::KycStatus>(event)?,
         Kind::CommissionCharged => read::<commissions::Charged>(event)?,
+        Kind::CommissionRefunded => read::<commissions::Refunded>(event)?,
         Kind::CommissionChargeFailed => read::<commissions::ChargeFailed>(event)?,
         Kind::CommissionConfirmationRequired => read::<commissions::ConfirmationRequired>(event)?,
         Kind::DepositsSuspended => read::<trading::DepositsSuspended>(event)?,
@@ -86,6 +87,8 @@ fn read<T: DeserializeOwned + Describe>(event: &DomainEvent) -> Result<(Recipien
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use domain::currency::Currency;
+    use domain::money::Money;
     use serde_json::json;
 
     use super::*;
@@ -100,6 +103,10 @@ pub(crate) mod tests {
             Kind::CommissionCharged => json!({
                 "invoice_id": 12, "period_start": "2026-10-01", "period_end": "2026-10-31",
                 "payment_method": "visa •••• 4242", "charged_at": "2026-11-03T09:00:00Z",
+            }),
+            Kind::CommissionRefunded => json!({
+                "invoice_id": 12, "period_start": "2026-10-01", "period_end": "2026-10-31", "refunded_cents": 5_000,
+                "payment_method": "visa •••• 4242", "refunded_at": "2026-11-03T09:00:00Z",
             }),
             Kind::CommissionChargeFailed => json!({
                 "invoice_id": 12, "period_start": "2026-10-01", "period_end": "2026-10-31",
@@ -154,6 +161,13 @@ pub(crate) mod tests {
         event.data["charged_at"] = json!("2026-11-04T03:30:00Z");
         let paid_on = Field::Day("2026-11-03".parse().unwrap());
         assert_eq!(content(&event).unwrap().unwrap().fields["charged_on"], paid_on);
+    }
+
+    #[test]
+    fn a_refund_has_the_amount_that_was_given_back_and_not_the_invoices() {
+        let content = content(&sample(Kind::CommissionRefunded)).unwrap().unwrap();
+        let given_back = Field::Amount(Money::new(5_000, Currency::USD));
+        assert_eq!(content.fields["amount"], given_back);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use store::PreferenceStore;
 #[serde(deny_unknown_fields)]
 pub struct PreferencesRequest {
     /// Each kind at most once; those that aren't named have their defaults.
-    #[schema(value_type = Vec<PreferenceChoice>, max_items = 21)]
+    #[schema(value_type = Vec<PreferenceChoice>, max_items = 22)]
     pub items: Vec<Object<PreferenceChoice>>,
 }
 
@@ -34,7 +34,7 @@ pub struct PreferencesRequest {
 #[serde(deny_unknown_fields)]
 pub struct PreferenceChoice {
     /// The kind, by its name.
-    #[schema(value_type = String, pattern = r"^(money-flow\.succeeded|money-flow\.failed|deposits\.suspended|deposits\.resumed|kyc\.status-changed|commission\.charged|commission\.charge-failed|commission\.confirmation-required|checkout\.paid|trading\.suspended|trading\.resumed|collection-version\.completed|collection-version\.failed|bank-account\.needs-reauth|withdrawal\.approved|withdrawal\.completed|withdrawal\.rejected|withdrawal\.returned|withdrawal\.failed|funded-account\.warned|funded-account\.closed)$", examples("commission.charged"))]
+    #[schema(value_type = String, pattern = r"^(money-flow\.succeeded|money-flow\.failed|deposits\.suspended|deposits\.resumed|kyc\.status-changed|commission\.charged|commission\.refunded|commission\.charge-failed|commission\.confirmation-required|checkout\.paid|trading\.suspended|trading\.resumed|collection-version\.completed|collection-version\.failed|bank-account\.needs-reauth|withdrawal\.approved|withdrawal\.completed|withdrawal\.rejected|withdrawal\.returned|withdrawal\.failed|funded-account\.warned|funded-account\.closed)$", examples("commission.charged"))]
     pub kind: Kind,
     /// Whether they are in the feed; `true` for charge errors and the identity check.
     pub feed: bool,
@@ -175,7 +175,7 @@ mod tests {
             choice(Kind::TradingResumed, true),
         ];
         assert_eq!(refused(&twice), "items[1].kind");
-        assert_eq!(refused(&[twice[0]; 22]), "items");
+        assert_eq!(refused(&[twice[0]; Kind::ALL.len() + 1]), "items");
     }
 
     #[test]
