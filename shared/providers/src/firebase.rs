@@ -201,13 +201,16 @@ impl Firebase {
     }
 }
 
+/// What the phone shows has the collapse id on each platform: Android's `collapse_key` alone replaces what waits to be delivered, not
+/// what is shown, which its `tag` does.
 fn message(push: &Push) -> Value {
     json!({"message": {
         "token": push.device_token.expose_secret(),
         "notification": {"title": push.title, "body": push.body},
         "data": push.data,
-        "android": {"collapse_key": push.collapse_id},
+        "android": {"collapse_key": push.collapse_id, "notification": {"tag": push.collapse_id}},
         "apns": {"headers": {"apns-collapse-id": push.collapse_id}},
+        "webpush": {"notification": {"tag": push.collapse_id}},
     }})
 }
 
@@ -261,6 +264,25 @@ fn is_about_token(detail: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_push_that_is_repeated_takes_the_place_of_the_one_that_is_shown() {
+        let message = message(&Push {
+            device_token: SecretString::from("token"),
+            title: "Title".to_owned(),
+            body: "Body".to_owned(),
+            data: BTreeMap::new(),
+            collapse_id: "01J".to_owned(),
+        });
+        for place in [
+            "/message/android/collapse_key",
+            "/message/android/notification/tag",
+            "/message/apns/headers/apns-collapse-id",
+            "/message/webpush/notification/tag",
+        ] {
+            assert_eq!(message.pointer(place), Some(&json!("01J")), "{place}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_read_with_its_code() {
