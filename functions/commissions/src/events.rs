@@ -82,7 +82,7 @@ pub(crate) struct ChargeFailedPayload {
     pub(crate) invoice: InvoicePayload,
     /// Nothing where there was none.
     pub(crate) payment_method: Option<String>,
-    /// One of `domain::commissions::decline::reason`, or `no_payment_method`.
+    /// One of `domain::commissions::decline::reason_for_customers`, or `no_payment_method`: it goes to their phones.
     pub(crate) reason: String,
     /// When the same method is tried again (New York); nothing when it isn't.
     pub(crate) next_attempt_on: Option<NaiveDate>,

@@ -90,7 +90,7 @@ impl DunningRecorder {
         }
         let dunning = invoice.dunning.after_failure(decline_kind, at);
         store::set_dunning(connection, invoice.id, &dunning).await?;
-        let reason = decline::reason(code);
+        let reason = decline::reason_for_customers(code);
         self.publish_failure(connection, invoice, Some(payment_method), reason, &dunning, at)
             .await?;
         let became_uncollectible = dunning.status == InvoiceStatus::Uncollectible

@@ -536,6 +536,10 @@ async fn a_hard_decline_is_not_retried() {
         ("invoice-1-2", false)
     );
     bench.decline(&second, "stolen_card").await;
+    // The event goes on to the customer's phone, and whoever pays may not be whose card it is.
+    let told = "SELECT payload -> 'data' ->> 'reason' FROM outbox_messages
+        WHERE kind = 'commission.charge-failed' AND destination_kind = 'topic' ORDER BY id";
+    assert_eq!(bench.texts(told).await, ["insufficient_funds", "card_declined"]);
     bench.clock.advance(TimeDelta::days(14));
     assert!(matches!(bench.next_step().await, Step::Nothing));
     let finished = "SELECT (finished_at - created_at)::TEXT FROM invoice_payments ORDER BY attempt";
