@@ -7,6 +7,7 @@ use end_to_end::billing::{VISA, setup_request};
 use end_to_end::wallets::new_key;
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use futures::future::try_join_all;
+use local_cloud::sandboxes::Effect;
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -21,6 +22,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         last_card_stays_while_an_invoice_is_open,
         payment_is_refunded_only_when_it_proves_a_card,
         price_and_refund_are_chosen_by_the_server,
+        alone(price_that_stripe_lacks_is_the_callers_fault_only_when_it_was_named),
         card_changed_at_stripe_changes_here,
         customer_deleted_at_stripe_is_created_anew,
         alone(card_changed_twice_in_a_second_is_as_stripe_has_it_in_the_end),
@@ -346,6 +348,34 @@ async fn price_and_refund_are_chosen_by_the_server(fixture: Arc<Fixture>) -> Res
     ask(json!({ "mode": "payment" }))
         .await?
         .expect_problem(409, "checkout-limit-reached")?;
+    Ok(())
+}
+
+async fn price_that_stripe_lacks_is_the_callers_fault_only_when_it_was_named(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    tester.checkout().await?;
+    let ask = async |price: Option<&str>| {
+        let missing = Effect::Refuse {
+            status: 400,
+            error_code: "resource_missing".to_owned(),
+            message: "No such price".to_owned(),
+        };
+        stripe.fail_operation("create_checkout_session", missing, 1)?;
+        let mut request = setup_request();
+        request["mode"] = json!("payment");
+        request["price_id"] = json!(price);
+        let path = "/billing/checkout-sessions";
+        tester.api.post(path, &new_key(), &request).await
+    };
+    ask(Some("price_basic"))
+        .await?
+        .expect_problem(422, "price-not-found")?;
+    // That of the card proof is of our configuration.
+    ask(None).await?.expect_problem(500, "internal")?;
+    stripe.clear_faults();
     Ok(())
 }
 

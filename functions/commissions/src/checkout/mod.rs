@@ -15,7 +15,7 @@ use platform::idempotency::{self, IdempotencyKey, KeyedRequest, Progress, Replay
 use providers::outcome::{Outcome, ProviderError};
 use providers::stripe::{CheckoutLink, CheckoutMode, NewCheckout, RESOURCE_MISSING};
 
-use self::request::PriceList;
+use self::request::{PriceList, Sale};
 use self::return_address::ReturnHosts;
 use crate::Error;
 use crate::customer::{self, Customers};
@@ -92,12 +92,12 @@ impl CheckoutSessions {
             cancel_url: request.cancel_url.clone(),
         };
         let key = format!("checkout-{checkout}");
-        let link = match self.call(&key, &new, deadline).await? {
+        let link = match self.call(&key, &new, &sale, deadline).await? {
             Some(link) => link,
             None => {
                 new.customer = self.another_customer(&new, deadline).await?;
                 let key = format!("{key}-{}", new.customer);
-                let link = self.call(&key, &new, deadline).await?;
+                let link = self.call(&key, &new, &sale, deadline).await?;
                 link.ok_or_else(|| ProviderError::unavailable(STRIPE, &"a new customer isn't there"))?
             }
         };
@@ -109,6 +109,7 @@ impl CheckoutSessions {
         &self,
         key: &str,
         new: &NewCheckout,
+        sale: &Sale,
         deadline: Deadline,
     ) -> Result<Option<CheckoutLink>, Error> {
         let connected = self.processor.connect().await?;
@@ -116,10 +117,15 @@ impl CheckoutSessions {
             .client
             .create_checkout_session(new, key, deadline.instant());
         match creating.await {
-            Outcome::Declined(decline) if decline.code == RESOURCE_MISSING => {
-                if decline.field.as_deref() == Some("customer") {
-                    return Ok(None);
-                }
+            Outcome::Declined(decline)
+                if decline.code == RESOURCE_MISSING && decline.field.as_deref() == Some("customer") =>
+            {
+                Ok(None)
+            }
+            // The caller has named no other price: that Stripe lacks that of the card proof is a fault of ours.
+            Outcome::Declined(decline)
+                if decline.code == RESOURCE_MISSING && matches!(sale, Sale::Price(_)) =>
+            {
                 Err(Error::PriceNotFound)
             }
             other => Ok(Some(other.done(STRIPE)?)),
