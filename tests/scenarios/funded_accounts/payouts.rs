@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use end_to_end::funded::Trader;
+use end_to_end::funded::{Trader, flat, open};
 use end_to_end::withdrawals::{CLOSED_BANK, PAYS};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, eventually, scenarios};
 use local_cloud::sandboxes::Effect;
@@ -16,6 +16,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         payout_that_comes_back_days_later_keeps_its_profit_reserved,
         payout_of_another_amount_or_account_changes_nothing,
         alone(withdrawal_waits_for_our_balance_and_is_sent_once),
+        alone(withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_closes),
+        alone(withdrawal_that_waits_for_our_balance_is_judged_again),
         alone(withdrawal_waits_until_its_money_has_arrived),
         alone(refusal_that_is_ours_waits_for_a_person),
         alone(difference_of_a_cent_is_found),
@@ -165,6 +167,66 @@ async fn withdrawal_waits_for_our_balance_and_is_sent_once(fixture: Arc<Fixture>
     ensure_eq!(fixture.sent_for(id), (80_000, 80_000));
     ensure_eq!(stripe.available(), ours - 80_000);
     Ok(())
+}
+
+/// An approved withdrawal whose transfer was refused, since nothing is left of our balance; what follows from a snapshot of its
+/// account meanwhile.
+async fn unsent(fixture: &Fixture, meanwhile: impl AsyncFnOnce(&Trader, i64) -> Result) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let stripe = fixture.cloud.stripe();
+    let ours = stripe.available();
+    stripe.set_available(0);
+    let came_to = async {
+        let id = trader.withdrawal(80_000).await?;
+        fixture.decide_withdrawal(id, "approve").await?;
+        trader
+            .withdrawal_is(id, "approved", |one| one["status"] == "approved")
+            .await?;
+        fixture.withdrawal_goes_on(id).await?;
+        meanwhile(&trader, id).await?;
+        Ok::<_, anyhow::Error>(id)
+    };
+    let came_to = came_to.await;
+    stripe.set_available(ours);
+    // There is enough again.
+    let id = came_to?;
+    fixture.withdrawal_goes_on(id).await?;
+    ensure_eq!(fixture.sent_for(id), (0, 0));
+    ensure_eq!(stripe.available(), ours);
+    Ok(())
+}
+
+async fn withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_closes(
+    fixture: Arc<Fixture>,
+) -> Result {
+    unsent(&fixture, async |trader, id| {
+        fixture.engine_says(&[flat(trader.account, 2, 100)]).await?;
+        let is_closed = |record: &Value| record["status"] == "closed";
+        trader.is_recorded("closed", is_closed).await?;
+        fixture.withdrawal_goes_on(id).await?;
+        let rejected = trader
+            .withdrawal_is(id, "rejected", |one| one["status"] == "rejected")
+            .await?;
+        ensure_eq!(rejected["rejection_reason"], "account-closed");
+        Ok(())
+    })
+    .await
+}
+
+async fn withdrawal_that_waits_for_our_balance_is_judged_again(fixture: Arc<Fixture>) -> Result {
+    unsent(&fixture, async |trader, id| {
+        fixture
+            .engine_says(&[open(trader.account, 2, 10_100_000, 500)])
+            .await?;
+        let holds = |seen: &Value| seen["positions"].as_array().is_some_and(|open| !open.is_empty());
+        trader.sees("a position is open", holds).await?;
+        fixture.withdrawal_goes_on(id).await?;
+        trader
+            .withdrawal_is(id, "pending again", |one| one["status"] == "pending")
+            .await?;
+        Ok(())
+    })
+    .await
 }
 
 async fn withdrawal_waits_until_its_money_has_arrived(fixture: Arc<Fixture>) -> Result {

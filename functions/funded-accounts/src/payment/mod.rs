@@ -28,7 +28,7 @@ use crate::withdrawal::{outcome, store as withdrawals};
 use crate::{Error, events, review};
 use bank::AtStripe;
 pub(crate) use reported::PayoutReports;
-use steps::{BEFORE_PAYOUT, Paying};
+use steps::Paying;
 use store::Payment;
 
 /// How long money waits for another bank account before it is taken back.
@@ -151,17 +151,18 @@ impl Payments {
         }
     }
 
-    /// A payout that came back is made anew, of the same transfer, to the trader's present bank account.
+    /// A payout that came back is made anew, of the same transfer, to the trader's present bank account; what was released is
+    /// judged anew where its transfer was refused.
     async fn take_up(&self, payment: &Payment, journal: &impl Journal) -> Result<(), Error> {
         if payment.returned_at.is_some() {
             self.database
                 .with(async |connection| store::to_present_bank(connection, payment).await)
                 .await?;
         }
-        let mut progress = journal.progress().await?;
-        if payment.payout.is_none() && !progress.is_undoing && progress.done > BEFORE_PAYOUT {
-            progress.done = BEFORE_PAYOUT;
-            journal.note(progress).await?;
+        let progress = journal.progress().await?;
+        let resumed = payment.resumed(progress);
+        if resumed != progress {
+            journal.note(resumed).await?;
         }
         Ok(())
     }

@@ -51,9 +51,6 @@ pub(super) enum Step {
     Completion,
 }
 
-/// How many steps are done before the payout.
-pub(super) const BEFORE_PAYOUT: usize = 3;
-
 /// Where the live states of accounts are read.
 pub(super) trait LiveReader {
     /// What of an account's state counts for its withdrawals.
@@ -195,8 +192,9 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
         let key = format!("withdrawal-{}-transfer-{}", self.id, new.attempt);
         match self.bank.transfer(&new, &key).await? {
             Outcome::Declined(decline) => {
-                // Its key would only bring the refusal again.
-                self.with(async |connection| store::forget_transfer(connection, self.id, None).await)
+                // Nothing was moved: until it is, its account may close or lose the profit. Its key would only bring the refusal
+                // again.
+                self.with(async |connection| store::decline_transfer(connection, self.id, new.attempt).await)
                     .await?;
                 if decline.code == BALANCE_INSUFFICIENT {
                     let missing = payment.amount_cents;

@@ -1,6 +1,7 @@
 //! `withdrawals`, as their money moves.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::funded::saga::Progress;
 use domain::funded::withdrawal::WithdrawalStatus;
 use domain::ids::{
     FundedAccountId, StripeAccountId, StripeBankAccountId, StripePayoutId, StripeTransferId,
@@ -15,6 +16,9 @@ use crate::Error;
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// When a step is tried again that had to wait.
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
+
+/// How many steps are done before the payout.
+const BEFORE_PAYOUT: usize = 3;
 
 /// A withdrawal whose money moves.
 #[derive(Debug, Clone)]
@@ -44,6 +48,23 @@ impl Payment {
     /// Whether the trader has named another bank account than the one that gave the payout back.
     pub(crate) fn has_another_bank(&self) -> bool {
         self.present_bank.is_some() && self.present_bank != self.bank
+    }
+
+    /// How far it has come by its record, where that says less than its journal: a release was taken back with a transfer
+    /// that was refused, or a payout came back.
+    pub(super) fn resumed(&self, progress: Progress) -> Progress {
+        let most = match (self.released_at, &self.payout) {
+            (None, _) => 0,
+            (Some(_), None) => BEFORE_PAYOUT,
+            (Some(_), Some(_)) => progress.done,
+        };
+        match progress.is_undoing {
+            true => progress,
+            false => Progress {
+                done: progress.done.min(most),
+                ..progress
+            },
+        }
     }
 }
 
@@ -178,6 +199,26 @@ pub(super) async fn forget_transfer(
          WHERE id = $1 AND transfer_intended_at IS NOT NULL",
         id as _,
         reversal as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Its transfer of this attempt was refused, so nothing was moved: it is judged and released anew before it is asked for
+/// again.
+pub(super) async fn decline_transfer(
+    connection: &mut PgConnection,
+    id: WithdrawalId,
+    attempt: i64,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE withdrawals SET released_at = NULL, stripe_account_id = NULL, bank_account_id = NULL, \
+             transfer_intended_at = NULL, transfer_attempt = transfer_attempt + 1 \
+         WHERE id = $1 AND transfer_attempt = $2 AND status = 'approved' AND transfer_intended_at IS NOT NULL \
+             AND stripe_transfer_id IS NULL",
+        id as _,
+        attempt,
     )
     .execute(connection)
     .await?;

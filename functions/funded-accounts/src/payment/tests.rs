@@ -67,6 +67,8 @@ struct InMemory {
     loses: Mutex<u32>,
     /// The refusal of the next payouts.
     refuses: Mutex<Option<&'static str>>,
+    /// The refusal of the next transfers.
+    refuses_transfers: Mutex<Option<&'static str>>,
 }
 
 impl InMemory {
@@ -99,6 +101,9 @@ impl Bank for InMemory {
     }
 
     async fn transfer(&self, new: &NewTransfer, key: &str) -> Result<Outcome<Transfer>, Error> {
+        if let Some(code) = *self.refuses_transfers.lock().unwrap() {
+            return Ok(Outcome::Declined(Decline::new(code, "no", 400)));
+        }
         let transfer = {
             let mut books = self.books.lock().unwrap();
             let known = books.transfers.iter().find(|(known, _)| known == key).cloned();
@@ -275,6 +280,49 @@ async fn a_withdrawal_passes_what_every_saga_has_to_pass_and_pays_once() {
     lost_answers_never_pay_twice(ground).await;
     a_refusal_takes_the_money_back(ground).await;
     another_attempts_payout_is_not_taken_for_the_present_one(ground).await;
+    a_refused_transfer_takes_the_release_back(ground).await;
+}
+
+/// What wasn't sent is judged once more before it is; an answer that was lost says nothing of that.
+async fn a_refused_transfer_takes_the_release_back(ground: &'static Ground) {
+    let refused = world(ground).await;
+    let journal = journal(ground);
+    *refused.bank.refuses_transfers.lock().unwrap() = Some("balance_insufficient");
+    execute(&refused.steps, &journal).await.unwrap_err();
+    assert_eq!(refused.seen().await, "approved f f f 0 0 (0, 0)");
+    *refused.bank.refuses_transfers.lock().unwrap() = None;
+    resume(ground, &journal).await;
+    execute(&refused.steps, &journal).await.unwrap();
+    assert_eq!(refused.bank.money(), (0, 50_000));
+    assert_eq!(refused.bank.books.lock().unwrap().transfers.len(), 1);
+
+    let lost = world(ground).await;
+    *lost.bank.loses.lock().unwrap() = 1;
+    execute(&lost.steps, &journal).await.unwrap_err();
+    assert_eq!(lost.seen().await, "approved t f f 0 0 (50000, 0)");
+    resume(ground, &journal).await;
+    execute(&lost.steps, &journal).await.unwrap();
+    assert_eq!(lost.bank.books.lock().unwrap().transfers.len(), 1);
+}
+
+fn journal(ground: &'static Ground) -> StoredJournal<'static> {
+    StoredJournal {
+        database: &ground.database,
+        clock: &ground.clock,
+        saga: "withdrawal",
+        subject: "1",
+    }
+}
+
+/// The journal follows the record, as before each turn.
+async fn resume(ground: &'static Ground, journal: &StoredJournal<'static>) {
+    let id = "1".parse().unwrap();
+    let payment = ground
+        .database
+        .with(async |connection| store::load(connection, id).await);
+    let progress = journal.progress().await.unwrap();
+    let resumed = payment.await.unwrap().resumed(progress);
+    journal.note(resumed).await.unwrap();
 }
 
 /// Neither one of the tenth attempt for the first, nor that of withdrawal 11 for that of 1.
@@ -312,12 +360,7 @@ async fn another_attempts_payout_is_not_taken_for_the_present_one(ground: &'stat
 async fn lost_answers_never_pay_twice(ground: &'static Ground) {
     for lost in 1..=3 {
         let world = world(ground).await;
-        let journal = StoredJournal {
-            database: &ground.database,
-            clock: &ground.clock,
-            saga: "withdrawal",
-            subject: "1",
-        };
+        let journal = journal(ground);
         *world.bank.loses.lock().unwrap() = lost;
         let mut tries = 0;
         while execute(&world.steps, &journal).await.is_err() {
@@ -335,12 +378,7 @@ async fn lost_answers_never_pay_twice(ground: &'static Ground) {
 async fn a_refusal_takes_the_money_back(ground: &'static Ground) {
     for (code, is_traders) in [("bank_account_unusable", true), ("amount_too_large", false)] {
         let world = world(ground).await;
-        let journal = StoredJournal {
-            database: &ground.database,
-            clock: &ground.clock,
-            saga: "withdrawal",
-            subject: "1",
-        };
+        let journal = journal(ground);
         *world.bank.refuses.lock().unwrap() = Some(code);
         let failed = execute(&world.steps, &journal).await.unwrap_err();
         match is_traders {
