@@ -244,6 +244,7 @@ fn only_what_passes_by_itself_passes() {
         NotAllowed::BestDayTooLarge {
             share: Decimal::from_parts(31_000, 0, 0, false, 5),
         },
+        NotAllowed::BankAccountChanged,
     ];
     assert!(passes.iter().all(|reason| reason.passes()) && !stays.iter().any(|reason| reason.passes()));
     let told: Vec<String> = passes.iter().chain(&stays).map(ToString::to_string).collect();
@@ -258,6 +259,7 @@ fn only_what_passes_by_itself_passes() {
         "from 2026-11-18T11:06:40Z on",
         "asks for 5 winning days since the last withdrawal, and there are 4",
         "brought 0.31 of the profit",
+        "the bank account is another one",
     ]) {
         assert!(reason.contains(part), "{reason} does not say {part}");
     }

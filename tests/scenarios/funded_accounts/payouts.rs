@@ -18,6 +18,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(withdrawal_waits_for_our_balance_and_is_sent_once),
         alone(withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_closes),
         alone(withdrawal_that_waits_for_our_balance_is_judged_again),
+        alone(withdrawal_to_another_bank_account_than_was_approved_is_looked_at_again),
         alone(withdrawal_waits_until_its_money_has_arrived),
         alone(refusal_that_is_ours_waits_for_a_person),
         alone(difference_of_a_cent_is_found),
@@ -171,8 +172,12 @@ async fn withdrawal_waits_for_our_balance_and_is_sent_once(fixture: Arc<Fixture>
 
 /// An approved withdrawal whose transfer was refused, since nothing is left of our balance; what follows from a snapshot of its
 /// account meanwhile.
-async fn unsent(fixture: &Fixture, meanwhile: impl AsyncFnOnce(&Trader, i64) -> Result) -> Result {
-    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+async fn unsent(
+    fixture: &Fixture,
+    bank: &str,
+    meanwhile: impl AsyncFnOnce(&Trader, i64) -> Result,
+) -> Result {
+    let trader = fixture.trader_with_profit(100_000, bank).await?;
     let stripe = fixture.cloud.stripe();
     let ours = stripe.available();
     stripe.set_available(0);
@@ -199,7 +204,7 @@ async fn unsent(fixture: &Fixture, meanwhile: impl AsyncFnOnce(&Trader, i64) -> 
 async fn withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_closes(
     fixture: Arc<Fixture>,
 ) -> Result {
-    unsent(&fixture, async |trader, id| {
+    unsent(&fixture, PAYS, async |trader, id| {
         fixture.engine_says(&[flat(trader.account, 2, 100)]).await?;
         let is_closed = |record: &Value| record["status"] == "closed";
         trader.is_recorded("closed", is_closed).await?;
@@ -214,7 +219,7 @@ async fn withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_clos
 }
 
 async fn withdrawal_that_waits_for_our_balance_is_judged_again(fixture: Arc<Fixture>) -> Result {
-    unsent(&fixture, async |trader, id| {
+    unsent(&fixture, PAYS, async |trader, id| {
         fixture
             .engine_says(&[open(trader.account, 2, 10_100_000, 500)])
             .await?;
@@ -227,6 +232,32 @@ async fn withdrawal_that_waits_for_our_balance_is_judged_again(fixture: Arc<Fixt
         Ok(())
     })
     .await
+}
+
+async fn withdrawal_to_another_bank_account_than_was_approved_is_looked_at_again(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let mut unpaid = None;
+    unsent(&fixture, CLOSED_BANK, async |trader, id| {
+        fixture.can_be_paid(trader, PAYS).await?;
+        fixture.withdrawal_goes_on(id).await?;
+        let is_seen = |one: &Value| one["status"] == "pending";
+        trader.withdrawal_is(id, "pending again", is_seen).await?;
+        let subject = format!("withdrawal-{id}");
+        let review = fixture
+            .review_reaches("withdrawal-approval", &subject, "open")
+            .await?;
+        let says = review["summary"].as_str().unwrap_or_default();
+        ensure!(says.contains("the bank account is another one"), "{review}");
+        unpaid = Some((trader.clone(), id));
+        Ok(())
+    })
+    .await?;
+    let (trader, id) = unpaid.context("nothing waits")?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    trader.is_paid(id).await?;
+    ensure_eq!(fixture.sent_for(id), (80_000, 80_000));
+    Ok(())
 }
 
 async fn withdrawal_waits_until_its_money_has_arrived(fixture: Arc<Fixture>) -> Result {

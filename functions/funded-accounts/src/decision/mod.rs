@@ -190,7 +190,7 @@ pub(crate) async fn approve(
     if !against.is_empty() {
         return Err(Error::NotAllowed(against));
     }
-    withdrawals::approve(connection, withdrawal.id, operator, now).await?;
+    withdrawals::approve(connection, withdrawal.id, terms.bank.as_ref(), operator, now).await?;
     outcome::approved(connection, withdrawal, now).await
 }
 

@@ -147,9 +147,10 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
                 let terms = facts::terms(connection, account, Some(self.id)).await?;
                 let terms = terms.ok_or(Error::AccountNotFound)?;
                 let facts = facts::facts(connection, account, &terms, &live).await?;
-                let against = reasons_against(payment.amount_cents, &facts, now);
+                let mut against = reasons_against(payment.amount_cents, &facts, now);
+                against.extend(terms.reason_against_bank());
                 if against.is_empty() {
-                    return store::release(connection, self.id, now).await;
+                    return store::release(connection, self.id, &terms, now).await;
                 }
                 match against.iter().all(|reason| reason.passes()) {
                     true => Err(Error::WithdrawalWaits(words(&against))),

@@ -11,6 +11,7 @@ use providers::stripe::connect::Payout;
 use sqlx::PgConnection;
 
 use crate::Error;
+use crate::withdrawal::facts::Terms;
 
 /// How long a withdrawal belongs to who works on it: longer than a function runs.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -125,18 +126,20 @@ pub(super) async fn give_back(
     Ok(())
 }
 
-/// It was judged for the last time: its money may leave, to this account and bank.
+/// It was judged for the last time: its money may leave, to the account and the bank that were judged.
 pub(super) async fn release(
     connection: &mut PgConnection,
     id: WithdrawalId,
+    terms: &Terms,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "UPDATE withdrawals SET released_at = $2, stripe_account_id = payees.stripe_account_id, \
-             bank_account_id = payees.bank_account_id \
-         FROM payees WHERE payees.user_id = withdrawals.user_id AND id = $1 AND status = 'approved'",
+        "UPDATE withdrawals SET released_at = $2, stripe_account_id = $3, bank_account_id = $4 \
+         WHERE id = $1 AND status = 'approved'",
         id as _,
         now,
+        terms.payee.as_ref() as _,
+        terms.bank.as_ref() as _,
     )
     .execute(connection)
     .await?;
@@ -366,7 +369,7 @@ pub(super) async fn back_to_review(
 ) -> Result<bool, Error> {
     let sent_back = sqlx::query!(
         "UPDATE withdrawals SET status = 'pending', approved_at = NULL, reviewed_by = NULL, next_step_at = NULL, \
-             review_reasons = to_jsonb(ARRAY[$2]) \
+             judged_bank_account_id = NULL, review_reasons = to_jsonb(ARRAY[$2]) \
          WHERE id = $1 AND status = 'approved' AND released_at IS NULL",
         id as _,
         reason,

@@ -43,10 +43,10 @@ const EMPTY: &str = "
     DELETE FROM outbox_messages; DELETE FROM withdrawals; DELETE FROM funded_sagas;
     UPDATE funded_virtual_accounts SET total_withdrawals_cents = 0;
     INSERT INTO withdrawals (id, funded_account_id, user_id, amount_cents, gross_cents, profit_split, status, review_reasons,
-        requested_at, approved_at, next_step_at)
+        requested_at, approved_at, next_step_at, judged_bank_account_id)
     OVERRIDING SYSTEM VALUE
     VALUES (1, 1, 7, 50000, 62500, 0.8, 'approved', '[]', '2026-11-02T00:00:00Z', '2026-11-02T00:00:00Z',
-            '2026-11-02T00:00:00Z');";
+            '2026-11-02T00:00:00Z', 'ba_1');";
 const SEEN: &str = "
     SELECT concat_ws(' ', status, released_at IS NOT NULL, stripe_transfer_id IS NOT NULL, stripe_payout_id IS NOT NULL,
         (SELECT total_withdrawals_cents FROM funded_virtual_accounts),

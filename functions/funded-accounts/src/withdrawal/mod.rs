@@ -135,8 +135,7 @@ async fn judge(
     let gross_cents = gross_cents(amount_cents, terms.profit_split).filter(|_| against.is_empty());
     let gross_cents = gross_cents.ok_or(Error::NotAllowed(against))?;
     let (of_account, of_user) = store::approved_automatically(connection, account, user, now - A_DAY).await?;
-    let is_known = store::is_bank_known(connection, user).await?;
-    let reasons = reasons_for_review(amount_cents, of_account, of_user, is_known);
+    let reasons = reasons_for_review(amount_cents, of_account, of_user, terms.is_bank_known);
     Ok(NewWithdrawal {
         account,
         user,
@@ -149,6 +148,7 @@ async fn judge(
             WithdrawalStatus::Pending
         },
         reasons,
+        bank: terms.bank,
     })
 }
 

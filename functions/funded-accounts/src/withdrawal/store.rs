@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::funded::share::Share;
 use domain::funded::withdrawal::{ReviewReason, WithdrawalStatus};
-use domain::ids::{FundedAccountId, UserId, WithdrawalId};
+use domain::ids::{FundedAccountId, StripeBankAccountId, UserId, WithdrawalId};
 use platform::pagination::PageRequest;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -26,6 +26,8 @@ pub(super) struct NewWithdrawal {
     pub(super) profit_split: Share,
     pub(super) status: WithdrawalStatus,
     pub(super) reasons: Vec<ReviewReason>,
+    /// Where the trader is paid now.
+    pub(super) bank: Option<StripeBankAccountId>,
 }
 
 /// A query of withdrawals: what stands behind their owners, and the values.
@@ -108,11 +110,13 @@ pub(super) async fn insert(
     new: &NewWithdrawal,
     now: DateTime<Utc>,
 ) -> Result<WithdrawalId, Error> {
-    let approved_at = (new.status == WithdrawalStatus::Approved).then_some(now);
+    let is_approved = new.status == WithdrawalStatus::Approved;
+    let approved_at = is_approved.then_some(now);
+    let judged_bank = new.bank.as_ref().filter(|_| is_approved);
     let id = sqlx::query_scalar!(
         r#"INSERT INTO withdrawals (funded_account_id, user_id, amount_cents, gross_cents, profit_split, status,
-               review_reasons, requested_at, approved_at, next_step_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id AS "id: _""#,
+               review_reasons, requested_at, approved_at, next_step_at, judged_bank_account_id)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) RETURNING id AS "id: _""#,
         new.account as _,
         new.user as _,
         new.amount_cents,
@@ -122,6 +126,7 @@ pub(super) async fn insert(
         Json(&new.reasons) as _,
         now,
         approved_at,
+        judged_bank as _,
     );
     Ok(id.fetch_one(connection).await?)
 }
@@ -147,29 +152,22 @@ pub(super) async fn approved_automatically(
     Ok((sums.of_account, sums.of_user))
 }
 
-/// Whether something was paid to the trader's present bank account, and didn't come back.
-pub(super) async fn is_bank_known(connection: &mut PgConnection, user: UserId) -> Result<bool, Error> {
-    let known = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM withdrawals JOIN payees USING (user_id, bank_account_id)
-               WHERE user_id = $1 AND paid_at IS NOT NULL AND status = 'completed') AS "known!""#,
-        user as _,
-    );
-    Ok(known.fetch_one(connection).await?)
-}
-
-/// Approves a pending withdrawal, for a person's word.
+/// Approves a pending withdrawal, for a person's word, to be paid to this bank account.
 pub(crate) async fn approve(
     connection: &mut PgConnection,
     id: WithdrawalId,
+    bank: Option<&StripeBankAccountId>,
     operator: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let approved = sqlx::query!(
-        "UPDATE withdrawals SET status = 'approved', approved_at = $2, reviewed_by = $3, next_step_at = $2 \
+        "UPDATE withdrawals SET status = 'approved', approved_at = $2, reviewed_by = $3, next_step_at = $2, \
+             judged_bank_account_id = $4 \
          WHERE id = $1 AND status = 'pending'",
         id as _,
         now,
         operator,
+        bank as _,
     )
     .execute(&mut *connection)
     .await?;

@@ -1,5 +1,7 @@
 //! Whether a trader can be paid: what Stripe says of his account, and what he is told of it.
 
+use super::withdrawal::NotAllowed;
+use crate::ids::StripeBankAccountId;
 use crate::stored::named_enum;
 
 /// What Stripe says of the account to which a trader's money goes.
@@ -49,6 +51,17 @@ impl Payability {
             false => PayeeStatus::Waiting,
         }
     }
+}
+
+/// Why an approved withdrawal isn't sent to the trader's present bank account: nobody has judged that, and nothing was paid to it
+/// before. One that isn't there yet is waited for.
+pub fn reason_against_bank(
+    present: Option<&StripeBankAccountId>,
+    judged: Option<&StripeBankAccountId>,
+    is_known: bool,
+) -> Option<NotAllowed> {
+    let is_judged = is_known || present.is_none() || present == judged;
+    (!is_judged).then_some(NotAllowed::BankAccountChanged)
 }
 
 /// What Stripe wants to know, in words; the same words once, in the order in which they come.
@@ -127,6 +140,19 @@ mod tests {
             ..ready()
         };
         assert_eq!(without_bank.status(0), PayeeStatus::Incomplete);
+    }
+
+    #[test]
+    fn a_bank_account_is_judged_or_known_before_it_is_paid() {
+        let bank = |id: &str| -> StripeBankAccountId { id.parse().unwrap() };
+        let (approved, other) = (bank("ba_1"), bank("ba_2"));
+        let changed = Some(NotAllowed::BankAccountChanged);
+        assert_eq!(reason_against_bank(Some(&approved), Some(&approved), false), None);
+        assert_eq!(reason_against_bank(Some(&other), Some(&approved), false), changed);
+        assert_eq!(reason_against_bank(Some(&other), Some(&approved), true), None);
+        assert_eq!(reason_against_bank(Some(&other), None, false), changed);
+        assert_eq!(reason_against_bank(None, Some(&approved), false), None);
+        assert!(!NotAllowed::BankAccountChanged.passes());
     }
 
     #[test]

@@ -162,6 +162,8 @@ pub enum NotAllowed {
     },
     /// Stripe can't pay the trader yet.
     PayeeNotReady,
+    /// The trader is paid at another bank account than it was approved for, and nothing was paid there before.
+    BankAccountChanged,
 }
 
 impl NotAllowed {
@@ -218,6 +220,9 @@ impl fmt::Display for NotAllowed {
             ),
             Self::PayeeNotReady => formatter
                 .write_str("the payout account is not ready: GET /payout-account says what is missing"),
+            Self::BankAccountChanged => formatter.write_str(
+                "the bank account is another one than it was approved for, and nothing was paid to it before",
+            ),
         }
     }
 }

@@ -4,7 +4,8 @@ mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::funded::FundedAccountStatus;
-use domain::funded::withdrawal::{Facts, best_day_share, winning_days};
+use domain::funded::payee::reason_against_bank;
+use domain::funded::withdrawal::{Facts, NotAllowed, best_day_share, winning_days};
 use domain::ids::FundedAccountId;
 use sqlx::PgConnection;
 
@@ -69,6 +70,11 @@ pub(crate) async fn facts(
 }
 
 impl Terms {
+    /// Why the withdrawal isn't sent to the trader's present bank account.
+    pub(crate) fn reason_against_bank(&self) -> Option<NotAllowed> {
+        reason_against_bank(self.bank.as_ref(), self.judged_bank.as_ref(), self.is_bank_known)
+    }
+
     /// What the record says, for whoever can't ask the live state: nothing is open there.
     pub(crate) fn recorded(&self, now: DateTime<Utc>) -> LiveFacts {
         LiveFacts {

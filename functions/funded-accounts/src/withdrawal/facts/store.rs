@@ -5,7 +5,7 @@ use domain::funded::FundedAccountStatus;
 use domain::funded::share::Share;
 use domain::funded::thresholds::Thresholds;
 use domain::funded::withdrawal::day_profits;
-use domain::ids::{FundedAccountId, WithdrawalId};
+use domain::ids::{FundedAccountId, StripeAccountId, StripeBankAccountId, WithdrawalId};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -25,6 +25,13 @@ pub(crate) struct Terms {
     pub(super) last_requested_at: Option<DateTime<Utc>>,
     pub(super) activated_at: DateTime<Utc>,
     pub(super) is_payee_ready: bool,
+    /// Where the trader is paid now.
+    pub(crate) payee: Option<StripeAccountId>,
+    pub(crate) bank: Option<StripeBankAccountId>,
+    /// Whether something was paid to that bank account, and didn't come back.
+    pub(crate) is_bank_known: bool,
+    /// The one that the withdrawal was approved for.
+    pub(super) judged_bank: Option<StripeBankAccountId>,
 }
 
 /// The account's terms, beside one of its withdrawals: the one that is judged.
@@ -39,7 +46,12 @@ pub(crate) async fn terms(
                current_balance_cents AS "recorded_balance_cents!", activated_at AS "activated_at!",
                COALESCE(others.used_up_cents, 0)::BIGINT AS "used_up_cents!", others.last_requested_at,
                COALESCE(transfers_active AND payouts_enabled AND is_paid_by_hand AND disabled_reason IS NULL
-                   AND stripe_account_id IS NOT NULL AND bank_account_id IS NOT NULL, FALSE) AS "is_payee_ready!"
+                   AND stripe_account_id IS NOT NULL AND bank_account_id IS NOT NULL, FALSE) AS "is_payee_ready!",
+               stripe_account_id AS "payee: _", bank_account_id AS "bank: _",
+               EXISTS (SELECT 1 FROM withdrawals AS paid WHERE paid.user_id = account.user_id
+                   AND paid.bank_account_id = payees.bank_account_id AND paid.paid_at IS NOT NULL
+                   AND paid.status = 'completed') AS "is_bank_known!",
+               (SELECT judged_bank_account_id FROM withdrawals WHERE withdrawals.id = $2) AS "judged_bank: _"
            FROM funded_accounts AS account JOIN funded_virtual_accounts ON funded_account_id = account.id
            LEFT JOIN payees ON payees.user_id = account.user_id
            LEFT JOIN LATERAL (
