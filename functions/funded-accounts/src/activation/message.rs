@@ -52,10 +52,6 @@ pub struct AssessmentCompleted {
 }
 
 impl AssessmentCompleted {
-    pub(super) fn is_passed(&self) -> bool {
-        self.status == Ending::Passed
-    }
-
     pub(super) fn assessment(&self) -> Result<Assessment, Error> {
         Ok(Assessment {
             id: self.assessment_id.clone(),

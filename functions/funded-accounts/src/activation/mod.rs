@@ -9,6 +9,7 @@ mod tests;
 use platform::clock::ClockHandle;
 use platform::database::Database;
 use platform::messaging::relay_waker::RelayWaker;
+use sqlx::PgConnection;
 
 use crate::Error;
 use crate::live::store::LiveTable;
@@ -42,7 +43,11 @@ impl Activator {
     /// Rejected for a tier that isn't there, and for an assessment without its time or of another trader: nothing is left of
     /// the account then. Transient when the database or DynamoDB can't be reached: it goes on from there the next time.
     pub async fn activate(&self, message: &AssessmentCompleted) -> Result<(), Error> {
-        let Some(passed) = self.record(message).await? else {
+        let recorded = self
+            .database
+            .transaction(async |connection| record(connection, message).await)
+            .await?;
+        let Some(passed) = recorded else {
             return Ok(());
         };
         let activation = Activation {
@@ -61,19 +66,22 @@ impl Activator {
         self.relay.wake().await;
         Ok(())
     }
+}
 
-    /// Records who took the assessment and how it ended; gives it when there is an account to be made.
-    async fn record(&self, message: &AssessmentCompleted) -> Result<Option<Assessment>, Error> {
-        let assessment = message.assessment()?;
-        self.database
-            .transaction(async |connection| {
-                store::record_trader(connection, message, assessment.completed_at).await?;
-                if !store::record_assessment(connection, &assessment).await? {
-                    return Err(Error::AssessmentOfAnother);
-                }
-                let is_done = store::is_activated(connection, &assessment.id).await?;
-                Ok((message.is_passed() && !is_done).then_some(assessment))
-            })
-            .await
-    }
+/// Records who took the assessment and how it ended; gives it when there is an account to be made. What was told later counts,
+/// also where it has come before.
+async fn record(
+    connection: &mut PgConnection,
+    message: &AssessmentCompleted,
+) -> Result<Option<Assessment>, Error> {
+    let assessment = message.assessment()?;
+    store::record_trader(connection, message, assessment.completed_at).await?;
+    let newest = store::record_assessment(connection, &assessment).await?;
+    let newest = newest.ok_or(Error::AssessmentOfAnother)?;
+    let is_done = store::is_activated(connection, &assessment.id).await?;
+    let passed = Assessment {
+        tier_id: newest.tier_id,
+        ..assessment
+    };
+    Ok((newest.is_passed && !is_done).then_some(passed))
 }

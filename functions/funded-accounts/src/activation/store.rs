@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::funded::live::Live;
 use domain::funded::thresholds::Thresholds;
-use domain::ids::{AssessmentId, FundedAccountId, TierId, UserId};
+use domain::ids::{AssessmentId, FundedAccountId, TierId};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -18,6 +18,12 @@ pub(super) struct Account {
     pub(super) thresholds: Json<Thresholds>,
     pub(super) is_activated: bool,
     pub(super) opened_at: DateTime<Utc>,
+}
+
+/// How an assessment has ended, by what was told of it last.
+pub(super) struct Newest {
+    pub(super) tier_id: TierId,
+    pub(super) is_passed: bool,
 }
 
 /// Records who somebody is, unless something newer is known.
@@ -44,11 +50,11 @@ pub(super) async fn record_trader(
     Ok(())
 }
 
-/// Records how an assessment ended, unless something newer is known; `false` for another trader's.
+/// Records how an assessment ended, unless something newer is known; gives the newest, and none of another trader's.
 pub(super) async fn record_assessment(
     connection: &mut PgConnection,
     assessment: &Assessment,
-) -> Result<bool, Error> {
+) -> Result<Option<Newest>, Error> {
     sqlx::query!(
         "INSERT INTO assessments (id, user_id, tier_id, status, completed_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET status = $4, tier_id = $3, completed_at = $5 \
@@ -61,11 +67,13 @@ pub(super) async fn record_assessment(
     )
     .execute(&mut *connection)
     .await?;
-    let user = sqlx::query_scalar!(
-        r#"SELECT user_id AS "user_id: UserId" FROM assessments WHERE id = $1"#,
+    let newest = sqlx::query_as!(
+        Newest,
+        r#"SELECT tier_id AS "tier_id: _", (status = 'passed') AS "is_passed!" FROM assessments WHERE id = $1 AND user_id = $2"#,
         &assessment.id as _,
+        assessment.user_id as _,
     );
-    Ok(user.fetch_one(connection).await? == assessment.user_id)
+    Ok(newest.fetch_optional(connection).await?)
 }
 
 /// Whether the assessment has its account.

@@ -8,6 +8,7 @@ use domain::funded::live::Live;
 use domain::funded::thresholds::Thresholds;
 use domain::ids::FundedAccountId;
 use local_cloud::backends::Postgres;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::steps::LiveStates;
@@ -111,4 +112,29 @@ async fn an_activation_passes_what_every_saga_has_to_pass() {
         }
     })
     .await;
+    what_was_told_last_counts(&mut connection).await;
+}
+
+/// An event that comes again after its correction makes no account, and one that was overtaken makes that of the newer one.
+async fn what_was_told_last_counts(connection: &mut PgConnection) {
+    let told = |id: &str, status: &str, tier: &str, hour: u32| -> AssessmentCompleted {
+        serde_json::from_value(json!({
+            "assessmentId": id, "userId": 7, "email": "a@example.com", "firstName": "Ada", "lastName": "Byron",
+            "country": "US", "tierId": tier, "status": status, "completedAt": format!("2026-11-03T{hour:02}:00:00Z"),
+        }))
+        .unwrap()
+    };
+    let mut tier = async |message: &AssessmentCompleted| {
+        let recorded = record(connection, message).await.unwrap();
+        recorded.map(|assessment| assessment.tier_id.to_string())
+    };
+    let passed = told("a-2", "passed", "standard", 1);
+    assert_eq!(tier(&passed).await.as_deref(), Some("standard"));
+    assert_eq!(tier(&told("a-2", "failed", "standard", 2)).await, None);
+    assert_eq!(tier(&passed).await, None);
+    assert_eq!(
+        tier(&told("a-2", "passed", "large", 3)).await.as_deref(),
+        Some("large")
+    );
+    assert_eq!(tier(&passed).await.as_deref(), Some("large"));
 }
