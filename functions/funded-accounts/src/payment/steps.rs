@@ -307,9 +307,9 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
         }
         let mut reversal = None;
         if let Some(transfer) = self.moved().await? {
-            let key = format!("withdrawal-{}-reversal-{}", self.id, payment.transfer_attempt);
+            let key = self.undo_key(payment, "reversal", payment.transfer_attempt);
             reversal = match self.bank.reverse(&transfer.id, &key).await? {
-                Outcome::Declined(decline) => return Err(Error::RefusedByStripe(decline.code)),
+                Outcome::Declined(decline) => return Err(self.not_undone(payment, decline).await?),
                 other => Some(other.done(STRIPE)?),
             };
         }
@@ -324,15 +324,30 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
         }
         let found = self.paid_out(payment).await?;
         if let Some(payout) = found.filter(|payout| !payout.state.has_come_back()) {
-            let key = format!("withdrawal-{}-cancel-{}", self.id, payment.attempt);
-            let canceled = self.bank.cancel(account(payment)?, &payout.id, &key).await?;
-            if let Outcome::Declined(decline) = &canceled {
-                return Err(Error::RefusedByStripe(decline.code.clone()));
-            }
-            canceled.done(STRIPE)?;
+            let key = self.undo_key(payment, "cancel", payment.attempt);
+            match self.bank.cancel(account(payment)?, &payout.id, &key).await? {
+                Outcome::Declined(decline) => return Err(self.not_undone(payment, decline).await?),
+                other => other.done(STRIPE)?,
+            };
         }
         self.with(async |connection| store::forget_payout(connection, self.id).await)
             .await
+    }
+
+    /// The key under which something is taken back: another one after each refusal, which Stripe would repeat for a day.
+    fn undo_key(&self, payment: &Payment, what: &str, attempt: i64) -> String {
+        let key = format!("withdrawal-{}-{what}-{attempt}", self.id);
+        match payment.undo_refusals {
+            0 => key,
+            refusals => format!("{key}-{refusals}"),
+        }
+    }
+
+    /// What follows from a refusal to take something back: it is as it was, and may be asked for anew.
+    async fn not_undone(&self, payment: &Payment, decline: Decline) -> Result<Error, Error> {
+        self.with(async |connection| store::count_refusal(connection, payment).await)
+            .await?;
+        Ok(Error::RefusedByStripe(decline.code))
     }
 }
 

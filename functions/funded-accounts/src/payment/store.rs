@@ -41,6 +41,8 @@ pub(crate) struct Payment {
     pub(crate) returned_at: Option<DateTime<Utc>>,
     pub(crate) failure_code: Option<String>,
     pub(crate) gives_up: bool,
+    /// How often Stripe has refused to take back what was sent.
+    pub(crate) undo_refusals: i64,
     /// Where the trader is paid now.
     pub(crate) present_bank: Option<StripeBankAccountId>,
 }
@@ -79,6 +81,7 @@ pub(crate) async fn load(connection: &mut PgConnection, id: WithdrawalId) -> Res
                transfer_attempt AS "transfer_attempt!",
                transfer_intended_at, stripe_transfer_id AS "transfer: _", attempt AS "attempt!", payout_intended_at,
                stripe_payout_id AS "payout: _", returned_at, failure_code, gives_up AS "gives_up!",
+               undo_refusals AS "undo_refusals!",
                CASE WHEN payees.stripe_account_id = withdrawals.stripe_account_id THEN payees.bank_account_id END
                    AS "present_bank: _"
              FROM withdrawals LEFT JOIN payees ON payees.user_id = withdrawals.user_id WHERE withdrawals.id = $1"#,
@@ -222,6 +225,18 @@ pub(super) async fn decline_transfer(
              AND stripe_transfer_id IS NULL",
         id as _,
         attempt,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stripe has refused to take back what was sent.
+pub(super) async fn count_refusal(connection: &mut PgConnection, payment: &Payment) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE withdrawals SET undo_refusals = undo_refusals + 1 WHERE id = $1 AND undo_refusals = $2",
+        payment.id as _,
+        payment.undo_refusals,
     )
     .execute(connection)
     .await?;

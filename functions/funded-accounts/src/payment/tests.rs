@@ -1,5 +1,6 @@
 //! The saga of a withdrawal against PostgreSQL, with a bank in memory.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use domain::clock::ManualClock;
@@ -69,6 +70,9 @@ struct InMemory {
     refuses: Mutex<Option<&'static str>>,
     /// The refusal of the next transfers.
     refuses_transfers: Mutex<Option<&'static str>>,
+    /// The refusal of whatever takes something back, and the keys under which it is repeated.
+    refuses_undoing: Mutex<Option<&'static str>>,
+    refused_keys: Mutex<BTreeMap<String, &'static str>>,
 }
 
 impl InMemory {
@@ -79,6 +83,15 @@ impl InMemory {
             return Ok(Outcome::Unknown(providers::outcome::Reason("lost".to_owned())));
         }
         Ok(Outcome::Done(done))
+    }
+
+    /// The refusal to take something back under a key, now or when it was asked before.
+    fn refusal(&self, key: &str) -> Option<Decline> {
+        let mut refused = self.refused_keys.lock().unwrap();
+        if let Some(code) = *self.refuses_undoing.lock().unwrap() {
+            refused.entry(key.to_owned()).or_insert(code);
+        }
+        refused.get(key).map(|code| Decline::new(*code, "no", 400))
     }
 
     /// What is with the trader's account, and with his bank.
@@ -128,8 +141,11 @@ impl Bank for InMemory {
     async fn reverse(
         &self,
         id: &StripeTransferId,
-        _: &str,
+        key: &str,
     ) -> Result<Outcome<StripeTransferReversalId>, Error> {
+        if let Some(refusal) = self.refusal(key) {
+            return Ok(Outcome::Declined(refusal));
+        }
         {
             let mut books = self.books.lock().unwrap();
             let transfer = books.transfers.iter_mut().find(|(_, one)| one.id == *id).unwrap();
@@ -183,8 +199,11 @@ impl Bank for InMemory {
         &self,
         _: &StripeAccountId,
         id: &StripePayoutId,
-        _: &str,
+        key: &str,
     ) -> Result<Outcome<Payout>, Error> {
+        if let Some(refusal) = self.refusal(key) {
+            return Ok(Outcome::Declined(refusal));
+        }
         let canceled = {
             let mut books = self.books.lock().unwrap();
             let payout = books.payouts.iter_mut().find(|(_, one)| one.id == *id).unwrap();
@@ -281,6 +300,35 @@ async fn a_withdrawal_passes_what_every_saga_has_to_pass_and_pays_once() {
     a_refusal_takes_the_money_back(ground).await;
     another_attempts_payout_is_not_taken_for_the_present_one(ground).await;
     a_refused_transfer_takes_the_release_back(ground).await;
+    what_was_refused_is_taken_back_under_another_key(ground).await;
+}
+
+/// A refusal is repeated under its key, also when its cause is mended; after an answer that was lost the key stays.
+async fn what_was_refused_is_taken_back_under_another_key(ground: &'static Ground) {
+    use steps::Step::{Payout, Release, Transfer};
+    const REFUSALS: &str = "SELECT undo_refusals FROM withdrawals";
+    let world = world(ground).await;
+    for step in [Release, Transfer, Payout] {
+        world.steps.run(step).await.unwrap();
+    }
+    for (step, money) in [(Payout, (50_000, 0)), (Transfer, (0, 0))] {
+        let before = world.bank.money();
+        *world.bank.refuses_undoing.lock().unwrap() = Some("something_new");
+        let refused = world.steps.undo(step).await.unwrap_err();
+        assert!(matches!(refused, Error::RefusedByStripe(code) if code == "something_new"));
+        assert_eq!(world.bank.money(), before);
+        *world.bank.refuses_undoing.lock().unwrap() = None;
+        *world.bank.loses.lock().unwrap() = 1;
+        world.steps.undo(step).await.unwrap_err();
+        world.steps.undo(step).await.unwrap();
+        assert_eq!(world.bank.money(), money, "{step:?}");
+    }
+    let mut connection = PgConnection::connect(&ground.url).await.unwrap();
+    let refusals: i64 = sqlx::query_scalar(REFUSALS)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(refusals, 2);
 }
 
 /// What wasn't sent is judged once more before it is; an answer that was lost says nothing of that.
