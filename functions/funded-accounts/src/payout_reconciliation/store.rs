@@ -18,7 +18,8 @@ pub(super) struct Expected {
     pub(super) payout: Option<StripePayoutId>,
 }
 
-/// The withdrawals that were asked for since a time, and those of these ids.
+/// The withdrawals that were asked for since a time and are completed or on their way, and those of these ids, whatever became of
+/// them. Each part has its index: what was asked for since a time was completed since.
 pub(super) async fn since(
     connection: &mut PgConnection,
     since: DateTime<Utc>,
@@ -28,7 +29,10 @@ pub(super) async fn since(
         Expected,
         r#"SELECT id AS "id: _", status AS "status: _", amount_cents, stripe_account_id AS "account: _",
                stripe_transfer_id AS "transfer: _", stripe_payout_id AS "payout: _"
-           FROM withdrawals WHERE requested_at >= $1 OR id = ANY($2)"#,
+           FROM withdrawals WHERE id IN (
+               SELECT id FROM withdrawals WHERE status = 'completed' AND completed_at >= $1 AND requested_at >= $1
+               UNION SELECT id FROM withdrawals WHERE status = 'approved' AND requested_at >= $1
+               UNION SELECT named FROM unnest($2::BIGINT[]) AS named)"#,
         since,
         named,
     );

@@ -76,6 +76,13 @@ async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
             "funded_equity_history_2026_01 funded_equity_history_2026_02 funded_equity_history_other"
         );
     }
+    let by_time = "SELECT count(*) FROM pg_indexes WHERE tablename IN ('funded_equity_history_2026_01', \
+                   'funded_equity_history_2026_02') AND indexdef LIKE '%USING brin (at)%'";
+    let indexed: i64 = sqlx::query_scalar(by_time)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(indexed, 2, "each finds the rows of a time");
     let other = "SELECT count(*) FROM funded_equity_history_other";
     let left: i64 = sqlx::query_scalar(other)
         .fetch_one(&mut connection)
