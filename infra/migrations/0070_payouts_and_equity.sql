@@ -2,6 +2,8 @@
 -- before it is paid. And a count of refused attempts to take back what was sent, since Stripe repeats a refusal under its key.
 ALTER TABLE withdrawals ADD COLUMN judged_bank_account_id TEXT;
 ALTER TABLE withdrawals ADD COLUMN undo_refusals BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE payees ADD COLUMN looked_until TIMESTAMPTZ;
+COMMENT ON COLUMN payees.looked_until IS 'Until when Stripe has made no account for the trader: it is looked for from here on where an answer was lost.';
 COMMENT ON COLUMN withdrawals.judged_bank_account_id IS 'The trader''s bank account when the withdrawal was approved; null where there was none.';
 COMMENT ON COLUMN withdrawals.undo_refusals IS 'How often Stripe has refused to take back its transfer or its payout: each further attempt has another key.';
 

@@ -335,6 +335,10 @@ async fn lost_answer_leaves_one_account(fixture: Arc<Fixture>) -> Result {
             link(&trader).await?.expect(201)?;
             let made = accounts(&fixture, &trader).len();
             ensure_eq!(made, 1, "after {effect:?}, a day later: {is_a_day_later}");
+            // The day that is over isn't looked through again.
+            let looked_through = "SELECT count(*) FROM payees WHERE user_id = $1 AND looked_until > requested_at + interval '23 hours'";
+            let days = fixture.database.count(looked_through, trader.user_id).await?;
+            ensure_eq!(days, i64::from(is_a_day_later));
         }
     }
     Ok(())

@@ -23,6 +23,8 @@ use view::{PayoutAccountLinkView, PayoutAccountView};
 
 /// What Stripe said is taken for true so long while the account isn't ready; its event may have been lost.
 const TRUE_FOR: TimeDelta = TimeDelta::seconds(10);
+/// Of how long the accounts are looked through at once.
+const LOOKS_THROUGH: TimeDelta = TimeDelta::days(1);
 
 /// Traders' accounts at Stripe.
 #[derive(Debug)]
@@ -179,25 +181,52 @@ impl Onboarding {
         now: DateTime<Utc>,
         deadline: Deadline,
     ) -> Result<Payee, Error> {
-        let connected = self.payees.processor.connect().await?;
-        let (client, deadline) = (&connected.client, deadline.instant());
-        if !intended.is_new {
-            let found = client.find_payee(user, intended.requested_at, deadline).await;
-            if let Some(payee) = found.done(STRIPE)? {
-                return Ok(payee);
-            }
+        if !intended.is_new
+            && let Some(payee) = self.find(user, intended, now, deadline).await?
+        {
+            return Ok(payee);
         }
+        let connected = self.payees.processor.connect().await?;
         let new = NewPayee {
             user_id: user,
             country: intended.country.clone(),
         };
         let hours = now.signed_duration_since(intended.requested_at).num_hours();
         let key = format!("payee-{user}-{}-{hours}", intended.number);
-        match client.create_payee(&new, &key, deadline).await {
+        let made = connected.client.create_payee(&new, &key, deadline.instant());
+        match made.await {
             Outcome::Declined(decline) if decline.code == COUNTRY_UNSUPPORTED => {
                 Err(Error::CountryNotSupported(intended.country.clone()))
             }
             other => Ok(other.done(STRIPE)?),
+        }
+    }
+
+    /// Looks for an account whose answer was lost, among the accounts that were made in a day at a time: all since it was asked
+    /// for first become more than can be listed. A day that is over has no more accounts to come, and isn't looked through again.
+    async fn find(
+        &self,
+        user: UserId,
+        intended: &Intended,
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> Result<Option<Payee>, Error> {
+        let connected = self.payees.processor.connect().await?;
+        let mut from = intended.looked_until;
+        loop {
+            let until = from + LOOKS_THROUGH;
+            let found = connected.client.find_payee(user, from, until, deadline.instant());
+            let found = found.await.done(STRIPE)?;
+            if found.is_some() || until > now {
+                return Ok(found);
+            }
+            self.payees
+                .database
+                .with(async |connection| {
+                    store::set_looked_until(connection, user, intended.number, until).await
+                })
+                .await?;
+            from = until;
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Intended {
     pub(super) number: i64,
     pub(super) country: String,
     pub(super) requested_at: DateTime<Utc>,
+    /// Until when none was made at Stripe whose answer was lost.
+    pub(super) looked_until: DateTime<Utc>,
     pub(super) account: Option<StripeAccountId>,
     /// Whether it is asked for the first time.
     pub(super) is_new: bool,
@@ -77,12 +79,32 @@ pub(super) async fn intend(
     .await?;
     let intended = sqlx::query_as!(
         Intended,
-        r#"SELECT number, country, requested_at, stripe_account_id AS "account: _", $2::BOOLEAN AS "is_new!"
+        r#"SELECT number, country, requested_at, GREATEST(requested_at, looked_until) AS "looked_until!",
+               stripe_account_id AS "account: _", $2::BOOLEAN AS "is_new!"
            FROM payees WHERE user_id = $1"#,
         user as _,
         inserted.rows_affected() == 1,
     );
     Ok(intended.fetch_optional(connection).await?)
+}
+
+/// Notes until when no account was made at Stripe for the trader.
+pub(super) async fn set_looked_until(
+    connection: &mut PgConnection,
+    user: UserId,
+    number: i64,
+    until: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE payees SET looked_until = $3 \
+         WHERE user_id = $1 AND number = $2 AND stripe_account_id IS NULL AND (looked_until IS NULL OR looked_until < $3)",
+        user as _,
+        number,
+        until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Notes which account the trader's is.

@@ -22,6 +22,8 @@ use compare::compare;
 
 /// How far back it looks: longer than a payout can come back, and a review may take.
 const LOOKS_BACK: TimeDelta = TimeDelta::days(45);
+/// Of how long Stripe is asked at once: its lists are read to a limit.
+const WINDOW: TimeDelta = TimeDelta::days(1);
 
 /// The report of a run.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,8 +62,16 @@ impl PayoutReconciliation {
         let since = now - LOOKS_BACK;
         // Stripe first: what is sent meanwhile isn't missed here, but there.
         let connected = self.processor.connect().await?;
-        let transfers = connected.client.transfers_since(since, deadline.instant()).await;
-        let transfers = transfers.done(STRIPE)?;
+        let mut transfers = Vec::new();
+        let mut from = since;
+        while from <= now {
+            let until = from + WINDOW;
+            let of_window = connected
+                .client
+                .transfers_between(from, until, deadline.instant());
+            transfers.extend(of_window.await.done(STRIPE)?);
+            from = until;
+        }
         let accounts: BTreeSet<StripeAccountId> = transfers
             .iter()
             .filter_map(|transfer| transfer.destination.clone())

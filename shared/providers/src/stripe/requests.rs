@@ -436,8 +436,17 @@ pub(super) fn unreadable<T>(reason: &str) -> Outcome<T> {
     Outcome::Unknown(Reason(format!("the response can't be read: {reason}")))
 }
 
+/// What was created within a time: `from` is in it, `until` isn't.
+pub(super) fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> RangeQueryTs {
+    RangeQueryTs::Bounds(RangeBoundsTs {
+        gte: Some(from.timestamp()),
+        lt: Some(until.timestamp()),
+        ..RangeBoundsTs::default()
+    })
+}
+
 pub(super) fn too_many<T>(what: &str) -> Outcome<T> {
-    Outcome::Unknown(Reason(format!("there are more than {MAX_PAGES} pages of {what}")))
+    Outcome::Unknown(Reason(format!("there are too many pages of {what}")))
 }
 
 fn read_intent(text: &RawValue) -> Result<PaymentIntent, String> {

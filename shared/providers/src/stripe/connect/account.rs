@@ -16,13 +16,12 @@ use stripe_connect::account::{
 };
 use stripe_connect::account_link::{CreateAccountLink, CreateAccountLinkType};
 use stripe_shared::AccountBusinessType;
-use stripe_types::RangeQueryTs;
 use tokio::time::Instant;
 
 use super::objects::{NewPayee, OnboardingLink, OnboardingPages, Payee, PayeeBank};
 use crate::outcome::Outcome;
 use crate::stripe::answer::{self, Account, List};
-use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, path_id, read, too_many, unreadable};
+use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, between, path_id, read, too_many, unreadable};
 use crate::stripe::{Stripe, wire};
 
 /// The key of metadata with the person's user.
@@ -60,19 +59,17 @@ impl Stripe {
         })
     }
 
-    /// Looks for a person's account among those made since a time. `Unknown` when there are more than 1000.
+    /// Looks for a person's account among those made within a time, by our clock. `Unknown` when there are more than 1000.
     pub async fn find_payee(
         &self,
         user: UserId,
-        created_since: DateTime<Utc>,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
         deadline: Instant,
     ) -> Outcome<Option<Payee>> {
-        let since = created_since
-            .checked_sub_signed(CLOCK_MARGIN)
-            .unwrap_or(created_since);
-        let mut request = ListAccount::new()
-            .created(RangeQueryTs::gte(since.timestamp()))
-            .limit(PAGE);
+        let from = from.checked_sub_signed(CLOCK_MARGIN).unwrap_or(from);
+        let until = until.checked_add_signed(CLOCK_MARGIN).unwrap_or(until);
+        let mut request = ListAccount::new().created(between(from, until)).limit(PAGE);
         for _ in 0..MAX_PAGES {
             let page: List<Account> = match self.read(&request, deadline).await {
                 Ok(response) => response.object,

@@ -19,9 +19,11 @@ use super::objects::{NewPayout, NewTransfer, Payout, PayoutState, Transfer};
 use crate::outcome::Outcome;
 use crate::stripe::answer::{self, List};
 use crate::stripe::call::Failure;
-use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, path_id, read, too_many, unreadable};
+use crate::stripe::requests::{CLOCK_MARGIN, MAX_PAGES, PAGE, between, path_id, read, too_many, unreadable};
 use crate::stripe::{CURRENCY_NOT_SUPPORTED, Stripe, wire};
 
+/// Pages that are read of the transfers of a time.
+const MAX_PAGES_OF_A_TIME: usize = 100;
 /// Keys of metadata.
 const WITHDRAWAL_ID: &str = "withdrawal_id";
 const ATTEMPT: &str = "attempt";
@@ -65,19 +67,29 @@ impl Stripe {
     /// The transfers of a withdrawal, those that were taken back among them.
     pub async fn transfers_of(&self, withdrawal: WithdrawalId, deadline: Instant) -> Outcome<Vec<Transfer>> {
         let request = ListTransfer::new().transfer_group(group(withdrawal));
-        self.transfers(request, deadline).await
+        self.transfers(request, MAX_PAGES, deadline).await
     }
 
-    /// The transfers since a time. `Unknown` when there are more than 1000.
-    pub async fn transfers_since(&self, since: DateTime<Utc>, deadline: Instant) -> Outcome<Vec<Transfer>> {
-        let request = ListTransfer::new().created(RangeQueryTs::gte(since.timestamp()));
-        self.transfers(request, deadline).await
+    /// The transfers within a time, all of them: `from` is in it, `until` isn't. `Unknown` when there are more than 10,000.
+    pub async fn transfers_between(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        deadline: Instant,
+    ) -> Outcome<Vec<Transfer>> {
+        let request = ListTransfer::new().created(between(from, until));
+        self.transfers(request, MAX_PAGES_OF_A_TIME, deadline).await
     }
 
-    async fn transfers(&self, request: ListTransfer, deadline: Instant) -> Outcome<Vec<Transfer>> {
+    async fn transfers(
+        &self,
+        request: ListTransfer,
+        max_pages: usize,
+        deadline: Instant,
+    ) -> Outcome<Vec<Transfer>> {
         let mut request = request.limit(PAGE);
         let mut all = Vec::new();
-        for _ in 0..MAX_PAGES {
+        for _ in 0..max_pages {
             let page: List<answer::Transfer> = match self.read(&request, deadline).await {
                 Ok(response) => response.object,
                 Err(failure) => return failure.into(),

@@ -98,16 +98,47 @@ async fn an_account_is_found_by_its_user_over_pages() {
         Reply::Json(200, list(vec![others], false)),
     ];
     let server = Server::start(pages).await;
-    let since = "2026-11-02T14:00:00Z".parse().unwrap();
+    let from = "2026-11-02T14:00:00Z".parse().unwrap();
+    let until = "2026-11-03T14:00:00Z".parse().unwrap();
     let find = async || {
         server
             .stripe
-            .find_payee("7".parse().unwrap(), since, soon())
+            .find_payee("7".parse().unwrap(), from, until, soon())
             .await
     };
     assert!(matches!(find().await, Outcome::Done(Some(payee)) if payee.id.as_str() == "acct_1"));
     assert!(matches!(find().await, Outcome::Done(None)));
     assert!(server.requests()[1].contains("starting_after=acct_2"));
+    // Our clock and Stripe's may be five minutes apart.
+    for bound in ["gte", "lt"].map(|bound| format!("created[{bound}]=")) {
+        let seconds = match bound.contains("gte") {
+            true => 1_793_627_700,
+            false => 1_793_714_700,
+        };
+        let asked = server.requests()[0].replace("%5B", "[").replace("%5D", "]");
+        assert!(asked.contains(&format!("{bound}{seconds}")), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_days_transfers_are_read_to_their_end() {
+    let transfer = json!({"object": "transfer", "id": "tr_1", "amount": 100, "amount_reversed": 0, "currency": "usd",
+        "reversed": false, "destination": "acct_1", "metadata": {}});
+    let page = |has_more: bool| Reply::Json(200, list(vec![transfer.clone()], has_more));
+    let pages = (1..=12).map(|number| page(number < 12)).collect();
+    let server = Server::start(pages).await;
+    let from = "2026-11-02T00:00:00Z".parse().unwrap();
+    let until = "2026-11-03T00:00:00Z".parse().unwrap();
+    let all = server.stripe.transfers_between(from, until, soon()).await;
+    assert!(matches!(all, Outcome::Done(all) if all.len() == 12));
+    let last = server.requests()[11].replace("%5B", "[").replace("%5D", "]");
+    for part in [
+        "created[gte]=1793577600",
+        "created[lt]=1793664000",
+        "starting_after=tr_1",
+    ] {
+        assert!(last.contains(part), "{last}");
+    }
 }
 
 #[tokio::test]
