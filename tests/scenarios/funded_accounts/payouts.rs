@@ -15,6 +15,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         payout_that_stays_back_is_taken_back_after_two_weeks,
         payout_that_comes_back_days_later_keeps_its_profit_reserved,
         payout_of_another_amount_or_account_changes_nothing,
+        alone(payout_that_came_back_unheard_is_found_by_the_reconciliation),
         alone(withdrawal_waits_for_our_balance_and_is_sent_once),
         alone(withdrawal_that_waits_for_our_balance_is_rejected_when_its_account_closes),
         alone(withdrawal_that_waits_for_our_balance_is_judged_again),
@@ -114,6 +115,31 @@ async fn payout_that_comes_back_days_later_keeps_its_profit_reserved(fixture: Ar
         ensure_eq!(stripe.redeliver(&event.id).await?, 200);
     }
     trader.withdrawal_is(id, "still back", is_back).await?;
+    Ok(())
+}
+
+async fn payout_that_came_back_unheard_is_found_by_the_reconciliation(fixture: Arc<Fixture>) -> Result {
+    let trader = fixture.trader_with_profit(100_000, PAYS).await?;
+    let id = trader.withdrawal(80_000).await?;
+    fixture.decide_withdrawal(id, "approve").await?;
+    trader.is_paid(id).await?;
+    let stripe = fixture.cloud.stripe();
+    let payouts = stripe.payouts();
+    let mut of_it = payouts
+        .iter()
+        .filter(|one| one.metadata.get("withdrawal_id") == Some(&id.to_string()));
+    let payout = of_it.next().context("no payout")?;
+    let before = fixture.run("reconcile_payouts", json!({})).await?.payload;
+    stripe.hold_webhooks();
+    let failed = stripe.fail_payout(&payout.id, "account_frozen");
+    stripe.drop_held_webhooks();
+    stripe.reset_webhooks();
+    failed?;
+    let after = fixture.run("reconcile_payouts", json!({})).await?.payload;
+    ensure_eq!(after["returned"], 1, "{after}");
+    ensure_eq!(after["differences"], before["differences"], "nobody has to look");
+    let is_back = |one: &Value| one["status"] == "approved" && one["failure_code"] == "account_frozen";
+    trader.withdrawal_is(id, "back from the bank", is_back).await?;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ use crate::saga::{Journal, Steps, execute};
 use crate::withdrawal::{outcome, store as withdrawals};
 use crate::{Error, events, review};
 use bank::AtStripe;
-pub(crate) use reported::PayoutReports;
+pub(crate) use reported::{PayoutReports, record_reported};
 use steps::Paying;
 use store::Payment;
 

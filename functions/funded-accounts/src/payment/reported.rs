@@ -1,6 +1,7 @@
 //! What becomes of payouts, as Stripe reports it: an event says that something has changed, and the payout is asked for, so that
 //! the order of events doesn't matter. What doesn't go with our record changes nothing, and a person looks at it.
 
+use chrono::{DateTime, Utc};
 use domain::currency::Currency;
 use domain::funded::withdrawal::WithdrawalEvent;
 use domain::ids::{StripeAccountId, StripePayoutId, WithdrawalId};
@@ -71,48 +72,51 @@ impl PayoutReports {
         let Some(withdrawal) = payout.withdrawal else {
             return Ok(false);
         };
+        let now = self.clock.now();
         self.database
-            .transaction(async |connection| self.record(connection, account, withdrawal, &payout).await)
+            .transaction(async |connection| {
+                record_reported(connection, account, withdrawal, &payout, now).await
+            })
             .await?;
         self.relay.wake().await;
         Ok(true)
     }
+}
 
-    async fn record(
-        &self,
-        connection: &mut PgConnection,
-        account: &StripeAccountId,
-        withdrawal: WithdrawalId,
-        payout: &Payout,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let payment = match known(connection, account, withdrawal, payout).await? {
-            Known::Present(payment) => payment,
-            Known::Earlier => return Ok(()),
-            Known::Stranger(reason) => {
-                let found = discrepancy(account, withdrawal, payout, reason);
-                return review::discrepancies(connection, vec![found], now).await;
+/// Records how a payout stands that names a withdrawal.
+pub(crate) async fn record_reported(
+    connection: &mut PgConnection,
+    account: &StripeAccountId,
+    withdrawal: WithdrawalId,
+    payout: &Payout,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let payment = match known(connection, account, withdrawal, payout).await? {
+        Known::Present(payment) => payment,
+        Known::Earlier => return Ok(()),
+        Known::Stranger(reason) => {
+            let found = discrepancy(account, withdrawal, payout, reason);
+            return review::discrepancies(connection, vec![found], now).await;
+        }
+    };
+    store::record_payout(connection, payment.id, payment.attempt, payout).await?;
+    match payout.state {
+        PayoutState::OnItsWay => Ok(()),
+        PayoutState::Paid => store::set_paid(connection, payment.id, now).await,
+        PayoutState::Failed | PayoutState::Canceled => {
+            let returned = payment.status.after(WithdrawalEvent::PayoutReturned, true);
+            if !returned.is_applied() {
+                return Ok(());
             }
-        };
-        store::record_payout(connection, payment.id, payment.attempt, payout).await?;
-        match payout.state {
-            PayoutState::OnItsWay => Ok(()),
-            PayoutState::Paid => store::set_paid(connection, payment.id, now).await,
-            PayoutState::Failed | PayoutState::Canceled => {
-                let returned = payment.status.after(WithdrawalEvent::PayoutReturned, true);
-                if !returned.is_applied() {
-                    return Ok(());
-                }
-                let code = payout.failure_code.as_deref().unwrap_or(CANCELED);
-                tracing::warn!(withdrawal_id = %payment.id, code, "a payout has come back");
-                store::set_returned(connection, payment.id, code, now).await?;
-                store::sum_up(connection, payment.funded_account_id).await?;
-                let withdrawal = withdrawals::find(connection, payment.id).await?;
-                let withdrawal = withdrawal.ok_or(Error::WithdrawalNotFound)?;
-                let reason = Some(code);
-                events::publish_withdrawal(connection, events::WITHDRAWAL_RETURNED, &withdrawal, reason, now)
-                    .await
-            }
+            let code = payout.failure_code.as_deref().unwrap_or(CANCELED);
+            tracing::warn!(withdrawal_id = %payment.id, code, "a payout has come back");
+            store::set_returned(connection, payment.id, code, now).await?;
+            store::sum_up(connection, payment.funded_account_id).await?;
+            let withdrawal = withdrawals::find(connection, payment.id).await?;
+            let withdrawal = withdrawal.ok_or(Error::WithdrawalNotFound)?;
+            let reason = Some(code);
+            events::publish_withdrawal(connection, events::WITHDRAWAL_RETURNED, &withdrawal, reason, now)
+                .await
         }
     }
 }

@@ -14,6 +14,7 @@ use providers::outcome::{Decline, Outcome};
 use providers::stripe::connect::{BALANCE_INSUFFICIENT, NewPayout, NewTransfer, Payout, Transfer};
 
 use super::bank::Bank;
+use super::reported::record_reported;
 use super::store::{self, Payment};
 use crate::live::store::LiveTable;
 use crate::processor::STRIPE;
@@ -243,10 +244,22 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
             Some(payout) => payout,
             None => self.ask_for_payout(payment).await?,
         };
+        if payout.state.has_come_back() {
+            return self.came_back(account(payment)?, &payout).await;
+        }
         self.with(async |connection| {
             store::record_payout(connection, self.id, payment.attempt, &payout).await
         })
         .await
+    }
+
+    /// The bank gave it back before it was found, and the event about it may be lost.
+    async fn came_back(&self, account: &StripeAccountId, payout: &Payout) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.database
+            .transaction(async |connection| record_reported(connection, account, self.id, payout, now).await)
+            .await?;
+        Err(Error::WithdrawalWaits("its payout has come back".to_owned()))
     }
 
     /// The payout of the present attempt.

@@ -301,6 +301,35 @@ async fn a_withdrawal_passes_what_every_saga_has_to_pass_and_pays_once() {
     another_attempts_payout_is_not_taken_for_the_present_one(ground).await;
     a_refused_transfer_takes_the_release_back(ground).await;
     what_was_refused_is_taken_back_under_another_key(ground).await;
+    a_payout_that_came_back_unseen_completes_nothing(ground).await;
+}
+
+/// Its answer was lost, and then the event that it has come back.
+async fn a_payout_that_came_back_unseen_completes_nothing(ground: &'static Ground) {
+    use steps::Step::{Payout, Release, Transfer};
+    let world = world(ground).await;
+    for step in [Release, Transfer] {
+        world.steps.run(step).await.unwrap();
+    }
+    *world.bank.loses.lock().unwrap() = 1;
+    world.steps.run(Payout).await.unwrap_err();
+    {
+        let mut books = world.bank.books.lock().unwrap();
+        let (_, made) = books.payouts.first_mut().unwrap();
+        made.state = PayoutState::Failed;
+        made.failure_code = Some("account_closed".to_owned());
+    }
+    assert!(matches!(
+        world.steps.run(Payout).await,
+        Err(Error::WithdrawalWaits(_))
+    ));
+    let mut connection = PgConnection::connect(&ground.url).await.unwrap();
+    let returned = "SELECT concat_ws(' ', status, failure_code, returned_at IS NOT NULL, attempt, stripe_payout_id) FROM withdrawals";
+    let returned: String = sqlx::query_scalar(returned)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(returned, "approved account_closed t 2");
 }
 
 /// A refusal is repeated under its key, also when its cause is mended; after an answer that was lost the key stays.
