@@ -5,14 +5,17 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use end_to_end::{Fixture, Result, Scenario, ensure_eq, scenarios};
-use local_cloud::sandboxes::billing::NewPayment;
+use local_cloud::sandboxes::billing::{BillObject, NewPayment};
+use local_cloud::sandboxes::{Effect, Fault};
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         alone(payment_that_never_came_is_found_and_applied),
         alone(bill_that_was_changed_at_billing_is_reported),
+        alone(bill_that_billing_refuses_to_take_back_holds_up_no_other),
         alone(payment_of_another_client_or_amount_is_reported),
+        alone(payment_that_names_another_bill_is_reported),
         alone(payment_that_billing_does_not_list_is_reported),
         alone(reversal_whose_payment_never_came_is_reported),
         alone(everything_that_agrees_is_left_alone),
@@ -78,6 +81,76 @@ async fn bill_that_was_changed_at_billing_is_reported(fixture: Arc<Fixture>) -> 
     fixture
         .review_reaches("records-differ", &format!("bill-{bill}"), "applied")
         .await?;
+    Ok(())
+}
+
+async fn bill_that_billing_refuses_to_take_back_holds_up_no_other(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let (open, changed) = (dealer.owes_issued(100).await?, dealer.owes_issued(100).await?);
+    // As it is when our record is wrong: it says that Billing has taken the bill back.
+    let withdrawn = "UPDATE bills SET status = 'voided', voided_at = now(), void_reason = 'a mistake', \
+                     issuing_status = 'withdrawn' WHERE id = $1";
+    ensure_eq!(fixture.database.change(withdrawn, open).await?, 1);
+    let billing = fixture.cloud.billing();
+    billing.change_bill(&fixture.billing_bill(changed).await?, 90)?;
+    let refusal = Effect::Refuse {
+        status: 422,
+        error_code: "bill_locked".to_owned(),
+        message: "the bill is locked".to_owned(),
+    };
+    billing.fault(Fault::new("POST", "/bills/*/void", refusal));
+    let report = fixture.reconcile_dealers(later()).await?;
+    ensure_eq!(report["is_complete"], json!(true), "{report}");
+    for (bill, says) in [
+        (open, "refuses to take it back (bill_locked)"),
+        (changed, "another amount"),
+    ] {
+        let review = fixture
+            .review_reaches("records-differ", &format!("bill-{bill}"), "open")
+            .await?;
+        let summary = review["summary"].as_str().unwrap_or_default();
+        ensure!(summary.contains(says), "{review}");
+    }
+    billing.change_bill(&fixture.billing_bill(changed).await?, 100)?;
+    // Nothing stands against it any more: the next run takes it back.
+    fixture.reconcile_dealers(later()).await?;
+    let client = fixture.billing_client(&dealer, "COMMISSION").await?;
+    let named = fixture.billing_bill(open).await?;
+    let is_open = |bill: &BillObject| bill.id == named && bill.status == "open";
+    ensure!(
+        !billing.bills(&client).iter().any(is_open),
+        "it is open at Billing"
+    );
+    Ok(())
+}
+
+async fn payment_that_names_another_bill_is_reported(fixture: Arc<Fixture>) -> Result {
+    let dealer = fixture.dealer().await?;
+    let (first, second) = (dealer.owes_issued(100).await?, dealer.owes_issued(100).await?);
+    let [theirs, ours] = [
+        fixture.billing_bill(first).await?,
+        fixture.billing_bill(second).await?,
+    ];
+    let payment = NewPayment {
+        client_id: fixture.billing_client(&dealer, "COMMISSION").await?,
+        bill_id: Some(theirs.clone()),
+        amount: 100,
+    };
+    let payment = fixture.cloud.billing().book(payment)?;
+    let mut twisted = payment.clone();
+    twisted.bill_id = Some(ours.clone());
+    fixture.cloud.billing().publish(&twisted).await?;
+    dealer.bill_reaches(second, "paid").await?;
+    fixture.reconcile_dealers(later()).await?;
+    let subject = format!("payment-{}", payment.payment_id);
+    let review = fixture.review_reaches("records-differ", &subject, "open").await?;
+    ensure_eq!(
+        (&review["ours"]["billId"], &review["theirs"]["billId"]),
+        (&json!(ours), &json!(theirs))
+    );
+    // It is reported and not moved.
+    ensure_eq!(dealer.bill(second).await?["status"], json!("paid"));
+    ensure_eq!(dealer.bill(first).await?["paid_sum"], json!(0));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use domain::dealers::bill::{BillStatus, IssuingStatus};
 use domain::dealers::kopecks;
 use domain::ids::BillingBillId;
 use providers::billing::FoundBill;
+use providers::outcome::Decline;
 use serde_json::{Value, json};
 
 use super::store::RecordedBill;
@@ -44,13 +45,30 @@ pub(super) fn compare_bill(bill: &RecordedBill, found: Option<&FoundBill>) -> Bi
     }
 }
 
+/// A bill that was taken back here, and that Billing refuses to take back.
+pub(super) fn not_taken_back(
+    bill: &RecordedBill,
+    found: Option<&FoundBill>,
+    decline: &Decline,
+) -> Difference {
+    let what = format!(
+        "Billing has it open, and refuses to take it back ({})",
+        decline.code
+    );
+    difference(bill, found, &what)
+}
+
 fn differs(bill: &RecordedBill, found: Option<&FoundBill>, what: &str) -> BillFinding {
+    BillFinding::Differs(difference(bill, found, what))
+}
+
+fn difference(bill: &RecordedBill, found: Option<&FoundBill>, what: &str) -> Difference {
     let theirs = found.map_or(Value::Null, |found| {
         json!({
             "id": found.id, "client_id": found.client, "amount": found.amount.minor(), "is_voided": found.is_voided,
         })
     });
-    BillFinding::Differs(Difference {
+    Difference {
         subject: subject_of_bill(bill.id),
         dealer: Some(bill.dealer_id),
         summary: format!("Bill {}: {what}", bill.id),
@@ -59,5 +77,5 @@ fn differs(bill: &RecordedBill, found: Option<&FoundBill>, what: &str) -> BillFi
             "status": bill.status,
         }),
         theirs,
-    })
+    }
 }

@@ -17,6 +17,7 @@ use platform::entry::schedule::ScheduledRun;
 use platform::messaging::relay_waker::RelayWaker;
 use platform::observability::metrics;
 use providers::billing::{Billing, PaymentMessage};
+use providers::outcome::Outcome;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ use crate::billing::{BILLING, BillingHandle};
 use crate::payment::{Applied, Payments};
 use crate::review::{self, Difference};
 use crate::{Error, events};
-use comparison::{BillFinding, compare_bill};
+use comparison::{BillFinding, compare_bill, not_taken_back};
 
 /// So far back both records are compared.
 const WINDOW: TimeDelta = TimeDelta::days(7);
@@ -140,11 +141,19 @@ impl Reconciler {
         if unreadable > 0 {
             differences.push(unreadable_payments(unreadable, span));
         }
-        for message in self.unknown_or_different(&listed).await? {
+        let known = self.first_messages(&listed).await?;
+        for message in listed.values() {
+            if let Some(first) = known
+                .get(&message.payment_id)
+                .filter(|first| is_same(first, message))
+            {
+                differences.extend(other_bill(first, message));
+                continue;
+            }
             if deadline.left() < RESERVE {
                 return Ok(false);
             }
-            match self.apply(&message).await? {
+            match self.apply(message).await? {
                 Ok(Applied::Before) => {}
                 Ok(Applied::Now) => {
                     tracing::error!(payment_id = %message.payment_id, "applying a payment that never came");
@@ -152,7 +161,7 @@ impl Reconciler {
                     report.differences += 1;
                 }
                 Ok(Applied::Conflicts) => report.differences += 1,
-                Err(reason) => differences.push(unbookable(&message, &reason)),
+                Err(reason) => differences.push(unbookable(message, &reason)),
             }
         }
         differences.extend(self.not_listed(&listed, span).await?);
@@ -160,26 +169,18 @@ impl Reconciler {
         Ok(true)
     }
 
-    /// Those that we don't have, or have differently.
-    async fn unknown_or_different(&self, listed: &Listed) -> Result<Vec<PaymentMessage>, Error> {
+    /// What was told first of those that we have.
+    async fn first_messages(
+        &self,
+        listed: &Listed,
+    ) -> Result<BTreeMap<BillingPaymentId, store::FirstMessage>, Error> {
         let ids: Vec<String> = listed.keys().map(ToString::to_string).collect();
         let known = self
             .database
             .with(async |connection| store::first_messages(connection, &ids).await)
             .await?;
-        let is_known = |message: &PaymentMessage| {
-            known.iter().any(|first| {
-                first.payment_id == message.payment_id
-                    && first.billing_client_id.as_ref() == Some(&message.billing_client_id)
-                    && first.amount == message.amount
-                    && first.reversal_of == message.reversal_of
-            })
-        };
-        Ok(listed
-            .values()
-            .filter(|message| !is_known(message))
-            .cloned()
-            .collect())
+        let by_id = known.into_iter().map(|first| (first.payment_id.clone(), first));
+        Ok(by_id.collect())
     }
 
     /// Applies a payment; what can't be booked is no failure of the run.
@@ -250,10 +251,17 @@ impl Reconciler {
                     BillFinding::Agrees => {}
                     BillFinding::Differs(difference) => differences.push(difference),
                     BillFinding::StillOpen(id) => {
-                        let reason = "voided";
-                        billing.void_bill(&id, reason, until).await.done(BILLING)?;
-                        tracing::error!(bill_id = %bill.id, "taking back a bill that Billing had open");
-                        report.differences += 1;
+                        tracing::error!(bill_id = %bill.id, "taking back a bill that Billing has open");
+                        match billing.void_bill(&id, "voided", until).await {
+                            // A person's, and no other bill has to wait for him.
+                            Outcome::Declined(decline) => {
+                                differences.push(not_taken_back(bill, found.as_ref(), &decline));
+                            }
+                            other => {
+                                other.done(BILLING)?;
+                                report.differences += 1;
+                            }
+                        }
                     }
                 }
             }
@@ -335,6 +343,27 @@ fn unreadable_payments(count: u32, span: Span) -> Difference {
         ours: Value::Null,
         theirs: json!({ "from": span.since, "to": span.until }),
     }
+}
+
+/// Whether a payment is listed as it was told first, but for its bill.
+fn is_same(first: &store::FirstMessage, message: &PaymentMessage) -> bool {
+    first.billing_client_id.as_ref() == Some(&message.billing_client_id)
+        && first.amount == message.amount
+        && first.reversal_of == message.reversal_of
+}
+
+/// A payment that is listed with another bill than it was told with: it may have paid another one than it should have.
+fn other_bill(first: &store::FirstMessage, message: &PaymentMessage) -> Option<Difference> {
+    (first.billing_bill_id != message.bill_id).then(|| Difference {
+        subject: review::subject_of_payment(&message.payment_id),
+        dealer: Some(first.dealer_id),
+        summary: format!(
+            "Payment {} names another bill at Billing than it was told with",
+            message.payment_id
+        ),
+        ours: json!({ "amount": first.amount, "billId": first.billing_bill_id }),
+        theirs: json!(message),
+    })
 }
 
 fn unbookable(message: &PaymentMessage, reason: &str) -> Difference {

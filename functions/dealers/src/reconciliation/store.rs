@@ -86,7 +86,9 @@ pub(crate) struct RecordedPayment {
 #[derive(Debug, Clone)]
 pub(crate) struct FirstMessage {
     pub(crate) payment_id: BillingPaymentId,
+    pub(crate) dealer_id: DealerId,
     pub(crate) billing_client_id: Option<BillingClientId>,
+    pub(crate) billing_bill_id: Option<BillingBillId>,
     pub(crate) amount: i64,
     pub(crate) reversal_of: Option<BillingPaymentId>,
 }
@@ -98,8 +100,8 @@ pub(crate) async fn first_messages(
 ) -> Result<Vec<FirstMessage>, Error> {
     let payments = sqlx::query_as!(
         FirstMessage,
-        r#"SELECT payment_id AS "payment_id: _", billing_client_id AS "billing_client_id: _", amount,
-                  reversal_of AS "reversal_of: _"
+        r#"SELECT payment_id AS "payment_id: _", dealer_id AS "dealer_id: _", billing_client_id AS "billing_client_id: _",
+                  message ->> 'billId' AS "billing_bill_id: _", amount, reversal_of AS "reversal_of: _"
            FROM dealer_payments JOIN dealer_accounts USING (dealer_id, account_type) WHERE payment_id = ANY ($1)"#,
         ids,
     );
