@@ -171,7 +171,7 @@ async fn withdrawal_waits_for_our_balance_and_is_sent_once(fixture: Arc<Fixture>
     let trader = fixture.trader_with_profit(100_000, PAYS).await?;
     let stripe = fixture.cloud.stripe();
     let ours = stripe.available();
-    stripe.set_available(0);
+    stripe.set_available(30_000);
     let waits = async {
         let id = trader.withdrawal(80_000).await?;
         fixture.decide_withdrawal(id, "approve").await?;
@@ -183,6 +183,10 @@ async fn withdrawal_waits_for_our_balance_and_is_sent_once(fixture: Arc<Fixture>
         }
         let is_so = |one: &Value| one["status"] == "approved" && one["failure_code"].is_null();
         trader.withdrawal_is(id, "waiting", is_so).await?;
+        let is_told = |line: &str| {
+            line.contains(&format!("\"withdrawal_id\":\"{id}\"")) && line.contains("\"missing_cents\":50000")
+        };
+        fixture.logs_reach("process_withdrawal", 1, is_told).await?;
         Ok::<_, anyhow::Error>(id)
     };
     let waits = waits.await;

@@ -24,6 +24,8 @@ pub(super) trait Bank {
         id: &StripeTransferId,
         key: &str,
     ) -> Result<Outcome<StripeTransferReversalId>, Error>;
+    /// What can be transferred of our balance, in cents of USD.
+    async fn ours(&self) -> Result<Outcome<i64>, Error>;
     /// What can be paid out of an account, in cents of USD.
     async fn available(&self, account: &StripeAccountId) -> Result<Outcome<i64>, Error>;
     /// Every payout of an account since a time.
@@ -79,6 +81,12 @@ impl Bank for AtStripe<'_> {
             .client
             .reverse_transfer(id, key, self.deadline.instant())
             .await)
+    }
+
+    async fn ours(&self) -> Result<Outcome<i64>, Error> {
+        let connected = self.processor.connect().await?;
+        let available = connected.client.available(Currency::USD, self.deadline.instant());
+        Ok(available.await.read(|money| Ok(money.minor())))
     }
 
     async fn available(&self, account: &StripeAccountId) -> Result<Outcome<i64>, Error> {

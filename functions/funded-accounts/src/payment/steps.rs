@@ -199,9 +199,7 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
                 self.with(async |connection| store::decline_transfer(connection, self.id, new.attempt).await)
                     .await?;
                 if decline.code == BALANCE_INSUFFICIENT {
-                    let missing = payment.amount_cents;
-                    tracing::error!(withdrawal_id = %self.id, missing_cents = missing, "our balance at Stripe is too low");
-                    metrics::count("PayoutFundsMissing", 1);
+                    self.tell_missing(payment).await;
                     return Err(Error::WithdrawalWaits(
                         "our balance at Stripe is too low".to_owned(),
                     ));
@@ -210,6 +208,18 @@ impl<B: Bank, L: LiveReader> Paying<'_, B, L> {
             }
             other => Ok(other.done(STRIPE)?),
         }
+    }
+
+    /// Rings, and tells how much is missing where Stripe says what our balance is.
+    async fn tell_missing(&self, payment: &Payment) {
+        let ours = match self.bank.ours().await {
+            Ok(Outcome::Done(cents)) => Some(cents),
+            _ => None,
+        };
+        let amount_cents = payment.amount_cents;
+        let missing_cents = ours.map(|ours| amount_cents.saturating_sub(ours).max(0));
+        tracing::error!(withdrawal_id = %self.id, amount_cents, missing_cents, "our balance at Stripe is too low");
+        metrics::count("PayoutFundsMissing", 1);
     }
 
     /// The money was moved; it may take a while until it can be paid out.

@@ -154,6 +154,10 @@ impl Bank for InMemory {
         self.answer(format!("trr_{id}").parse().unwrap())
     }
 
+    async fn ours(&self) -> Result<Outcome<i64>, Error> {
+        Ok(Outcome::Done(0))
+    }
+
     async fn available(&self, _: &StripeAccountId) -> Result<Outcome<i64>, Error> {
         Ok(Outcome::Done(self.money().0))
     }

@@ -108,6 +108,14 @@ impl Stripe {
         too_many("transfers")
     }
 
+    /// What of a currency can be transferred from our balance now (`GET /v1/balance`).
+    pub async fn available(&self, currency: Currency, deadline: Instant) -> Outcome<Money> {
+        let request = RetrieveForMyAccountBalance::new();
+        read(self.read(&request, deadline).await, |response| {
+            Ok(available_of(&response.object, currency))
+        })
+    }
+
     /// Takes a transfer back, all of it (`POST /v1/transfers/{id}/reversals`).
     pub async fn reverse_transfer(
         &self,
@@ -133,15 +141,7 @@ impl OnBehalf<'_> {
         let request = RetrieveForMyAccountBalance::new();
         read(
             self.stripe.read_for(&request, self.account, deadline).await,
-            |response| {
-                let balance: answer::Balance = response.object;
-                let code = currency.code().to_ascii_lowercase();
-                let of_currency = balance.available.iter().filter(|amount| amount.currency == code);
-                let sum = of_currency
-                    .map(|amount| amount.amount)
-                    .fold(0_i64, i64::saturating_add);
-                Ok(Money::new(sum, currency))
-            },
+            |response| Ok(available_of(&response.object, currency)),
         )
     }
 
@@ -216,6 +216,15 @@ fn not_supported<T>() -> Outcome<T> {
     let message =
         "Stripe counts the amount's currency in another unit than its minor unit; pay in another one";
     Failure::declined(CURRENCY_NOT_SUPPORTED, message, 0).into()
+}
+
+fn available_of(balance: &answer::Balance, currency: Currency) -> Money {
+    let code = currency.code().to_ascii_lowercase();
+    let of_currency = balance.available.iter().filter(|amount| amount.currency == code);
+    let sum = of_currency
+        .map(|amount| amount.amount)
+        .fold(0_i64, i64::saturating_add);
+    Money::new(sum, currency)
 }
 
 fn metadata(withdrawal: WithdrawalId, attempt: i64) -> HashMap<String, String> {

@@ -305,3 +305,13 @@ async fn whatever_pays_a_person_names_the_account_that_it_is_of() {
     }
     assert!(server.requests()[1].contains("idempotency-key: withdrawal-7-payout-1"));
 }
+
+#[tokio::test]
+async fn our_balance_is_asked_for_without_an_account() {
+    let of = |amount: i64, currency: &str| json!({"amount": amount, "currency": currency, "source_types": {"card": amount}});
+    let balance = json!({"object": "balance", "available": [of(30_000, "usd"), of(7, "eur")], "pending": [], "livemode": false});
+    let server = Server::start(vec![Reply::Json(200, balance)]).await;
+    let ours = server.stripe.available(Currency::USD, soon()).await;
+    assert_eq!(ours, Outcome::Done(usd(30_000)));
+    assert!(!server.requests()[0].contains("stripe-account"));
+}
