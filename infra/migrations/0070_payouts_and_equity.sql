@@ -7,8 +7,8 @@ COMMENT ON COLUMN payees.looked_until IS 'Until when Stripe has made no account 
 COMMENT ON COLUMN withdrawals.judged_bank_account_id IS 'The trader''s bank account when the withdrawal was approved; null where there was none.';
 COMMENT ON COLUMN withdrawals.undo_refusals IS 'How often Stripe has refused to take back its transfer or its payout: each further attempt has another key.';
 
--- As before, with an index for whoever reads a time's rows of all accounts: the hourly thinning read its whole partition for the
--- rows of two days. Partitions that are there stay without, since an index on a partition can't be built beside its writers from
+-- As before, with an index for whoever reads a time's rows of all accounts: the hourly thinning reads its whole partition without.
+-- Partitions that are there stay without, since an index on a partition can't be built beside its writers from
 -- here; each is out of the thinning's reach after three months.
 CREATE OR REPLACE FUNCTION make_funded_equity_partitions(this_time TIMESTAMPTZ) RETURNS INTEGER
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -31,5 +31,44 @@ BEGIN
         made := made + 1;
     END LOOP;
     RETURN made;
+END
+$$;
+
+-- How far the thinning has come: an hour is read once, and what was missed is made up for however long ago it was. The function of
+-- before read two days each time, and never again what it had missed for longer.
+CREATE TABLE funded_equity_thinning (
+    is_only       BOOLEAN     PRIMARY KEY DEFAULT TRUE CHECK (is_only),
+    thinned_until TIMESTAMPTZ NOT NULL
+);
+COMMENT ON TABLE funded_equity_thinning IS 'Until when funded_equity_history is thinned; no row before it was for the first time.';
+
+-- Of every hour before a time, only its lowest and its highest equity stay; no more than two days are read, and no more than
+-- max_rows deleted.
+CREATE OR REPLACE FUNCTION thin_funded_equity_history(before TIMESTAMPTZ, max_rows BIGINT) RETURNS BIGINT
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    since   TIMESTAMPTZ;
+    until   TIMESTAMPTZ;
+    thinned BIGINT;
+BEGIN
+    SELECT thinned_until INTO since FROM funded_equity_thinning;
+    until := LEAST(date_trunc('hour', before), since + interval '2 days');
+    WITH old AS (
+        SELECT funded_account_id, at,
+               row_number() OVER (PARTITION BY funded_account_id, date_trunc('hour', at) ORDER BY equity_cents, at) AS low,
+               row_number() OVER (PARTITION BY funded_account_id, date_trunc('hour', at) ORDER BY equity_cents DESC, at) AS high
+        FROM funded_equity_history WHERE at < until AND at >= COALESCE(since, until - interval '2 days')
+    ), deleted AS (
+        DELETE FROM funded_equity_history USING (SELECT * FROM old WHERE low > 1 AND high > 1 LIMIT max_rows) AS middle
+        WHERE funded_equity_history.funded_account_id = middle.funded_account_id AND funded_equity_history.at = middle.at
+        RETURNING 1
+    )
+    SELECT count(*) INTO thinned FROM deleted;
+    -- Before anything was thinned there is nothing to go on from.
+    IF thinned < max_rows AND (since IS NOT NULL OR thinned > 0) THEN
+        INSERT INTO funded_equity_thinning (thinned_until) VALUES (until)
+        ON CONFLICT (is_only) DO UPDATE SET thinned_until = GREATEST(funded_equity_thinning.thinned_until, until);
+    END IF;
+    RETURN thinned;
 END
 $$;

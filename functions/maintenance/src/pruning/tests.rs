@@ -52,6 +52,12 @@ const EQUITIES: &str = "
            (1, '2026-01-05T10:02:00Z', 5, 1, 9, 0), (1, '2026-01-05T10:03:00Z', 5, 4, 9, 0),
            (1, '2026-01-05T10:04:00Z', 5, 7, 9, 0), (1, '2026-01-05T11:00:00Z', 3, 3, 9, 0);";
 
+/// An hour three days later: 6, 8 and 2.
+const MISSED: &str = "
+    INSERT INTO funded_equity_history (funded_account_id, at, balance_cents, equity_cents, peak_cents, drawdown)
+    VALUES (1, '2026-01-08T10:00:00Z', 5, 6, 9, 0), (1, '2026-01-08T10:01:00Z', 5, 8, 9, 0),
+           (1, '2026-01-08T10:02:00Z', 5, 2, 9, 0);";
+
 #[tokio::test]
 async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
     let database = TestDatabase::start().await;
@@ -102,4 +108,17 @@ async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
         .await
         .unwrap();
     assert_eq!(kept, "9 1 3");
+    // No run for a week: what was due meanwhile is made up for, two days at a time.
+    sqlx::raw_sql(MISSED).execute(&mut connection).await.unwrap();
+    clock.set("2026-04-12T11:00:00Z".parse().unwrap());
+    let mut thinned = Vec::new();
+    for _ in 0..4 {
+        thinned.push(pruning.run().await.unwrap().equity_minutes);
+    }
+    assert_eq!(thinned, [0, 1, 0, 0]);
+    let kept: String = sqlx::query_scalar(equities)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, "9 1 3 8 2");
 }
