@@ -23,6 +23,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         alone(jump_in_the_file_counts_when_the_next_file_repeats_it),
         alone(jump_in_the_file_that_is_accepted_counts_for_all_its_pairs),
         alone(jump_in_the_file_that_is_corrected_is_forgotten),
+        alone(rates_of_the_file_gain_nothing_with_those_of_a_currency_that_is_held),
         alone(refused_jump_in_the_file_is_not_asked_about_again),
     ]
 }
@@ -291,6 +292,48 @@ async fn jump_in_the_file_that_is_corrected_is_forgotten(fixture: Arc<Fixture>) 
     ensure_eq!(report["left_out"], json!([]));
     fixture.review_reaches(KIND, &subject, "applied").await?;
     ensure_eq!(rate(&fixture, "EUR/GBP").await?, json!("0.8345"));
+    Ok(())
+}
+
+async fn as_of(fixture: &Fixture, pair: &str) -> Result<Value> {
+    let path = format!("/exchange-rates/{pair}");
+    let answer = fixture.wallets_service()?.get(&path).await?.expect(200)?;
+    Ok(answer.body["as_of"].clone())
+}
+
+async fn rates_of_the_file_gain_nothing_with_those_of_a_currency_that_is_held(
+    fixture: Arc<Fixture>,
+) -> Result {
+    file(&fixture, 2, &[(Currency::USD, "1.1"), (Currency::TRY, "40")]).await?;
+    let report = file(&fixture, 1, &[(Currency::USD, "1.12"), (Currency::TRY, "45")]).await?;
+    ensure_eq!(report["left_out"][0]["reason"], json!("under-review"));
+    // By the old rate of the lira to the euro, and the new one of the dollar: 1.12 × 35.714285714285 × 0.025 is less than one.
+    for (pair, expected) in [
+        ("EUR/USD", "1.12"),
+        ("USD/TRY", "35.714285714285"),
+        ("TRY/EUR", "0.025"),
+        ("TRY/USD", "0.028"),
+    ] {
+        ensure_eq!(rate(&fixture, pair).await?, json!(expected), "{pair}");
+    }
+    ensure_eq!(
+        as_of(&fixture, "USD/TRY").await?,
+        as_of(&fixture, "EUR/TRY").await?,
+        "the older of the two"
+    );
+    let subject = held(&fixture, Currency::EUR, Currency::TRY).await?;
+    let review = fixture.review_of(KIND, &subject).await?;
+    fixture
+        .decide("ada", &review, "accept", json!({}))
+        .await?
+        .expect(202)?;
+    fixture.review_reaches(KIND, &subject, "applied").await?;
+    // 45 ÷ 1.12 = 40.17857142857142…
+    ensure_eq!(rate(&fixture, "USD/TRY").await?, json!("40.178571428571"));
+    ensure_eq!(
+        as_of(&fixture, "USD/TRY").await?,
+        as_of(&fixture, "EUR/USD").await?
+    );
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use domain::wallets::held_rate::{HeldRateEnd, HeldRateStatus};
 use domain::wallets::rates::RateMaxJump;
 use sqlx::PgConnection;
 
-use crate::rate::store::PairRate;
+use crate::rate::store::StoredRate;
 use crate::{Error, review};
 use store::{HeldRate, NewHeldRate};
 
@@ -37,11 +37,10 @@ pub(crate) async fn hold(
     Ok(held)
 }
 
-/// Ends the held rates of pairs that have a rate as of this time or a newer one now.
+/// Ends the held rates in whose place one of these has come, as of their time or a later one.
 pub(crate) async fn replaced(
     connection: &mut PgConnection,
-    counting: &[PairRate],
-    as_of: DateTime<Utc>,
+    counting: &[StoredRate],
     max_jump: RateMaxJump,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -49,7 +48,7 @@ pub(crate) async fn replaced(
     for held in store::waiting(connection).await? {
         let newer = counting
             .iter()
-            .find(|pair| (pair.base, pair.quote) == held.rate.pair() && held.rate.as_of <= as_of);
+            .find(|newer| newer.pair() == held.rate.pair() && held.rate.as_of <= newer.as_of);
         if let Some(newer) = newer {
             let end = HeldRateEnd::by(newer.rate, held.rate.rate, max_jump);
             ended.push((held, end));

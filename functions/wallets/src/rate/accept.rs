@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use domain::currency::Currency;
-use domain::wallets::rates::{ExchangeRate, RateMaxJump};
+use domain::wallets::rates::{ExchangeRate, RateMaxAge, RateMaxJump};
 use sqlx::PgConnection;
 
 use super::file::{FileRates, LeftOut};
-use super::store::{self, PairRate, Source, StoredRate};
+use super::store::{self, Source, StoredRate};
 use crate::held_rate::store::HeldRate;
 use crate::{Error, held_rate};
 
@@ -17,32 +17,34 @@ use crate::{Error, held_rate};
 pub(crate) async fn add(
     connection: &mut PgConnection,
     held: &HeldRate,
+    max_age: RateMaxAge,
     max_jump: RateMaxJump,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let StoredRate { as_of, source, .. } = held.rate;
-    let rates = match source {
+    let rates = match held.rate.source {
         Source::Admin => of_pair(connection, &held.rate).await?,
-        Source::Ecb => of_currency(connection, &held.rate).await?,
+        Source::Ecb => of_currency(connection, &held.rate, max_age.oldest(now)).await?,
     };
-    store::add(connection, &rates, as_of, source, now).await?;
-    held_rate::replaced(connection, &rates, as_of, max_jump, now).await
+    store::add(connection, &rates, now).await?;
+    held_rate::replaced(connection, &rates, max_jump, now).await
 }
 
-async fn of_pair(connection: &mut PgConnection, held: &StoredRate) -> Result<Vec<PairRate>, Error> {
+async fn of_pair(connection: &mut PgConnection, held: &StoredRate) -> Result<Vec<StoredRate>, Error> {
     let StoredRate {
         base, quote, rate, ..
     } = *held;
     gains_nothing(connection, base, quote, rate).await?;
-    Ok(vec![PairRate { base, quote, rate }])
+    Ok(vec![*held])
 }
 
-/// The rates of a currency to the others that count of its file, and back.
-async fn of_currency(connection: &mut PgConnection, held: &StoredRate) -> Result<Vec<PairRate>, Error> {
-    let mut listed = store::file_as_of(connection, held.as_of).await?;
-    listed.retain(|other| other.quote != held.quote);
-    listed.push(*held);
-    let mut file = FileRates::of_stored(held.as_of, &listed);
+/// The rates of a currency to the others of which the files have one that converts, each as it counts now, and back.
+async fn of_currency(
+    connection: &mut PgConnection,
+    held: &StoredRate,
+    oldest: DateTime<Utc>,
+) -> Result<Vec<StoredRate>, Error> {
+    let mut file = FileRates::of_accepted(held);
+    file.carry(&store::newest_of_files(connection, oldest).await?);
     let newest = store::newest(connection, &file.pairs()).await?;
     let mut rates = file.rates(&newest);
     rates.retain(|pair| [pair.base, pair.quote].contains(&held.quote));

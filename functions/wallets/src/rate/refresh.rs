@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Europe::Berlin;
-use domain::wallets::rates::RateMaxJump;
+use domain::wallets::rates::{RateMaxAge, RateMaxJump};
 use domain::wallets::reference_day;
 use platform::clock::ClockHandle;
 use platform::config::Environment;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::file::{FileRates, LeftOut};
-use super::store::{self, Source};
+use super::store::{self, Source, StoredRate};
 use super::{copies, limits};
 use crate::held_rate::store as held_rates;
 use crate::placement::Nodes;
@@ -46,6 +46,7 @@ pub struct RateRefresh {
     nodes: Nodes,
     clock: ClockHandle,
     feed: EcbClient,
+    max_age: RateMaxAge,
     max_jump: RateMaxJump,
 }
 
@@ -53,6 +54,7 @@ platform::from_environment!(RateRefresh {
     nodes,
     clock,
     feed: read_feed,
+    max_age: limits::read_max_age,
     max_jump: limits::read_max_jump,
 });
 
@@ -85,7 +87,7 @@ impl RateRefresh {
         let recorded = self
             .nodes
             .first()
-            .transaction(async |connection| record_file(connection, file, self.max_jump, now).await);
+            .transaction(async |connection| self.record_file(connection, file, now).await);
         let recorded = recorded.await?;
         copies::after_change(&self.nodes).await;
         Ok(match recorded {
@@ -119,6 +121,41 @@ impl RateRefresh {
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => Err(reason.to_string()),
         }
     }
+
+    async fn record_file(
+        &self,
+        connection: &mut PgConnection,
+        mut file: FileRates,
+        now: DateTime<Utc>,
+    ) -> Result<FileOutcome, Error> {
+        store::lock(connection).await?;
+        let before = store::newest_file(connection).await?;
+        if let Some(newer) = before
+            .iter()
+            .map(|rate| rate.as_of)
+            .find(|as_of| *as_of > file.as_of)
+        {
+            return Ok(FileOutcome::Old { newer });
+        }
+        let waiting = held_rates::waiting(connection).await?;
+        let held_before = waiting.iter().map(|held| &held.rate);
+        let held_before = held_before.filter(|rate| rate.source == Source::Ecb);
+        file.compare_with(before.iter().chain(held_before));
+        file.carry(&store::newest_of_files(connection, self.max_age.oldest(now)).await?);
+        let newest = store::newest(connection, &file.pairs()).await?;
+        let jumps = file.take_jumps(&newest, &waiting, self.max_jump);
+        let held = held_rate::hold(connection, &jumps, now).await?;
+        file.left_out.extend(held.iter().map(LeftOut::held));
+        let rates = file.rates(&newest);
+        let added = store::add(connection, &rates, now).await?;
+        // A rate that goes on to count takes no place: what is held would be forgotten by the file that it is of.
+        let own: Vec<StoredRate> = rates.into_iter().filter(|rate| file.has(rate.pair())).collect();
+        held_rate::replaced(connection, &own, self.max_jump, now).await?;
+        Ok(FileOutcome::Added {
+            added,
+            left_out: file.left_out,
+        })
+    }
 }
 
 /// What has become of a file.
@@ -127,38 +164,6 @@ enum FileOutcome {
     Old { newer: DateTime<Utc> },
     /// What counts of it was added.
     Added { added: u64, left_out: Vec<LeftOut> },
-}
-
-async fn record_file(
-    connection: &mut PgConnection,
-    mut file: FileRates,
-    max_jump: RateMaxJump,
-    now: DateTime<Utc>,
-) -> Result<FileOutcome, Error> {
-    store::lock(connection).await?;
-    let before = store::newest_file(connection).await?;
-    if let Some(newer) = before
-        .iter()
-        .map(|rate| rate.as_of)
-        .find(|as_of| *as_of > file.as_of)
-    {
-        return Ok(FileOutcome::Old { newer });
-    }
-    let waiting = held_rates::waiting(connection).await?;
-    let held_before = waiting.iter().map(|held| &held.rate);
-    let held_before = held_before.filter(|rate| rate.source == Source::Ecb);
-    file.compare_with(before.iter().chain(held_before));
-    let newest = store::newest(connection, &file.pairs()).await?;
-    let jumps = file.take_jumps(&newest, &waiting, max_jump);
-    let held = held_rate::hold(connection, &jumps, now).await?;
-    file.left_out.extend(held.iter().map(LeftOut::held));
-    let rates = file.rates(&newest);
-    let added = store::add(connection, &rates, file.as_of, Source::Ecb, now).await?;
-    held_rate::replaced(connection, &rates, file.as_of, max_jump, now).await?;
-    Ok(FileOutcome::Added {
-        added,
-        left_out: file.left_out,
-    })
 }
 
 fn not_refreshed(reason: String) -> Report {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::store::{self, PairRate, Source, StoredRate};
+use super::store::{self, Source, StoredRate};
 use super::view::{self, ExchangeRateView};
 use super::{accept, copies, limits};
 use crate::held_rate::store::NewHeldRate;
@@ -138,7 +138,7 @@ impl RateSetting {
             quote,
             rate,
             as_of,
-            source,
+            ..
         } = *set;
         let newest = store::newest_of(connection, base, quote).await?;
         // Behind a newer one it is history, and converts nothing.
@@ -156,10 +156,9 @@ impl RateSetting {
             held_rate::hold(connection, &[jump], now).await?;
             return Ok(RateStatus::UnderReview);
         }
-        let pair = [PairRate { base, quote, rate }];
-        store::add(connection, &pair, as_of, source, now).await?;
+        store::add(connection, &[*set], now).await?;
         if counts {
-            held_rate::replaced(connection, &pair, as_of, self.max_jump, now).await?;
+            held_rate::replaced(connection, &[*set], self.max_jump, now).await?;
         }
         let newest = newest.map_or(as_of, |newest| newest.as_of.max(as_of));
         Ok(view::status(set, newest, self.max_age, now))

@@ -42,16 +42,8 @@ impl Source {
 /// Two currencies in their order.
 pub(crate) type Pair = (Currency, Currency);
 
-/// A rate of a pair.
+/// A rate of a pair that is stored, or is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PairRate {
-    pub(crate) base: Currency,
-    pub(crate) quote: Currency,
-    pub(crate) rate: ExchangeRate,
-}
-
-/// A rate that is stored.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredRate {
     pub(crate) base: Currency,
     pub(crate) quote: Currency,
@@ -97,31 +89,32 @@ pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Adds rates as of a time, as a correction where the pair has another one as of it; gives the number of new ones.
+/// Adds rates, each as a correction where the pair has another one as of its time; gives the number of new ones.
 pub(crate) async fn add(
     connection: &mut PgConnection,
-    rates: &[PairRate],
-    as_of: DateTime<Utc>,
-    source: Source,
+    rates: &[StoredRate],
     now: DateTime<Utc>,
 ) -> Result<u64, Error> {
     let bases: Vec<i16> = rates.iter().map(|pair| pair.base.numeric()).collect();
     let quotes: Vec<i16> = rates.iter().map(|pair| pair.quote.numeric()).collect();
     let numbers: Vec<Decimal> = rates.iter().map(|pair| pair.rate.rate().as_decimal()).collect();
+    let as_of: Vec<DateTime<Utc>> = rates.iter().map(|pair| pair.as_of).collect();
+    let sources: Vec<String> = rates.iter().map(|pair| pair.source.name().to_owned()).collect();
     let added = sqlx::query!(
         "INSERT INTO exchange_rates (base, quote, rate, as_of, revision, source, created_at) \
-         SELECT new.base, new.quote, new.rate, $4, COALESCE(stored.revision + 1, 0), $5, $6 \
-           FROM unnest($1::SMALLINT[], $2::SMALLINT[], $3::NUMERIC[]) AS new (base, quote, rate) \
+         SELECT new.base, new.quote, new.rate, new.as_of, COALESCE(stored.revision + 1, 0), new.source, $6 \
+           FROM unnest($1::SMALLINT[], $2::SMALLINT[], $3::NUMERIC[], $4::TIMESTAMPTZ[], $5::TEXT[]) \
+                AS new (base, quote, rate, as_of, source) \
            LEFT JOIN LATERAL (SELECT rate, revision FROM exchange_rates AS old \
-                               WHERE old.base = new.base AND old.quote = new.quote AND old.as_of = $4 \
+                               WHERE old.base = new.base AND old.quote = new.quote AND old.as_of = new.as_of \
                                ORDER BY revision DESC LIMIT 1) AS stored ON true \
           WHERE stored.rate IS DISTINCT FROM new.rate \
          ON CONFLICT DO NOTHING",
         &bases,
         &quotes,
         &numbers,
-        as_of,
-        source.name(),
+        &as_of,
+        &sources,
         now,
     )
     .execute(connection)
@@ -189,18 +182,22 @@ pub(crate) async fn newest_file(connection: &mut PgConnection) -> Result<Vec<Sto
     read(rows.fetch_all(connection).await?)
 }
 
-/// What the bank's file as of a time gave for one euro, as far as it counts.
-pub(crate) async fn file_as_of(
+/// What the bank's files gave for one euro: of each currency the newest that counts, as of a time at the earliest.
+pub(super) async fn newest_of_files(
     connection: &mut PgConnection,
-    as_of: DateTime<Utc>,
+    oldest: DateTime<Utc>,
 ) -> Result<Vec<StoredRate>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT DISTINCT ON (quote) base AS "base: _", quote AS "quote: _", rate, as_of, source
-             FROM exchange_rates WHERE base = $1 AND source = $2 AND as_of = $3 ORDER BY quote, revision DESC"#,
+        r#"SELECT newest.base AS "base: _", newest.quote AS "quote: _", newest.rate, newest.as_of, newest.source
+             FROM currencies
+            CROSS JOIN LATERAL (SELECT base, quote, rate, as_of, source FROM exchange_rates AS stored
+                                 WHERE stored.base = $1 AND stored.quote = currencies.numeric_code
+                                   AND stored.source = $2 AND stored.as_of >= $3
+                                 ORDER BY as_of DESC, revision DESC LIMIT 1) AS newest"#,
         Currency::EUR.numeric(),
         Source::Ecb.name(),
-        as_of,
+        oldest,
     );
     read(rows.fetch_all(connection).await?)
 }

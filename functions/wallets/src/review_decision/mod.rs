@@ -2,7 +2,7 @@
 
 use domain::ids::HeldRateId;
 use domain::wallets::held_rate::HeldRateEnd;
-use domain::wallets::rates::RateMaxJump;
+use domain::wallets::rates::{RateMaxAge, RateMaxJump};
 use platform::clock::ClockHandle;
 use platform::review::{Decision, Reviewer, Verdict};
 use sqlx::PgConnection;
@@ -16,11 +16,13 @@ use crate::{Error, held_rate};
 #[derive(Debug)]
 pub struct WalletsReviewer {
     clock: ClockHandle,
+    max_age: RateMaxAge,
     max_jump: RateMaxJump,
 }
 
 platform::from_environment!(WalletsReviewer {
     clock,
+    max_age: limits::read_max_age,
     max_jump: limits::read_max_jump,
 });
 
@@ -63,7 +65,7 @@ impl WalletsReviewer {
             return Ok(Verdict::Superseded(format!("the rate is {}", held.status)));
         }
         if accepts {
-            accept::add(connection, held, self.max_jump, now).await?;
+            accept::add(connection, held, self.max_age, self.max_jump, now).await?;
         }
         Ok(Verdict::Applied)
     }

@@ -10,7 +10,7 @@ use domain::wallets::held_rate::HeldRateStatus;
 use domain::wallets::rates::{ExchangeRate, RateMaxJump};
 use serde::{Serialize, Serializer};
 
-use super::store::{Pair, PairRate, Source, StoredRate};
+use super::store::{Pair, Source, StoredRate};
 use crate::held_rate::store::{HeldRate, NewHeldRate};
 
 /// The rates of a file that can be used, with the time as of which they are.
@@ -19,6 +19,8 @@ pub(super) struct FileRates {
     pub(super) as_of: DateTime<Utc>,
     /// So many of each currency for one euro, which is among them.
     listed: BTreeMap<Currency, ExchangeRate>,
+    /// What an earlier file said of a currency, and when. It counts for what this one has nothing of that does.
+    earlier: BTreeMap<Currency, (ExchangeRate, DateTime<Utc>)>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
@@ -156,18 +158,33 @@ impl FileRates {
         Self {
             as_of,
             listed,
+            earlier: BTreeMap::new(),
             left_out,
         }
     }
 
-    /// What of a file is stored, with a rate of it that was accepted.
-    pub(super) fn of_stored(as_of: DateTime<Utc>, listed: &[StoredRate]) -> Self {
-        let listed = listed.iter().map(|stored| (stored.quote, stored.rate));
+    /// Of a file the one rate that was held, and is accepted.
+    pub(super) fn of_accepted(held: &StoredRate) -> Self {
         Self {
-            as_of,
-            listed: listed.chain([(Currency::EUR, ExchangeRate::ONE)]).collect(),
+            as_of: held.as_of,
+            listed: BTreeMap::from([(Currency::EUR, ExchangeRate::ONE), (held.quote, held.rate)]),
+            earlier: BTreeMap::new(),
             left_out: Vec::new(),
         }
+    }
+
+    /// Lets what earlier files gave for one euro count for the currencies that this one has nothing of that does: all
+    /// rates between two currencies come from one rate to the euro of each, so that no way round gains.
+    pub(super) fn carry(&mut self, earlier: &[StoredRate]) {
+        let earlier = earlier.iter();
+        self.earlier = earlier
+            .map(|stored| (stored.quote, (stored.rate, stored.as_of)))
+            .collect();
+    }
+
+    /// Whether this file has what counts of both currencies.
+    pub(super) fn has(&self, (base, quote): Pair) -> bool {
+        self.listed.contains_key(&base) && self.listed.contains_key(&quote)
     }
 
     /// Takes out what changes too much at once, unless one that waits says the same since an earlier file.
@@ -227,9 +244,10 @@ impl FileRates {
             .extend(missing.map(|currency| LeftOut::LeftTheFile { currency }));
     }
 
-    /// Every two currencies of the file, in both orders.
+    /// Every two currencies of the file and of those before, in both orders.
     pub(super) fn pairs(&self) -> Vec<Pair> {
-        let currencies = || self.listed.keys().copied();
+        let currencies: BTreeSet<Currency> = self.listed.keys().chain(self.earlier.keys()).copied().collect();
+        let currencies = || currencies.iter().copied();
         currencies()
             .flat_map(|base| currencies().map(move |quote| (base, quote)))
             .filter(|(base, quote)| base != quote)
@@ -237,7 +255,7 @@ impl FileRates {
     }
 
     /// The rates of the pairs that fit and gain nothing with what counts besides; names the others.
-    pub(super) fn rates(&mut self, newest: &[StoredRate]) -> Vec<PairRate> {
+    pub(super) fn rates(&mut self, newest: &[StoredRate]) -> Vec<StoredRate> {
         let newest: BTreeMap<Pair, &StoredRate> =
             newest.iter().map(|stored| (stored.pair(), stored)).collect();
         let (rates, left_out): (Vec<_>, Vec<_>) = self
@@ -249,32 +267,53 @@ impl FileRates {
         rates.into_iter().filter_map(Result::ok).collect()
     }
 
-    fn rate(&self, (base, quote): Pair, newest: &BTreeMap<Pair, &StoredRate>) -> Result<PairRate, LeftOut> {
-        let does_not_fit = LeftOut::PairDoesNotFit { base, quote };
-        let rate = self.across(base, quote).ok_or(does_not_fit)?;
-        let newer = |pair: Pair| newest.get(&pair).filter(|stored| stored.as_of > self.as_of);
+    fn rate(&self, (base, quote): Pair, newest: &BTreeMap<Pair, &StoredRate>) -> Result<StoredRate, LeftOut> {
+        let across = self.across((base, quote), newest);
+        let own = across.ok_or(LeftOut::PairDoesNotFit { base, quote })?;
+        let newer = |own: &StoredRate| {
+            let counting = newest.get(&own.pair());
+            counting.filter(|counting| counting.as_of > own.as_of)
+        };
         // One of the file's own rates gains nothing with another: only what it doesn't replace can be in its way.
-        let reverse = match self.across(quote, base) {
-            Some(_) => newer((quote, base)),
+        let reverse = match self.across((quote, base), newest) {
+            Some(reverse) => newer(&reverse),
             None => newest.get(&(quote, base)),
         };
         match reverse {
-            Some(reverse) if newer((base, quote)).is_none() && rate.gains_with(reverse.rate) => {
+            Some(reverse) if newer(&own).is_none() && own.rate.gains_with(reverse.rate) => {
                 Err(LeftOut::Gains {
                     base,
                     quote,
-                    rate,
+                    rate: own.rate,
                     reverse: reverse.rate,
                     as_of: reverse.as_of,
                 })
             }
-            _ => Ok(PairRate { base, quote, rate }),
+            _ => Ok(own),
         }
     }
 
-    /// The file's own rate where one of the two is the euro, as it is written; otherwise by way of the euro.
-    fn across(&self, base: Currency, quote: Currency) -> Option<ExchangeRate> {
-        ExchangeRate::across(*self.listed.get(&base)?, *self.listed.get(&quote)?)
+    /// The file's own rate where one of the two is the euro, as it is written; otherwise by way of the euro. It is as old as
+    /// the older of the two, but takes the place of what the files gave for the pair before.
+    fn across(&self, (base, quote): Pair, newest: &BTreeMap<Pair, &StoredRate>) -> Option<StoredRate> {
+        let ((of_base, base_as_of), (of_quote, quote_as_of)) = (self.to_euro(base)?, self.to_euro(quote)?);
+        let older = base_as_of.min(quote_as_of);
+        let before = newest
+            .get(&(base, quote))
+            .filter(|stored| stored.source == Source::Ecb);
+        Some(StoredRate {
+            base,
+            quote,
+            rate: ExchangeRate::across(of_base, of_quote)?,
+            as_of: before.map_or(older, |before| before.as_of.max(older)),
+            source: Source::Ecb,
+        })
+    }
+
+    /// How many of a currency one euro is, and as of when.
+    fn to_euro(&self, currency: Currency) -> Option<(ExchangeRate, DateTime<Utc>)> {
+        let listed = self.listed.get(&currency).map(|rate| (*rate, self.as_of));
+        listed.or_else(|| self.earlier.get(&currency).copied())
     }
 }
 
