@@ -16,6 +16,7 @@ use crate::payment_request::name_of_client;
 use crate::rate::copies;
 use crate::reconciliation::Reconciler;
 use crate::transfer::{BatchMode, TransferRequest};
+use crate::transfer_order::TransferOrders;
 use cells::{
     ALSO_HERE, ALSO_THERE, Cells, HERE, STOCK, THERE, Whose, batch, caller, key, order, pay, try_to_pay,
 };
@@ -124,6 +125,38 @@ async fn node_out_of_reach_stops_its_own_clients_alone() {
     // It is back.
     assert_eq!(cells.settle(true).await.settled, 1);
     pay(&alone, "here", (HERE, ALSO_HERE, 100)).await;
+    cells.books_are_right().await;
+}
+
+#[tokio::test]
+async fn money_is_not_given_back_where_the_nodes_are_listed_in_another_order() {
+    let cells = Cells::start().await;
+    let transfers = cells.transfers(true);
+    pay(&transfers, "there", (HERE, THERE, 100)).await;
+    pay(&transfers, "here", (ALSO_HERE, HERE, 7)).await;
+    let on_their_way = cells.balances().await;
+    let deadline = Deadline::after(Duration::from_mins(2));
+    let swapped = cells
+        .read_swapped::<TransferOrders>()
+        .run(deadline)
+        .await
+        .unwrap();
+    assert_eq!((swapped.settled, swapped.refused), (0, 0), "{swapped:?}");
+    assert!(swapped.failed > 0, "{swapped:?}");
+    assert_eq!(cells.balances().await, on_their_way);
+    let answers = "SELECT count(*) FROM transfer_answers";
+    assert_eq!(cells.numbers(answers).await, [0, 0]);
+
+    // The list is right again, and a minute later the transfers are done.
+    cells
+        .execute(0, "UPDATE transfer_orders SET retry_at = NULL")
+        .await;
+    let report = cells.settle(true).await;
+    assert_eq!((report.settled, report.refused, report.failed), (2, 0, 0));
+    assert_eq!(
+        cells.balances().await,
+        [STOCK - 93, STOCK - 7, STOCK + 100, STOCK]
+    );
     cells.books_are_right().await;
 }
 
