@@ -22,7 +22,7 @@ use sqlx::PgConnection;
 use crate::placement::{Failures, Nodes, Slot};
 use crate::{Error, events};
 use other_nodes::OtherSides;
-use store::{Bounds, Difference, Place, Residue, Span};
+use store::{Bounds, Difference, FirstPending, Place, Residue, Span};
 
 /// Most wallets of a group.
 const MAX_GROUP_WALLETS: i64 = 500;
@@ -200,10 +200,14 @@ impl OfNode<'_> {
         };
         tracing::warn!(%error, "a group of wallets could not be compared; trying them one by one");
         for span in spans {
-            let Err(error) = self.compare_group(walk, std::slice::from_ref(span), report).await else {
-                continue;
-            };
             let (client_id, wallet_id) = (span.client_id, span.wallet_id);
+            let Err(error) = self.compare_group(walk, std::slice::from_ref(span), report).await else {
+                if walk.place == Some((client_id, wallet_id)) {
+                    continue;
+                }
+                // There is more of it, which the next group begins with.
+                return Ok(());
+            };
             tracing::error!(%client_id, %wallet_id, %error, "a wallet could not be compared; the run goes on behind it");
             report
                 .failed
@@ -219,15 +223,14 @@ impl OfNode<'_> {
     }
 
     async fn compare_group(&self, walk: &mut Walk, spans: &[Span], report: &mut Report) -> Result<(), Error> {
-        // A wallet of which there is more to compare comes first in the next group.
-        let behind = spans.iter().rev().find(|span| !span.is_cut);
-        let behind = behind.map(|span| (span.client_id, span.wallet_id)).or(walk.place);
-        report.add(self.compare(behind, spans).await?);
+        let (behind, group) = self.compare(walk.place, spans).await?;
+        report.add(group);
         walk.place = behind;
         Ok(())
     }
 
-    async fn compare(&self, behind: Place, spans: &[Span]) -> Result<Report, Error> {
+    /// Compares a group of wallets that come behind a place; gives the one behind which the next group comes.
+    async fn compare(&self, place: Place, spans: &[Span]) -> Result<(Place, Report), Error> {
         let Seen {
             sums,
             mut pending,
@@ -250,8 +253,10 @@ impl OfNode<'_> {
         found.extend(elsewhere.found);
         let out_of_reach = count(&elsewhere.not_seen);
         pending.extend(elsewhere.not_seen);
+        let behind = behind(place, spans, &pending);
         let now = self.clock.now();
-        self.database
+        let recorded = self
+            .database
             .transaction(async |connection| {
                 let new = record(connection, &found, now).await?;
                 let residues = store::count_residues(connection, spans, now).await?;
@@ -263,7 +268,8 @@ impl OfNode<'_> {
                     ..Report::of(spans, &found, &new, &residues)
                 })
             })
-            .await
+            .await;
+        Ok((behind, recorded?))
     }
 
     /// The slot whose clients are here, where there are others elsewhere.
@@ -279,11 +285,22 @@ impl OfNode<'_> {
     }
 }
 
+/// The last wallet of a group that is compared as far as it can be, before one of which there is more: that comes first in the next
+/// group. Behind a transfer on its way the other sides are compared again when it is settled.
+fn behind(place: Place, spans: &[Span], pending: &[FirstPending]) -> Place {
+    let goes_on = |span: &Span| {
+        let has_sides_left = span.sides_to < span.to;
+        span.is_cut || has_sides_left && store::sides_entry(span, spans, pending) == span.sides_to
+    };
+    let done = spans.iter().take_while(|span| !goes_on(span));
+    done.last().map(|span| (span.client_id, span.wallet_id)).or(place)
+}
+
 /// What was seen of spans.
 struct Seen {
     sums: Vec<store::Sum>,
     /// The first transfer on its way of each wallet that has one.
-    pending: Vec<store::FirstPending>,
+    pending: Vec<FirstPending>,
     found: Vec<Difference>,
     /// Transfers that seem to have one side.
     one_sided: Vec<Difference>,

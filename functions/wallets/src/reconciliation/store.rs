@@ -42,11 +42,13 @@ pub(super) struct Span {
     pub(super) client_id: ClientId,
     pub(super) wallet_id: WalletId,
     pub(super) after: i64,
-    /// Behind which the other sides of transfers are compared: before `after` where a transfer was pending then.
-    pub(super) sides_after: i64,
     pub(super) to: i64,
     /// Whether the wallet has more.
     pub(super) is_cut: bool,
+    /// Behind which the other sides of transfers are compared: before `after` where a transfer was pending then.
+    pub(super) sides_after: i64,
+    /// Up to which they are: before `to` where those that are behind are more than a group may have.
+    pub(super) sides_to: i64,
 }
 
 /// Where the last run stopped.
@@ -93,12 +95,15 @@ pub(super) async fn next_spans(
                    ON checkpoint.client_id = wallet.client_id AND checkpoint.wallet_id = wallet.id
                 WHERE (wallet.client_id, wallet.id) > ($1, $2) AND wallet.created_at < $3
                 ORDER BY wallet.client_id, wallet.id LIMIT $5
+           ), placed AS (
+               SELECT client_id, id, entries, after, LEAST(after, sides_entry) AS sides_after FROM next
            ), summed AS (
-               SELECT *, (sum(entries - after) OVER (ORDER BY client_id, id) - (entries - after))::BIGINT AS before FROM next
+               SELECT *, (sum(entries - sides_after) OVER (ORDER BY client_id, id) - (entries - sides_after))::BIGINT AS before
+                 FROM placed
            )
            SELECT client_id AS "client_id!: _", id AS "wallet_id!: _", after AS "after!",
-                  LEAST(after, GREATEST(sides_entry, after - $6)) AS "sides_after!",
-                  LEAST(entries, after + $6 - before) AS "to!", entries > after + $6 - before AS "is_cut!"
+                  LEAST(entries, after + $6 - before) AS "to!", entries > after + $6 - before AS "is_cut!",
+                  sides_after AS "sides_after!", LEAST(entries, sides_after + $6 - before) AS "sides_to!"
              FROM summed WHERE before < $6 OR before = 0 ORDER BY client_id, id"#,
         place.map_or(0, |(client, _)| client.get()),
         place.map_or(0, |(_, wallet)| wallet.get()),
@@ -308,7 +313,7 @@ pub(super) async fn wrong_sides(
         column(spans, |span| span.client_id) as _,
         column(spans, |span| span.wallet_id) as _,
         &column(spans, |span| span.sides_after),
-        &column(spans, |span| span.to),
+        &column(spans, |span| span.sides_to),
         own_slot,
     )
     .fetch_all(connection)
@@ -398,28 +403,31 @@ pub(super) async fn set_checkpoints(
         at,
         anew(spans, |span| span.client_id) as _,
         anew(spans, |span| span.wallet_id) as _,
-        &column(sums, |sum| sides_entry(sum, spans, pending)),
+        &column(sums, |sum| {
+            let of_wallet = |span: &&Span| (span.client_id, span.wallet_id) == (sum.client_id, sum.wallet_id);
+            spans.iter().find(of_wallet).map_or(0, |span| sides_entry(span, spans, pending))
+        }),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Up to which entry of a wallet no transfer was on its way.
-fn sides_entry(sum: &Sum, spans: &[Span], pending: &[FirstPending]) -> i64 {
+/// Up to which entry of a span's wallet the other sides were compared, and no transfer was on its way.
+pub(super) fn sides_entry(of: &Span, spans: &[Span], pending: &[FirstPending]) -> i64 {
     let is_of_wallet = |first: &&FirstPending| {
         let place = usize::try_from(first.place)
             .ok()
             .and_then(|place| place.checked_sub(1));
         let span = place.and_then(|place| spans.get(place));
-        span.is_some_and(|span| (span.client_id, span.wallet_id) == (sum.client_id, sum.wallet_id))
+        span.is_some_and(|span| (span.client_id, span.wallet_id) == (of.client_id, of.wallet_id))
     };
     let first = pending
         .iter()
         .filter(is_of_wallet)
         .min_by_key(|first| first.entry);
-    first.map_or(sum.reached, |first| {
-        sum.reached.min(first.entry.saturating_sub(1))
+    first.map_or(of.sides_to, |first| {
+        of.sides_to.min(first.entry.saturating_sub(1))
     })
 }
 

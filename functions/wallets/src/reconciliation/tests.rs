@@ -162,3 +162,47 @@ async fn run_whose_time_is_up_is_taken_up_where_it_stopped() {
         "the next run begins anew"
     );
 }
+
+/// A transfer on its way, from client 1, with two and a half groups of entries behind it.
+const PENDING_LONG_AGO: &str = "
+    INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount,
+                          partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate,
+                          entry, balance_after, created_at, updated_at, correlation_id)
+    VALUES (1, 101, md5('recharge')::UUID, 1, 2, 1, 840, 100, 0, 0, 840, -100, 1, 1, 100, now(), now(), NULL),
+           (1, 103, md5('waits')::UUID, 3, 1, 1, 840, -10, 2, 2, 840, 10, 1, 2, 90, now(), now(), 'x');
+    INSERT INTO transfer_orders (client_id, payment_id, receiver_slot, created_at) VALUES (1, 103, 0, now());
+    INSERT INTO payments (client_id, id, transaction_id, payment_type, payment_status, wallet_id, currency, amount,
+                          partner_client_id, partner_wallet_id, partner_currency, partner_amount, exchange_rate,
+                          entry, balance_after, created_at, updated_at)
+    SELECT 1, 1001 + 2 * n, gen_random_uuid(), 1, 2, 1, 840, 1, 0, 0, 840, -1, 1, n, 88 + n, now(), now()
+      FROM generate_series(3, 25000) AS n;
+    UPDATE wallets SET balance = 25088, entries = 25000 WHERE client_id = 1;";
+/// It is settled, though the receiver has got nothing.
+const SETTLED: &str = "
+    DELETE FROM transfer_orders;
+    UPDATE payments SET payment_status = 2, updated_at = now() WHERE id = 103;";
+
+#[tokio::test]
+async fn transfer_with_many_entries_behind_it_is_compared_when_it_is_settled() {
+    let bench = Bench::with_clients(3).await;
+    let mut connection = bench.connect().await;
+    execute(&mut connection, PENDING_LONG_AGO).await;
+    for _ in 0..2 {
+        let report = bench.run(Duration::from_mins(1)).await;
+        assert_eq!((report.differences, report.clients_left), (0, 0));
+        assert!(report.pending > 0, "{report:?}");
+    }
+    execute(&mut connection, SETTLED).await;
+    let report = bench.run(Duration::from_mins(1)).await;
+    assert_eq!(
+        (report.new_differences, report.pending, report.failed.len()),
+        (1, 0, 0)
+    );
+    let found = sqlx::query_as::<_, (i64, String)>("SELECT payment_id, kind FROM wallet_differences");
+    let found = found.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(found, [(103, "one-sided".to_owned())]);
+    // All that is behind it was gone through in the same run, in groups.
+    let compared = "SELECT sides_entry FROM wallet_checkpoints WHERE client_id = 1";
+    let compared = sqlx::query_scalar::<_, i64>(compared).fetch_one(&mut connection);
+    assert_eq!(compared.await.unwrap(), 25_000);
+}

@@ -52,7 +52,7 @@ pub(super) async fn with_other_elsewhere(
         column(spans, |span| span.client_id) as _,
         column(spans, |span| span.wallet_id) as _,
         &column(spans, |span| span.sides_after),
-        &column(spans, |span| span.to),
+        &column(spans, |span| span.sides_to),
         own_slot,
     );
     Ok(sides.fetch_all(connection).await?)
