@@ -234,6 +234,7 @@ fn what_people_have_to_look_at_raises_an_alarm() {
         "DealerDifferences",
         "DealersNotReconciled",
         "OutboxOldestAgeSeconds",
+        "RecordsNotPruned",
         "MissingLiveStates",
         "InternalErrors",
         "OpenReviews",

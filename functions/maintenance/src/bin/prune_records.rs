@@ -16,8 +16,8 @@ impl Job for PruneRecords {
     type Report = Report;
     type Error = Error;
 
-    async fn run(pruning: &Pruning, _: Nothing, _: Deadline) -> Result<Report, Error> {
-        pruning.run().await
+    async fn run(pruning: &Pruning, _: Nothing, deadline: Deadline) -> Result<Report, Error> {
+        pruning.run(deadline).await
     }
 }
 

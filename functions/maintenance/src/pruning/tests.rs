@@ -16,6 +16,10 @@ const RECORDS: &str = "
     INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload, received_at)
     VALUES ('probe', '1', 'probe.happened', '2026-01-01T00:00:00Z', '{}', '2026-01-01T00:00:00Z');";
 
+fn in_time() -> Deadline {
+    Deadline::after(Duration::from_mins(1))
+}
+
 #[tokio::test]
 async fn a_record_is_deleted_when_its_retention_is_over() {
     let database = TestDatabase::start().await;
@@ -29,19 +33,61 @@ async fn a_record_is_deleted_when_its_retention_is_over() {
     let report = |outbox_messages, inbox_events| Report {
         outbox_messages,
         inbox_events,
-        equity_minutes: 0,
+        ..Report::default()
     };
     clock.advance(PUBLISHED_RETENTION);
-    assert_eq!(pruning.run().await.unwrap(), report(0, 0));
+    assert_eq!(pruning.run(in_time()).await.unwrap(), report(0, 0));
     clock.advance(TimeDelta::microseconds(1));
-    assert_eq!(pruning.run().await.unwrap(), report(1, 0));
+    assert_eq!(pruning.run(in_time()).await.unwrap(), report(1, 0));
     clock.advance(INBOX_RETENTION);
-    assert_eq!(pruning.run().await.unwrap(), report(0, 1));
+    assert_eq!(pruning.run(in_time()).await.unwrap(), report(0, 1));
     clock.advance(TimeDelta::days(1_000));
     assert_eq!(
-        pruning.run().await.unwrap(),
+        pruning.run(in_time()).await.unwrap(),
         report(0, 0),
         "a message that isn't published stays"
+    );
+}
+
+/// More than one statement deletes.
+const MANY_RECORDS: &str = "
+    INSERT INTO outbox_messages
+        (event_id, kind, ordering_key, payload, destination_kind, destination, created_at, published_at)
+    SELECT gen_random_uuid(), 'probe.happened', 'a', '{}', 'queue', 'domain-events', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'
+      FROM generate_series(1, 25000);
+    INSERT INTO inbox_events (source, event_id, kind, occurred_at, payload, received_at)
+    SELECT 'probe', n::TEXT, 'probe.happened', '2026-01-01T00:00:00Z', '{}', '2026-01-01T00:00:00Z'
+      FROM generate_series(1, 10001) AS n;";
+
+#[tokio::test]
+async fn all_records_that_are_old_enough_are_deleted_while_there_is_time() {
+    let database = TestDatabase::start().await;
+    let mut connection = database.connection().await;
+    sqlx::raw_sql(MANY_RECORDS)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let pruning = Pruning {
+        clock: Arc::new(ManualClock::new("2026-12-01T00:00:00Z".parse().unwrap())).into(),
+        ..Pruning::read(&mut database.environment()).unwrap()
+    };
+    let late = Deadline::after(Duration::ZERO);
+    let report = |outbox_messages, inbox_events, unfinished| Report {
+        outbox_messages,
+        inbox_events,
+        unfinished,
+        ..Report::default()
+    };
+    assert_eq!(pruning.run(late).await.unwrap(), report(10_000, 10_000, true));
+    assert_eq!(pruning.run(late).await.unwrap(), report(10_000, 1, true));
+    assert_eq!(pruning.run(late).await.unwrap(), report(5_000, 0, false));
+    sqlx::raw_sql(MANY_RECORDS)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(
+        pruning.run(in_time()).await.unwrap(),
+        report(25_000, 10_001, false)
     );
 }
 
@@ -72,7 +118,7 @@ async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
                       WHERE inhparent = 'funded_equity_history'::REGCLASS";
     let equities = "SELECT string_agg(equity_cents::TEXT, ' ' ORDER BY at) FROM funded_equity_history";
     for _ in 0..2 {
-        assert_eq!(pruning.run().await.unwrap().equity_minutes, 0);
+        assert_eq!(pruning.run(in_time()).await.unwrap().equity_minutes, 0);
         let found: String = sqlx::query_scalar(partitions)
             .fetch_one(&mut connection)
             .await
@@ -97,12 +143,12 @@ async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
     assert_eq!(left, 0, "what came before its partition has moved");
     clock.set("2026-04-05T10:59:59Z".parse().unwrap());
     assert_eq!(
-        pruning.run().await.unwrap().equity_minutes,
+        pruning.run(in_time()).await.unwrap().equity_minutes,
         0,
         "its hour isn't over"
     );
     clock.set("2026-04-05T11:00:00Z".parse().unwrap());
-    assert_eq!(pruning.run().await.unwrap().equity_minutes, 3);
+    assert_eq!(pruning.run(in_time()).await.unwrap().equity_minutes, 3);
     let kept: String = sqlx::query_scalar(equities)
         .fetch_one(&mut connection)
         .await
@@ -113,7 +159,7 @@ async fn an_equity_history_gets_its_partitions_and_keeps_an_hours_extremes() {
     clock.set("2026-04-12T11:00:00Z".parse().unwrap());
     let mut thinned = Vec::new();
     for _ in 0..4 {
-        thinned.push(pruning.run().await.unwrap().equity_minutes);
+        thinned.push(pruning.run(in_time()).await.unwrap().equity_minutes);
     }
     assert_eq!(thinned, [0, 1, 0, 0]);
     let kept: String = sqlx::query_scalar(equities)
