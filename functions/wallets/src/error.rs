@@ -32,6 +32,11 @@ pub enum Error {
     /// The receiver has several wallets, and none in the payer's currency.
     #[error("the receiver has several wallets and none in the payer's currency; name the one to pay into")]
     ReceiverCurrencyNeeded,
+    /// Nothing is known of the receiver, and its node is out of reach: of one transfer of a batch.
+    #[error(
+        "the receiver's wallets can't be looked at for the moment; send this transfer again, under another key than the batch's"
+    )]
+    ReceiverOutOfReach,
     /// Payer's and receiver's wallet are the same.
     #[error("payer and receiver are the same wallet")]
     SameWallet,
@@ -213,7 +218,7 @@ impl Laned for Error {
             }
             Self::Invalid { field, .. } => Class::rejected(Unprocessable, "invalid-value").at(field),
             Self::RateIsHistory { .. } => Class::rejected(Conflict, "rate-is-history").at("as_of"),
-            Self::Contended => Class::transient("unavailable"),
+            Self::Contended | Self::ReceiverOutOfReach => Class::transient("unavailable"),
             Self::BatchSpansNodes => Class::rejected(Unprocessable, "batch-spans-nodes").at("mode"),
             Self::Batch { reason, field, .. } => reason.class().at(field),
             Self::Money(_) => Class::fatal("internal"),

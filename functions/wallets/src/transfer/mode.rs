@@ -8,7 +8,7 @@ use platform::idempotency::Replayable;
 use platform::messaging::waker::Waker;
 
 use super::receiver::Receivers;
-use super::store::{self, Batch, Moment, Order, Outcome, Receiver};
+use super::store::{self, Batch, Look, Moment, Order, Outcome, Receiver};
 use crate::Error;
 use crate::payment::store::Payment;
 use crate::placement::{Nodes, Slot};
@@ -108,7 +108,7 @@ impl Deferred {
             match found.failure {
                 _ if !made.0.looks_again() => return Ok(made),
                 Some(failure) => return Err(failure),
-                None if receiver.looked_at_now => return Ok(made),
+                None if receiver.look == Look::Now => return Ok(made),
                 None => anew = true,
             }
         }

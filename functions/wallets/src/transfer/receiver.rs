@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use domain::ids::ClientId;
 use futures::future::join_all;
 
-use super::store::Receiver;
+use super::store::{Look, Receiver};
 use crate::Error;
 use crate::client::store as clients;
-use crate::placement::Nodes;
+use crate::placement::{Nodes, is_out_of_reach};
 
 /// Most receivers that are kept; beyond, all are forgotten.
 const MAX_KEPT: usize = 10_000;
@@ -47,7 +47,14 @@ impl Receivers {
         });
         let mut found: BTreeMap<ClientId, Receiver> = BTreeMap::new();
         let mut failure = None;
-        for wallets in join_all(looks).await {
+        let mut looks_of_slots = BTreeMap::new();
+        for (slot, wallets) in by_slot.keys().zip(join_all(looks).await) {
+            let look = match &wallets {
+                Ok(_) => Look::Now,
+                Err(error) if is_out_of_reach(error) => Look::OutOfReach,
+                Err(_) => Look::Before,
+            };
+            looks_of_slots.insert(*slot, look);
             match wallets {
                 Ok(wallets) => {
                     for wallet in wallets {
@@ -70,7 +77,10 @@ impl Receivers {
         let receiver = |id: &ClientId| {
             let known = found.get(id).or_else(|| known_before.get(id));
             Receiver {
-                looked_at_now: failure.is_none(),
+                look: looks_of_slots
+                    .get(&nodes.slot_of(*id))
+                    .copied()
+                    .unwrap_or_default(),
                 ..known.cloned().unwrap_or_default()
             }
         };

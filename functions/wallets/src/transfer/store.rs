@@ -138,8 +138,30 @@ pub(super) struct Receiver {
     pub(super) currencies: Vec<i16>,
     /// The slot of its node.
     pub(super) slot: i16,
-    /// Read for this transfer; otherwise there may be more by now.
-    pub(super) looked_at_now: bool,
+    pub(super) look: Look,
+}
+
+/// When a receiver's wallets were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Look {
+    /// For this transfer.
+    Now,
+    /// Before: there may be more by now.
+    #[default]
+    Before,
+    /// Before, if ever: its node is out of reach.
+    OutOfReach,
+}
+
+impl Look {
+    /// As the database's functions take it.
+    const fn is_of_now(self) -> Option<bool> {
+        match self {
+            Self::Now => Some(true),
+            Self::Before => Some(false),
+            Self::OutOfReach => None,
+        }
+    }
 }
 
 /// Takes the payer's money for one transfer, with its idempotency record, and leaves an order for the receiver, who lives at a
@@ -168,7 +190,7 @@ pub(super) async fn debit(
         order.transfer.receiver_amount,
         receiver.map(|receiver| receiver.wallets.as_slice()) as _,
         receiver.map(|receiver| receiver.currencies.as_slice()) as _,
-        receiver.is_some_and(|receiver| receiver.looked_at_now),
+        receiver.is_some_and(|receiver| receiver.look == Look::Now),
         receiver_slot.number(),
         name.id,
         order.request.digest(),
@@ -266,7 +288,8 @@ pub(super) async fn transfer_batch(
 }
 
 /// As [`transfer_batch`], but takes the payers' money alone, and leaves orders for the receivers, of which there is one for each
-/// transfer; `None` when they have to be looked at again.
+/// transfer; `None` when they have to be looked at again. Where each transfer counts by itself, one whose receiver can't be looked
+/// at is refused alone.
 pub(super) async fn debit_batch(
     connection: &mut PgConnection,
     batch: &Batch<'_>,
@@ -281,8 +304,8 @@ pub(super) async fn debit_batch(
         r#"SELECT whole AS "whole!", outcome, payment_id AS "payment_id: _", transaction_id AS "transaction_id: _",
                   currency AS "currency: _", amount, partner_wallet_id AS "partner_wallet_id: _",
                   partner_currency AS "partner_currency: _", partner_amount, exchange_rate, balance, created_at, rate_as_of
-             FROM debit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                              $23)"#,
+             FROM debit_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                                  $22, $23)"#,
         column(orders, |order| order.request.client_id) as _,
         column(orders, |order| order.transfer.wallet_id) as _,
         column(orders, |order| order.transfer.receiver_client_id) as _,
@@ -299,7 +322,10 @@ pub(super) async fn debit_batch(
             .collect::<Vec<_>>(),
         &firsts,
         &lasts,
-        receivers.iter().all(|receiver| receiver.looked_at_now),
+        receivers
+            .iter()
+            .map(|receiver| receiver.look.is_of_now())
+            .collect::<Vec<_>>() as _,
         &receivers.iter().map(|receiver| receiver.slot).collect::<Vec<_>>(),
         column(orders, Order::own_name) as _,
         &column(orders, |order| order.request.digest()),
@@ -466,6 +492,7 @@ impl Outcome {
             "receiver-not-found" => Error::ReceiverNotFound,
             "receiver-wallet-not-found" => Error::ReceiverWalletNotFound,
             "receiver-currency-needed" => Error::ReceiverCurrencyNeeded,
+            "receiver-out-of-reach" => Error::ReceiverOutOfReach,
             "same-wallet" => Error::SameWallet,
             "no-exchange-rate" => Error::NoExchangeRate,
             "amount-converts-to-nothing" => Error::Conversion(ConversionRefusal::ConvertsToNothing),

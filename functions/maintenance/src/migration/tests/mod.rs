@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::*;
 
 /// The migrations that carry the wallets over into tables without partitions, and those that build on these tables.
-const WALLETS_ANEW: [RangeInclusive<i64>; 4] = [27..=29, 60..=61, 63..=63, 66..=66];
+const WALLETS_ANEW: [RangeInclusive<i64>; 4] = [27..=29, 60..=61, 63..=63, 66..=67];
 
 /// The schema with wallets as they were before; later ones of other areas may have been applied by then.
 fn with_wallets_as_before() -> Migrator {

@@ -269,6 +269,59 @@ async fn batch_over_nodes_is_made_once_in_each() {
 }
 
 #[tokio::test]
+async fn receiver_out_of_reach_is_refused_alone_in_a_batch() {
+    let cells = Cells::start().await;
+    let alone = cells.transfers(false);
+    let nobody = Whose(0, 77);
+    let items = [
+        (HERE, ALSO_HERE, 100),
+        (HERE, THERE, 10),
+        (HERE, nobody, 1),
+        (ALSO_HERE, HERE, 3),
+    ];
+    let mut made = Vec::new();
+    for name in ["K0", "K1", "K2", "K3", "K4", "K5"] {
+        match batch(&alone, name, BatchMode::Each, &items).await {
+            Ok(results) => {
+                assert!(!results.replayed);
+                let results = results.value;
+                assert!(results[0].is_ok() && results[3].is_ok(), "{results:?}");
+                assert!(
+                    matches!(results[1], Err(Error::ReceiverOutOfReach)),
+                    "{results:?}"
+                );
+                assert!(matches!(results[2], Err(Error::ReceiverNotFound)), "{results:?}");
+                made.push(name);
+            }
+            // The key is kept on the node out of reach; then nothing is made.
+            cut_off => assert!(is_unreachable(&cut_off), "{cut_off:?}"),
+        }
+    }
+    let batches = i64::try_from(made.len()).unwrap();
+    assert!((1..6).contains(&batches), "{made:?}");
+    let all_or_none = batch(&alone, "A", BatchMode::Atomic, &items[..2]).await;
+    assert!(is_unreachable(&all_or_none), "{all_or_none:?}");
+    // The batch's key keeps what it came to; the transfer is made under another one.
+    let both = cells.transfers(true);
+    let again = batch(&both, made[0], BatchMode::Each, &items).await.unwrap();
+    assert!(again.replayed);
+    assert!(matches!(again.value[1], Err(Error::ReceiverOutOfReach)));
+    pay(&both, "again", (HERE, THERE, 10)).await;
+    cells.settle(true).await;
+    let (left, brought) = (100 * batches, 3 * batches);
+    assert_eq!(
+        cells.balances().await,
+        [
+            STOCK - left + brought - 10,
+            STOCK + left - brought,
+            STOCK + 10,
+            STOCK
+        ]
+    );
+    cells.books_are_right().await;
+}
+
+#[tokio::test]
 async fn references_lead_to_one_client_from_wherever_they_are_kept() {
     let cells = Cells::start().await;
     let clients = cells.read::<Clients>(true);
