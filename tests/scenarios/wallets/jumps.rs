@@ -17,6 +17,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     scenarios![
         rate_that_jumps_counts_when_another_administrator_accepts_it,
         rate_that_jumps_is_under_review_once,
+        rate_that_jumps_in_steps_is_under_review,
+        steps_of_different_days_are_no_jump,
         refused_rate_never_counts,
         newer_rate_takes_the_place_of_one_under_review,
         accepted_rate_may_not_gain,
@@ -125,6 +127,44 @@ async fn rate_that_jumps_is_under_review_once(fixture: Arc<Fixture>) -> Result {
         2,
         "the two that changed something"
     );
+    Ok(())
+}
+
+async fn rate_that_jumps_in_steps_is_under_review(fixture: Arc<Fixture>) -> Result {
+    let set = async |rate: &str| set(&fixture, "ada", "BMD/XCD", &json!({ "rate": rate })).await;
+    set("23").await?.expect(201)?;
+    set("25.3").await?.expect(201)?;
+    // 10 percent more than that, and 21 more than there was.
+    let jump = set("27.83").await?.expect(202)?;
+    ensure_eq!(jump.body["status"], json!("under_review"));
+    ensure_eq!(rate(&fixture, "BMD/XCD").await?, json!("25.3"));
+    let subject = held(&fixture, Currency::BMD, Currency::XCD).await?;
+    let review = fixture.review_reaches(KIND, &subject, "open").await?;
+    fixture
+        .decide("bob", &review, "accept", json!({}))
+        .await?
+        .expect(202)?;
+    fixture.review_reaches(KIND, &subject, "applied").await?;
+    // What another one has accepted is what the next ones are held against.
+    set("30.6").await?.expect(201)?;
+    set("33.6").await?.expect(202)?;
+    Ok(())
+}
+
+async fn steps_of_different_days_are_no_jump(fixture: Arc<Fixture>) -> Result {
+    // The first two were set 25 and 26 hours ago; that they are said to be of today is no matter.
+    sqlx::query(
+        "INSERT INTO exchange_rates (base, quote, rate, as_of, source, created_at) \
+         SELECT $1, $2, rate, now() - hours * INTERVAL '1 minute', 'admin', now() - hours * INTERVAL '1 hour' \
+           FROM (VALUES (26, 23), (25, 25.3)) AS step (hours, rate)",
+    )
+    .bind(Currency::AWG.numeric())
+    .bind(Currency::XCD.numeric())
+    .execute(fixture.database.pool())
+    .await?;
+    let set = async |rate: &str| set(&fixture, "ada", "AWG/XCD", &json!({ "rate": rate })).await;
+    set("27.83").await?.expect(201)?;
+    set("30.6").await?.expect(202)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A rate that an administrator sets. One that changes too much at once waits for another administrator.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::currency::Currency;
 use domain::rate::Rate;
 use domain::wallets::held_rate::HeldRateStatus;
@@ -20,6 +20,9 @@ use super::{accept, copies, limits};
 use crate::held_rate::store::NewHeldRate;
 use crate::placement::Nodes;
 use crate::{Error, held_rate};
+
+/// Steps of a day are judged as one.
+const DAY: TimeDelta = TimeDelta::days(1);
 
 /// A rate to set.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -147,7 +150,10 @@ impl RateSetting {
             accept::gains_nothing(connection, base, quote, rate).await?;
         }
         let before = newest.map(|newest| newest.rate);
-        if let Some(before) = before.filter(|before| counts && self.max_jump.is_exceeded(*before, rate)) {
+        if let Some(before) = before
+            && counts
+            && (self.max_jump.is_exceeded(before, rate) || self.creeps(connection, set, now).await?)
+        {
             let jump = NewHeldRate {
                 rate: *set,
                 set_by: Some(operator.as_str().to_owned()),
@@ -162,6 +168,17 @@ impl RateSetting {
         }
         let newest = newest.map_or(as_of, |newest| newest.as_of.max(as_of));
         Ok(view::status(set, newest, self.max_age, now))
+    }
+
+    /// Whether a rate changes too much within a day, by however many steps.
+    async fn creeps(
+        &self,
+        connection: &mut PgConnection,
+        set: &StoredRate,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let day_ago = store::counted_at(connection, set.pair(), now - DAY).await?;
+        Ok(day_ago.is_some_and(|before| self.max_jump.is_exceeded(before, set.rate)))
     }
 }
 

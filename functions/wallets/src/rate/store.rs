@@ -148,6 +148,31 @@ pub(crate) async fn newest_of(
     Ok(newest(connection, &[(base, quote)]).await?.pop())
 }
 
+/// What counted of a pair at a time, or what has come since by the bank's file or an administrator's acceptance; the pair's first rate,
+/// if it has neither. Times are those at which rates were added, which nobody chooses.
+pub(super) async fn counted_at(
+    connection: &mut PgConnection,
+    (base, quote): Pair,
+    time: DateTime<Utc>,
+) -> Result<Option<ExchangeRate>, Error> {
+    let rate = sqlx::query_scalar!(
+        "SELECT COALESCE((SELECT rate FROM exchange_rates AS stored
+                           WHERE base = $1 AND quote = $2
+                             AND (created_at <= $3 OR source = $4
+                                  OR EXISTS (SELECT FROM held_exchange_rates AS held
+                                              WHERE held.base = $1 AND held.quote = $2 AND held.as_of = stored.as_of
+                                                AND held.rate = stored.rate AND held.status = 'accepted'))
+                           ORDER BY as_of DESC, revision DESC LIMIT 1),
+                         (SELECT rate FROM exchange_rates WHERE base = $1 AND quote = $2 ORDER BY created_at, as_of LIMIT 1))",
+        base.numeric(),
+        quote.numeric(),
+        time,
+        Source::Ecb.name(),
+    );
+    let read = |rate| ExchangeRate::try_from(rate).map_err(|_| PlatformError::Stored("rate"));
+    Ok(rate.fetch_one(connection).await?.map(read).transpose()?)
+}
+
 /// The rate of a pair as of exactly a time.
 pub(crate) async fn as_of(
     connection: &mut PgConnection,
