@@ -118,7 +118,6 @@ async fn every_statement_names_its_clients(_: Arc<Fixture>) -> Result {
             || sql.contains("count(DISTINCT client_id)")
             || sql.contains("WHERE waiting.receiver_slot = $1")
             || sql.contains("min(receiver_slot)")
-            || sql.contains("FROM transfer_orders WHERE created_at < $1")
     };
     for sql in statements()?.iter().filter(|sql| !about_all(sql)) {
         let named = sql.contains("client_id = $1")

@@ -26,6 +26,8 @@ const MIN_TIME_LEFT: Duration = Duration::from_secs(15);
 const RETRY_AFTER: TimeDelta = TimeDelta::minutes(1);
 /// An order that is older than this is stuck.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// Of one node's payers and another one's receivers no more are counted as stuck; a run is no longer for a backlog.
+const MAX_STUCK: i64 = 1_000;
 
 /// The payers of a node, and the deliveries of their orders.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl<'a> Payers<'a> {
         let time = self.clock.now() - STUCK_AFTER;
         let stuck = self
             .database
-            .with(async |connection| store::older_than(connection, time).await)
+            .with(async |connection| store::older_than(connection, time, MAX_STUCK).await)
             .await;
         match stuck {
             Ok(stuck) => run.report.stuck = u64::try_from(stuck).unwrap_or_default(),

@@ -15,7 +15,7 @@ pub struct Report {
     pub refused: u64,
     /// Orders that could not be applied; they are tried again.
     pub failed: u64,
-    /// Orders that are older than five minutes, before this run.
+    /// Orders that are older than five minutes, before this run; no more than 1,000 between two nodes are counted.
     pub stuck: u64,
     /// Another run is at work between some of the nodes, and applies what waits there.
     pub left_to_another: bool,

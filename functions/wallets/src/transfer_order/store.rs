@@ -83,11 +83,26 @@ pub(super) async fn slots_waiting(connection: &mut PgConnection) -> Result<Vec<i
     Ok(slots.fetch_all(connection).await?)
 }
 
-/// How many orders are older than a time.
-pub(super) async fn older_than(connection: &mut PgConnection, time: DateTime<Utc>) -> Result<i64, Error> {
+/// How many orders are older than a time, looking at the oldest ones for each slot alone, at most so many of it.
+pub(super) async fn older_than(
+    connection: &mut PgConnection,
+    time: DateTime<Utc>,
+    most_of_slot: i64,
+) -> Result<i64, Error> {
     let older = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "older!" FROM transfer_orders WHERE created_at < $1"#,
+        r#"WITH RECURSIVE waiting (slot) AS (
+               SELECT min(receiver_slot) FROM transfer_orders
+               UNION ALL
+               SELECT (SELECT min(receiver_slot) FROM transfer_orders WHERE receiver_slot > waiting.slot)
+                 FROM waiting WHERE waiting.slot IS NOT NULL
+           )
+           SELECT count(*) AS "older!"
+             FROM waiting
+            CROSS JOIN LATERAL (SELECT created_at FROM transfer_orders WHERE receiver_slot = waiting.slot
+                                 ORDER BY payment_id LIMIT $2) AS oldest
+            WHERE oldest.created_at < $1"#,
         time,
+        most_of_slot,
     );
     Ok(older.fetch_one(connection).await?)
 }

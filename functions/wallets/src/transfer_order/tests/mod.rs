@@ -162,6 +162,29 @@ async fn order_that_cannot_be_settled_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn late_orders_are_counted_up_to_a_limit() {
+    let bench = Bench::with_clients(3).await;
+    let transfers = bench.transfers();
+    for name in ["A", "B", "C", "D"] {
+        pay(&transfers, name, 1, 2, 10).await;
+    }
+    bench
+        .execute(
+            "UPDATE transfer_orders SET created_at = created_at - INTERVAL '1 hour' \
+              WHERE payment_id < (SELECT max(payment_id) FROM transfer_orders); \
+             UPDATE transfer_orders SET receiver_slot = 2 WHERE payment_id = (SELECT min(payment_id) FROM transfer_orders)",
+        )
+        .await;
+    let mut connection = bench.connect().await;
+    let time = ClockHandle::system().now() - chrono::TimeDelta::minutes(5);
+    // Two late ones and one that isn't for the first slot, a late one for another.
+    for (limit, counted) in [(1, 2), (2, 3), (10, 3)] {
+        let late = store::older_than(&mut connection, time, limit).await.unwrap();
+        assert_eq!(late, counted, "{limit} of a slot");
+    }
+}
+
+#[tokio::test]
 async fn what_is_known_of_a_receiver_is_read_anew_where_it_is_not_enough() {
     let bench = Bench::with_clients(2).await;
     let transfers = bench.transfers();
