@@ -69,7 +69,6 @@ fn belongs(expected: &str) -> &str {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "an integer" => {
             "a whole number"
         }
-        "f32" | "f64" | "floating point number" => "a number",
         "a boolean" => "true or false",
         "a string" | "a borrowed string" | "str" | "string" => "a text in quotes",
         "a sequence" => "a list",
