@@ -15,6 +15,6 @@ pub mod pruning;
 pub mod relay;
 pub mod review;
 #[cfg(test)]
-mod test_database;
+mod tests;
 
 pub use error::Error;

@@ -6,7 +6,7 @@ use domain::clock::ManualClock;
 use platform::config::FromEnvironment;
 
 use super::*;
-use crate::test_database::TestDatabase;
+use crate::tests::database::TestDatabase;
 
 const RECORDS: &str = "
     INSERT INTO outbox_messages

@@ -13,7 +13,7 @@ use rdkafka::{ClientConfig, Message as _};
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::test_database::TestDatabase;
+use crate::tests::database::TestDatabase;
 
 const TOPIC: &str = "probe.events";
 

@@ -1,0 +1,3 @@
+//! What tests of several concepts use.
+
+pub(crate) mod database;
