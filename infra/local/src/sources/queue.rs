@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{sync::Mutex, task::JoinHandle, time::Instant};
 
 use super::{Context, filter, gate::Gate, outcome};
 use crate::{runtime::WhenBusy, template::QueueSource, util::set};
@@ -33,12 +33,14 @@ pub(super) fn start(
         .min(POLLERS)
         .min(context.max_instances)
         .max(1);
+    let listening = Arc::new(Mutex::new(()));
     let start_one = |_| {
         let poller = Poller {
             context: Arc::clone(context),
             function: function.to_owned(),
             source: source.clone(),
             gate: gate.clone(),
+            listening: Arc::clone(&listening),
         };
         tokio::spawn(async move { poller.run().await })
     };
@@ -50,6 +52,8 @@ struct Poller {
     function: String,
     source: QueueSource,
     gate: Gate,
+    /// Held by the one poller of the queue that waits for messages.
+    listening: Arc<Mutex<()>>,
 }
 
 impl Poller {
@@ -63,8 +67,7 @@ impl Poller {
     }
 
     async fn turn(&self) -> anyhow::Result<()> {
-        let receive = self.receive(self.source.batch_size, LONG_POLL_S);
-        let mut batch = self.gate.take(receive).await?;
+        let mut batch = self.listen().await?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -73,6 +76,14 @@ impl Poller {
         let filled = self.fill(&mut batch).await;
         self.process(batch).await?;
         filled
+    }
+
+    /// Waits for messages, one poller at a time. The next one does as soon as this one has some, so that a busy queue has as
+    /// many invocations as pollers, and a queue at rest is asked by one.
+    async fn listen(&self) -> anyhow::Result<Vec<Message>> {
+        let _listening = self.listening.lock().await;
+        let receive = self.receive(self.source.batch_size, LONG_POLL_S);
+        self.gate.take(receive).await
     }
 
     async fn receive(&self, most: usize, wait_s: i32) -> anyhow::Result<Vec<Message>> {
