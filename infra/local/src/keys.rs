@@ -2,20 +2,20 @@
 //! directory, so that a token outlives a restart.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::errors::ErrorKind as TokenErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::clock::LocalClock;
 
@@ -136,10 +136,10 @@ impl std::fmt::Debug for LocalIssuer {
 }
 
 impl LocalIssuer {
-    /// Reads the issuer's key pair from the state directory, or makes and keeps one. The issuer is the address of the
+    /// Reads the issuer's key pair from the folder of key pairs, or makes and keeps one. The issuer is the address of the
     /// local cloud, which answers `/.well-known/openid-configuration`.
-    pub fn load_or_create(state_dir: &Path, issuer: &str, clock: LocalClock) -> anyhow::Result<Self> {
-        let pem = load_or_make(&state_dir.join("keys/issuer.pem"), make_rsa_key)?;
+    pub fn load_or_create(key_pairs: &Path, issuer: &str, clock: LocalClock) -> anyhow::Result<Self> {
+        let pem = load_or_make(&key_pairs.join("issuer.pem"), make_rsa_key)?;
         let public = RsaPublicKey::from(&RsaPrivateKey::from_pkcs8_pem(std::str::from_utf8(&pem)?)?);
         let modulus = URL_SAFE_NO_PAD.encode(public.n().to_bytes_be());
         let exponent = URL_SAFE_NO_PAD.encode(public.e().to_bytes_be());
@@ -169,8 +169,10 @@ impl LocalIssuer {
     }
 
     /// Lets the command line mint tokens while no local cloud runs.
-    pub(crate) fn announce(&self, state_dir: &Path) -> std::io::Result<()> {
-        write_private(&state_dir.join(ISSUER_FILE), self.issuer.as_bytes())
+    pub(crate) fn announce(&self, state_dir: &Path) -> anyhow::Result<()> {
+        let path = state_dir.join(ISSUER_FILE);
+        unfinished(&path, self.issuer.as_bytes())?.persist(path)?;
+        Ok(())
     }
 
     /// The issuer's name, as in the tokens' `iss`.
@@ -251,8 +253,8 @@ impl LocalIssuer {
                 Ok(token.claims)
             }
             Err(error) => Err(match error.kind() {
-                ErrorKind::InvalidSignature => Refused::Signature,
-                ErrorKind::InvalidIssuer => Refused::Issuer,
+                TokenErrorKind::InvalidSignature => Refused::Signature,
+                TokenErrorKind::InvalidIssuer => Refused::Issuer,
                 _ => Refused::Malformed,
             }),
         }
@@ -309,10 +311,10 @@ pub(crate) struct ServiceAccount {
 }
 
 impl ServiceAccount {
-    /// Reads the key from the state directory, or makes one, which is kept if there is a state directory.
-    pub(crate) fn load_or_create(state_dir: Option<&Path>) -> anyhow::Result<Self> {
-        let pem = match state_dir {
-            Some(folder) => load_or_make(&folder.join("keys/service-account.pem"), make_rsa_key)?,
+    /// Reads the key from the folder of key pairs, or makes one, which is kept if there is a folder.
+    pub(crate) fn load_or_create(key_pairs: Option<&Path>) -> anyhow::Result<Self> {
+        let pem = match key_pairs {
+            Some(folder) => load_or_make(&folder.join("service-account.pem"), make_rsa_key)?,
             None => make_rsa_key()?,
         };
         let private_key_pem = String::from_utf8(pem)?;
@@ -360,31 +362,25 @@ fn make_rsa_key() -> anyhow::Result<Vec<u8>> {
 }
 
 fn load_or_make(path: &Path, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = make()?;
-            write_private(path, &key).with_context(|| format!("cannot keep {}", path.display()))?;
-            Ok(key)
+    if !path.exists() {
+        let made = unfinished(path, &make()?)?.persist_noclobber(path);
+        // Where two made one at the same time, the first counts for both.
+        if let Err(error) = made
+            && error.error.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(error).with_context(|| format!("cannot keep {}", path.display()));
         }
-        read => read.with_context(|| format!("cannot read {}", path.display())),
     }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Writes beside and renames, so that a half-written key is never found.
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let unfinished = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+/// A file beside the path with its content, which its owner alone reads; under its name it is never half-written.
+fn unfinished(path: &Path, content: &[u8]) -> anyhow::Result<NamedTempFile> {
+    let folder = path.parent().context("a key has a folder")?;
+    std::fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
-    std::fs::rename(unfinished, path)
+    Ok(file)
 }
 
 #[cfg(test)]

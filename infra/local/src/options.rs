@@ -26,6 +26,8 @@ pub struct Options {
     pub binaries: PathBuf,
     /// The folder of everything that lasts, and of the logs.
     pub state: PathBuf,
+    /// The folder of the key pairs that sign tokens. Several local clouds may share it: making a pair takes a second.
+    pub key_pairs: PathBuf,
     /// Whether the state outlives the local cloud.
     pub keep_state: bool,
     /// Whether what earlier runs left in the state is removed first.
@@ -79,6 +81,7 @@ impl Options {
             .filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
         Self {
             state: Self::development_state(root),
+            key_pairs: Self::development_state(root).join("keys"),
             keep_state: true,
             port: Some(DEFAULT_PORT),
             environment: replaced.collect(),
@@ -99,14 +102,15 @@ impl Options {
         root.join(".local/cloud")
     }
 
-    /// For a test: free ports, a state of its own that is removed at the end, no clock, nothing said. Nothing of the
-    /// caller's environment but `CARGO_TARGET_DIR` counts.
+    /// For a test: free ports, a state of its own that is removed at the end, key pairs that all tests share, no clock,
+    /// nothing said. Nothing of the caller's environment but `CARGO_TARGET_DIR` counts.
     pub fn for_tests(root: &Path) -> Self {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         Self {
             root: root.to_owned(),
             binaries: target.join("debug"),
             state: std::env::temp_dir().join(format!("{TEMPORARY_STATE}{}", Uuid::now_v7().simple())),
+            key_pairs: target.join("tmp/keys"),
             keep_state: false,
             fresh: false,
             template: root.join("infra/template.yaml"),

@@ -120,10 +120,10 @@ pub(super) async fn token(
         say(answer.get("token").and_then(Value::as_str).unwrap_or_default());
         return Ok(true);
     }
-    let state = Options::development_state(root);
+    let Options { state, key_pairs, .. } = Options::for_development(root);
     let issuer =
         LocalIssuer::last_issuer(&state).unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
-    let issuer = LocalIssuer::load_or_create(&state, &issuer, LocalClock::open(&state)?)?;
+    let issuer = LocalIssuer::load_or_create(&key_pairs, &issuer, LocalClock::open(&state)?)?;
     let options = TokenOptions {
         expires_in_s: arguments.expires_in,
         ..TokenOptions::default()

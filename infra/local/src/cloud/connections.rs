@@ -416,6 +416,7 @@ pub(super) async fn start_sandboxes(
         events,
         payments: Some(payments),
         state,
+        key_pairs: Some(options.key_pairs.clone()),
         clock: clock.clone(),
     })
     .await

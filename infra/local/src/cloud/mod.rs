@@ -67,7 +67,7 @@ impl LocalCloud {
         let url = format!("http://{}", ports.api.local_addr()?);
         let state = State::open(&options)?;
         let clock = LocalClock::open(&options.state)?;
-        let issuer = LocalIssuer::load_or_create(&options.state, &url, clock.clone())?;
+        let issuer = LocalIssuer::load_or_create(&options.key_pairs, &url, clock.clone())?;
         let mut locals = locals(&options, &issuer)?;
         let template = Template::load(&options.template, &locals)?;
         let graphql = template.app_api.as_ref().map(Graphql::load).transpose()?;

@@ -55,8 +55,10 @@ pub struct SandboxOptions {
     pub events: Option<EventSink>,
     /// Where Billing tells payments; nowhere if missing.
     pub payments: Option<PaymentTopic>,
-    /// The state directory: what the sandboxes hold is kept there as JSON, with the service account's key.
+    /// The state directory: what the sandboxes hold is kept there as JSON.
     pub state: Option<PathBuf>,
+    /// The folder of key pairs, with the service account's; one is made for now if missing.
+    pub key_pairs: Option<PathBuf>,
     /// The clock that all of them go by.
     pub clock: LocalClock,
 }
@@ -100,10 +102,11 @@ impl Sandboxes {
         let smtp = or_free(options.smtp).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let token_uri = format!("{url}/firebase/token");
-        let state = options.state.clone();
+        let key_pairs = options.key_pairs.clone();
         // Making a key takes a while.
         let account =
-            tokio::task::spawn_blocking(move || ServiceAccount::load_or_create(state.as_deref())).await??;
+            tokio::task::spawn_blocking(move || ServiceAccount::load_or_create(key_pairs.as_deref()))
+                .await??;
         let file = |name: &str| {
             options
                 .state
