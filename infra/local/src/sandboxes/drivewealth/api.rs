@@ -309,13 +309,8 @@ fn account(state: &State, segments: &[&str], now: DateTime<Utc>) -> Reply {
         return account_not_found(id);
     };
     let payments_of = |kind| {
-        let payments = state.payments_of(kind);
-        list(
-            payments
-                .iter()
-                .filter(|payment| payment.account_id == *id)
-                .map(Payment::json),
-        )
+        let payments = state.payments_where(|payment| payment.kind == kind && payment.account_id == *id);
+        list(payments.into_iter().map(Payment::json))
     };
     match rest {
         [] => Reply::ok(&json!({ "account": account.json() })),
@@ -351,13 +346,8 @@ fn of_user(state: &State, user: &str, segments: &[&str]) -> Reply {
         return error(404, BAD_PATH, &format!("user {user} not found"));
     }
     let payments_of = |kind| {
-        let payments = state.payments_of(kind);
-        list(
-            payments
-                .iter()
-                .filter(|payment| payment.user_id == user)
-                .map(Payment::json),
-        )
+        let payments = state.payments_where(|payment| payment.kind == kind && payment.user_id == user);
+        list(payments.into_iter().map(Payment::json))
     };
     match segments {
         [] => Reply::ok(&json!({ "id": user, "status": { "name": "APPROVED", "description": "Approved" } })),

@@ -217,12 +217,18 @@ impl DriveWealthSandbox {
 impl DriveWealthSandbox {
     /// All deposits, oldest first.
     pub fn deposits(&self) -> Vec<Payment> {
-        self.lock().state.payments_of(PaymentKind::Deposit)
+        self.payments(PaymentKind::Deposit)
     }
 
     /// All redemptions, oldest first.
     pub fn redemptions(&self) -> Vec<Payment> {
-        self.lock().state.payments_of(PaymentKind::Redemption)
+        self.payments(PaymentKind::Redemption)
+    }
+
+    fn payments(&self, kind: PaymentKind) -> Vec<Payment> {
+        let locked = self.lock();
+        let payments = locked.state.payments_where(|payment| payment.kind == kind);
+        payments.into_iter().cloned().collect()
     }
 
     /// A payment as it is now.

@@ -206,14 +206,9 @@ impl State {
             .find(|account| account.portfolio_id().as_deref() == Some(portfolio_id))
     }
 
-    /// The payments of one kind, oldest first.
-    pub(super) fn payments_of(&self, kind: PaymentKind) -> Vec<Payment> {
-        let mut payments: Vec<Payment> = self
-            .payments
-            .values()
-            .filter(|payment| payment.kind == kind)
-            .cloned()
-            .collect();
+    /// Some payments, oldest first.
+    pub(super) fn payments_where(&self, wanted: impl Fn(&Payment) -> bool) -> Vec<&Payment> {
+        let mut payments: Vec<&Payment> = self.payments.values().filter(|payment| wanted(payment)).collect();
         payments.sort_by_key(|payment| payment.number);
         payments
     }
