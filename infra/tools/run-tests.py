@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs built test targets, two at a time, and says at the end where the time went and what failed.
+"""Runs built test targets, three at a time, and says at the end where the time went and what failed.
 
 usage: cargo test --no-run --message-format json-render-diagnostics … | infra/tools/run-tests.py
 
-Two, since a scenario waits for about as long as it computes: one target after the other leaves half of two cores idle. Each
+Three, since a scenario waits for longer than it computes: two targets leave a quarter of two cores idle, one more than half. Each
 target has a local cloud of its own, on free ports. Each line begins with its target's name.
 """
 
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 
-AT_ONCE = 2
+AT_ONCE = 3
 # They begin first, so that none of them runs alone at the end.
 LONGEST = ["trading", "kill_points", "wallets", "hostile_input"]
 SLOW = re.compile(r"^  slow: +(\d.*)$")
