@@ -1,5 +1,6 @@
 //! Making all invoices of a month: seconds for 10,000 and 100,000 profiles with a year of daily balances, beside what the same
-//! database takes at least: to read the month's balances once, and to write as many plain rows. `make bench`.
+//! database takes at least: to read the month's balances once, and to write as many plain rows. And once more after a day on
+//! which the broker gave nobody's balance, when no account has a figure for each day. `make bench`.
 //!
 //! The whole of `create_invoices` is one statement, so that it is the database that is measured, durable as deployed; the
 //! function's binary is the one of development.
@@ -22,6 +23,7 @@ const JOB: &str = "create_invoices";
 const FIRST_DAY: &str = "2025-01-01";
 const DAYS: i64 = 365;
 const MONTH: (&str, &str) = ("2025-12-01", "2025-12-31");
+const MISSING_DAY: &str = "2025-12-15";
 /// When only that month is due to be invoiced.
 const RUN: &str = "2026-01-20T12:30:00Z";
 
@@ -31,6 +33,7 @@ struct Row {
     profiles: i64,
     first_run: f64,
     second_run: f64,
+    day_missing: f64,
     read_month: f64,
     write_rows: f64,
 }
@@ -58,23 +61,26 @@ async fn measure(cloud: &LocalCloud) -> anyhow::Result<Vec<Row>> {
     let patient = PgConnectOptions::from_str(cloud.database_url())?.options([("statement_timeout", "0")]);
     let database = PgPool::connect_with(patient).await?;
     println!(
-        "{:>9} {:>12} {:>12} {:>15} {:>15}",
-        "profiles", "first run", "second run", "read the month", "write the rows"
+        "{:>9} {:>12} {:>12} {:>13} {:>15} {:>15}",
+        "profiles", "first run", "second run", "a day missing", "read the month", "write the rows"
     );
     let mut rows = Vec::new();
     let mut there = 0;
     for profiles in SIZES {
         fill(&database, there, profiles).await?;
         there = profiles;
-        run(&database, "TRUNCATE invoices CASCADE; TRUNCATE outbox_messages").await?;
+        forget_invoices(&database).await?;
         let first_run = invoice(cloud, profiles).await?;
         let second_run = invoice(cloud, 0).await?;
+        let read_month = read_month(&database).await?;
+        let write_rows = write_rows(&database, profiles).await?;
         rows.push(Row {
             profiles,
             first_run,
             second_run,
-            read_month: read_month(&database).await?,
-            write_rows: write_rows(&database, profiles).await?,
+            day_missing: invoice_without_a_day(cloud, &database, profiles).await?,
+            read_month,
+            write_rows,
         });
     }
     Ok(rows)
@@ -82,8 +88,8 @@ async fn measure(cloud: &LocalCloud) -> anyhow::Result<Vec<Row>> {
 
 fn print_row(row: &Row) {
     println!(
-        "{:>9} {:>10.2} s {:>10.2} s {:>13.2} s {:>13.2} s",
-        row.profiles, row.first_run, row.second_run, row.read_month, row.write_rows
+        "{:>9} {:>10.2} s {:>10.2} s {:>11.2} s {:>13.2} s {:>13.2} s",
+        row.profiles, row.first_run, row.second_run, row.day_missing, row.read_month, row.write_rows
     );
 }
 
@@ -140,6 +146,31 @@ async fn invoice(cloud: &LocalCloud, profiles: i64) -> anyhow::Result<f64> {
         "{created:?} invoices: {}",
         result.payload
     );
+    Ok(seconds)
+}
+
+async fn forget_invoices(database: &PgPool) -> anyhow::Result<f64> {
+    run(database, "TRUNCATE invoices CASCADE; TRUNCATE outbox_messages").await
+}
+
+/// The first run again while no account has a balance of one day, which is put back afterwards.
+async fn invoice_without_a_day(cloud: &LocalCloud, database: &PgPool, profiles: i64) -> anyhow::Result<f64> {
+    forget_invoices(database).await?;
+    run(
+        database,
+        &format!(
+            "CREATE TABLE balances_of_the_day AS SELECT * FROM trading_account_balances WHERE business_date = '{MISSING_DAY}';
+             DELETE FROM trading_account_balances WHERE business_date = '{MISSING_DAY}';"
+        ),
+    )
+    .await?;
+    run(database, "VACUUM ANALYZE trading_account_balances").await?;
+    let seconds = invoice(cloud, profiles).await?;
+    run(
+        database,
+        "INSERT INTO trading_account_balances SELECT * FROM balances_of_the_day; DROP TABLE balances_of_the_day",
+    )
+    .await?;
     Ok(seconds)
 }
 
