@@ -71,11 +71,9 @@ fn sql_is_in_stores_only() {
     nothing_wrong(&wrong);
 }
 
-/// In the local cloud a module may import from those that it is in. DriveWealth's sandbox is apart: what it keeps is made of
-/// what its parts keep, and each part works on all of it.
+/// In the local cloud a module may import from those that it is in.
 #[test]
 fn modules_do_not_import_each_other_in_circles() {
-    const STATE_AND_ITS_PARTS: &str = "sandboxes::drivewealth::";
     let mut wrong = Vec::new();
     for (name, package) in packages() {
         let texts = texts(&package);
@@ -88,13 +86,7 @@ fn modules_do_not_import_each_other_in_circles() {
         } else {
             modules.circles_apart_from_parents()
         };
-        let is_allowed = |circle: &[String]| {
-            !is_deployed
-                && circle
-                    .iter()
-                    .all(|module| module.starts_with(STATE_AND_ITS_PARTS))
-        };
-        for circle in circles.into_iter().filter(|circle| !is_allowed(circle)) {
+        for circle in circles {
             wrong.push(format!(
                 "{name}: {}: move what both need into a module below them",
                 modules.described(&circle)

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::payments::{self, NewPayment, status};
-use super::state::{Decline, Payment, PaymentKind, State, StoredReply, time};
+use super::replies::{BAD_BODY, BAD_PATH, BANK_TOKEN_INVALID, error, list};
+use super::state::{Account, Decline, Payment, PaymentKind, State, StoredReply, time};
 use super::{DriveWealthSandbox, Live, managed, portfolio};
 use crate::keys;
 use crate::sandboxes::call::{Call, Reply};
@@ -18,11 +19,7 @@ use crate::sandboxes::numbers::cents_in;
 const MIN_KEY_LENGTH: usize = 16;
 const DAILY_LIMIT: &str = "Deposit transaction exceeds maximum daily ACH deposit transaction limit";
 
-/// DriveWealth's codes of errors: in the request's body, its path, the session, the key and the password.
-pub(super) const BAD_BODY: &str = "E032";
-pub(super) const BAD_PATH: &str = "E030";
-/// The bank's token isn't valid.
-pub(super) const BANK_TOKEN_INVALID: &str = "K110";
+/// DriveWealth's codes of errors in the session, the key and the password.
 const NOT_SIGNED_IN: &str = "L025";
 const BAD_APP_KEY: &str = "L004";
 const BAD_PASSWORD: &str = "L001";
@@ -353,7 +350,7 @@ fn of_user(state: &State, user: &str, segments: &[&str]) -> Reply {
         [] => Reply::ok(&json!({ "id": user, "status": { "name": "APPROVED", "description": "Approved" } })),
         // Users who were seeded with their account are approved, and nobody has seen their check.
         ["kyc-status" | "documents"] => error(404, BAD_PATH, &format!("user {user} has no check")),
-        ["accounts"] => list(accounts().map(super::state::Account::json)),
+        ["accounts"] => list(accounts().map(Account::json)),
         ["bank-accounts"] => list(accounts().flat_map(|account| &account.bank_accounts).map(|id| {
             match state.bank_accounts.get(id) {
                 Some(linked) => super::opening::bank_account_json(linked),
@@ -387,20 +384,12 @@ fn payment(state: &State, kind: PaymentKind, id: &str) -> Reply {
     }
 }
 
-pub(super) fn list(items: impl Iterator<Item = Value>) -> Reply {
-    Reply::ok(&Value::Array(items.collect()))
-}
-
 fn payment_not_found(id: &str) -> Reply {
     error(404, BAD_PATH, &format!("payment {id} not found"))
 }
 
 fn account_not_found(id: &str) -> Reply {
     error(404, BAD_PATH, &format!("account {id} not found"))
-}
-
-pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
-    Reply::json(status, &json!({ "errorCode": code, "message": message }))
 }
 
 fn with_request_id(reply: Reply) -> Reply {

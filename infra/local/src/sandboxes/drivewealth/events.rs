@@ -1,13 +1,15 @@
-//! Sends events to the queue: in order, or held back, twice or in any order, as the modes say.
+//! Events: their envelope, and sending them to the queue: in order, or held back, twice or in any order, as the modes say.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::sandboxes::EventSink;
 use crate::util::lock;
@@ -26,6 +28,16 @@ pub struct DeliveryModes {
     pub duplicate: bool,
     /// Every event is late by a random time, so they overtake each other.
     pub shuffle: bool,
+}
+
+/// The envelope of an event.
+pub(super) fn envelope(kind: &str, payload: Value, now: DateTime<Utc>) -> Value {
+    json!({
+        "id": format!("event_{}", Uuid::now_v7()),
+        "type": kind,
+        "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true),
+        "payload": payload,
+    })
 }
 
 /// Takes events and sends them from a task of its own.

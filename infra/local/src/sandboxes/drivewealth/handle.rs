@@ -8,9 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::managed::{self, Holding};
-use super::payments::{self, envelope, status};
-use super::state::{Account, Counters, Decline, Follows, Fund, Payment, PaymentKind};
+use super::events::envelope;
+use super::managed;
+use super::payments::{self, status};
+use super::state::{Account, Counters, Decline, Follows, Fund, Holding, Payment, PaymentKind};
 use super::{DeliveryModes, DriveWealthSandbox, portfolio};
 use crate::sandboxes::numbers::ONE;
 

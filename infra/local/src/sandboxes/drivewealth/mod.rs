@@ -45,8 +45,8 @@ mod handle;
 mod managed;
 mod opening;
 mod payments;
-mod people;
 mod portfolio;
+mod replies;
 mod state;
 mod statements;
 #[cfg(test)]
@@ -54,12 +54,11 @@ mod tests;
 
 pub use events::DeliveryModes;
 pub use handle::{AccountState, FundState, HoldingState, SeedAccount, SeededAccount};
-pub use managed::{RunState, Trade};
-pub use opening::{BankAccount, ManagedPortfolio};
 pub use payments::status;
-pub use people::{Upload, User};
-pub use state::{Counters, Decline, Payment, PaymentKind};
-pub use statements::{Document, DocumentKind};
+pub use state::{
+    BankAccount, Counters, Decline, Document, DocumentKind, ManagedPortfolio, Payment, PaymentKind, RunState,
+    Trade, Upload, User,
+};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,7 +71,6 @@ use tokio::runtime::Handle;
 use super::EventSink;
 use super::sandbox::Sandbox;
 use crate::clock::LocalClock;
-use api::{BAD_BODY, BAD_PATH, error};
 use events::Outbox;
 use state::State;
 

@@ -3,31 +3,21 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::api::{BAD_BODY, BAD_PATH, BANK_TOKEN_INVALID, error, list};
-use super::payments::envelope;
-use super::people::{NewUpload, User};
-use super::state::{Account, Follows, State, time, weights_of};
+use super::events::envelope;
+use super::replies::{BAD_BODY, BAD_PATH, BANK_TOKEN_INVALID, error, list};
+use super::state::{
+    Account, BankAccount, Follows, ManagedPortfolio, NewUpload, State, User, time, weights_of,
+};
 use super::{DriveWealthSandbox, Live, RIA_USER_ID};
 use crate::sandboxes::call::{Call, Reply};
 
 /// DriveWealth's codes: fields are missing in a user; there is no such account or user.
 const USER_INCOMPLETE: &str = "A035";
 const NOT_FOUND: &str = "A050";
-
-/// A portfolio that the adviser has made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManagedPortfolio {
-    /// Its id.
-    pub id: String,
-    /// The adviser's own name of it.
-    pub client_id: String,
-    /// Its name for people.
-    pub name: String,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,19 +42,6 @@ struct AccountChange {
 struct RiaChange {
     #[serde(rename = "portfolioID")]
     portfolio_id: String,
-}
-
-/// A bank account that was linked by the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BankAccount {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    pub user_id: String,
-    /// The name that it was given.
-    pub nickname: String,
-    /// When it was linked.
-    pub created: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Duration, Utc};
 use rand::Rng;
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::Value;
 
+use super::events::envelope;
 use super::state::{Decline, Payment, PaymentKind, State};
 
 /// DriveWealth's numbers of the statuses of a payment.
@@ -135,16 +135,6 @@ pub(super) fn next(state: &State, payment: &Payment) -> Option<(i32, String)> {
         (_, status::APPROVED, _) => usual(status::SUCCESSFUL),
         _ => None,
     }
-}
-
-/// The envelope of an event.
-pub(super) fn envelope(kind: &str, payload: Value, now: DateTime<Utc>) -> Value {
-    json!({
-        "id": format!("event_{}", Uuid::now_v7()),
-        "type": kind,
-        "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true),
-        "payload": payload,
-    })
 }
 
 fn payment_id(account_number: &str, kind: PaymentKind, now: DateTime<Utc>) -> String {

@@ -1,83 +1,20 @@
 //! An account's documents: monthly statements, trade confirmations and tax forms, with files that open. A link to a file is
 //! good for five minutes.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::api::{BAD_PATH, error};
-use super::payments::envelope;
-use super::state::State;
+use super::events::envelope;
+use super::replies::{BAD_PATH, error};
+use super::state::{Document, DocumentKind, Link, State};
 use super::{DriveWealthSandbox, Live};
 use crate::sandboxes::billing::pdf;
 use crate::sandboxes::call::{Call, Reply};
 
 /// For how long a link is good.
 const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(5);
-
-/// What a document is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DocumentKind {
-    /// A month of an account.
-    Statement,
-    /// Trades of a day.
-    TradeConfirm,
-    /// A form for the tax office.
-    TaxForm,
-}
-
-impl DocumentKind {
-    fn of_list(list: &str) -> Option<Self> {
-        match list {
-            "statements" => Some(Self::Statement),
-            "confirms" => Some(Self::TradeConfirm),
-            "taxforms" => Some(Self::TaxForm),
-            _ => None,
-        }
-    }
-
-    /// The type of its event, and its name in the event's payload.
-    fn event(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Statement => ("statements.created", "statement"),
-            Self::TradeConfirm => ("tradeconfirms.created", "tradeConfirm"),
-            Self::TaxForm => ("taxforms.created", "taxForm"),
-        }
-    }
-}
-
-/// A document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Document {
-    /// What it is about.
-    pub kind: DocumentKind,
-    /// The file's name, `yyyymmddNN`.
-    pub file_key: String,
-    /// Its name for people.
-    pub display_name: String,
-    day: NaiveDate,
-}
-
-/// Everything of it that outlives a restart.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Documents {
-    by_account: BTreeMap<String, Vec<Document>>,
-    links: BTreeMap<String, Link>,
-}
-
-/// A link to a file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Link {
-    account: String,
-    file_key: String,
-    expires: DateTime<Utc>,
-}
 
 impl DriveWealthSandbox {
     /// Makes a document of an account and sends its event.

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::DriveWealthSandbox;
-use super::super::payments::envelope;
-use super::runs::{RunState, Trade};
-use super::{Holding, instruments, runs};
+use super::super::events::envelope;
+use super::super::state::{Holding, Run, RunState, Trade};
+use super::{instruments, runs};
 use crate::sandboxes::call::Call;
 use crate::sandboxes::numbers::ONE;
 
@@ -42,7 +42,7 @@ impl DriveWealthSandbox {
         super::proceed(&mut live.state, self.time());
         let mut runs: Vec<_> = live.state.managed.runs.values().collect();
         runs.sort_by_key(|run| run.created());
-        runs.into_iter().map(runs::Run::state).collect()
+        runs.into_iter().map(Run::state).collect()
     }
 
     /// The runs of an account.

@@ -1,24 +1,14 @@
 //! Funds: what each consists of, in ten-thousandths of it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::state::{Fund, State};
+use super::super::state::{Fund, Holding, State};
 use super::instruments;
 use crate::sandboxes::call::Call;
 use crate::sandboxes::numbers::{ONE, weight, weight_in};
-
-/// An instrument in a fund.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(in super::super) struct Holding {
-    pub(in super::super) instrument_id: String,
-    pub(in super::super) symbol: String,
-    /// The wanted part of the fund, in ten-thousandths.
-    pub(in super::super) target: i64,
-    pub(in super::super) value_cents: i64,
-}
 
 #[derive(Deserialize)]
 struct NewFund {

@@ -1,13 +1,11 @@
 //! Instruments: some well-known ones, one that isn't traded in fractions, and one that isn't traded any more.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::state::State;
-use super::super::{BAD_PATH, error};
+use super::super::replies::{BAD_PATH, error};
+use super::super::state::{Instrument, State};
 use crate::sandboxes::call::Reply;
-use crate::sandboxes::numbers::number;
 
 /// Symbols with their names, states, and whether fractions are traded.
 const INSTRUMENTS: [(&str, &str, &str, bool); 14] = [
@@ -26,32 +24,6 @@ const INSTRUMENTS: [(&str, &str, &str, bool); 14] = [
     ("BRK.A", "Berkshire Hathaway Inc. Class A", "ACTIVE", false),
     ("TWTR", "Twitter Inc.", "INACTIVE", true),
 ];
-
-/// An instrument.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Instrument {
-    pub(super) id: String,
-    pub(super) symbol: String,
-    pub(super) name: String,
-    pub(super) status: String,
-    pub(super) is_fractional: bool,
-}
-
-impl Instrument {
-    fn json(&self) -> Value {
-        let places = if self.is_fractional { 8 } else { 0 };
-        json!({
-            "id": self.id,
-            "instrumentID": self.id,
-            "symbol": self.symbol,
-            "name": self.name,
-            "type": "EQUITY",
-            "status": self.status,
-            "orderSizeMin": number(1, places),
-            "orderSizeStep": number(1, places),
-        })
-    }
-}
 
 /// The id of an instrument, which follows from its symbol.
 pub(super) fn id_of(symbol: &str) -> String {

@@ -5,37 +5,16 @@ mod funds;
 mod instruments;
 mod runs;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use control::route as control;
-pub(super) use funds::{Holding, attach, attached};
-pub use runs::{RunState, Trade};
+pub(super) use funds::{attach, attached};
 
-use super::state::{Fund, State};
-use super::{BAD_BODY, DriveWealthSandbox, Live, error};
+use super::replies::{BAD_BODY, error};
+use super::state::State;
+use super::{DriveWealthSandbox, Live};
 use crate::sandboxes::call::{Call, Reply};
-use instruments::Instrument;
-use runs::{Run, Settings};
-
-/// Everything of it that outlives a restart.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Managed {
-    /// Instruments by id whose state isn't the one that they begin with.
-    changed_instruments: BTreeMap<String, Instrument>,
-    /// Funds that are in no portfolio yet.
-    unattached: BTreeMap<String, Fund>,
-    /// The ids of funds by the names that the adviser gave them.
-    fund_ids: BTreeMap<String, String>,
-    runs: BTreeMap<String, Run>,
-    /// What was traded, by account.
-    trades: BTreeMap<String, Vec<Trade>>,
-    settings: Settings,
-}
 
 /// Lets the runs go on by the time that has passed.
 pub(super) fn proceed(state: &mut State, now: DateTime<Utc>) -> bool {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::state::{Account, Fund, State, dollars, time};
-use super::super::{BAD_PATH, error};
+use super::super::replies::{BAD_PATH, error};
+use super::super::state::{Account, Fund, Holding, Run, State, Trade, dollars, time};
 use crate::sandboxes::call::{Call, Reply};
 use crate::sandboxes::numbers::ONE;
 
@@ -37,70 +37,8 @@ const WITHOUT_ORDERS: [&str; 3] = [
 ];
 /// In this state the accounts have what was traded for them.
 const TRADED: &str = "SUBACCOUNT_HOLDINGS_UPDATED";
-/// A run takes so long from one state to the next, unless told otherwise.
-const PACE_MS: u64 = 20;
 /// A difference of less than this part of the account is left alone: half of what a weight can say.
 const SMALLEST_PART: i64 = 20_000;
-
-/// How runs go.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Settings {
-    /// From one state to the next; none: by `step` alone.
-    pub(super) pace_ms: Option<u64>,
-    /// What runs that are made from now on come to, instead of trading.
-    pub(super) end_with: Option<String>,
-    /// Accounts for which nothing is traded, as an error of their own.
-    pub(super) failing_accounts: Vec<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            pace_ms: Some(PACE_MS),
-            end_with: None,
-            failing_accounts: Vec::new(),
-        }
-    }
-}
-
-/// A run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Run {
-    id: String,
-    accounts: Vec<String>,
-    /// Whether no account was named, which means all of them.
-    is_of_all: bool,
-    states: Vec<String>,
-    position: usize,
-    created: DateTime<Utc>,
-    updated: DateTime<Utc>,
-    orders: usize,
-    errors: u64,
-}
-
-/// A run, for tests and the control routes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RunState {
-    /// Its id.
-    pub id: String,
-    /// The accounts that it is for.
-    pub accounts: Vec<String>,
-    /// Whether no account was named, so that it is for all of them.
-    pub is_of_all: bool,
-    /// Its state.
-    pub status: String,
-}
-
-/// What was traded for an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trade {
-    /// The symbol.
-    pub symbol: String,
-    /// The cents, above zero where it was bought.
-    pub amount_cents: i64,
-    /// When.
-    pub at: DateTime<Utc>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,38 +47,6 @@ struct NewRun {
     force_rebalance: bool,
     #[serde(default)]
     sub_accounts: Vec<String>,
-}
-
-impl Run {
-    fn status(&self) -> &str {
-        self.states.get(self.position).map_or("", String::as_str)
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "riaID": super::super::RIA_USER_ID,
-            "status": self.status(),
-            "created": time(self.created),
-            "updated": time(self.updated),
-            "reviewOnly": false,
-            "orders": { "total": self.orders },
-            "subAccounts": { "total": self.accounts.len(), "error": self.errors },
-        })
-    }
-
-    pub(super) fn created(&self) -> DateTime<Utc> {
-        self.created
-    }
-
-    pub(super) fn state(&self) -> RunState {
-        RunState {
-            id: self.id.clone(),
-            accounts: self.accounts.clone(),
-            is_of_all: self.is_of_all,
-            status: self.status().to_owned(),
-        }
-    }
 }
 
 pub(super) fn create(state: &mut State, call: &Call, now: DateTime<Utc>) -> Result<Value, String> {
@@ -378,7 +284,7 @@ fn changes(account: &Account) -> Vec<Change> {
 }
 
 /// A fund's holdings with the values that they should have; the cents that rounding leaves go to the first.
-fn wanted_holdings(fund: &Fund, value_cents: i64) -> Vec<(super::Holding, i64)> {
+fn wanted_holdings(fund: &Fund, value_cents: i64) -> Vec<(Holding, i64)> {
     let holdings = fund.holdings();
     let mut wanted: Vec<i64> = holdings
         .iter()

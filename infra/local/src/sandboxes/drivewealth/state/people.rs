@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::payments::envelope;
-use super::state::time;
+use super::super::events::envelope;
+use super::time;
 
 /// The documents that a user is made of, each with the fields that it needs.
 const NEEDED: [(&str, &[&str]); 8] = [
@@ -104,9 +104,9 @@ pub struct Upload {
 
 /// The verdict of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) status: &'static str,
-    pub(super) errors: Vec<String>,
+pub(crate) struct Verdict {
+    pub(crate) status: &'static str,
+    pub(crate) errors: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -122,9 +122,9 @@ struct Documents {
 }
 
 #[derive(Deserialize)]
-pub(super) struct NewUpload {
+pub(crate) struct NewUpload {
     #[serde(rename = "userID")]
-    pub(super) user_id: String,
+    pub(crate) user_id: String,
     #[serde(rename = "type")]
     kind: String,
     side: Option<String>,
@@ -134,7 +134,7 @@ pub(super) struct NewUpload {
 
 impl User {
     /// A user of the documents in a request; says what is wrong with them.
-    pub(super) fn made_of(body: &Value, now: DateTime<Utc>) -> Result<Self, String> {
+    pub(crate) fn made_of(body: &Value, now: DateTime<Utc>) -> Result<Self, String> {
         let mut user = Self {
             id: Uuid::new_v4().to_string(),
             status: "PENDING".to_owned(),
@@ -161,7 +161,7 @@ impl User {
     }
 
     /// Writes documents over those that are there; nothing is written when something is missing.
-    pub(super) fn merge(&mut self, body: &Value) -> Result<(), String> {
+    pub(crate) fn merge(&mut self, body: &Value) -> Result<(), String> {
         let given: Documents = serde_json::from_value(body.clone()).map_err(|error| error.to_string())?;
         let mut documents = self.documents.clone();
         for TypedDocument { kind, data } in given.documents {
@@ -173,13 +173,13 @@ impl User {
     }
 
     /// Begins the check anew.
-    pub(super) fn begin_check(&mut self, now: DateTime<Utc>) {
+    pub(crate) fn begin_check(&mut self, now: DateTime<Utc>) {
         self.checks += 1;
         self.set_check("KYC_PROCESSING", Vec::new(), now);
     }
 
     /// Puts the check into a state, at a time of its own.
-    pub(super) fn set_check(&mut self, status: &str, errors: Vec<String>, now: DateTime<Utc>) {
+    pub(crate) fn set_check(&mut self, status: &str, errors: Vec<String>, now: DateTime<Utc>) {
         self.kyc_status = status.to_owned();
         self.kyc_errors = errors;
         self.kyc_updated = now.max(self.kyc_updated + Duration::milliseconds(1));
@@ -192,7 +192,7 @@ impl User {
     }
 
     /// The verdict that the check comes to: an error when the last name is one's, or a state's name.
-    pub(super) fn verdict(&self) -> Option<Verdict> {
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
         let name = self
             .text("BASIC_INFO", "lastName")
             .to_ascii_uppercase()
@@ -223,7 +223,7 @@ impl User {
     }
 
     /// Takes a file; says what is wrong with it.
-    pub(super) fn upload(&mut self, new: NewUpload) -> Result<Value, String> {
+    pub(crate) fn upload(&mut self, new: NewUpload) -> Result<Value, String> {
         if !DOCUMENT_TYPES.contains(&new.kind.as_str()) {
             return Err(format!("type {} is not valid", new.kind));
         }
@@ -261,7 +261,7 @@ impl User {
     }
 
     /// The user as REST gives it.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "id": self.id,
             "userType": { "name": "INDIVIDUAL_TRADER" },
@@ -272,7 +272,7 @@ impl User {
     }
 
     /// The answer about its check.
-    pub(super) fn kyc_json(&self) -> Value {
+    pub(crate) fn kyc_json(&self) -> Value {
         let errors: Vec<Value> = self.kyc_errors.iter().map(|name| error_json(name)).collect();
         json!({
             "userID": self.id,
@@ -288,7 +288,7 @@ impl User {
     }
 
     /// The list of its files, in which a type is an object.
-    pub(super) fn uploads_json(&self) -> Value {
+    pub(crate) fn uploads_json(&self) -> Value {
         let item = |upload: &Upload| {
             json!({
                 "id": upload.id, "type": { "name": upload.kind, "description": upload.kind }, "side": upload.side,
@@ -299,7 +299,7 @@ impl User {
     }
 
     /// The event about its check.
-    pub(super) fn kyc_event(&self, previous: &str, now: DateTime<Utc>) -> Value {
+    pub(crate) fn kyc_event(&self, previous: &str, now: DateTime<Utc>) -> Value {
         let payload = json!({
             "userID": self.id,
             "previous": { "status": previous },
@@ -309,7 +309,7 @@ impl User {
     }
 
     /// The event about itself.
-    pub(super) fn event(&self, kind: &str, now: DateTime<Utc>) -> Value {
+    pub(crate) fn event(&self, kind: &str, now: DateTime<Utc>) -> Value {
         let payload = json!({
             "userID": self.id, "current": { "status": { "name": self.status } }, "previous": {},
         });
