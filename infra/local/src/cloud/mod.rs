@@ -398,6 +398,27 @@ impl LocalCloud {
         Ok(self.running.runtime.environment(function)?.remove(name))
     }
 
+    /// What is worked on, by name: functions that run and, while none does, queues with messages for one. What a paused
+    /// source holds back isn't.
+    pub async fn at_work(&self) -> anyhow::Result<Vec<String>> {
+        match self.running.sources() {
+            Some(sources) => sources.at_work().await,
+            None => Ok(self.running.runtime.at_work()),
+        }
+    }
+
+    /// How many invocations there were, of all functions.
+    pub fn invocations(&self) -> u64 {
+        let functions = self.running.runtime.status();
+        functions.iter().map(|function| function.invocations).sum()
+    }
+
+    /// Whether queues and tables call their functions.
+    pub fn has_event_sources(&self) -> bool {
+        let sources = self.running.sources();
+        sources.is_some_and(|sources| !sources.status().is_empty())
+    }
+
     /// Holds back, or lets through, what a queue or a table has for its functions. When it returns, nothing more is
     /// taken; what was taken before is still worked on.
     pub async fn pause_event_source(&self, source: &str, paused: bool) -> anyhow::Result<()> {

@@ -174,9 +174,10 @@ impl Runtime {
         }
     }
 
-    /// Whether a function works on something.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.functions.values().any(|function| function.is_busy())
+    /// The functions that work on something, by name.
+    pub(crate) fn at_work(&self) -> Vec<String> {
+        let busy = self.functions.iter().filter(|(_, function)| function.is_busy());
+        busy.map(|(name, _)| name.clone()).collect()
     }
 
     pub(crate) fn status(&self) -> Vec<FunctionStatus> {

@@ -185,14 +185,28 @@ impl Moving<'_> {
 impl Sources {
     /// Whether no function runs, no message is on its way to one, and Stripe has nothing to tell.
     async fn is_quiet(&self) -> anyhow::Result<bool> {
+        Ok(!self.context.stripe.webhooks_are_under_way() && self.at_work().await?.is_empty())
+    }
+
+    /// The functions that run and, while none does, the open queues that hold messages, by name.
+    pub(crate) async fn at_work(&self) -> anyhow::Result<Vec<String>> {
         let context = &self.context;
-        if context.runtime.is_busy() || context.stripe.webhooks_are_under_way() {
-            return Ok(false);
+        let running = context.runtime.at_work();
+        if !running.is_empty() {
+            return Ok(running);
         }
         let open = self.gates.iter().filter(|(_, gate)| !gate.is_paused());
         // Tables have gates, too; what is in their streams can't be counted.
-        let queues = open.filter_map(|(name, _)| context.queues.url(name).ok());
-        let counts = try_join_all(queues.map(|url| context.queues.count(url))).await?;
-        Ok(counts.iter().sum::<u64>() == 0 && !context.runtime.is_busy())
+        let queues = open.filter_map(|(name, _)| Some((name, context.queues.url(name).ok()?)));
+        let queues: Vec<_> = queues.collect();
+        let counts = try_join_all(queues.iter().map(|(_, url)| context.queues.count(url))).await?;
+        let holding = queues.iter().zip(counts).filter(|(_, count)| *count > 0);
+        let holding: Vec<String> = holding.map(|((name, _), _)| (*name).clone()).collect();
+        // A function may have taken a message while the queues were asked.
+        Ok(if holding.is_empty() {
+            context.runtime.at_work()
+        } else {
+            holding
+        })
     }
 }
