@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds the dependencies against deny.toml. `policy` checks licences, banned crates and sources and needs only
-# crates.io; `advisories` checks for known vulnerabilities, for which it fetches RustSec's database from GitHub.
+# Holds the dependencies against deny.toml. `policy` checks licences, banned crates and sources, and that tests stand on the same
+# builds as binaries; it needs only crates.io. `advisories` looks for known vulnerabilities, in RustSec's database from GitHub.
 # usage: infra/tools/check-dependencies.sh policy|advisories
 # exit status of `advisories`: 0 nothing known, 1 something found, 3 not checked because the database is out of reach
 set -euo pipefail
@@ -9,9 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 main() {
   case ${1:-} in
-    policy) tool && deny licenses bans sources && not_deployed rsa ;;
+    policy) tool && deny licenses bans sources && not_deployed rsa && same_features_in_tests ;;
     advisories) tool && advisories ;;
-    *) sed -n 4p "$0" >&2; exit 2 ;;
+    *) grep -m 1 "^# usage" "$0" >&2; exit 2 ;;
   esac
 }
 
@@ -28,6 +28,23 @@ not_deployed() {
       return 1
     fi
   done
+}
+
+# A dev-dependency that switches on a feature of a crate below has all that stands on it built a second time for the tests.
+same_features_in_tests() {
+  local built tested crate version features wrong=0
+  built=$(features normal,build)
+  tested=$(features normal,build,dev)
+  while read -r crate version features; do
+    grep -q "^$crate $version " <<<"$built" || continue
+    echo "$crate $version has other features in tests ($features): make the dev-dependency that asks for them an ordinary one of tests/Cargo.toml" >&2
+    wrong=1
+  done < <(LC_ALL=C comm -13 <(echo "$built") <(echo "$tested"))
+  return "$wrong"
+}
+
+features() {
+  cargo tree --workspace --locked --prefix none --edges "$1" --format '{p} {f}' | sed 's/ (\*)$//; s/ (proc-macro)//' | LC_ALL=C sort -u
 }
 
 advisories() {
