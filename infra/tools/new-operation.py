@@ -100,6 +100,7 @@ class Operation:
 
     def __init__(self, given: argparse.Namespace):
         self.area, self.name, self.kind = given.area, given.name, given.kind
+        self.crate = self.area.replace("-", "_")
         self.type = camel_case(self.name)
         # What it is about: the name without its verb.
         self.subject = self.name.partition("_")[2] or self.name
@@ -133,7 +134,7 @@ class Operation:
         profile = "let caller = call.identity.profile()?.get();"
         scope = f'call.identity.require_scope("{self.area}")?;\n        let caller = 1;'
         values = {
-            "area": self.area,
+            "crate": self.crate,
             "name": self.name,
             "kebab-name": self.name.replace("_", "-"),
             "kebab": self.subject.replace("_", "-"),
@@ -300,9 +301,9 @@ def pattern_event(operation: Operation, fits) -> dict:
 
 def scenario(operation: Operation):
     """A scenario of its own, and its place in the area's target."""
-    folder = ROOT / "tests/scenarios" / operation.area
+    folder = ROOT / "tests/scenarios" / operation.crate
     if not folder.exists():
-        yield f"BY HAND  tests/scenarios/{operation.area}: the area has no scenarios yet"
+        yield f"BY HAND  tests/scenarios/{operation.crate}: the area has no scenarios yet"
         return
     yield write(folder / f"{operation.name}.rs", operation.fill(f"{operation.kind}.scenario.rs"))
     yield edit(folder / "main.rs", r"^mod ", lambda found: f"mod {operation.name};\n{found.group(0)}")
@@ -314,7 +315,7 @@ def access(operation: Operation):
     if not operation.is_http:
         return
     if operation.is_scoped:
-        yield f"BY HAND  tests/attacks/access/{operation.area}.rs: a row for {operation.method} {operation.path}"
+        yield f"BY HAND  tests/attacks/access/{operation.crate}.rs: a row for {operation.method} {operation.path}"
         return
     row = operation.fill(f"{operation.kind}.access.rs")
     yield edit(ROOT / "tests/attacks/access/app.rs", r"(const ROWS: &\[Row\] = &\[\n)", lambda found: found.group(1) + row)
@@ -328,15 +329,16 @@ def remaining(operation: Operation) -> str:
     ]
     if operation.is_http:
         steps += [
-            "what it says of itself (about()) and its path parameters; then make openapi",
-            f"what strangers see, in tests/attacks/access; a new first part of a path also in tests/attacks/schemathesis/main.rs",
+            "what it says of itself (about()) and its path parameters; then make openapi and make graphql",
+            "what strangers see, in tests/attacks/access; a new first part of a path also in "
+            "tests/attacks/schemathesis/main.rs and infra/local/src/cli/graphql/scope.rs",
         ]
     if operation.kind == "queue":
         steps += ["who sends to the queue: the outbox (a destination, and the queue's address in infra/template.yaml) or another function"]
     if operation.kind == "schedule":
         steps += ["when it runs"]
     steps += [
-        f"the scenario in tests/scenarios/{operation.area}/{operation.name}.rs; kill points where money moves",
+        f"the scenario in tests/scenarios/{operation.crate}/{operation.name}.rs; kill points where money moves",
         f"functions/{operation.area}/README.md, CHANGELOG.md, and infra/RUNBOOK.md for what a person has to do",
     ]
     return "\nLeft to do:\n" + "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, start=1))

@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# The compiler as it is; for check-operation.sh, which says why.
+exec "$@"
