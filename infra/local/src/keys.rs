@@ -1,5 +1,5 @@
-//! The keys and secrets of the local cloud: for development only, made at the first start and kept in the state
-//! directory, so that a token outlives a restart.
+//! The keys and secrets of the local cloud: for development only, made at the first start and kept, so that a token outlives a
+//! restart. A developer's key pairs are in the state directory; tests share theirs.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
