@@ -50,9 +50,9 @@ impl DynamoDb {
         let (answering, answered) = watch::channel(());
         let inner = TcpListener::bind("127.0.0.1:0").await?;
         let inner_address = inner.local_addr()?;
+        let sweeper = tokio::spawn(sweep(database.clone(), answering.clone()));
         let entrance = tokio::spawn(observed::pass_on(listener, inner_address, answering));
         let (stop, stopped) = oneshot::channel::<()>();
-        let sweeper = tokio::spawn(sweep(database.clone()));
         let server = tokio::spawn(dynoxide::server::serve_with_shutdown(inner, database, async {
             let _ = stopped.await;
         }));
@@ -88,7 +88,8 @@ impl DynamoDb {
         &self.streams
     }
 
-    /// Changes with each answer that anybody but the readers of streams has got: there may be something in a stream.
+    /// Changes with each answer that anybody but the readers of streams has got, and when expired items were deleted: there may be
+    /// something in a stream.
     pub fn answered(&self) -> watch::Receiver<()> {
         self.answered.clone()
     }
@@ -216,7 +217,7 @@ fn path_text(file: &Path) -> anyhow::Result<&str> {
         .context("the path of the DynamoDB file is not UTF-8")
 }
 
-async fn sweep(database: Database) {
+async fn sweep(database: Database, answering: watch::Sender<()>) {
     let mut clock = tokio::time::interval(TIME_TO_LIVE_SWEEP);
     loop {
         clock.tick().await;
@@ -225,6 +226,8 @@ async fn sweep(database: Database) {
         if let Ok(Err(error)) = swept {
             tracing::warn!(%error, "deleting expired items failed");
         }
+        // What expires by itself is deleted without an answer to anybody.
+        answering.send_replace(());
     }
 }
 

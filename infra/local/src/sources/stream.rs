@@ -242,12 +242,12 @@ impl Poller {
 
 /// Waits until something may have been written, or, where nobody says so, for a while.
 async fn written_to(answered: &mut Option<watch::Receiver<()>>) {
-    match answered {
-        Some(answered) => {
-            // What expires by itself is deleted without an answer to anybody.
-            let _ = tokio::time::timeout(PAUSE_WHEN_EMPTY, answered.changed()).await;
-        }
-        None => tokio::time::sleep(PAUSE_WHEN_EMPTY).await,
+    let says_so = match answered {
+        Some(answered) => answered.changed().await.is_ok(),
+        None => false,
+    };
+    if !says_so {
+        tokio::time::sleep(PAUSE_WHEN_EMPTY).await;
     }
 }
 
