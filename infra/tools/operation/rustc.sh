@@ -1,3 +1,0 @@
-#!/usr/bin/env bash
-# The compiler as it is; for check-operation.sh, which says why.
-exec "$@"
