@@ -15,7 +15,8 @@ tool() {
   local folder=$root/.local/tools/cargo-mutants
   if [ ! -e "$folder/$version" ]; then
     echo "Installing cargo-mutants $version into .local/tools/cargo-mutants" >&2
-    CARGO_TARGET_DIR=$folder/target cargo install cargo-mutants --version "$version" --locked --quiet --root "$folder"
+    # It only lists: optimised, it takes longer to build than all it does.
+    CARGO_TARGET_DIR=$folder/target cargo install cargo-mutants --version "$version" --locked --debug --quiet --root "$folder"
     rm -rf "$folder/target"
     touch "$folder/$version"
   fi
