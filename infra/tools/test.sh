@@ -17,11 +17,7 @@ packages_with_examples() {
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
 
 step "Tools"
-infra/tools/python-tools.sh aws-sam-cli schemathesis shellcheck
-
-step "Shell scripts and the template"
-infra/tools/check-scripts.sh
-infra/tools/check-template.sh
+infra/tools/python-tools.sh aws-sam-cli schemathesis
 
 # The end-to-end tests start the functions' binaries. These have no tests of their own, and a test binary of each, which
 # --all-targets makes, would be as much to link again.
