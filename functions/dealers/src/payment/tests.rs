@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use domain::dealers::bill::{BillOperation, BillStatus};
 use domain::ids::{BillingBillId, BillingClientId, CmeClientId, DealId};
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::Connection;
@@ -353,13 +353,8 @@ fn histories() -> u64 {
 
 #[tokio::test]
 async fn random_histories_agree_with_a_simple_model() {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(folder.path()).await.unwrap();
-    let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    sqlx::migrate!("../../infra/migrations")
-        .run(&mut connection)
-        .await
-        .unwrap();
+    let database = TestDatabase::start().await.unwrap();
+    let mut connection = database.connection().await.unwrap();
     let only: Option<u64> = std::env::var("MONETA_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
@@ -374,6 +369,4 @@ async fn random_histories_agree_with_a_simple_model() {
         }
         history.compare(&mut connection).await;
     }
-    connection.close().await.unwrap();
-    postgres.stop().await.unwrap();
 }

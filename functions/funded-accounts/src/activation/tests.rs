@@ -7,7 +7,7 @@ use domain::clock::ManualClock;
 use domain::funded::live::Live;
 use domain::funded::thresholds::Thresholds;
 use domain::ids::FundedAccountId;
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
@@ -74,17 +74,12 @@ impl World for OneActivation {
 
 #[tokio::test]
 async fn an_activation_passes_what_every_saga_has_to_pass() {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(folder.path()).await.unwrap();
-    let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    sqlx::migrate!("../../infra/migrations")
-        .run(&mut connection)
-        .await
-        .unwrap();
+    let database = TestDatabase::start().await.unwrap();
+    let mut connection = database.connection().await.unwrap();
     sqlx::raw_sql(TRADER).execute(&mut connection).await.unwrap();
     let now = "2026-11-02T00:00:00Z".parse().unwrap();
     let ground: &'static Ground = Box::leak(Box::new(Ground {
-        database: Database::at(postgres.url()).unwrap(),
+        database: Database::at(database.url()).unwrap(),
         clock: Arc::new(ManualClock::new(now)).into(),
         assessment: Assessment {
             id: "a-1".parse().unwrap(),
@@ -94,7 +89,7 @@ async fn an_activation_passes_what_every_saga_has_to_pass() {
             status: "passed",
             completed_at: now,
         },
-        url: postgres.url().to_owned(),
+        url: database.url().to_owned(),
     }));
     passes(async || {
         let mut connection = PgConnection::connect(&ground.url).await.unwrap();

@@ -9,7 +9,7 @@ use domain::ids::{
     FundedAccountId, StripeAccountId, StripePayoutId, StripeTransferId, StripeTransferReversalId,
 };
 use domain::money::Money;
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use providers::outcome::{Decline, Outcome};
 use providers::stripe::connect::{NewPayout, NewTransfer, Payout, PayoutState, Transfer};
 use sqlx::{Connection, PgConnection};
@@ -236,8 +236,6 @@ struct Ground {
     database: Database,
     clock: ClockHandle,
     url: String,
-    _folder: tempfile::TempDir,
-    _postgres: Postgres,
 }
 
 struct OneWithdrawal {
@@ -260,22 +258,14 @@ impl World for OneWithdrawal {
     }
 }
 
-async fn ground() -> &'static Ground {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(folder.path()).await.unwrap();
-    let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    sqlx::migrate!("../../infra/migrations")
-        .run(&mut connection)
-        .await
-        .unwrap();
+async fn ground(database: &TestDatabase) -> &'static Ground {
+    let mut connection = database.connection().await.unwrap();
     sqlx::raw_sql(TRADER).execute(&mut connection).await.unwrap();
     let now = "2026-11-02T00:00:00Z".parse().unwrap();
     Box::leak(Box::new(Ground {
-        database: Database::at(postgres.url()).unwrap(),
+        database: Database::at(database.url()).unwrap(),
         clock: Arc::new(ManualClock::new(now)).into(),
-        url: postgres.url().to_owned(),
-        _folder: folder,
-        _postgres: postgres,
+        url: database.url().to_owned(),
     }))
 }
 
@@ -298,7 +288,8 @@ async fn world(ground: &'static Ground) -> OneWithdrawal {
 
 #[tokio::test]
 async fn a_withdrawal_passes_what_every_saga_has_to_pass_and_pays_once() {
-    let ground = ground().await;
+    let database = TestDatabase::start().await.unwrap();
+    let ground = ground(&database).await;
     passes(async || world(ground).await).await;
     lost_answers_never_pay_twice(ground).await;
     a_refusal_takes_the_money_back(ground).await;

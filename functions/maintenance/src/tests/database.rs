@@ -1,30 +1,14 @@
-//! A PostgreSQL of a test's own, with all migrations.
+//! A database of a test's own, with all migrations, and what our jobs read to work with it.
 
-use local_cloud::backends::Postgres;
-use platform::config::{Environment, FromEnvironment};
-use sqlx::{Connection, PgConnection};
-use tempfile::TempDir;
+use local_cloud::backends;
+use platform::config::Environment;
+use sqlx::PgConnection;
 
-use crate::migration::Migrations;
-
-pub(crate) struct TestDatabase {
-    postgres: Postgres,
-    _folder: TempDir,
-}
+pub(crate) struct TestDatabase(backends::TestDatabase);
 
 impl TestDatabase {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(folder.path()).await.unwrap();
-        let database = Self {
-            postgres,
-            _folder: folder,
-        };
-        let url = ("DATABASE_URL".to_owned(), database.postgres.url().to_owned());
-        let migrations = Migrations::read(&mut Environment::of([url])).unwrap();
-        let report = migrations.apply().await.unwrap();
-        assert!(report.migrations > 0 && report.version > 0);
-        database
+        Self(backends::TestDatabase::start().await.unwrap())
     }
 
     /// What a job of maintenance reads; neither the queues nor Kafka are there.
@@ -52,10 +36,10 @@ impl TestDatabase {
     }
 
     pub(crate) fn url(&self) -> &str {
-        self.postgres.url()
+        self.0.url()
     }
 
     pub(crate) async fn connection(&self) -> PgConnection {
-        PgConnection::connect(self.postgres.url()).await.unwrap()
+        self.0.connection().await.unwrap()
     }
 }

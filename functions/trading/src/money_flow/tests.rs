@@ -7,12 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::{Clock, ManualClock};
 use domain::ids::{DriveWealthAccountId, DriveWealthPaymentId};
 use domain::trading::money_flow::{MoneyFlowStatus, ProviderState};
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::config::FromEnvironment;
 use platform::messaging::inbox::Arrival;
 use providers::drivewealth::{Freshness, Payment, payment_status};
 use serde_json::value::RawValue;
-use sqlx::Connection;
 
 use super::store::{Flow, Lease};
 use super::*;
@@ -33,8 +32,7 @@ const CUSTOMER: &str = "
 
 /// The customer in a database of its own, whose time is the clock's.
 struct Bench {
-    postgres: Postgres,
-    _folder: tempfile::TempDir,
+    ground: TestDatabase,
     database: Database,
     executor: PaymentExecutor,
     payments: PaymentRecorder,
@@ -43,17 +41,12 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(folder.path()).await.unwrap();
-        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-        sqlx::migrate!("../../infra/migrations")
-            .run(&mut connection)
-            .await
-            .unwrap();
+        let ground = TestDatabase::start().await.unwrap();
+        let mut connection = ground.connection().await.unwrap();
         sqlx::raw_sql(CUSTOMER).execute(&mut connection).await.unwrap();
         // Nobody listens to wake-ups here, and there is no broker.
         let variables = [
-            ("DATABASE_URL", postgres.url()),
+            ("DATABASE_URL", ground.url()),
             ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
             ("DRIVEWEALTH_API_BASE", "http://127.0.0.1:9"),
             ("DRIVEWEALTH_SECRET", "{}"),
@@ -73,8 +66,7 @@ impl Bench {
                 .unwrap()
                 .with_clock(Arc::clone(&clock).into()),
             clock,
-            postgres,
-            _folder: folder,
+            ground,
         }
     }
 
@@ -146,7 +138,7 @@ impl Bench {
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
-        let mut connection = PgConnection::connect(self.postgres.url()).await.unwrap();
+        let mut connection = self.ground.connection().await.unwrap();
         let query = sqlx::query_scalar(statement);
         query.fetch_one(&mut connection).await.unwrap()
     }

@@ -6,10 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::clock::{Clock, ManualClock};
 use domain::currency::Currency;
 use domain::ids::ClientId;
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::config::{Environment, FromEnvironment};
 use platform::security::identity::Caller;
-use sqlx::Connection;
 
 use super::*;
 use crate::currency_number::CurrencyNumber;
@@ -70,12 +69,8 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(postgres: &Postgres) -> Self {
-        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-        sqlx::migrate!("../../infra/migrations")
-            .run(&mut connection)
-            .await
-            .unwrap();
+    async fn new(database: &TestDatabase) -> Self {
+        let mut connection = database.connection().await.unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-24T10:00:00Z".parse().unwrap()));
         let client_id = ClientId::new(1).unwrap();
         let client = clients::insert(&mut connection, client_id, caller(), None, clock.now());
@@ -86,7 +81,7 @@ impl Bench {
         let wallets = clients::wallets(&mut connection, client.id).await.unwrap();
         // Nobody listens to wake-ups here.
         let variables = [
-            ("DATABASE_URL", postgres.url()),
+            ("DATABASE_URL", database.url()),
             ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -161,9 +156,8 @@ fn key(text: &str) -> IdempotencyKey {
 
 #[tokio::test]
 async fn a_withdrawal_goes_by_the_clock_until_its_money_is_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(folder.path()).await.unwrap();
-    let bench = Bench::new(&postgres).await;
+    let database = TestDatabase::start().await.unwrap();
+    let bench = Bench::new(&database).await;
     let hour = TimeDelta::hours(1);
 
     let recharged_at = bench.clock.advance(hour);
@@ -217,5 +211,4 @@ async fn a_withdrawal_goes_by_the_clock_until_its_money_is_back() {
     let all = bench.statement_since(recharged_at).await;
     assert_eq!((all.opening_balance, all.lines.len()), (0, 4));
     assert_eq!((all.credit_turnover, all.debit_turnover), (135, -30));
-    postgres.stop().await.unwrap();
 }

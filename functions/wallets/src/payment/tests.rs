@@ -1,8 +1,7 @@
 //! Lists of payments against PostgreSQL.
 
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::config::{Environment, FromEnvironment};
-use sqlx::{Connection, PgConnection};
 
 use super::*;
 
@@ -27,15 +26,10 @@ async fn page(payments: &Payments, query: PaymentsQuery) -> Page<PaymentView> {
 
 #[tokio::test]
 async fn payments_that_few_pass_a_filter_of_are_found_some_pages_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(folder.path()).await.unwrap();
-    let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    sqlx::migrate!("../../infra/migrations")
-        .run(&mut connection)
-        .await
-        .unwrap();
+    let database = TestDatabase::start().await.unwrap();
+    let mut connection = database.connection().await.unwrap();
     sqlx::raw_sql(PAYMENTS).execute(&mut connection).await.unwrap();
-    let mut environment = Environment::of([("DATABASE_URL".to_owned(), postgres.url().to_owned())]);
+    let mut environment = Environment::of([("DATABASE_URL".to_owned(), database.url().to_owned())]);
     let payments = Payments::read(&mut environment).unwrap();
 
     let withdrawals = |cursor| PaymentsQuery {

@@ -1,6 +1,6 @@
 //! A run beside payments that are just written, and a run whose time is up; against PostgreSQL.
 
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::config::{Environment, FromEnvironment};
 use sqlx::Connection;
 
@@ -8,21 +8,15 @@ use super::*;
 
 /// A reconciliation of a database of its own.
 struct Bench {
-    postgres: Postgres,
+    database: TestDatabase,
     reconciler: Reconciler,
-    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     /// With so many clients, each with a wallet in dollars; their ids are 1, 2, 3 and so on.
     async fn with_clients(clients: i32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(folder.path()).await.unwrap();
-        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-        sqlx::migrate!("../../infra/migrations")
-            .run(&mut connection)
-            .await
-            .unwrap();
+        let database = TestDatabase::start().await.unwrap();
+        let mut connection = database.connection().await.unwrap();
         for statement in [
             "INSERT INTO clients (client_id, created_at) SELECT n, '2020-01-01' FROM generate_series(1, $1) AS n",
             "INSERT INTO wallets (client_id, id, currency, created_at) SELECT n, n, 840, '2020-01-01' FROM generate_series(1, $1) AS n",
@@ -35,19 +29,18 @@ impl Bench {
         }
         // Nobody listens to wake-ups here.
         let variables = [
-            ("DATABASE_URL", postgres.url()),
+            ("DATABASE_URL", database.url()),
             ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
             reconciler: Reconciler::read(&mut Environment::of(variables)).unwrap(),
-            postgres,
-            _folder: folder,
+            database,
         }
     }
 
     async fn connect(&self) -> PgConnection {
-        PgConnection::connect(self.postgres.url()).await.unwrap()
+        self.database.connection().await.unwrap()
     }
 
     async fn run(&self, time: Duration) -> Report {
@@ -64,7 +57,8 @@ async fn execute(connection: &mut PgConnection, statements: &'static str) {
 
 /// Waits until a statement of somebody else waits for a lock of this kind.
 async fn somebody_waits(connection: &mut PgConnection, locktype: &str) {
-    let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = $1 AND NOT granted)";
+    let waiting = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                    WHERE datname = current_database() AND locktype = $1 AND NOT granted)";
     loop {
         let waiting = sqlx::query_scalar::<_, bool>(waiting).bind(locktype);
         if waiting.fetch_one(&mut *connection).await.unwrap() {

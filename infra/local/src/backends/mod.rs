@@ -13,7 +13,7 @@ mod sqs;
 pub use dynamodb::DynamoDb;
 pub use kafka::Kafka;
 pub(crate) use postgres::{Durability, FOLDER as POSTGRES_FOLDER, elsewhere as postgres_elsewhere};
-pub use postgres::{Postgres, find_programs as postgres_programs};
+pub use postgres::{Postgres, TestDatabase, find_programs as postgres_programs};
 pub use sqs::Sqs;
 pub(crate) use sqs::transfer as sqs_transfer;
 

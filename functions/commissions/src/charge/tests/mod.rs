@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use domain::clock::{Clock, ManualClock};
 use domain::money::Money;
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::config::{Environment, FromEnvironment};
 use platform::entry::schedule::ScheduledRun;
 use providers::outcome::Decline;
 use serde_json::value::RawValue;
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
 use super::*;
 use crate::dunning::DueInvoices;
@@ -42,25 +42,19 @@ struct Bench {
     creation: InvoiceCreation,
     clock: Arc<ManualClock>,
     connection: PgConnection,
-    postgres: Postgres,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl Bench {
     async fn new(setup: &[&'static str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(folder.path()).await.unwrap();
-        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-        sqlx::migrate!("../../infra/migrations")
-            .run(&mut connection)
-            .await
-            .unwrap();
+        let database = TestDatabase::start().await.unwrap();
+        let mut connection = database.connection().await.unwrap();
         for statements in setup {
             sqlx::raw_sql(*statements).execute(&mut connection).await.unwrap();
         }
         // Nobody listens to wake-ups here, and there is no Stripe.
         let variables = [
-            ("DATABASE_URL", postgres.url()),
+            ("DATABASE_URL", database.url()),
             ("QUEUE_OUTBOX_NUDGES_URL", "http://127.0.0.1:9/outbox-nudges"),
             ("STRIPE_API_BASE", "http://127.0.0.1:9"),
             ("STRIPE_SECRET", "{}"),
@@ -85,8 +79,7 @@ impl Bench {
             creation: creation.with_clock(Arc::clone(&clock).into()),
             clock,
             connection,
-            postgres,
-            _folder: folder,
+            _database: database,
         }
     }
 
@@ -217,11 +210,6 @@ impl Bench {
             .unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
-
-    async fn stop(self) {
-        self.connection.close().await.unwrap();
-        self.postgres.stop().await.unwrap();
-    }
 }
 
 #[tokio::test]
@@ -253,7 +241,6 @@ async fn an_invoice_without_a_payment_method_is_uncollectible_after_16_days_and_
     );
     let suspended_since = "SELECT suspended_at::TEXT FROM buying_suspensions";
     assert_eq!(bench.texts(suspended_since).await.len(), 1);
-    bench.stop().await;
 }
 
 #[tokio::test]
@@ -272,7 +259,6 @@ async fn a_charge_that_is_leased_is_left_alone_until_the_lease_has_ended() {
     let (again, previous_call_unknown) = bench.next_call().await;
     assert_eq!((again.id, previous_call_unknown), (charge.id, true));
     assert!(matches!(bench.next_step().await, Step::Leased { .. }));
-    bench.stop().await;
 }
 
 /// The runs of a month execute some seconds after the time of their schedule, as EventBridge has it, and not always as many.
@@ -305,7 +291,6 @@ async fn a_declined_charge_is_retried_on_the_days_that_were_told() {
         bench.texts("SELECT status FROM invoices").await,
         ["uncollectible"]
     );
-    bench.stop().await;
 }
 
 #[tokio::test]
@@ -324,7 +309,6 @@ async fn a_charge_that_nobody_confirms_is_closed_by_the_run_of_the_seventh_day()
         assert_eq!(bench.picks(scheduled_time).await, day == 7, "on day {day}");
     }
     assert!(matches!(bench.next_step().await, Step::Close(_)));
-    bench.stop().await;
 }
 
 /// A run that was held up, or comes again, dates what it makes from the day on which it executes.
@@ -346,7 +330,6 @@ async fn an_invoice_of_a_late_run_is_due_7_days_after_the_run_executes() {
         bench.texts(made).await,
         ["2026-11-01, created 2026-12-12, due 2026-12-18 00:00"]
     );
-    bench.stop().await;
 }
 
 /// What Stripe refuses through a fault of ours is no decline of a card, however often: nobody is told, and nothing counts.
@@ -382,7 +365,6 @@ async fn a_refusal_that_is_ours_keeps_the_charge_open_and_tells_nobody() {
     bench.record(&charge, &intent).await;
     assert_eq!(bench.texts("SELECT state FROM reviews").await, ["applied"]);
     assert_eq!(bench.texts("SELECT status FROM invoices").await, ["paid"]);
-    bench.stop().await;
 }
 
 /// A payment that Stripe made and refused for another reason than the card's.
@@ -403,7 +385,6 @@ async fn a_payment_that_failed_through_a_fault_of_ours_keeps_the_charge_open() {
         ["unknown"]
     );
     assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
-    bench.stop().await;
 }
 
 #[tokio::test]
@@ -426,7 +407,6 @@ async fn a_card_that_is_gone_at_stripe_does_not_count_and_the_other_one_is_charg
         ["0"]
     );
     assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
-    bench.stop().await;
 }
 
 #[tokio::test]
@@ -444,7 +424,6 @@ async fn a_customer_who_is_gone_at_stripe_is_asked_for_another_card() {
         bench.texts("SELECT failed_attempts::TEXT FROM invoices").await,
         ["0"]
     );
-    bench.stop().await;
 }
 
 /// $0.26 can't be charged at Stripe: it waits until it can.
@@ -476,7 +455,6 @@ async fn an_amount_too_small_to_be_charged_is_carried_over() {
     let made = "SELECT amount_cents || ' ' || (metadata ->> 'carried_over_cents') FROM invoices";
     assert_eq!(bench.texts(made).await, ["815 26"]);
     assert!(bench.texts(waiting).await.is_empty(), "it is carried over twice");
-    bench.stop().await;
 }
 
 /// Stripe worked on the charge when it was looked at first, and asks for its customer later.
@@ -490,7 +468,6 @@ async fn a_charge_in_processing_that_needs_its_customer_after_all_asks_for_the_c
     let state = "SELECT status || ' ' || (confirm_until IS NOT NULL) FROM invoice_payments";
     assert_eq!(bench.texts(state).await, ["requires_action true"]);
     assert_eq!(bench.texts(EVENTS).await, ["commission.confirmation-required"]);
-    bench.stop().await;
 }
 
 /// The webhook of a card that was saved in October comes in December; its owner has chosen another one since.
@@ -517,7 +494,6 @@ async fn a_card_that_is_heard_of_late_does_not_take_the_place_of_the_chosen_one(
         let chosen = "SELECT stripe_ref_id FROM payment_methods ORDER BY set_active_at DESC, id DESC LIMIT 1";
         assert_eq!(bench.texts(chosen).await, [active]);
     }
-    bench.stop().await;
 }
 
 #[tokio::test]
@@ -544,5 +520,4 @@ async fn a_hard_decline_is_not_retried() {
     assert!(matches!(bench.next_step().await, Step::Nothing));
     let finished = "SELECT (finished_at - created_at)::TEXT FROM invoice_payments ORDER BY attempt";
     assert_eq!(bench.texts(finished).await, ["00:00:00", "00:00:00"]);
-    bench.stop().await;
 }

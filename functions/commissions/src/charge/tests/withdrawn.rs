@@ -32,7 +32,6 @@ async fn a_charge_of_an_invoice_that_was_paid_meanwhile_is_not_sent() {
     );
     assert!(matches!(bench.next_step().await, Step::Nothing));
     assert_eq!(bench.texts(EVENTS).await, ["commission.charged"]);
-    bench.stop().await;
 }
 
 /// The function died before Stripe was called, and the card's owner deleted it.
@@ -61,7 +60,6 @@ async fn a_charge_to_a_card_that_was_deleted_meanwhile_is_not_sent_and_the_other
         bench.texts(ATTEMPTS).await,
         ["invoice-1-1 failed false", "invoice-1-2 unknown true"]
     );
-    bench.stop().await;
 }
 
 /// Somebody called the payment off in Stripe's dashboard, before or while Stripe worked on it.
@@ -89,7 +87,6 @@ async fn a_payment_that_was_called_off_at_stripe_does_not_count_and_the_invoice_
             bench.texts("SELECT failed_attempts::TEXT FROM invoices").await,
             ["0"]
         );
-        bench.stop().await;
     }
 }
 
@@ -112,5 +109,4 @@ async fn a_payment_that_was_never_attempted_keeps_the_charge_open_and_can_be_dec
     assert!(bench.texts(EVENTS).await.is_empty(), "somebody was told");
     let review = "SELECT kind || ' ' || subject || ' ' || state FROM reviews";
     assert_eq!(bench.texts(review).await, ["charge-refused charge-1 open"]);
-    bench.stop().await;
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use domain::ids::{ClientId, WalletId};
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::clock::ClockHandle;
 use platform::config::{Environment, FromEnvironment};
 use platform::deadline::Deadline;
 use platform::http::Object;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::security::identity::Caller;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::Error;
 use crate::client::access::Mover;
@@ -27,8 +27,7 @@ const NOBODY: &str = "127.0.0.1:9";
 
 /// Two nodes, each with clients 1 and 2 of its slot, and these with a wallet of the same number in dollars.
 pub(super) struct Cells {
-    nodes: [Postgres; 2],
-    _folder: tempfile::TempDir,
+    nodes: [TestDatabase; 2],
 }
 
 /// A client of a node.
@@ -56,22 +55,12 @@ pub(super) const ALSO_THERE: Whose = Whose(1, 2);
 
 impl Cells {
     pub(super) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let start = async |name: &str| {
-            let folder = folder.path().join(name);
-            std::fs::create_dir(&folder).unwrap();
-            Postgres::start(&folder).await.unwrap()
-        };
+        let start = async || TestDatabase::start().await.unwrap();
         let cells = Self {
-            nodes: [start("here").await, start("there").await],
-            _folder: folder,
+            nodes: [start().await, start().await],
         };
         for slot in [0, 1_i16] {
             let mut connection = cells.connect(slot).await;
-            sqlx::migrate!("../../infra/migrations")
-                .run(&mut connection)
-                .await
-                .unwrap();
             sqlx::query("SELECT set_wallet_slot($1)")
                 .bind(slot)
                 .execute(&mut connection)
@@ -102,7 +91,7 @@ impl Cells {
 
     pub(super) async fn connect(&self, slot: i16) -> PgConnection {
         let node = &self.nodes[usize::try_from(slot).unwrap()];
-        PgConnection::connect(node.url()).await.unwrap()
+        node.connection().await.unwrap()
     }
 
     /// What functions read, with these nodes.

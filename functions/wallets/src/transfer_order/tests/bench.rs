@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ids::{ClientId, WalletId};
-use local_cloud::backends::Postgres;
+use local_cloud::backends::TestDatabase;
 use platform::clock::ClockHandle;
 use platform::config::{Environment, FromEnvironment};
 use platform::database::Database;
@@ -11,7 +11,7 @@ use platform::deadline::Deadline;
 use platform::http::Object;
 use platform::idempotency::{IdempotencyKey, Replayable};
 use platform::security::identity::Caller;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::client::access::Mover;
 use crate::payment::view::PaymentView;
@@ -24,23 +24,14 @@ pub(super) const STOCK: i64 = 10_000;
 
 /// A database with clients 1, 2, 3 …, each with a wallet of the same number in dollars.
 pub(super) struct Bench {
-    postgres: Postgres,
-    _folder: tempfile::TempDir,
+    database: TestDatabase,
 }
 
 impl Bench {
     pub(super) async fn with_clients(clients: i64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let postgres = Postgres::start(folder.path()).await.unwrap();
-        let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-        sqlx::migrate!("../../infra/migrations")
-            .run(&mut connection)
-            .await
-            .unwrap();
-        let bench = Self {
-            postgres,
-            _folder: folder,
-        };
+        let database = TestDatabase::start().await.unwrap();
+        let mut connection = database.connection().await.unwrap();
+        let bench = Self { database };
         for statement in [
             "INSERT INTO clients (client_id, created_at) SELECT n, '2020-01-01' FROM generate_series(1, $1) AS n",
             "INSERT INTO wallets (client_id, id, currency, balance, entries, created_at) \
@@ -64,7 +55,7 @@ impl Bench {
         // Nobody listens to wake-ups here.
         let nobody = "http://127.0.0.1:9/nudges";
         let variables = [
-            ("DATABASE_URL", self.postgres.url()),
+            ("DATABASE_URL", self.database.url()),
             ("QUEUE_OUTBOX_NUDGES_URL", nobody),
             ("QUEUE_TRANSFER_NUDGES_URL", nobody),
         ];
@@ -72,11 +63,11 @@ impl Bench {
     }
 
     pub(super) fn transfers(&self) -> Transfers {
-        Transfers::deferred_at(Database::at(self.postgres.url()).unwrap(), ClockHandle::system())
+        Transfers::deferred_at(Database::at(self.database.url()).unwrap(), ClockHandle::system())
     }
 
     pub(super) async fn connect(&self) -> PgConnection {
-        PgConnection::connect(self.postgres.url()).await.unwrap()
+        self.database.connection().await.unwrap()
     }
 
     pub(super) async fn settle(&self) -> Report {

@@ -410,7 +410,8 @@ async fn transfers_are_made_once_whatever_is_cut_off() {
         while !is_over.load(ordering) {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let somebody = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
-                 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2) AS one";
+                 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() \
+                 ORDER BY random() LIMIT 2) AS one";
             let count: i64 = sqlx::query_scalar(somebody)
                 .fetch_one(&mut connection)
                 .await

@@ -11,6 +11,7 @@
 mod durability;
 mod roles;
 mod scram;
+mod test_database;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::durability::Durability;
 use self::durability::SETTINGS;
+pub use self::test_database::TestDatabase;
 use crate::keys::load_or_make_password;
 use crate::util::held_file;
 
@@ -137,8 +139,13 @@ impl Postgres {
     }
 
     async fn end(self, ending: Ending) -> anyhow::Result<()> {
+        tokio::task::spawn_blocking(move || self.end_and_wait(ending)).await?
+    }
+
+    /// As [`Self::end`], where nothing can be awaited.
+    fn end_and_wait(self, ending: Ending) -> anyhow::Result<()> {
         let _ = self.stop.send(ending);
-        let ended = tokio::task::spawn_blocking(move || self.thread.join()).await?;
+        let ended = self.thread.join();
         ended.map_err(|_| anyhow::anyhow!("the thread of PostgreSQL panicked"))??;
         Ok(())
     }
