@@ -20,6 +20,8 @@ const AREAS: [&str; 7] = [
     "notifications",
     "maintenance",
 ];
+/// So many characters of a statement, and more, have to stand in the code that it is of.
+const MIN_FOUND: usize = 20;
 /// Of SQLSTATE.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -83,12 +85,17 @@ fn code(folder: &Path, text: &mut String) {
     }
 }
 
-/// How much of a statement's beginning stands in a code; one that is put together stands there in parts.
+/// How much of a statement's beginning stands in a code; one that is put together stands there in parts. Nothing when it is
+/// too little to tell by: it isn't looked for any shorter, so that a code is searched once.
 fn length_found(statement: &str, code: &str) -> usize {
-    let ends: Vec<usize> = statement.char_indices().map(|(at, _)| at).skip(1).collect();
-    let ends = [ends, vec![statement.len()]].concat();
-    let found = ends.partition_point(|end| code.contains(&statement[..*end]));
-    found.checked_sub(1).map_or(0, |last| ends[last])
+    let shortest = statement.char_indices().nth(MIN_FOUND);
+    let shortest = shortest.map_or(statement, |(end, _)| &statement[..end]);
+    let lengths = code.match_indices(shortest).map(|(at, _)| {
+        let both = statement.chars().zip(code[at..].chars());
+        let same = both.take_while(|(one, other)| one == other);
+        same.map(|(one, _)| one.len_utf8()).sum()
+    });
+    lengths.max().unwrap_or_default()
 }
 
 /// The statements of each area, with how many parameters each has; the platform's run in every scenario.
@@ -117,7 +124,7 @@ fn statements() -> BTreeMap<&'static str, Vec<(String, usize)>> {
         let lengths = codes.iter().map(|(_, code)| length_found(&searched, code));
         let lengths: Vec<usize> = lengths.collect();
         let longest = lengths.iter().copied().max().unwrap_or_default();
-        assert!(longest > 20, "in no code: {statement}");
+        assert!(longest > MIN_FOUND, "in no code: {statement}");
         for ((area, _), length) in codes.iter().zip(lengths) {
             if let Some(area) = area.filter(|_| length == longest) {
                 let of_area = statements.entry(area).or_default();
