@@ -261,6 +261,15 @@ fn has_a_title_a_language_and_structure() {
     assert!(entry(b"CreationDate").starts_with("D:20260701"));
 }
 
+/// A font's shape stands for one text in a PDF: a point and its accent, read as one, were read in every amount.
+#[test]
+fn odd_letters_of_a_name_are_not_read_in_the_amounts() {
+    let mut document = invoice();
+    document.issuer.address_lines = vec![".\u{315} 1\u{315} $\u{315} ,\u{315}".to_owned()];
+    let text = text(&document);
+    assert_has(&text, &["$25,000.40 0.96% 30 $19.73", "Total $19.73"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

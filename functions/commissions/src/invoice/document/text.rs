@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use harfrust::{Direction, Feature, FontRef, ShapeOptions, ShaperData, Tag, UnicodeBuffer};
+use harfrust::{BufferClusterLevel, Direction, Feature, FontRef, ShapeOptions, ShaperData, Tag, UnicodeBuffer};
 use krilla::surface::Location;
 use krilla::text::{Font, GlyphId};
 
@@ -214,11 +214,13 @@ impl Face {
     }
 
     /// Letters to glyphs, from left to right, with kerning and combined accents. Without ligatures: a glyph is a
-    /// letter, which is what every reader of the PDF then finds.
+    /// letter, which is what every reader of the PDF then finds. A letter and an accent that the font has apart are two,
+    /// since a reader takes a glyph that stood for both once for both everywhere.
     fn shape(&self, text: &str) -> Line {
         let features = [Feature::new(Tag::new(b"liga"), 0, ..)];
         let shaper = self.shaping.shaper(&self.source).build();
         let mut buffer = UnicodeBuffer::new();
+        buffer.set_cluster_level(BufferClusterLevel::MonotoneCharacters);
         buffer.push_str(text);
         buffer.guess_segment_properties();
         buffer.set_direction(Direction::LeftToRight);
