@@ -6,6 +6,7 @@ mod report;
 use std::{pin::Pin, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
+use chrono::Utc;
 use libtest_mimic::{Arguments, Failed, Trial};
 use local_cloud::Options;
 use tokio::{
@@ -22,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 const TIMEOUT_IN_SOAK: Duration = Duration::from_secs(3_600);
 /// Scenarios at the same time: they wait more than they work.
 const THREADS: usize = 4;
+
+/// So many warnings are shown with a scenario that fails.
+const MAX_WARNINGS: usize = 20;
 
 type Steps = Box<dyn FnOnce(Arc<Fixture>) -> Pin<Box<dyn Future<Output = Result>>> + Send>;
 
@@ -180,12 +184,12 @@ impl Stage {
     async fn play(&self, scenario: Scenario) -> Result {
         let fixture = self.fixture().await?;
         let turn = self.gate.enter(scenario.company, &fixture).await?;
-        let begun = Instant::now();
+        let (begun, begun_at) = (Instant::now(), Utc::now());
         let outcome = bounded((scenario.steps)(Arc::clone(&fixture))).await;
         self.report
             .played(scenario.name, scenario.company, turn.waited, begun.elapsed());
         self.gate.leave(scenario.company, &fixture).await;
-        outcome
+        outcome.map_err(|error| with_warnings(error, &fixture.cloud.warnings(begun_at)))
     }
 
     async fn stop(&self) {
@@ -206,6 +210,20 @@ async fn bounded(steps: Pin<Box<dyn Future<Output = Result>>>) -> Result {
         Ok(outcome) => outcome,
         Err(_) => Err(anyhow!("not finished after {} s", limit.as_secs())),
     }
+}
+
+/// The error with the last that functions have warned of while the scenario ran, be it on behalf of others beside it: what is an
+/// answer 503 to a caller has its reason there.
+fn with_warnings(error: anyhow::Error, warnings: &[String]) -> anyhow::Error {
+    let last = warnings.split_at(warnings.len().saturating_sub(MAX_WARNINGS)).1;
+    if last.is_empty() {
+        return error;
+    }
+    anyhow!(
+        "{}\nFunctions warned:\n  {}",
+        described(&error),
+        last.join("\n  ")
+    )
 }
 
 /// An error with its causes, without a backtrace.

@@ -28,7 +28,7 @@ use crate::{
     ports::Listeners,
     progress::{Console, Progress},
     running::Running,
-    runtime::{InvocationResult, Logs, Runtime, Settings},
+    runtime::{InvocationResult, Level, LogFilter, Logs, Runtime, Settings},
     sandboxes::{
         BillingSandbox, DriveWealthSandbox, EcbSandbox, FirebaseSandbox, MailSandbox, PlaidSandbox,
         Sandboxes, SmsSandbox, StripeSandbox,
@@ -443,6 +443,19 @@ impl LocalCloud {
     /// The newest lines that a function wrote, the runtime's report of each invocation among them.
     pub fn logs(&self, function: &str) -> Vec<String> {
         self.running.logs.lines(function)
+    }
+
+    /// What functions have logged since then as a warning or an error, with their names.
+    pub fn warnings(&self, since: DateTime<Utc>) -> Vec<String> {
+        let filter = LogFilter {
+            since: Some(since),
+            level: Some(Level::Warn),
+            ..LogFilter::default()
+        };
+        let lines = self.running.logs.find(&filter).into_iter();
+        lines
+            .map(|line| format!("{}: {}", line.function, line.line))
+            .collect()
     }
 
     /// Stops everything, and removes the state unless it is kept.
