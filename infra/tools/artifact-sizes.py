@@ -48,6 +48,8 @@ def main():
     if not built:
         sys.exit("target/lambda has no artifacts: run `make build`")
     if "--update" in sys.argv:
+        if missing := documented.keys() - built.keys():
+            sys.exit(f"the table is made of one build, and target/lambda lacks {', '.join(sorted(missing))}: run `make sizes`")
         text = ROW.sub(lambda row: renewed(row, built), text)
         DOCUMENT.write_text(BUILD.sub(rf"\1`{build()}`", text))
         return
@@ -85,8 +87,6 @@ def sizes(path):
 
 def renewed(row, built):
     name, use, _, _ = row.groups()
-    if name not in built:
-        return row.group()
     binary, zipped = built[name]
     return f"| `{name}` | {use} | {megabytes(binary)} | {megabytes(zipped)} |"
 
