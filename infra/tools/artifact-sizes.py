@@ -74,7 +74,6 @@ def build():
         manifest = tomllib.loads(path.read_text())
         # What only tests and development have.
         manifest.pop("dev-dependencies", None)
-        manifest.pop("lib", None)
         manifest.get("profile", {}).pop("dev", None)
         digest.update(json.dumps(manifest, sort_keys=True).encode())
     return digest.hexdigest()[:16]
