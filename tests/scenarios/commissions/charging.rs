@@ -1,19 +1,21 @@
 //! Charging: declines and their schedule, confirmations, suspension. The clock is the time of the run, which scenarios move.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use domain::market::MarketCalendar;
 use end_to_end::billing::{ASKS_ALWAYS, DECLINES_LATER, VISA};
 use end_to_end::{Fixture, Result, Scenario, Tester, ensure_eq, eventually, scenarios};
 use serde_json::{Value, json};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
+    // Alone are those that run the schedule, which charges whatever is due.
     scenarios![
         soft_decline_is_retried_on_its_days_and_then_given_up,
-        due_invoices_are_picked_and_charged_by_the_schedule,
-        hard_decline_waits_for_another_card,
-        card_saved_before_a_stolen_one_is_charged_when_that_is_deleted,
+        alone(due_invoices_are_picked_and_charged_by_the_schedule),
+        alone(hard_decline_waits_for_another_card),
+        alone(card_saved_before_a_stolen_one_is_charged_when_that_is_deleted),
         stolen_card_that_is_chosen_again_is_not_charged_again,
         suspension_lasts_until_nothing_is_owed,
         profile_without_a_card_is_notified_once,
@@ -30,8 +32,11 @@ pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-pub(crate) fn in_days(days: i64) -> DateTime<Utc> {
-    now() + TimeDelta::days(days)
+/// Noon in New York of the day so many days after the first day of these scenarios. That day is the one after they begin, so
+/// that the clock never comes in between: in one scenario, no midnight lies between two times that name the same day.
+pub(crate) fn in_days(days: u64) -> DateTime<Utc> {
+    static FIRST: LazyLock<NaiveDate> = LazyLock::new(|| MarketCalendar::business_date(now()) + Days::new(1));
+    MarketCalendar::start_of(*FIRST + Days::new(days)) + TimeDelta::hours(12)
 }
 
 /// The one card that the profile has at Stripe.
@@ -73,9 +78,7 @@ async fn soft_decline_is_retried_on_its_days_and_then_given_up(fixture: Arc<Fixt
         (16, 5),
         (40, 5),
     ] {
-        fixture
-            .pay(invoice, in_days(day) + TimeDelta::minutes(day))
-            .await?;
+        fixture.pay(invoice, in_days(day)).await?;
         ensure_eq!(fixture.attempts(invoice).await?.len(), attempts, "on day {day}");
     }
     let attempts = fixture.attempts(invoice).await?;
@@ -131,7 +134,7 @@ async fn hard_decline_waits_for_another_card(fixture: Arc<Fixture>) -> Result {
         .stripe()
         .decline_from_now_on(&card, Some("stolen_card"))?;
     let invoice = fixture.invoice(&tester, 1_631).await?;
-    fixture.pay(invoice, now()).await?;
+    fixture.pay(invoice, in_days(0)).await?;
     ensure_eq!(
         fixture.attempts(invoice).await?[0].failure_code.as_deref(),
         Some("stolen_card")
@@ -142,7 +145,7 @@ async fn hard_decline_waits_for_another_card(fixture: Arc<Fixture>) -> Result {
         ensure_eq!(fixture.attempts(invoice).await?.len(), 1, "on day {day}");
     }
     tester.save_card(&fixture, "5555555555554444").await?;
-    fixture.bill("pay_invoices", in_days(1)).await?;
+    fixture.bill("pay_invoices", now()).await?;
     fixture.invoice_reaches(invoice, "paid").await?;
     ensure_eq!(
         statuses(&fixture.attempts(invoice).await?),
@@ -215,7 +218,7 @@ async fn suspension_lasts_until_nothing_is_owed(fixture: Arc<Fixture>) -> Result
     );
     ensure_eq!(suspended_reason(&tester).await?, Value::Null);
     for day in [0, 1, 4, 9, 16] {
-        fixture.pay(first, in_days(day) + TimeDelta::minutes(day)).await?;
+        fixture.pay(first, in_days(day)).await?;
     }
     ensure_eq!(fixture.invoice_row(first).await?.status, "uncollectible");
     ensure!(
@@ -287,8 +290,8 @@ async fn charge_that_needs_its_customer_waits_for_the_confirmation(fixture: Arc<
         0,
         "the secret is kept"
     );
-    // In flight: nobody charges it again, whatever the day.
-    for day in [0, 1, 6] {
+    // In flight: nobody charges it again, on any of the seven days that its customer has.
+    for day in [0, 1, 5] {
         fixture.pay(invoice, in_days(day)).await?;
         ensure_eq!(
             statuses(&fixture.attempts(invoice).await?),

@@ -354,8 +354,8 @@ async fn deposits_at_once_do_not_count_the_same_balance_twice(fixture: Arc<Fixtu
         .deposit(6_000)
         .await?
         .expect_problem(409, "insufficient-funds")?;
-    // Five days later the bank shows it.
-    let shown = "UPDATE trading_money_flow SET settled_at = settled_at - interval '6 days' WHERE id = $1";
+    // Three banking days later, which a weekend and a holiday make a week, the bank shows it.
+    let shown = "UPDATE trading_money_flow SET settled_at = settled_at - interval '9 days' WHERE id = $1";
     fixture.database.change(shown, id).await?;
     tester.deposit(6_000).await?.expect(201)?;
     Ok(())
