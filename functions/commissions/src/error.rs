@@ -68,6 +68,12 @@ pub enum Error {
         /// The charge's idempotency key.
         key: String,
     },
+    /// The refunds of a charge were recorded while Stripe was asked for them; it is asked again when the event comes again.
+    #[error("the refunds of charge {key} have changed meanwhile")]
+    RefundsChanged {
+        /// The charge's idempotency key.
+        key: String,
+    },
     /// Stripe is not available, or refuses what it should accept.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -123,6 +129,7 @@ impl Laned for Error {
             Self::ForeignEvent => Class::rejected(Rejection::Unprocessable, "foreign-event"),
             Self::UnreadableEvent(_) => Class::rejected(Rejection::Malformed, "unreadable-event").at("body"),
             Self::OutcomeUnknown { .. } => Class::transient("outcome-unknown"),
+            Self::RefundsChanged { .. } => Class::transient("refunds-changed"),
             Self::Provider(error) => error.class(),
             Self::Money(_) | Self::Document(_) => Class::fatal("internal"),
             Self::Platform(error) => error.class(),

@@ -21,6 +21,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         event_that_contradicts_our_record_moves_nothing,
         refunds_and_disputes_are_noted_on_the_charge,
         refund_that_failed_is_taken_back_and_left_to_a_person,
+        alone(refunds_count_in_whatever_order_stripe_tells_of_them),
         refund_of_a_payment_of_ours_that_is_not_known_yet_is_told_again,
         alone(refund_and_dispute_of_a_charge_in_doubt_are_noted_on_it),
         alone(card_proof_whose_payment_takes_days_is_refunded_once_it_has_come),
@@ -314,10 +315,14 @@ async fn refund_that_failed_is_taken_back_and_left_to_a_person(fixture: Arc<Fixt
         Ok(())
     };
     eventually("the refund is shown", async || is_refunded(1_631).await).await?;
-    let failed = failed_refund(&refund, &intent, 1_631);
-    for _ in 0..2 {
-        deliver_event(&fixture, &failed).await?.expect(200)?;
-    }
+    let stripe = fixture.cloud.stripe();
+    stripe.fail_refund(&refund, "lost_or_stolen_card")?;
+    eventually("it is taken back", async || is_refunded(0).await).await?;
+    stripe.webhooks_settled().await;
+    let told = stripe.webhook_deliveries().into_iter();
+    let mut told = told.filter(|delivery| delivery.kind == "refund.failed");
+    let failed = told.next_back().context("it isn't told")?;
+    ensure_eq!(stripe.redeliver(&failed.event_id).await?, 200);
     is_refunded(0).await?;
     let open = fixture.discrepancies().await?;
     ensure!(open.contains(&("refund-failed".to_owned(), refund)), "{open:?}");
@@ -327,6 +332,45 @@ async fn refund_that_failed_is_taken_back_and_left_to_a_person(fixture: Arc<Fixt
     let open = fixture.discrepancies().await?;
     ensure!(open.iter().all(|(_, id)| id != "re_foreign"), "{open:?}");
     Ok(())
+}
+
+/// A refund that has failed, alone and with another one after it.
+async fn refunds_count_in_whatever_order_stripe_tells_of_them(fixture: Arc<Fixture>) -> Result {
+    for order in [[0, 1], [1, 0]] {
+        ensure_eq!(told_in_order(&fixture, &order).await?, (0, 0), "{order:?}");
+    }
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        ensure_eq!(told_in_order(&fixture, &order).await?, (1_631, 1), "{order:?}");
+    }
+    Ok(())
+}
+
+/// Tells of a refund that has failed, and where there is a third event of another one, in an order; what is noted as given
+/// back then, and how often the customer was told.
+async fn told_in_order(fixture: &Fixture, order: &[usize]) -> Result<(i64, usize)> {
+    let stripe = fixture.cloud.stripe();
+    let (tester, _, intent) = paid(fixture).await?;
+    stripe.webhooks_settled().await;
+    stripe.hold_webhooks();
+    let failed = stripe.refund_outside(&intent)?;
+    stripe.fail_refund(&failed, "lost_or_stolen_card")?;
+    if order.len() > 2 {
+        stripe.refund_outside(&intent)?;
+    }
+    let mut events = stripe.held_webhooks();
+    events.retain(|event| ["charge.refunded", "refund.failed"].contains(&event.kind.as_str()));
+    ensure_eq!(events.len(), order.len());
+    for place in order {
+        ensure_eq!(stripe.redeliver(&events[*place].id).await?, 200);
+    }
+    stripe.drop_held_webhooks();
+    let open = fixture.discrepancies().await?;
+    ensure!(open.contains(&("refund-failed".to_owned(), failed)), "{open:?}");
+    let history = tester.api.get("/billing/commissions").await?.expect(200)?;
+    let noted = history.body["items"][0]["refunded_cents"].as_i64();
+    let told = fixture.event_kinds_of(&tester).await?;
+    let told = told.iter().filter(|kind| *kind == "commission.refunded");
+    Ok((noted.context("no amount")?, told.count()))
 }
 
 async fn refund_of_a_payment_of_ours_that_is_not_known_yet_is_told_again(fixture: Arc<Fixture>) -> Result {

@@ -30,8 +30,8 @@ use crate::processor::{Processor, STRIPE};
 use crate::{Error, payment_method};
 pub(crate) use record::{ChargeRecorder, Observation, reviewed};
 pub(crate) use store::{
-    Charge, ChargeOfInvoice, find, is_in_flight, load, look_up_from, set_dispute_outcome, set_disputed,
-    set_refunded, take_refund_back,
+    Charge, ChargeOfInvoice, find, is_in_flight, load, look_up_from, refunds_version, set_dispute_outcome,
+    set_disputed, set_refunded,
 };
 
 /// Left of the deadline for recording the outcome of a call.

@@ -351,41 +351,37 @@ pub(crate) async fn set_cancelled(
     Ok(())
 }
 
-/// Records how much was refunded in all, and gives how much more that is than before; an older event, which says less, changes
-/// nothing.
+/// How often the refunds of a charge were recorded. It is read before Stripe is asked for them.
+pub(crate) async fn refunds_version(connection: &mut PgConnection, charge: ChargeId) -> Result<i32, Error> {
+    let version = sqlx::query_scalar!(
+        "SELECT refunds_version FROM invoice_payments WHERE id = $1",
+        charge as _
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(version)
+}
+
+/// Records how much of a charge is given back, as Stripe said when the version was this one; by how much that is more than
+/// before, in minor units: below zero when a refund has failed since. `None` when something newer was recorded meanwhile.
 pub(crate) async fn set_refunded(
     connection: &mut PgConnection,
     charge: ChargeId,
     refunded_cents: i64,
+    version: i32,
 ) -> Result<Option<i64>, Error> {
     let more = sqlx::query_scalar!(
-        r#"UPDATE invoice_payments AS payment SET refunded_cents = $2
-           FROM (SELECT id, refunded_cents FROM invoice_payments WHERE id = $1 FOR UPDATE) AS before
-           WHERE payment.id = before.id AND before.refunded_cents < $2
+        r#"UPDATE invoice_payments AS payment SET refunded_cents = $2, refunds_version = $3 + 1
+           FROM (SELECT id, refunded_cents FROM invoice_payments WHERE id = $1 AND refunds_version = $3 FOR UPDATE) AS before
+           WHERE payment.id = before.id
            RETURNING $2 - before.refunded_cents AS "more!""#,
         charge as _,
         refunded_cents,
+        version,
     )
     .fetch_optional(connection)
     .await?;
     Ok(more)
-}
-
-/// Records that a refund came to nothing: so much less was refunded.
-pub(crate) async fn take_refund_back(
-    connection: &mut PgConnection,
-    charge: ChargeId,
-    amount: Money,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "UPDATE invoice_payments SET refunded_cents = greatest(refunded_cents - $2, 0) WHERE id = $1 AND currency = $3",
-        charge as _,
-        amount.minor(),
-        amount.currency() as _,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Records that the customer disputes the charge at the bank.

@@ -1,14 +1,13 @@
 //! Writing the effect of an event, in the transaction that records the event.
 
-use domain::money::Money;
 use platform::observability::{metrics, telemetry};
 use providers::stripe::webhook::{Change, StripeEvent};
 use providers::stripe::{PaymentIntent, PaymentMethod};
 use sqlx::PgConnection;
 
-use super::effect::{Effect, FailedRefund, PaidCheckout, Payment};
+use super::effect::{Effect, FailedRefund, PaidCheckout, Payment, Refunds, charge_of};
 use super::{SOURCE, StripeEvents};
-use crate::charge::{self, ChargeOfInvoice, Observation};
+use crate::charge::{self, Observation};
 use crate::discrepancy::Discrepancy;
 use crate::events::{CheckoutPaidPayload, RefundedPayload};
 use crate::{Error, checkout, customer, dunning, events, payment_method};
@@ -42,8 +41,8 @@ impl StripeEvents {
             Effect::RenewMethod(method) => self.renew(connection, event, &method).await,
             Effect::DetachMethod(method) => payment_method::set_detached(connection, &method, now).await,
             Effect::Charge(intent) => self.charge(connection, &intent).await,
-            Effect::Refunded(payment, amount) => self.refunded(connection, event, &payment, amount).await,
-            Effect::RefundFailed(failed) => self.refund_failed(connection, &failed).await,
+            Effect::Refunded(refunds) => self.refunded(connection, event, &refunds).await,
+            Effect::RefundFailed(failed) => self.refund_failed(connection, event, &failed).await,
             Effect::Disputed(payment, reason) => disputed(connection, event, &payment, &reason).await,
             Effect::DisputeClosed(payment, outcome) => {
                 dispute_closed(connection, event, &payment, &outcome).await
@@ -135,16 +134,14 @@ impl StripeEvents {
             .await
     }
 
+    /// Records what is given back of a charge, and tells what is more than before.
     async fn refunded(
         &self,
         connection: &mut PgConnection,
         event: &StripeEvent,
-        payment: &Payment,
-        amount: Money,
+        refunds: &Refunds,
     ) -> Result<(), Error> {
-        let Some(found) = charge_of(connection, payment).await? else {
-            return Ok(());
-        };
+        let (found, amount) = (refunds.charge, refunds.amount);
         let Some(invoice) = dunning::lock(connection, found.invoice_id).await? else {
             return Ok(());
         };
@@ -153,12 +150,14 @@ impl StripeEvents {
         if amount.currency() != charged.currency() || amount.minor() > charged.minor() {
             let expected = format!("at most {charged}");
             let discrepancy =
-                Discrepancy::new("refunded-amount", &payment.intent, expected, amount).of(found.id);
+                Discrepancy::new("refunded-amount", &refunds.intent, expected, amount).of(found.id);
             return self.needs_review(connection, &discrepancy).await;
         }
-        let Some(more) = charge::set_refunded(connection, found.id, amount.minor()).await? else {
+        let more = charge::set_refunded(connection, found.id, amount.minor(), refunds.version).await?;
+        let more = more.ok_or(Error::RefundsChanged { key: charge.key })?;
+        if more <= 0 {
             return Ok(());
-        };
+        }
         let payload = RefundedPayload {
             invoice: invoice.payload(),
             payment_method: charge.method_name,
@@ -170,42 +169,28 @@ impl StripeEvents {
     }
 
     /// The customer doesn't have what was given back: it counts as ours again, and a person has to find another way.
-    async fn refund_failed(&self, connection: &mut PgConnection, failed: &FailedRefund) -> Result<(), Error> {
+    async fn refund_failed(
+        &self,
+        connection: &mut PgConnection,
+        event: &StripeEvent,
+        failed: &FailedRefund,
+    ) -> Result<(), Error> {
         let FailedRefund {
             id,
-            payment,
+            refunds,
             amount,
             reason,
         } = failed;
         let discrepancy = Discrepancy::new("refund-failed", id, format!("{amount} given back"), reason);
-        if let Some(found) = charge_of(connection, payment).await? {
-            charge::take_refund_back(connection, found.id, *amount).await?;
-            return self.needs_review(connection, &discrepancy.of(found.id)).await;
+        if let Some(refunds) = refunds {
+            self.refunded(connection, event, refunds).await?;
+            let discrepancy = discrepancy.of(refunds.charge.id);
+            return self.needs_review(connection, &discrepancy).await;
         }
         if checkout::take_refund_back(connection, id).await? {
             return self.needs_review(connection, &discrepancy).await;
         }
         Ok(())
-    }
-}
-
-/// Our charge that a payment is of; none where it isn't one of ours.
-///
-/// # Errors
-/// Transient where it is ours and its charge isn't known yet: Stripe sends the event again.
-async fn charge_of(
-    connection: &mut PgConnection,
-    payment: &Payment,
-) -> Result<Option<ChargeOfInvoice>, Error> {
-    let found = charge::find(connection, &payment.intent, payment.key.as_deref()).await?;
-    match (found, &payment.key) {
-        (None, Some(key)) => Err(Error::OutcomeUnknown { key: key.clone() }),
-        (None, None) => Ok(None),
-        // A second payment under the charge's key, which has a review, is another than the charge's.
-        (Some(found), _) => {
-            let known = charge::load(connection, found.id).await?.intent;
-            Ok(known.is_none_or(|known| known == payment.intent).then_some(found))
-        }
     }
 }
 

@@ -13,8 +13,10 @@ use providers::stripe::{
     ALREADY_REFUNDED, CheckoutKind, CheckoutSession, IntentStatus, PaymentIntent, PaymentMethod,
     RESOURCE_MISSING, Refund, RefundStatus, SetupIntent,
 };
+use sqlx::PgConnection;
 
 use super::StripeEvents;
+use crate::charge::ChargeOfInvoice;
 use crate::discrepancy::Discrepancy;
 use crate::events::PayoutPayload;
 use crate::processor::STRIPE;
@@ -31,7 +33,7 @@ pub(super) enum Effect {
     RenewMethod(PaymentMethod),
     DetachMethod(StripePaymentMethodId),
     Charge(Box<PaymentIntent>),
-    Refunded(Payment, Money),
+    Refunded(Refunds),
     RefundFailed(FailedRefund),
     /// Why, as Stripe names it.
     Disputed(Payment, String),
@@ -56,10 +58,21 @@ pub(super) struct Payment {
     pub(super) key: Option<String>,
 }
 
+/// What is given back of a charge, as Stripe has it.
+pub(super) struct Refunds {
+    pub(super) charge: ChargeOfInvoice,
+    pub(super) intent: StripePaymentIntentId,
+    /// All of it.
+    pub(super) amount: Money,
+    /// The version of our record that Stripe was asked after.
+    pub(super) version: i32,
+}
+
 /// A refund that came to nothing: the money is ours again.
 pub(super) struct FailedRefund {
     pub(super) id: StripeRefundId,
-    pub(super) payment: Payment,
+    /// What else is given back of the charge, if it is one of ours.
+    pub(super) refunds: Option<Refunds>,
     pub(super) amount: Money,
     /// Why, as Stripe names it.
     pub(super) reason: String,
@@ -89,19 +102,24 @@ impl StripeEvents {
                 ..
             } => {
                 let (intent, key) = (intent.clone(), attempt_key.clone());
-                Effect::Refunded(Payment { intent, key }, *amount_refunded)
+                let payment = Payment { intent, key };
+                let refunds = self.refunds(&payment, *amount_refunded, None, deadline).await?;
+                refunds.map_or(Effect::Nothing, Effect::Refunded)
             }
             Change::RefundFailed {
                 id,
                 intent: Some(intent),
                 amount,
                 reason,
-            } => Effect::RefundFailed(FailedRefund {
-                id: id.clone(),
-                payment: self.payment(intent, deadline).await?,
-                amount: *amount,
-                reason: reason.clone(),
-            }),
+            } => {
+                let payment = self.payment(intent, deadline).await?;
+                Effect::RefundFailed(FailedRefund {
+                    id: id.clone(),
+                    refunds: self.refunds(&payment, *amount, Some(id), deadline).await?,
+                    amount: *amount,
+                    reason: reason.clone(),
+                })
+            }
             Change::DisputeCreated {
                 intent: Some(intent),
                 reason,
@@ -162,6 +180,46 @@ impl StripeEvents {
             intent: intent.clone(),
             key,
         })
+    }
+
+    /// What Stripe has given back of a payment of ours; an event alone doesn't say, since one that comes late tells of a
+    /// refund that may have failed since. `amount` is the event's, `failed` the refund that it says has failed.
+    async fn refunds(
+        &self,
+        payment: &Payment,
+        amount: Money,
+        failed: Option<&StripeRefundId>,
+        deadline: Deadline,
+    ) -> Result<Option<Refunds>, Error> {
+        let known = self
+            .database
+            .with(async |connection| {
+                let Some(charge) = charge_of(connection, payment).await? else {
+                    return Ok(None);
+                };
+                let version = charge::refunds_version(connection, charge.id).await?;
+                Ok::<_, Error>(Some((charge, version)))
+            })
+            .await?;
+        let Some((charge, version)) = known else {
+            return Ok(None);
+        };
+        let connected = self.processor.connect().await?;
+        let refunds = connected.client.refunds(&payment.intent, deadline.instant());
+        let mut refunds = refunds.await.done(STRIPE)?.into_iter();
+        let nothing = Money::zero(amount.currency());
+        let amount = refunds.try_fold(nothing, |sum, refund| {
+            match refund.is_given_back() && failed != Some(&refund.id) {
+                true => sum.checked_add(refund.amount),
+                false => Ok(sum),
+            }
+        })?;
+        Ok(Some(Refunds {
+            charge,
+            intent: payment.intent.clone(),
+            amount,
+            version,
+        }))
     }
 
     /// A renewed method as Stripe has it now. Of two events within one second the order can't be told, and the later one may
@@ -281,18 +339,20 @@ impl StripeEvents {
         let key = format!("refund-{}", session.id);
         let connected = self.processor.connect().await?;
         match connected.client.refund(intent, &key, deadline.instant()).await {
-            Outcome::Done(refund) => match refund.status {
-                RefundStatus::Succeeded | RefundStatus::Pending => {
-                    Ok(Effect::RefundedCheckout(known.id, session.id.clone(), refund))
-                }
-                status => conflict("a refund", &format!("{} {status:?}", refund.id)),
-            },
-            Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => Ok(Effect::Nothing),
-            Outcome::Declined(decline) => conflict("a refund", &decline.code),
+            Outcome::Done(_) => {}
+            Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => {}
+            Outcome::Declined(decline) => return conflict("a refund", &decline.code),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
-                Err(ProviderError::unavailable(STRIPE, &reason).into())
+                return Err(ProviderError::unavailable(STRIPE, &reason).into());
             }
         }
+        // To a repeated call Stripe repeats its first answer, whatever has come of the refund since.
+        let refunds = connected.client.refunds(intent, deadline.instant()).await;
+        let mut refunds = refunds.done(STRIPE)?.into_iter();
+        Ok(match refunds.find(is_on_its_way) {
+            Some(refund) => Effect::RefundedCheckout(known.id, session.id.clone(), refund),
+            None => return conflict("a refund", "none that reaches its customer"),
+        })
     }
 
     async fn setup_succeeded(&self, setup: &SetupIntent, deadline: Deadline) -> Result<Effect, Error> {
@@ -356,4 +416,29 @@ fn payout_kind(status: PayoutStatus) -> &'static str {
         PayoutStatus::Failed => "payout.failed",
         PayoutStatus::Canceled => "payout.canceled",
     }
+}
+
+/// Our charge that a payment is of; none where it isn't one of ours.
+///
+/// # Errors
+/// Transient where it is ours and its charge isn't known yet: Stripe sends the event again.
+pub(super) async fn charge_of(
+    connection: &mut PgConnection,
+    payment: &Payment,
+) -> Result<Option<ChargeOfInvoice>, Error> {
+    let found = charge::find(connection, &payment.intent, payment.key.as_deref()).await?;
+    match (found, &payment.key) {
+        (None, Some(key)) => Err(Error::OutcomeUnknown { key: key.clone() }),
+        (None, None) => Ok(None),
+        // A second payment under the charge's key, which has a review, is another than the charge's.
+        (Some(found), _) => {
+            let known = charge::load(connection, found.id).await?.intent;
+            Ok(known.is_none_or(|known| known == payment.intent).then_some(found))
+        }
+    }
+}
+
+/// Whether a refund reaches its customer without anybody doing something more.
+fn is_on_its_way(refund: &Refund) -> bool {
+    matches!(refund.status, RefundStatus::Succeeded | RefundStatus::Pending)
 }

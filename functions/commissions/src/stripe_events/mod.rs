@@ -22,6 +22,9 @@ use crate::processor::Processor;
 
 /// The operation that records.
 const SOURCE: &str = "stripe_webhook";
+/// So often Stripe is asked anew when what it said was out of date before it could be recorded; after that, by the event that
+/// comes again.
+const MAX_TRIES: u32 = 3;
 /// The sender in the inbox.
 const INBOX: &str = "stripe";
 
@@ -78,7 +81,22 @@ impl StripeEvents {
         if inbox::was_recorded(&self.database, INBOX, event.id.as_str()).await? {
             return Ok(());
         }
-        let effect = self.effect(&event, deadline).await?;
+        let mut tries = MAX_TRIES;
+        let is_new = loop {
+            match self.record(&event, deadline).await {
+                Err(Error::RefundsChanged { .. }) if tries > 1 => tries -= 1,
+                recorded => break recorded?,
+            }
+        };
+        if is_new {
+            self.relay.wake().await;
+        }
+        Ok(())
+    }
+
+    /// Records the event with its effect; `false` when it was recorded before.
+    async fn record(&self, event: &StripeEvent, deadline: Deadline) -> Result<bool, Error> {
+        let effect = self.effect(event, deadline).await?;
         let payload = json!({"id": event.id, "type": event.kind, "api_version": event.api_version});
         let payload = to_raw_value(&payload).map_err(|error| Error::UnreadableEvent(error.to_string()))?;
         let arrival = Arrival {
@@ -90,12 +108,9 @@ impl StripeEvents {
             payload: &payload,
         };
         let apply = inbox::once(&self.database, &arrival, async |connection| {
-            self.apply(connection, &event, effect).await
+            self.apply(connection, event, effect).await
         });
-        if apply.await?.is_some() {
-            self.relay.wake().await;
-        }
-        Ok(())
+        Ok(apply.await?.is_some())
     }
 
     /// Refuses what another mode or account has sent through an endpoint with our secret, and says so where an event is written

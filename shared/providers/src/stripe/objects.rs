@@ -309,3 +309,10 @@ pub struct Refund {
     /// The payment.
     pub payment_intent: Option<StripePaymentIntentId>,
 }
+
+impl Refund {
+    /// Whether its money has left us, or is about to: it hasn't failed, nor was it given up.
+    pub fn is_given_back(&self) -> bool {
+        !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
+    }
+}

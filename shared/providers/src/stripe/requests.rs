@@ -21,7 +21,7 @@ use stripe_core::payment_intent::{
     CreatePaymentIntentAutomaticPaymentMethods, CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects,
     CreatePaymentIntentOffSession, ListPaymentIntent, RetrievePaymentIntent,
 };
-use stripe_core::refund::CreateRefund;
+use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_core::setup_intent::RetrieveSetupIntent;
 use stripe_payment::payment_method::{DetachPaymentMethod, RetrievePaymentMethod};
 use stripe_shared::CheckoutSessionMode;
@@ -346,6 +346,29 @@ impl Stripe {
         read(self.write(&request, key, deadline).await, |response| {
             wire::refund(&response.object)
         })
+    }
+
+    /// All refunds of a payment, newest first, those that failed among them. `Unknown` when there are more than 1000.
+    pub async fn refunds(&self, intent: &StripePaymentIntentId, deadline: Instant) -> Outcome<Vec<Refund>> {
+        let mut request = ListRefund::new().payment_intent(intent.as_str()).limit(PAGE);
+        let mut refunds = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let page: List<answer::Refund> = match self.read(&request, deadline).await {
+                Ok(response) => response.object,
+                Err(failure) => return failure.into(),
+            };
+            for refund in &page.data {
+                match wire::refund(refund) {
+                    Ok(refund) => refunds.push(refund),
+                    Err(reason) => return unreadable(&reason),
+                }
+            }
+            match page.data.last().filter(|_| page.has_more) {
+                Some(last) => request = request.starting_after(last.id.as_str()),
+                None => return Outcome::Done(refunds),
+            }
+        }
+        too_many("refunds")
     }
 }
 

@@ -261,6 +261,40 @@ async fn a_charge_that_is_leased_is_left_alone_until_the_lease_has_ended() {
     assert!(matches!(bench.next_step().await, Step::Leased { .. }));
 }
 
+/// Of two events about one charge, each asks Stripe for all refunds before it is recorded.
+#[tokio::test]
+async fn refunds_are_not_recorded_by_whoever_asked_before_another_recorded_them() {
+    let mut bench = Bench::new(&[PROFILE, CARD]).await;
+    let (charge, _) = bench.next_call().await;
+    let connection = &mut bench.connection;
+    let asked_first = refunds_version(connection, charge.id).await.unwrap();
+    let asked_second = refunds_version(connection, charge.id).await.unwrap();
+    // Meanwhile the refund has failed.
+    let newer = set_refunded(connection, charge.id, 0, asked_second)
+        .await
+        .unwrap();
+    let older = set_refunded(connection, charge.id, 1_631, asked_first)
+        .await
+        .unwrap();
+    assert_eq!((newer, older), (Some(0), None));
+    let asked_again = refunds_version(connection, charge.id).await.unwrap();
+    for (refunded, more) in [(631, 631), (1_631, 1_000), (1_000, -631)] {
+        let version = refunds_version(connection, charge.id).await.unwrap();
+        assert_eq!(
+            set_refunded(connection, charge.id, refunded, version)
+                .await
+                .unwrap(),
+            Some(more)
+        );
+    }
+    assert_eq!(
+        set_refunded(connection, charge.id, 1_631, asked_again)
+            .await
+            .unwrap(),
+        None
+    );
+}
+
 /// The runs of a month execute some seconds after the time of their schedule, as EventBridge has it, and not always as many.
 #[tokio::test]
 async fn a_declined_charge_is_retried_on_the_days_that_were_told() {

@@ -253,6 +253,7 @@ fn operate(work: &mut Work<'_>, call: &Call) -> ApiResult<Value> {
         }
         "cancel_payment_intent" => work.cancel_payment_intent(id, params),
         "create_refund" => work.create_refund(params),
+        "list_refunds" => work.list_refunds(params),
         _ => work.connect(operation, id, params),
     }?;
     for path in &expand {

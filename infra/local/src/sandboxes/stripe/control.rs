@@ -30,6 +30,11 @@ struct Outcome {
 }
 
 #[derive(Deserialize)]
+struct RefundFailure {
+    failure_reason: String,
+}
+
+#[derive(Deserialize)]
 struct Declines {
     decline_code: Option<String>,
 }
@@ -94,6 +99,10 @@ pub(super) async fn route(sandbox: &StripeSandbox, call: &Call) -> anyhow::Resul
             json!(sandbox.checkout_session(id))
         }
         ("POST", ["intents", id, change]) => return change_intent(sandbox, call, id, change),
+        ("POST", ["refunds", id, "fail"]) => {
+            sandbox.fail_refund(id, &call.read::<RefundFailure>()?.failure_reason)?;
+            json!({})
+        }
         ("POST", ["methods", id, change]) => return change_method(sandbox, call, id, change),
         ("POST", ["accounts" | "payouts" | "balance" | "connect", ..]) => {
             return super::connect::route(sandbox, call);

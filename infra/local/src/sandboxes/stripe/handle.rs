@@ -193,6 +193,15 @@ impl StripeSandbox {
         })
     }
 
+    /// The bank gives a refund back, as it may days after it was made.
+    ///
+    /// # Errors
+    /// When there is no such refund, or it has failed before.
+    pub fn fail_refund(&self, refund_id: &str, reason: &str) -> anyhow::Result<()> {
+        self.work(|work| work.fail_refund(refund_id, reason))
+            .map_err(refused)
+    }
+
     /// The customer disputes a payment; the dispute's id.
     ///
     /// # Errors

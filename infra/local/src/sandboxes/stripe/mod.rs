@@ -26,6 +26,7 @@
 //! | `POST intents/{id}/authenticate` | `{"succeeds":true}` | the customer authenticates the payment, or fails to |
 //! | `POST intents/{id}/settle` | `{"succeeds":true}` | the bank ends a payment that is `processing` |
 //! | `POST intents/{id}/refund` | | the payment is refunded in Stripe's dashboard |
+//! | `POST refunds/{id}/fail` | `{"failure_reason":"lost_or_stolen_card"}` | the bank gives the refund back |
 //! | `POST intents/{id}/dispute` | | the customer disputes the payment |
 //! | `POST methods/{id}/decline` | `{"decline_code":"insufficient_funds"}` | every charge declines from now on; null heals it |
 //! | `POST methods/{id}/authentication` | `{"needed":true}` | every charge needs the customer, or none; null is as the card has it |

@@ -6,7 +6,7 @@ use http::Method;
 use crate::sandboxes::call::{Call, segments};
 
 /// Name, method and path; `*` is the id.
-const OPERATIONS: [(&str, Method, &str); 25] = [
+const OPERATIONS: [(&str, Method, &str); 26] = [
     ("create_customer", Method::POST, "/v1/customers"),
     (
         "list_customer_payment_methods",
@@ -35,6 +35,7 @@ const OPERATIONS: [(&str, Method, &str); 25] = [
         "/v1/payment_intents/*/cancel",
     ),
     ("create_refund", Method::POST, "/v1/refunds"),
+    ("list_refunds", Method::GET, "/v1/refunds"),
     ("create_account", Method::POST, "/v1/accounts"),
     ("list_accounts", Method::GET, "/v1/accounts"),
     ("retrieve_account", Method::GET, "/v1/accounts/*"),

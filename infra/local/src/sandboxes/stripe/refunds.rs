@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::errors::{ApiError, ApiResult};
 use super::params::{Params, missing};
+use super::render::list;
 use super::state::{Refund, new_id};
-use super::work::Work;
+use super::work::{Page, Work};
 
 impl Work<'_> {
     pub(super) fn create_refund(&mut self, mut params: Params) -> ApiResult<Value> {
@@ -40,6 +41,46 @@ impl Work<'_> {
         };
         let id = self.refund(&charge, amount, reason, metadata)?;
         Ok(self.render(&id))
+    }
+
+    pub(super) fn list_refunds(&self, mut params: Params) -> ApiResult<Value> {
+        let page = Page::of(&mut params)?;
+        let intent = params.text("payment_intent");
+        let charge = params.text("charge");
+        params.finish()?;
+        if let Some(intent) = intent.as_ref().filter(|id| !self.state.intents.contains_key(*id)) {
+            return Err(ApiError::missing(404, "payment_intent", intent, "payment_intent"));
+        }
+        let wanted = |refund: &&Refund| {
+            intent.as_ref().is_none_or(|id| *id == refund.payment_intent)
+                && charge.as_ref().is_none_or(|id| *id == refund.charge)
+        };
+        let refunds = self.state.refunds.values().filter(wanted);
+        let (ids, has_more) = page.cut(refunds.map(|refund| (refund.id.as_str(), refund.created)));
+        let data = ids.iter().map(|id| self.render(id)).collect();
+        Ok(list("/v1/refunds", data, has_more))
+    }
+
+    /// The bank gives back what a refund sent: it is ours again, and can be given back anew.
+    pub(super) fn fail_refund(&mut self, id: &str, reason: &str) -> ApiResult<()> {
+        let Some(refund) = self.state.refunds.get_mut(id) else {
+            return Err(ApiError::missing(404, "refund", id, "refund"));
+        };
+        if refund.failure_reason.is_some() {
+            return Err(ApiError::invalid(
+                None,
+                format!("Refund {id} has failed already."),
+            ));
+        }
+        refund.failure_reason = Some(reason.to_owned());
+        let amount = refund.amount;
+        if let Some(charge) = self.state.charges.get_mut(&refund.charge) {
+            charge.amount_refunded = charge.amount_refunded.saturating_sub(amount);
+        }
+        let previous = json!({ "status": "succeeded" });
+        self.emit_change("refund.updated", id, Some(previous.clone()));
+        self.emit_change("refund.failed", id, Some(previous));
+        Ok(())
     }
 
     /// Gives money of a charge back, all that is left unless an amount is given; the refund's id.
@@ -91,6 +132,7 @@ impl Work<'_> {
             charge: charge.id.clone(),
             payment_intent: charge.payment_intent.clone(),
             reason,
+            failure_reason: None,
             metadata,
         };
         let charge = charge.id.clone();

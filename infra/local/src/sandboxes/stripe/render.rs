@@ -447,7 +447,7 @@ fn outcome(decline: Option<&Decline>) -> Value {
 }
 
 fn refund(refund: &Refund) -> Value {
-    json!({
+    let mut rendered = json!({
         "id": refund.id,
         "object": "refund",
         "amount": refund.amount,
@@ -470,7 +470,12 @@ fn refund(refund: &Refund) -> Value {
         "source_transfer_reversal": null,
         "status": "succeeded",
         "transfer_reversal": null,
-    })
+    });
+    if let Some(reason) = &refund.failure_reason {
+        crate::util::set(&mut rendered, "status", json!("failed"));
+        crate::util::set(&mut rendered, "failure_reason", json!(reason));
+    }
+    rendered
 }
 
 /// An event, as it is sent too.

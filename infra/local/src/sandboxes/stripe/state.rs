@@ -386,6 +386,8 @@ pub struct Refund {
     pub payment_intent: String,
     /// Why.
     pub reason: Option<String>,
+    /// Why it didn't reach the customer; none as long as it counts as done.
+    pub failure_reason: Option<String>,
     /// The metadata.
     pub metadata: Metadata,
 }

@@ -9,8 +9,8 @@ use domain::money::Money;
 use serde_json::{Value, json};
 
 use super::super::{
-    CheckoutKind, CheckoutMode, NewCheckout, NewCustomer, RESOURCE_MISSING, RefundStatus, SetupStatus,
-    Stripe, StripeCredentials,
+    CheckoutKind, CheckoutMode, NewCheckout, NewCustomer, RESOURCE_MISSING, Refund, RefundStatus,
+    SetupStatus, Stripe, StripeCredentials,
 };
 use super::server::{Reply, Server, soon};
 use super::{card, checkout_session, error, list, setup_intent, with};
@@ -277,6 +277,27 @@ async fn a_payment_is_given_back_whole() {
         assert!(request.starts_with("POST /v1/refunds "), "{request}");
         assert_eq!(fields(&request), ["payment_intent=pi_1"]);
     }
+}
+
+#[tokio::test]
+async fn refunds_of_a_payment_are_read_from_all_pages() {
+    let id = StripePaymentIntentId::parse("pi_1").unwrap();
+    let page = |status: &str, has_more: bool| {
+        let page = json!({"object": "list", "url": "/v1/refunds", "has_more": has_more, "data": [refund(json!(status))]});
+        Reply::Json(200, page)
+    };
+    let server = Server::start(vec![page("succeeded", true), page("failed", false)]).await;
+    let refunds = done(server.stripe.refunds(&id, soon()).await);
+    let given_back: Vec<bool> = refunds.iter().map(Refund::is_given_back).collect();
+    assert_eq!(given_back, [true, false]);
+    let requests = server.requests();
+    assert!(requests[0].contains("payment_intent=pi_1"), "{requests:?}");
+    assert!(requests[1].contains("starting_after=re_1"), "{requests:?}");
+    // More than can be read is not taken for all.
+    let endless = (0..10).map(|_| page("succeeded", true)).collect();
+    let server = Server::start(endless).await;
+    let outcome = server.stripe.refunds(&id, soon()).await;
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
 }
 
 #[test]

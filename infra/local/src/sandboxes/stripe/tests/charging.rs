@@ -234,6 +234,17 @@ async fn no_more_is_given_back_than_was_taken() {
     assert_eq!(refund("1").await.code(), "charge_already_refunded");
     let sum: i64 = shop.stripe.refunds().iter().map(|refund| refund.amount).sum();
     assert_eq!(sum, 2_500);
+    // What the bank gives back can be given back anew.
+    let failed = shop.stripe.refunds().remove(0);
+    shop.stripe
+        .fail_refund(&failed.id, "lost_or_stolen_card")
+        .unwrap();
+    assert!(
+        shop.stripe
+            .fail_refund(&failed.id, "lost_or_stolen_card")
+            .is_err()
+    );
+    assert_eq!(refund("1000").await.status, 200);
 
     let second = shop.charge(&card, "b").await.id();
     shop.stripe.dispute(&second).unwrap();

@@ -13,7 +13,7 @@ use stripe_core::payment_intent::{
     CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentOffSession, ListPaymentIntent,
     RetrievePaymentIntent,
 };
-use stripe_core::refund::CreateRefund;
+use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_core::setup_intent::RetrieveSetupIntent;
 use stripe_payment::payment_method::{DetachPaymentMethod, RetrievePaymentMethod};
 use stripe_shared::version::VERSION;
@@ -266,6 +266,20 @@ async fn payments_and_refunds_are_read() {
         (refund.amount, refund.status.as_deref()),
         (1_000, Some("succeeded"))
     );
+    shop.stripe
+        .fail_refund(refund.id.as_str(), "expired_or_canceled_card")
+        .unwrap();
+    let listed = ListRefund::new()
+        .payment_intent(intent.id.as_str())
+        .send(&client)
+        .await
+        .unwrap();
+    let failed = &listed.data[0];
+    assert_eq!(
+        (&failed.id, failed.status.as_deref()),
+        (&refund.id, Some("failed"))
+    );
+    assert_eq!(failed.failure_reason.as_deref(), Some("expired_or_canceled_card"));
     shop.close().await;
 }
 
