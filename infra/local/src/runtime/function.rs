@@ -152,6 +152,10 @@ impl Function {
             if matches!(outcome, Outcome::NeverTaken) {
                 continue;
             }
+            if self.closed.load(Ordering::SeqCst) && matches!(outcome, Outcome::Failed { .. }) {
+                // It was killed by the stop, which is no failure of the function's.
+                bail!("the local cloud is stopping");
+            }
             return Ok(self.report(request_id, outcome, cold, begun.elapsed(), memory_kib));
         }
         bail!("{}: its processes die before they take an invocation", self.name)

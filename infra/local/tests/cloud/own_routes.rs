@@ -1,6 +1,8 @@
 //! What the local cloud answers itself, beside the template's routes: Lambda's invocations, the issuer's keys, queues, and
 //! the guard before them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Fixture, client, send, start, wait_for_messages};
@@ -48,7 +50,7 @@ async fn a_function_is_invoked_as_lambda_does_it() {
         lines.iter().filter(|line| line.contains("as asked")).count()
     };
     while failures() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for (name, kind, body, status, error) in [
         ("nobody", None, "{}", 404, "ResourceNotFoundException"),
@@ -189,6 +191,31 @@ async fn messages_are_deleted_one_by_one_or_all_at_once() {
     assert_eq!(delete(messages).await, (200, json!({ "deleted": 2 })));
     wait_for_messages(&cloud, "jobs-dead", 0).await;
     cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_is_at_work_when_the_local_cloud_stops_reports_no_failure() {
+    let state = tempfile::tempdir().unwrap();
+    let Fixture {
+        cloud,
+        folder: _folder,
+    } = start(|options| {
+        options.state = state.path().to_owned();
+        options.keep_state = true;
+    })
+    .await;
+    let taken = state.path().join("taken");
+    send(&cloud, taken.to_str().unwrap()).await;
+    for _ in 0..1_000 {
+        if taken.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(taken.exists(), "nobody works on the message");
+    cloud.stop().await;
+    let log = std::fs::read_to_string(state.path().join("logs/worker.log")).unwrap_or_default();
+    assert!(!log.contains("the process ended"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
