@@ -338,18 +338,21 @@ impl StripeEvents {
         }
         let key = format!("refund-{}", session.id);
         let connected = self.processor.connect().await?;
-        match connected.client.refund(intent, &key, deadline.instant()).await {
-            Outcome::Done(_) => {}
-            Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => {}
+        let made = match connected.client.refund(intent, &key, deadline.instant()).await {
+            Outcome::Done(refund) => Some(refund.id),
+            Outcome::Declined(decline) if decline.code == ALREADY_REFUNDED => None,
             Outcome::Declined(decline) => return conflict("a refund", &decline.code),
             Outcome::Retryable(reason) | Outcome::Unknown(reason) => {
                 return Err(ProviderError::unavailable(STRIPE, &reason).into());
             }
-        }
+        };
+        // Another refund may be of a part, unless Stripe says that all is given back.
+        let counts =
+            |refund: &Refund| is_on_its_way(refund) && made.as_ref().is_none_or(|made| *made == refund.id);
         // To a repeated call Stripe repeats its first answer, whatever has come of the refund since.
         let refunds = connected.client.refunds(intent, deadline.instant()).await;
         let mut refunds = refunds.done(STRIPE)?.into_iter();
-        Ok(match refunds.find(is_on_its_way) {
+        Ok(match refunds.find(counts) {
             Some(refund) => Effect::RefundedCheckout(known.id, session.id.clone(), refund),
             None => return conflict("a refund", "none that reaches its customer"),
         })
