@@ -25,6 +25,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         refund_of_a_payment_of_ours_that_is_not_known_yet_is_told_again,
         alone(refund_and_dispute_of_a_charge_in_doubt_are_noted_on_it),
         alone(card_proof_whose_payment_takes_days_is_refunded_once_it_has_come),
+        alone(card_proofs_refund_that_fails_before_it_is_noted_is_left_to_a_person),
         payout_events_reach_whoever_subscribed,
         event_of_another_type_is_acknowledged_and_counted,
     ]
@@ -494,6 +495,54 @@ async fn card_proof_whose_payment_takes_days_is_refunded_once_it_has_come(fixtur
     let open = fixture.discrepancies().await?;
     ensure!(
         open.contains(&("refund-failed".to_owned(), refund.id)),
+        "{open:?}"
+    );
+    Ok(())
+}
+
+/// Stripe repeats its first answer under the same key, that the refund is done, although it has failed since.
+async fn card_proofs_refund_that_fails_before_it_is_noted_is_left_to_a_person(
+    fixture: Arc<Fixture>,
+) -> Result {
+    let stripe = fixture.cloud.stripe();
+    let tester = fixture.customer().await?;
+    let mut request = setup_request();
+    request["mode"] = json!("payment");
+    let answer = tester
+        .api
+        .post("/billing/checkout-sessions", &new_key(), &request)
+        .await?
+        .expect(201)?;
+    let session = answer.body["stripe_session_id"].as_str().context("no session")?;
+    stripe.hold_webhooks();
+    let intent = stripe.complete_checkout(session, VISA)?.payment_intent;
+    let told = stripe.held_webhooks().into_iter();
+    let mut told = told.filter(|event| event.kind == "checkout.session.completed");
+    let completed = told.next().context("it isn't told")?.id;
+    let unavailable = Effect::Refuse {
+        status: 500,
+        error_code: "api_error".to_owned(),
+        message: "An error occurred".to_owned(),
+    };
+    stripe.fail_operation("list_refunds", unavailable, 100)?;
+    ensure_eq!(stripe.redeliver(&completed).await?, 503);
+    stripe.clear_faults();
+    let mut refunds = stripe.refunds().into_iter();
+    let refund = refunds.find(|refund| Some(&refund.payment_intent) == intent.as_ref());
+    stripe.fail_refund(&refund.context("no refund")?.id, "lost_or_stolen_card")?;
+    ensure_eq!(stripe.redeliver(&completed).await?, 200);
+    stripe.drop_held_webhooks();
+    let recorded = "SELECT count(*) FROM checkout_sessions WHERE profile_id = $1 AND refund_id IS NOT NULL";
+    ensure_eq!(
+        fixture
+            .database
+            .count(recorded, tester.customer.profile_id)
+            .await?,
+        0
+    );
+    let open = fixture.discrepancies().await?;
+    ensure!(
+        open.contains(&("refund".to_owned(), session.to_owned())),
         "{open:?}"
     );
     Ok(())
